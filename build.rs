@@ -1,0 +1,23 @@
+//! Compiles `proto/` with a Rust compiler (protox), so that no system `protoc` is needed, and keeps
+//! the descriptor set for server reflection.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+const FILES: [&str; 5] = [
+    "windrow/v1/scrape_parameters.proto",
+    "windrow/v1/scheduled_job.proto",
+    "windrow/v1/scraping_job.proto",
+    "windrow/v1/scheduled_job_service.proto",
+    "windrow/v1/scraping_job_service.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto/windrow");
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
+    let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("windrow.bin");
+    std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The contract of Windrow, generated from `proto/windrow/v1`: messages, gRPC clients and servers,
+//! and the descriptor set behind server reflection. No logic lives here.
+
+/// Package `windrow.v1`.
+#[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated")]
+#[allow(rustdoc::all, reason = "generated")]
+pub mod v1 {
+    tonic::include_proto!("windrow.v1");
+}
+
+/// The encoded `google.protobuf.FileDescriptorSet` of the package and of everything it imports.
+pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("windrow");
