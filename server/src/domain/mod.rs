@@ -1,0 +1,13 @@
+//! What Windrow is about, as pure values: no I/O, no clock, no async, no serialisation.
+//!
+//! Everything that decides lives here; everything around it reads, writes and waits.
+
+pub mod id;
+pub mod parameters;
+pub mod retry;
+pub mod run;
+pub mod schedule;
+pub mod scheduled_job;
+pub mod text;
+pub mod tick;
+pub mod violation;

@@ -1,0 +1,208 @@
+//! What to scrape: the parameters of a scheduled job, of a run, and the overrides of a trigger.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::text::{check_line, words};
+use super::violation::Violation;
+
+/// Most locations of one job.
+pub const LOCATIONS: usize = 1_000;
+/// Longest location, in characters.
+pub const LOCATION_LENGTH: usize = 200;
+/// Most days to look back: ten years.
+pub const PAST_DAYS: i32 = 3_650;
+/// Largest search radius in miles.
+pub const RADIUS: f64 = 100.0;
+/// Most listings for one location, and the default.
+pub const LIMIT: i32 = 10_000;
+/// Longest pause between two locations.
+pub const REQUEST_DELAY: Duration = Duration::from_mins(1);
+/// The pause between two locations when none is given: kind to the sites that are scraped.
+pub const DEFAULT_REQUEST_DELAY: Duration = Duration::from_secs(1);
+
+words! {
+    /// A kind of listing.
+    ListingType {
+        /// Offered for sale.
+        ForSale = "for_sale",
+        /// Offered for rent.
+        ForRent = "for_rent",
+        /// Sold.
+        Sold = "sold",
+        /// Under contract.
+        Pending = "pending",
+    }
+}
+
+/// What to scrape. As overrides, absent values and empty lists leave the job's own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScrapeParameters {
+    /// Where.
+    pub locations: Vec<String>,
+    /// Which listings; empty means the source's choice.
+    pub listing_types: Vec<ListingType>,
+    /// Days to look back from the run's reference time.
+    pub past_days: Option<i32>,
+    /// Miles around each location.
+    pub radius: Option<f64>,
+    /// Most listings for one location.
+    pub limit: Option<i32>,
+    /// Pause between two locations.
+    pub request_delay: Option<Duration>,
+    /// The source's name.
+    pub source: Option<String>,
+}
+
+/// The sources that the server's settings define, and which one is meant when none is named.
+#[derive(Clone, Debug, Default)]
+pub struct SourceNames {
+    /// All names.
+    pub names: BTreeSet<String>,
+    /// The one that an absent `source` means, if there is one.
+    pub default: Option<String>,
+}
+
+impl ScrapeParameters {
+    /// These parameters with `overrides` laid over them.
+    #[must_use]
+    pub fn overridden(&self, overrides: &Self) -> Self {
+        let list = |theirs: &Vec<String>, ours: &Vec<String>| {
+            if theirs.is_empty() { ours.clone() } else { theirs.clone() }
+        };
+        Self {
+            locations: list(&overrides.locations, &self.locations),
+            listing_types: if overrides.listing_types.is_empty() {
+                self.listing_types.clone()
+            } else {
+                overrides.listing_types.clone()
+            },
+            past_days: overrides.past_days.or(self.past_days),
+            radius: overrides.radius.or(self.radius),
+            limit: overrides.limit.or(self.limit),
+            request_delay: overrides.request_delay.or(self.request_delay),
+            source: overrides.source.clone().or_else(|| self.source.clone()),
+        }
+    }
+
+    /// Checks a complete set and names its source.
+    pub fn complete(mut self, sources: &SourceNames) -> Result<Self, Vec<Violation>> {
+        let mut violations = self.check(sources);
+        if self.locations.is_empty() {
+            violations.insert(0, Violation::new("locations", "at least one location is required"));
+        }
+        self.source = self.source.or_else(|| sources.default.clone());
+        if self.source.is_none() {
+            violations.push(Violation::new("source", format!("is required; {}", sources.known())));
+        }
+        if violations.is_empty() { Ok(self) } else { Err(violations) }
+    }
+
+    /// Checks what is present, as overrides need it.
+    pub fn check(&self, sources: &SourceNames) -> Vec<Violation> {
+        let mut violations = self.check_locations();
+        let mut refuse = |field: &str, description: String| {
+            violations.push(Violation::new(field, description));
+        };
+        let kinds: BTreeSet<_> = self.listing_types.iter().collect();
+        if kinds.len() != self.listing_types.len() {
+            refuse("listing_types", "must not repeat a listing type".to_owned());
+        }
+        if self.past_days.is_some_and(|days| !(1..=PAST_DAYS).contains(&days)) {
+            refuse("past_days", format!("must be 1 to {PAST_DAYS} days"));
+        }
+        if self.radius.is_some_and(|miles| !(0.0..=RADIUS).contains(&miles)) {
+            refuse("radius", format!("must be 0 to {RADIUS} miles"));
+        }
+        if self.limit.is_some_and(|limit| !(1..=LIMIT).contains(&limit)) {
+            refuse("limit", format!("must be 1 to {LIMIT} listings"));
+        }
+        if self.request_delay.is_some_and(|delay| delay > REQUEST_DELAY) {
+            refuse("request_delay", "must be 0 to 60 seconds".to_owned());
+        }
+        if let Some(name) = self.source.as_ref().filter(|name| !sources.names.contains(*name)) {
+            let shown: String = name.chars().take(64).collect();
+            refuse("source", format!("no source is named '{shown}'; {}", sources.known()));
+        }
+        violations
+    }
+
+    fn check_locations(&self) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        if self.locations.len() > LOCATIONS {
+            let count = self.locations.len();
+            let text = format!("has {count} entries; at most {LOCATIONS} are allowed");
+            return vec![Violation::new("locations", text)];
+        }
+        let mut seen = BTreeSet::new();
+        for (index, location) in self.locations.iter().enumerate() {
+            let field = format!("locations[{index}]");
+            if let Err(description) = check_line(location, LOCATION_LENGTH) {
+                violations.push(Violation::new(field, description));
+            } else if !seen.insert(location) {
+                violations.push(Violation::new(field, "repeats an earlier location"));
+            }
+        }
+        violations
+    }
+}
+
+impl SourceNames {
+    fn known(&self) -> String {
+        let names: Vec<_> = self.names.iter().map(String::as_str).collect();
+        format!("the server has: {}", names.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources() -> SourceNames {
+        SourceNames { names: BTreeSet::from(["sample".to_owned()]), default: None }
+    }
+
+    fn good() -> ScrapeParameters {
+        ScrapeParameters {
+            locations: vec!["Indianapolis, IN".to_owned()],
+            source: Some("sample".to_owned()),
+            ..ScrapeParameters::default()
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut ScrapeParameters), expected: &[&str]) {
+        let mut parameters = good();
+        change(&mut parameters);
+        let fields: Vec<String> = match parameters.complete(&sources()) {
+            Ok(_) => Vec::new(),
+            Err(violations) => violations.into_iter().map(|v| v.field).collect(),
+        };
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn every_limit_is_refused_with_its_field() {
+        check(|_| {}, &[]);
+        check(|p| p.locations.clear(), &["locations"]);
+        check(|p| p.locations.push(String::new()), &["locations[1]"]);
+        check(|p| p.locations.push("Indianapolis, IN".to_owned()), &["locations[1]"]);
+        check(|p| p.locations.push("x".repeat(201)), &["locations[1]"]);
+        check(|p| p.locations = vec!["x".to_owned(); 1_001], &["locations"]);
+        check(|p| p.past_days = Some(0), &["past_days"]);
+        check(|p| p.past_days = Some(3_651), &["past_days"]);
+        check(|p| p.radius = Some(f64::NAN), &["radius"]);
+        check(|p| p.radius = Some(-0.1), &["radius"]);
+        check(|p| p.limit = Some(0), &["limit"]);
+        check(|p| p.request_delay = Some(Duration::from_secs(61)), &["request_delay"]);
+        check(|p| p.source = Some("nope".to_owned()), &["source"]);
+        check(|p| p.source = None, &["source"]);
+        check(|p| p.listing_types = vec![ListingType::Sold; 2], &["listing_types"]);
+    }
+
+    #[test]
+    fn overrides_replace_what_they_name_and_nothing_else() {
+        let overrides = ScrapeParameters { past_days: Some(7), ..ScrapeParameters::default() };
+        let merged = good().overridden(&overrides);
+        assert_eq!(merged, ScrapeParameters { past_days: Some(7), ..good() });
+    }
+}

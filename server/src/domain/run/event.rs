@@ -1,0 +1,85 @@
+//! What can happen to a run.
+
+use std::time::Duration;
+
+use super::{Counts, Progress, Status};
+use crate::domain::id::RunId;
+
+/// Something that happens to a run. Events of a worker carry its attempt, which fences it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A worker takes it and begins an attempt.
+    Leased {
+        /// The worker.
+        worker_id: String,
+        /// How long it may be silent.
+        lease: Duration,
+    },
+    /// The worker got on.
+    Progressed {
+        /// The worker's attempt.
+        attempt: i32,
+        /// Counts over all attempts.
+        counts: Counts,
+        /// Locations of this attempt.
+        progress: Progress,
+    },
+    /// The attempt succeeded, perhaps with failed locations.
+    Completed {
+        /// The worker's attempt.
+        attempt: i32,
+    },
+    /// The attempt failed.
+    AttemptFailed {
+        /// The worker's attempt.
+        attempt: i32,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// The worker stopped because of a cancellation.
+    CancelNoticed {
+        /// The worker's attempt.
+        attempt: i32,
+    },
+    /// The worker stops and gives the attempt back.
+    Released {
+        /// The worker's attempt.
+        attempt: i32,
+    },
+    /// The lease ran out.
+    LeaseExpired,
+    /// Somebody wants it cancelled.
+    CancelRequested,
+}
+
+impl Event {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Leased { .. } => "leased",
+            Self::Progressed { .. } => "progressed",
+            Self::Completed { .. } => "completed",
+            Self::AttemptFailed { .. } => "failed in an attempt",
+            Self::CancelNoticed { .. } => "stopped by a cancellation",
+            Self::Released { .. } => "released",
+            Self::LeaseExpired => "taken from its worker",
+            Self::CancelRequested => "cancelled",
+        }
+    }
+}
+
+/// An event that does not fit the run's state or attempt.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("run {run_id} is {status} and cannot be {event}")]
+pub struct InvalidTransition {
+    /// The run.
+    pub run_id: RunId,
+    /// Its state.
+    pub status: Status,
+    event: &'static str,
+}
+
+impl InvalidTransition {
+    pub(super) fn new(run_id: &RunId, status: Status, event: &Event) -> Self {
+        Self { run_id: run_id.clone(), status, event: event.name() }
+    }
+}

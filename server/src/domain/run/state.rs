@@ -1,0 +1,131 @@
+//! The small values that a run is made of.
+
+use chrono::TimeDelta;
+
+use crate::domain::text::words;
+
+words! {
+    /// State of a run.
+    Status {
+        /// Waits for a worker.
+        Pending = "pending",
+        /// A worker executes it.
+        Running = "running",
+        /// Final: done.
+        Completed = "completed",
+        /// Final: no attempt succeeded.
+        Failed = "failed",
+        /// Final: cancelled.
+        Cancelled = "cancelled",
+    }
+}
+
+words! {
+    /// Why a run exists.
+    Origin {
+        /// A tick.
+        Scheduled = "scheduled",
+        /// A trigger.
+        Triggered = "triggered",
+        /// A one-off.
+        Immediate = "immediate",
+        /// Imported.
+        Recurring = "recurring",
+        /// A tick of the past.
+        Backfill = "backfill",
+        /// The failed locations of another run.
+        Retry = "retry",
+    }
+}
+
+words! {
+    /// How urgent a run is.
+    Priority {
+        /// When nothing else waits.
+        Low = "low",
+        /// Of schedules and one-offs.
+        Normal = "normal",
+        /// Before normal ones.
+        High = "high",
+        /// Of triggers.
+        Immediate = "immediate",
+    }
+}
+
+impl Status {
+    /// Whether it never changes again.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Pending | Self::Running => false,
+            Self::Completed | Self::Failed | Self::Cancelled => true,
+        }
+    }
+}
+
+impl Priority {
+    /// How much older than it is a run counts in the order of work. Differences and not classes, so
+    /// that urgent runs go first for days and yet starve nobody for ever.
+    pub(super) fn boost(self) -> TimeDelta {
+        match self {
+            Self::Immediate => TimeDelta::days(10),
+            Self::High => TimeDelta::days(1),
+            Self::Normal => TimeDelta::zero(),
+            Self::Low => TimeDelta::days(-1),
+        }
+    }
+}
+
+/// Rows and properties: scraped = saved + skipped + duplicate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows read.
+    pub scraped: i64,
+    /// Properties inserted or updated.
+    pub saved: i64,
+    /// Properties that were the same before.
+    pub skipped: i64,
+    /// Rows whose property was read before in the run.
+    pub duplicate: i64,
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            scraped: self.scraped + more.scraped,
+            saved: self.saved + more.saved,
+            skipped: self.skipped + more.skipped,
+            duplicate: self.duplicate + more.duplicate,
+        }
+    }
+}
+
+/// How far the current attempt got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Locations of the run.
+    pub total_locations: i32,
+    /// Locations done, failed ones included.
+    pub completed_locations: i32,
+    /// Those that failed.
+    pub failed_locations: Vec<FailedLocation>,
+}
+
+/// A location that could not be scraped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedLocation {
+    /// As in the parameters.
+    pub location: String,
+    /// Why, as a sentence.
+    pub reason: String,
+}
+
+impl Progress {
+    /// The progress of an attempt that has not begun.
+    pub fn none_of(locations: usize) -> Self {
+        // Parameters have at most a thousand locations.
+        let total_locations = i32::try_from(locations).unwrap_or(i32::MAX);
+        Self { total_locations, ..Self::default() }
+    }
+}

@@ -1,0 +1,140 @@
+//! Ticks against a scan of every minute around clock changes, with a matcher of its own.
+//!
+//! A failure prints the smallest input that fails, which is all it takes to repeat it.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
+use chrono_tz::Tz;
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest,
+};
+use proptest::sample::select;
+
+use super::{Schedule, schedule, utc};
+
+/// Zones, and an instant in the three days before a clock change of theirs.
+const CHANGES: [(&str, &str); 10] = [
+    ("America/New_York", "2024-03-09 06:00"),
+    ("America/New_York", "2024-11-02 06:00"),
+    ("Australia/Lord_Howe", "2024-10-04 12:00"),
+    ("Australia/Lord_Howe", "2024-04-05 12:00"),
+    ("Pacific/Apia", "2011-12-29 08:00"),
+    ("Europe/Dublin", "2024-10-26 00:00"),
+    ("Africa/Casablanca", "2024-03-09 12:00"),
+    ("America/Caracas", "2007-12-08 12:00"),
+    ("Antarctica/Troll", "2024-10-26 00:00"),
+    ("America/Havana", "2024-11-02 12:00"),
+];
+
+const MINUTES_SCANNED: i64 = 3 * 24 * 60;
+
+/// A field as numbers, and `None` for a star.
+type Numbers = Option<BTreeSet<u32>>;
+
+#[derive(Clone, Debug)]
+struct Fields {
+    minute: Numbers,
+    hour: Numbers,
+    day: Numbers,
+    weekday: Numbers,
+}
+
+impl Fields {
+    fn text(&self) -> String {
+        let [minute, hour, day, weekday] = [&self.minute, &self.hour, &self.day, &self.weekday]
+            .map(|numbers| match numbers {
+                Some(set) => set.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
+                None => "*".to_owned(),
+            });
+        format!("{minute} {hour} {day} * {weekday}")
+    }
+
+    fn names(&self, wall: NaiveDateTime) -> bool {
+        let has =
+            |numbers: &Numbers, number| numbers.as_ref().is_none_or(|set| set.contains(&number));
+        let day = has(&self.day, wall.day());
+        let weekday = has(&self.weekday, wall.weekday().num_days_from_sunday());
+        let either = self.day.is_some() && self.weekday.is_some();
+        has(&self.minute, wall.minute())
+            && has(&self.hour, wall.hour())
+            && (if either { day || weekday } else { day && weekday })
+    }
+
+    /// Every tick of the scanned days: minute by minute, looking at the clock.
+    fn scan(&self, zone: Tz, start: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+        let follows_clock = self.minute.is_none() || self.hour.is_none();
+        let mut shown_before = start.with_timezone(&zone).naive_local();
+        let mut ticks = Vec::new();
+        for minute in 1..=MINUTES_SCANNED {
+            let instant = start + TimeDelta::minutes(minute);
+            let shown = instant.with_timezone(&zone).naive_local();
+            let passed = minutes_between(shown_before, shown);
+            if follows_clock && self.names(shown)
+                || !follows_clock && passed.into_iter().any(|wall| self.names(wall))
+            {
+                ticks.push(instant);
+            }
+            shown_before = shown_before.max(shown);
+        }
+        ticks
+    }
+}
+
+fn minutes_between(after: NaiveDateTime, until: NaiveDateTime) -> Vec<NaiveDateTime> {
+    (1..=(until - after).num_minutes()).map(|minute| after + TimeDelta::minutes(minute)).collect()
+}
+
+fn numbers(max: u32, least: u32) -> impl Strategy<Value = Numbers> {
+    prop_oneof![Just(None), btree_set(least..=max, 1..4).prop_map(Some)]
+}
+
+fn fields() -> impl Strategy<Value = Fields> {
+    // Small hours, since that is when clocks change.
+    let hour = prop_oneof![numbers(23, 0), numbers(3, 0)];
+    (numbers(59, 0), hour, numbers(31, 1), numbers(6, 0))
+        .prop_map(|(minute, hour, day, weekday)| Fields { minute, hour, day, weekday })
+}
+
+fn within(
+    ticks: &[DateTime<Utc>],
+    after: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Vec<DateTime<Utc>> {
+    ticks.iter().copied().filter(|tick| *tick > after && *tick <= until).collect()
+}
+
+fn iterated(schedule: &Schedule, after: DateTime<Utc>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let next = |tick: &DateTime<Utc>| schedule.next_after(*tick);
+    std::iter::successors(schedule.next_after(after), next)
+        .take_while(|tick| *tick <= until)
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn ticks_are_those_of_a_scan(
+        fields in fields(),
+        (zone, start) in select(CHANGES.as_slice()),
+        pairs in vec((0..MINUTES_SCANNED * 60, 0..MINUTES_SCANNED * 60), 30),
+        at_most in any::<u8>(),
+    ) {
+        let (schedule, start) = (schedule(&fields.text(), zone), utc(start));
+        let end = start + TimeDelta::minutes(MINUTES_SCANNED);
+        let ticks = fields.scan(zone.parse().unwrap(), start);
+        prop_assert_eq!(&iterated(&schedule, start, end), &ticks);
+        for (one, other) in pairs {
+            let after = start + TimeDelta::seconds(one.min(other));
+            let until = start + TimeDelta::seconds(one.max(other));
+            let expected = within(&ticks, after, until);
+            let next = schedule.next_after(after).filter(|tick| *tick <= until);
+            prop_assert_eq!(next, expected.first().copied());
+            prop_assert_eq!(schedule.latest_in(after, until), expected.last().copied());
+            let count = u64::try_from(expected.len()).unwrap().min(at_most.into());
+            prop_assert_eq!(schedule.count_in(after, until, at_most.into()), count);
+        }
+    }
+}

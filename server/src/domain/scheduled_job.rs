@@ -1,0 +1,189 @@
+//! A scheduled job: what to scrape and when, its status, and what its runs left behind.
+
+use chrono::{DateTime, Utc};
+
+use super::id::{RunId, ScheduledJobId};
+use super::parameters::{ScrapeParameters, SourceNames};
+use super::run::{Priority, Status as RunStatus};
+use super::schedule::Schedule;
+use super::text::{check_line, words};
+use super::violation::Violation;
+
+/// Longest name, and longest reason of a pause, in characters.
+pub const NAME_LENGTH: usize = 200;
+
+words! {
+    /// Whether ticks make runs.
+    Status {
+        /// They do.
+        Active = "active",
+        /// Held for a while.
+        Paused = "paused",
+        /// Switched off.
+        Inactive = "inactive",
+    }
+}
+
+/// What a caller sets.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// For people.
+    pub name: String,
+    /// When.
+    pub schedule: Schedule,
+    /// What.
+    pub parameters: ScrapeParameters,
+    /// Of the runs its ticks make.
+    pub priority: Priority,
+}
+
+/// What a caller sends, unchecked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettingsDraft {
+    /// For people.
+    pub name: String,
+    /// Five-field cron.
+    pub cron_expression: String,
+    /// IANA zone; empty is UTC.
+    pub timezone: String,
+    /// What.
+    pub parameters: ScrapeParameters,
+    /// Of the runs its ticks make.
+    pub priority: Priority,
+}
+
+/// The schedule's side: the gate of its ticks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// Whether ticks make runs.
+    pub status: Status,
+    /// Why it is paused.
+    pub pause_reason: String,
+    /// When the pause ends by itself.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// When it was deleted; the status is kept for Undelete.
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// Every tick at or before it is decided, for ever.
+    pub watermark: DateTime<Utc>,
+    /// The first tick after the watermark while ticks make runs, else absent.
+    pub next_tick_at: Option<DateTime<Utc>>,
+}
+
+/// What the runs that ended left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Runs that ended.
+    pub run_count: i64,
+    /// The one that ended last.
+    pub last: Option<LastRun>,
+}
+
+/// The run that ended last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    /// Its start, or its end if it never started.
+    pub run_at: DateTime<Utc>,
+    /// Its final state.
+    pub status: RunStatus,
+    /// Its id.
+    pub job_id: RunId,
+}
+
+/// A scheduled job, whole.
+#[derive(Clone, Debug)]
+pub struct ScheduledJob {
+    /// Its id.
+    pub id: ScheduledJobId,
+    /// What a caller set.
+    pub settings: Settings,
+    /// Grows with every change of the settings.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When settings or status last changed.
+    pub updated_at: DateTime<Utc>,
+    /// Its ticks.
+    pub gate: Gate,
+    /// Its history.
+    pub history: History,
+}
+
+impl SettingsDraft {
+    /// Checks everything and reports all that is wrong, with paths relative to the scheduled job.
+    pub fn check(self, sources: &SourceNames) -> Result<Settings, Vec<Violation>> {
+        let mut violations = Vec::new();
+        if let Err(description) = check_line(&self.name, NAME_LENGTH) {
+            violations.push(Violation::new("name", description));
+        }
+        let schedule = Schedule::parse(&self.cron_expression, &self.timezone)
+            .map_err(|error| violations.push(Violation::new(error.field(), error.to_string())));
+        let parameters = self.parameters.complete(sources).map_err(|found| {
+            violations.extend(found.into_iter().map(|v| v.within("parameters")));
+        });
+        match (schedule, parameters) {
+            (Ok(schedule), Ok(parameters)) if violations.is_empty() => {
+                Ok(Settings { name: self.name, schedule, parameters, priority: self.priority })
+            }
+            (_, _) => Err(violations),
+        }
+    }
+}
+
+impl ScheduledJob {
+    /// What a caller sends back to be refused if the settings were changed in between.
+    pub fn etag(&self) -> String {
+        format!("v{}", self.version)
+    }
+}
+
+impl Settings {
+    /// The settings as a draft, to be changed and checked again.
+    pub fn draft(&self) -> SettingsDraft {
+        SettingsDraft {
+            name: self.name.clone(),
+            cron_expression: self.schedule.cron_expression().to_owned(),
+            timezone: self.schedule.timezone().to_owned(),
+            parameters: self.parameters.clone(),
+            priority: self.priority,
+        }
+    }
+}
+
+impl Gate {
+    /// The gate of a new job: everything up to now is decided.
+    pub fn open(schedule: &Schedule, now: DateTime<Utc>) -> Self {
+        Self {
+            status: Status::Active,
+            pause_reason: String::new(),
+            paused_until: None,
+            deleted_at: None,
+            watermark: now,
+            next_tick_at: schedule.next_after(now),
+        }
+    }
+
+    /// Whether ticks make runs.
+    pub fn is_open(&self) -> bool {
+        self.status == Status::Active && self.deleted_at.is_none()
+    }
+
+    /// When the pause ran out, if it has at `now`.
+    pub fn pause_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let paused = self.status == Status::Paused && self.deleted_at.is_none();
+        self.paused_until.filter(|until| paused && *until <= now)
+    }
+
+    /// The gate in another status. Whatever was due must have been decided before.
+    #[must_use]
+    pub fn with_status(self, status: Status, schedule: &Schedule) -> Self {
+        let gate = Self { status, pause_reason: String::new(), paused_until: None, ..self };
+        gate.armed(schedule)
+    }
+
+    /// The gate with the next tick that its schedule and status give.
+    #[must_use]
+    pub fn armed(self, schedule: &Schedule) -> Self {
+        let next = if self.is_open() { schedule.next_after(self.watermark) } else { None };
+        Self { next_tick_at: next, ..self }
+    }
+}
