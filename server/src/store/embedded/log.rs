@@ -1,0 +1,80 @@
+//! Postgres' log file, and the end of it for error texts.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::error::EmbeddedError;
+use super::home::{Home, no_follow};
+
+/// At each launch a longer log becomes `postgres.log.1`, in the place of the one before.
+const SIZE_LIMIT: u64 = 10 * 1024 * 1024;
+/// How much of a log an error text reads, in bytes, and shows, in lines.
+const TAIL_BYTES: u64 = 8 * 1024;
+const TAIL_LINES: usize = 20;
+
+/// Opens the log for a new Postgres to append to.
+pub(super) fn open(home: &Home) -> Result<File, EmbeddedError> {
+    let path = home.log();
+    if size(&path) > SIZE_LIMIT {
+        let old = path.with_extension("log.1");
+        fs::rename(&path, &old).map_err(EmbeddedError::file("rename", &path))?;
+    }
+    no_follow(OpenOptions::new().append(true).create(true))
+        .mode(0o600)
+        .open(&path)
+        .map_err(EmbeddedError::file("open", &path))
+}
+
+/// The length of the log, 0 if there is none: where the lines of the next launch begin.
+pub(super) fn size(path: &Path) -> u64 {
+    fs::symlink_metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// The last lines written after the first `from` bytes.
+pub(super) fn tail(path: &Path, from: u64) -> String {
+    let lines = read_from(path, from).map(|text| last_lines(&text));
+    lines.unwrap_or_else(|error| format!("(unreadable: {error})"))
+}
+
+fn read_from(path: &Path, from: u64) -> io::Result<String> {
+    let mut file = no_follow(OpenOptions::new().read(true)).open(path)?;
+    let length = file.metadata()?.len();
+    // A log that is shorter now was rotated: all of it is new.
+    let from = if from > length { 0 } else { from };
+    file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL_BYTES))))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The end of a program's output.
+pub(super) fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let skipped = lines.len().saturating_sub(TAIL_LINES);
+    lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_is_of_this_launch_only() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let path = dir.path().join("postgres.log");
+        fs::write(&path, "before\nafter\n").unwrap();
+        assert_eq!(tail(&path, 7), "after");
+        assert_eq!(tail(&path, 700), "before\nafter");
+    }
+
+    #[test]
+    fn a_long_log_is_rotated_at_a_launch() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let home = Home { dir: dir.path().to_path_buf() };
+        File::create(home.log()).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
+        assert_eq!(open(&home).unwrap().metadata().unwrap().len(), 0);
+        assert_eq!(size(&dir.path().join("postgres.log.1")), SIZE_LIMIT + 1);
+    }
+}

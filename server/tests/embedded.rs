@@ -1,0 +1,332 @@
+//! The embedded Postgres through everything that may happen to it. Needs Postgres' binaries.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
+use std::fs::{self, Permissions};
+use std::future::Future;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use windrow_server::store::embedded::{
+    Durability, EmbeddedError, EmbeddedPostgres, EmbeddedSettings,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Names the data directory for [`a_server_to_be_killed`].
+const VICTIM_DIR: &str = "WINDROW_TEST_EMBEDDED_DIR";
+
+#[tokio::test]
+async fn data_survives_a_restart() {
+    let place = Place::new();
+    let first = place.start().await;
+    assert!(first.created());
+    write(&first, "kept").await;
+    first.stop().await.unwrap();
+    let second = place.start().await;
+    assert!(!second.created());
+    assert_eq!(read(&second).await.unwrap(), "kept");
+    second.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_durable_cluster_forces_its_commits_to_disk() {
+    let place = Place::new();
+    let settings = EmbeddedSettings { durability: Durability::Durable, ..place.settings() };
+    let postgres = EmbeddedPostgres::start(settings).await.unwrap();
+    let mut connection = connect(&postgres).await.unwrap();
+    for name in ["fsync", "synchronous_commit", "full_page_writes", "data_checksums"] {
+        assert_eq!(setting(&mut connection, name).await, "on", "{name}");
+    }
+    assert_eq!(setting(&mut connection, "listen_addresses").await, "");
+    assert_eq!(setting(&mut connection, "lc_collate").await, "C.UTF-8");
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn other_settings_reach_a_postgres_that_was_left_running() {
+    let place = Place::new();
+    drop(place.start().await);
+    let settings = EmbeddedSettings { durability: Durability::Durable, ..place.settings() };
+    let postgres = EmbeddedPostgres::start(settings).await.unwrap();
+    let mut connection = connect(&postgres).await.unwrap();
+    assert_eq!(setting(&mut connection, "fsync").await, "on");
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_owner_is_refused_with_the_directory_and_the_pid() {
+    let place = Place::new();
+    let owner = place.start().await;
+    let refused = EmbeddedPostgres::start(place.settings()).await.unwrap_err();
+    assert!(matches!(refused, EmbeddedError::Owned { .. }), "{refused}");
+    let text = refused.to_string();
+    assert!(text.contains(place.dir.to_str().unwrap()), "{text}");
+    assert!(text.contains(&std::process::id().to_string()), "{text}");
+    owner.stop().await.unwrap();
+    place.start().await.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_postgres_whose_server_was_killed_is_adopted_and_supervised() {
+    let place = Place::new();
+    let mut server = Server::start(&place);
+    eventually(|| async { place.ready().exists() }).await;
+    let pid = place.postmaster();
+    server.kill();
+
+    let begun = Instant::now();
+    let adopted = place.start().await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(place.postmaster(), pid);
+    assert_eq!(read(&adopted).await.unwrap(), "of the victim");
+    comes_back_after_a_kill(&place, &adopted).await;
+    adopted.stop().await.unwrap();
+}
+
+/// Not a test of its own: the server that the test above kills.
+#[tokio::test]
+async fn a_server_to_be_killed() {
+    let Some(dir) = std::env::var_os(VICTIM_DIR) else { return };
+    let place = Place::at(Path::new(&dir));
+    let postgres = place.start().await;
+    write(&postgres, "of the victim").await;
+    fs::write(place.ready(), "").unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_postgres_that_was_killed_is_restarted_with_every_commit() {
+    let place = Place::new();
+    let settings = EmbeddedSettings { durability: Durability::Durable, ..place.settings() };
+    let postgres = EmbeddedPostgres::start(settings).await.unwrap();
+    write(&postgres, "kept").await;
+    comes_back_after_a_kill(&place, &postgres).await;
+    assert_eq!(read(&postgres).await.unwrap(), "kept");
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_supervision_and_restarts_nothing() {
+    let place = Place::new();
+    let postgres = place.start().await;
+    let ((), stopped) = tokio::join!(postgres.supervise(CancellationToken::new()), postgres.stop());
+    stopped.unwrap();
+    assert!(!place.pid_file().exists());
+    assert!(connect(&postgres).await.is_err());
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_path_too_long_for_a_socket_works() {
+    let mut place = Place::new();
+    place.dir = place.dir.join("long".repeat(30));
+    let postgres = place.start().await;
+    write(&postgres, "far away").await;
+    assert_eq!(read(&postgres).await.unwrap(), "far away");
+    let socket_dir = postgres.connect_options().get_socket().unwrap().clone();
+    postgres.stop().await.unwrap();
+    assert!(!socket_dir.starts_with(&place.dir));
+    fs::remove_dir(socket_dir).unwrap();
+}
+
+#[tokio::test]
+async fn a_stale_pid_file_that_names_a_living_stranger_does_not_block() {
+    let place = Place::new();
+    place.start().await.stop().await.unwrap();
+    // The stranger has Postgres' own user: at the number of such a process Postgres gives up.
+    let owner = fs::metadata(place.dir.join("postgres")).unwrap();
+    let mut stranger = Command::new("sleep");
+    stranger.arg("1000").current_dir("/");
+    if rustix::process::geteuid().is_root() {
+        stranger.uid(owner.uid()).gid(owner.gid());
+    }
+    let stranger = Server(stranger.spawn().unwrap());
+    fs::write(place.pid_file(), format!("{}\n{}\n", stranger.0.id(), place.dir.display())).unwrap();
+    let postgres = place.start().await;
+    assert_ne!(place.postmaster(), Pid::from_child(&stranger.0));
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_never_finished_does_not_block() {
+    let place = Place::new();
+    let half = place.dir.join("initdb-0");
+    fs::create_dir_all(half.join("base")).unwrap();
+    fs::set_permissions(&place.dir, Permissions::from_mode(0o755)).unwrap();
+    fs::write(half.join("PG_VERSION"), "15\n").unwrap();
+    let postgres = place.start().await;
+    assert!(postgres.created());
+    assert_eq!(place.unfinished().count(), 0);
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_start_that_was_given_up_does_not_hinder_the_next() {
+    let place = Place::new();
+    let given_up = EmbeddedPostgres::start(place.settings());
+    tokio::select! {
+        biased;
+        _ = given_up => panic!("it was to be given up"),
+        () = eventually(|| async { place.unfinished().any(|dir| dir.join("base").exists()) }) => {}
+    }
+    let postgres = place.start().await;
+    assert!(postgres.created());
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn data_of_another_major_version_is_refused() {
+    let place = Place::new();
+    place.start().await.stop().await.unwrap();
+    fs::write(place.dir.join("postgres/PG_VERSION"), "9\n").unwrap();
+    let refused = EmbeddedPostgres::start(place.settings()).await.unwrap_err();
+    assert!(matches!(refused, EmbeddedError::Version { cluster: 9, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn missing_binaries_are_said_with_what_to_install() {
+    let place = Place::new();
+    let settings = EmbeddedSettings { bin_dir: Some("/nowhere".into()), ..place.settings() };
+    let text = EmbeddedPostgres::start(settings).await.unwrap_err().to_string();
+    assert!(text.contains("/nowhere") && text.contains("apt-get install postgresql"), "{text}");
+}
+
+#[tokio::test]
+async fn a_start_that_fails_shows_the_end_of_the_log() {
+    let place = Place::new();
+    place.start().await.stop().await.unwrap();
+    fs::write(place.dir.join("postgres/postgresql.conf"), "no_such_setting = 1\n").unwrap();
+    let text = EmbeddedPostgres::start(place.settings()).await.unwrap_err().to_string();
+    assert!(text.contains("no_such_setting"), "{text}");
+}
+
+async fn comes_back_after_a_kill(place: &Place, postgres: &EmbeddedPostgres) {
+    let killed = place.postmaster();
+    kill_process(killed, Signal::KILL).unwrap();
+    let stop = CancellationToken::new();
+    let back = async {
+        eventually(|| async { place.try_postmaster().is_some_and(|pid| pid != killed) }).await;
+        eventually(|| async { connect(postgres).await.is_ok() }).await;
+        stop.cancel();
+    };
+    tokio::join!(postgres.supervise(stop.clone()), back);
+}
+
+async fn connect(postgres: &EmbeddedPostgres) -> sqlx::Result<PgConnection> {
+    PgConnection::connect_with(&postgres.connect_options()).await
+}
+
+async fn write(postgres: &EmbeddedPostgres, text: &str) {
+    let mut connection = connect(postgres).await.unwrap();
+    sqlx::query("create table note (text text not null)").execute(&mut connection).await.unwrap();
+    sqlx::query("insert into note values ($1)").bind(text).execute(&mut connection).await.unwrap();
+}
+
+async fn read(postgres: &EmbeddedPostgres) -> sqlx::Result<String> {
+    sqlx::query_scalar("select text from note").fetch_one(&mut connect(postgres).await?).await
+}
+
+async fn setting(connection: &mut PgConnection, name: &str) -> String {
+    let query = sqlx::query_scalar("select current_setting($1)").bind(name);
+    query.fetch_one(connection).await.unwrap()
+}
+
+/// Waits for a level, however it is reached.
+async fn eventually<F: Future<Output = bool>>(mut level: impl FnMut() -> F) {
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
+    let reached = async {
+        while !level().await {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.expect("the level was not reached");
+}
+
+/// A data directory that Postgres' user can enter and that goes away with the test.
+struct Place {
+    dir: PathBuf,
+    _root: Option<TempDir>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let root = tempfile::Builder::new()
+            .prefix("windrow-")
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir_in("/var/tmp")
+            .unwrap();
+        Self { dir: root.path().join("data"), _root: Some(root) }
+    }
+
+    fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_path_buf(), _root: None }
+    }
+
+    fn settings(&self) -> EmbeddedSettings {
+        EmbeddedSettings {
+            data_dir: self.dir.clone(),
+            bin_dir: None,
+            durability: Durability::Throwaway,
+        }
+    }
+
+    async fn start(&self) -> EmbeddedPostgres {
+        EmbeddedPostgres::start(self.settings()).await.unwrap()
+    }
+
+    fn ready(&self) -> PathBuf {
+        self.dir.join("ready")
+    }
+
+    /// The clusters in the making.
+    fn unfinished(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("initdb-"))
+        })
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.dir.join("postgres/postmaster.pid")
+    }
+
+    fn postmaster(&self) -> Pid {
+        self.try_postmaster().unwrap()
+    }
+
+    fn try_postmaster(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.pid_file()).ok()?;
+        Pid::from_raw(text.lines().next()?.parse().ok()?)
+    }
+}
+
+/// A process that does not outlive its test.
+struct Server(Child);
+
+impl Server {
+    fn start(place: &Place) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "a_server_to_be_killed"]).env(VICTIM_DIR, &place.dir);
+        Self(command.spawn().unwrap())
+    }
+
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            self.kill();
+        }
+    }
+}
