@@ -1,0 +1,60 @@
+-- A scheduled job is three rows that change for three reasons: settings when somebody edits them,
+-- the schedule when ticks are decided, the history when runs end. One row for all would make a
+-- trigger's foreign-key lock hide due jobs from the scheduler, and endings wait for ticks.
+-- Locks are taken in this order: schedule, runs by id, history by id.
+
+create table scheduled_job (
+    scheduled_job_id text primary key,
+    name text not null,
+    cron_expression text not null,
+    timezone text not null,
+    parameters jsonb not null,
+    priority text not null,
+    version bigint not null,
+    created_at timestamptz not null,
+    constraint scheduled_job_id_has_its_form check (scheduled_job_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint scheduled_job_has_a_name check (name <> ''),
+    constraint scheduled_job_priority_is_known check (priority in ('low', 'normal', 'high', 'immediate')),
+    constraint scheduled_job_version_counts_up check (version >= 1)
+);
+
+create table scheduled_job_schedule (
+    scheduled_job_id text primary key references scheduled_job,
+    status text not null,
+    pause_reason text not null,
+    paused_until timestamptz,
+    deleted_at timestamptz,
+    updated_at timestamptz not null,
+    -- Every tick at or before it is decided, for ever.
+    watermark timestamptz not null,
+    next_tick_at timestamptz,
+    -- When the scheduler has to look: at the next tick, or at the end of a pause.
+    due_at timestamptz generated always as (
+        case
+            when deleted_at is not null then null
+            when status = 'active' then next_tick_at
+            when status = 'paused' then paused_until
+        end
+    ) stored,
+    constraint schedule_status_is_known check (status in ('active', 'paused', 'inactive')),
+    constraint schedule_next_tick_is_undecided check (next_tick_at > watermark),
+    constraint schedule_ticks_only_while_active
+        check (next_tick_at is null or (status = 'active' and deleted_at is null)),
+    constraint schedule_pause_is_explained_only_while_paused
+        check (status = 'paused' or (pause_reason = '' and paused_until is null))
+);
+
+create index scheduled_job_schedule_due on scheduled_job_schedule (due_at) where due_at is not null;
+
+create table scheduled_job_history (
+    scheduled_job_id text primary key references scheduled_job,
+    run_count bigint not null default 0,
+    last_run_at timestamptz,
+    last_run_status text,
+    last_run_job_id text,
+    last_ended_at timestamptz,
+    constraint history_counts_up check (run_count >= 0),
+    constraint history_last_run_is_whole
+        check (num_nulls(last_run_at, last_run_status, last_run_job_id, last_ended_at) in (0, 4)),
+    constraint history_last_run_exists_iff_counted check ((run_count = 0) = (last_run_at is null))
+);

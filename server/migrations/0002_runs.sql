@@ -1,0 +1,68 @@
+-- Runs. The state machine is in the code; the schema repeats what holds in every state.
+
+create table scraping_job (
+    job_id text primary key,
+    scheduled_job_id text references scheduled_job,
+    original_job_id text,
+    origin text not null,
+    status text not null,
+    priority text not null,
+    -- Order of work: the creation less the priority's boost.
+    rank_at timestamptz not null,
+    parameters jsonb not null,
+    requested_by text not null,
+    tick_at timestamptz,
+    created_at timestamptz not null,
+    available_at timestamptz not null,
+    started_at timestamptz,
+    completed_at timestamptz,
+    cancel_requested_at timestamptz,
+    properties_scraped bigint not null,
+    properties_saved bigint not null,
+    properties_skipped bigint not null,
+    properties_duplicate bigint not null,
+    total_locations int not null,
+    completed_locations int not null,
+    failed_locations jsonb not null,
+    attempt int not null,
+    max_attempts int not null,
+    error_message text not null,
+    revision bigint not null,
+    worker_id text,
+    lease_expires_at timestamptz,
+    constraint run_origin_is_known check (
+        origin in ('scheduled', 'triggered', 'immediate', 'recurring', 'backfill', 'retry')
+    ),
+    constraint run_status_is_known check (
+        status in ('pending', 'running', 'completed', 'failed', 'cancelled')
+    ),
+    constraint run_priority_is_known check (priority in ('low', 'normal', 'high', 'immediate')),
+    constraint run_has_ended_iff_final
+        check ((completed_at is not null) = (status in ('completed', 'failed', 'cancelled'))),
+    constraint run_is_leased_iff_running
+        check (num_nonnulls(worker_id, lease_expires_at) = case status when 'running' then 2 else 0 end),
+    constraint run_of_a_schedule_has_its_tick check (
+        origin <> 'scheduled' or (tick_at is not null and scheduled_job_id is not null)
+    ),
+    constraint run_cancelled_was_asked_for
+        check (status <> 'cancelled' or cancel_requested_at is not null),
+    constraint run_started_iff_attempted check ((started_at is not null) = (attempt > 0)),
+    constraint run_attempts_are_bounded check (attempt between 0 and max_attempts),
+    constraint run_counts_add_up check (
+        properties_scraped = properties_saved + properties_skipped + properties_duplicate
+        and least(properties_saved, properties_skipped, properties_duplicate) >= 0
+    ),
+    constraint run_locations_are_bounded check (completed_locations between 0 and total_locations)
+);
+
+-- One tick, one run.
+create unique index scraping_job_one_per_tick on scraping_job (scheduled_job_id, tick_at)
+    where origin = 'scheduled';
+create index scraping_job_pending on scraping_job (rank_at, job_id) where status = 'pending';
+create index scraping_job_leased on scraping_job (lease_expires_at) where status = 'running';
+create index scraping_job_unfinished on scraping_job (scheduled_job_id)
+    where status in ('pending', 'running');
+create index scraping_job_newest on scraping_job (created_at desc, job_id desc);
+create index scraping_job_newest_by_status on scraping_job (status, created_at desc, job_id desc);
+create index scraping_job_newest_by_job on scraping_job (scheduled_job_id, created_at desc, job_id desc);
+create index scraping_job_by_original on scraping_job (original_job_id) where original_job_id is not null;

@@ -1,0 +1,22 @@
+//! Notifications between servers: a hint, without content, that events were committed.
+
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+
+use super::StoreError;
+
+const CHANNEL: &str = "windrow_events";
+
+/// Listens on a connection of its own.
+pub async fn listen(pool: &PgPool) -> Result<PgListener, StoreError> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}
+
+/// Tells every server that listens. Never called inside a writing transaction, whose commit would
+/// then take a lock of the whole cluster.
+pub async fn notify(pool: &PgPool) -> Result<(), StoreError> {
+    sqlx::query!(r#"select pg_notify($1, '') is null as "done!""#, CHANNEL).fetch_one(pool).await?;
+    Ok(())
+}

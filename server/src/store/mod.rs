@@ -1,0 +1,39 @@
+//! All the SQL, and nothing else.
+//!
+//! A function is one statement, named thing first, and runs in the caller's transaction; functions
+//! that write take slices. Nothing here reads a clock or decides: times come in as parameters, states
+//! come from `domain`. Constraint names become meanings in [`StoreError`] only.
+
+pub mod embedded;
+mod error;
+pub mod events;
+pub mod history;
+pub mod leases;
+pub mod listen;
+mod parameters;
+pub mod properties;
+pub mod requests;
+mod rows;
+pub mod runs;
+pub mod scheduled_jobs;
+pub mod ticks;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use sqlx::migrate::{MigrateError, Migrator};
+
+pub use self::error::StoreError;
+pub use self::parameters::json as parameters_json;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Brings the schema up to date. Safe to call from several servers at once: they wait for each other.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    MIGRATIONS.run(pool).await
+}
+
+/// The database's clock.
+pub async fn clock_read(pool: &PgPool) -> Result<DateTime<Utc>, StoreError> {
+    let now = sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(pool).await?;
+    Ok(now)
+}
