@@ -1,0 +1,68 @@
+//! Why a use case was refused, named by what a caller can do about it.
+
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::run::InvalidTransition;
+use crate::domain::violation::Violation;
+use crate::store::StoreError;
+
+/// Why a use case was refused. Every refusal but `Store` leaves everything unchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Fields of the request are wrong; paths are relative to the value that was passed.
+    #[error("the request is not valid")]
+    Invalid(Vec<Violation>),
+    /// There is neither a scheduled job nor a run of this id.
+    #[error("Job not found: {0}")]
+    JobNotFound(String),
+    /// There is no such scheduled job.
+    #[error("Scheduled job not found: {0}")]
+    ScheduledJobNotFound(ScheduledJobId),
+    /// There is no such run.
+    #[error("Run not found: {0}")]
+    RunNotFound(RunId),
+    /// The scheduled job is deleted; undelete it first.
+    #[error("Scheduled job {0} is deleted")]
+    JobDeleted(ScheduledJobId),
+    /// The scheduled job is not deleted.
+    #[error("Scheduled job {0} is not deleted")]
+    JobNotDeleted(ScheduledJobId),
+    /// The run has ended otherwise and cannot be cancelled.
+    #[error("{0}")]
+    RunEnded(#[source] InvalidTransition),
+    /// The id is or was in use.
+    #[error("Scheduled job {0} exists or existed; ids are not reused")]
+    ScheduledJobExists(ScheduledJobId),
+    /// The request id came with another payload.
+    #[error("request_id {0} was used for another request")]
+    RequestIdReused(String),
+    /// Somebody changed the settings in between.
+    #[error("the scheduled job was changed in between; its etag is {current}")]
+    EtagMismatch {
+        /// The etag now.
+        current: String,
+    },
+    /// The caller's attempt is no longer the run's: its lease expired, or the run ended.
+    #[error("attempt {attempt} of run {run} has lost its lease")]
+    LeaseLost {
+        /// The run.
+        run: RunId,
+        /// The caller's attempt.
+        attempt: i32,
+    },
+    /// The cursor is ahead of the run, as after a restore of the database.
+    #[error("the run is at revision {current}, before the cursor")]
+    CursorAhead {
+        /// The run's revision.
+        current: i64,
+    },
+    /// The database failed; see [`StoreError::is_transient`].
+    #[error("the database failed")]
+    Store(#[from] StoreError),
+}
+
+impl AppError {
+    /// One wrong field.
+    pub(crate) fn invalid(field: &str, description: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation::new(field, description)])
+    }
+}

@@ -1,0 +1,117 @@
+//! The use cases: what every edge calls, whether a request or the time asks for it.
+//!
+//! A use case reads the clock once, decides with `domain`, and writes in one transaction through
+//! `store`. It knows no protocol. Lock order: schedule, runs by id, history by id.
+
+mod error;
+mod leases;
+mod properties;
+mod requests;
+mod runs;
+mod scheduled_jobs;
+mod ticks;
+mod upkeep;
+mod wakes;
+mod watches;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres, Transaction};
+
+pub use self::error::AppError;
+pub use self::leases::{Fence, Outcome, Pulse};
+pub use self::properties::ScrapedProperty;
+pub use self::requests::RequestKey;
+pub use self::runs::{RunPage, RunsWanted, Submission, Trigger, Triggered};
+pub use self::scheduled_jobs::{JobPage, JobsWanted, NewScheduledJob};
+pub use self::ticks::TickReport;
+pub use self::wakes::Wakes;
+pub use crate::store::parameters_json;
+
+use crate::clock::Clock;
+use crate::domain::parameters::SourceNames;
+use crate::domain::schedule::Schedule;
+use crate::store::StoreError;
+use crate::watch::Hub;
+
+/// Whether a use case writes or only checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Write.
+    Commit,
+    /// Check, and return what would be.
+    ValidateOnly,
+}
+
+/// Everything that the use cases stand on. Shared by all edges and loops of a server.
+pub struct App {
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    wakes: Wakes,
+    hub: Arc<Hub>,
+    sources: SourceNames,
+    tick_every: Option<Duration>,
+}
+
+impl App {
+    /// Use cases over `pool`.
+    pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
+        Self { pool, clock, wakes: Wakes::default(), hub, sources, tick_every: None }
+    }
+
+    /// For tests, which cannot wait for minutes: every schedule is due every `period`.
+    #[must_use]
+    pub fn with_ticks_every(self, period: Option<Duration>) -> Self {
+        Self { tick_every: period, ..self }
+    }
+
+    /// The time by the database's clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// What the use cases signal.
+    pub fn wakes(&self) -> &Wakes {
+        &self.wakes
+    }
+
+    /// Events were committed: wake the watches here, and tell other servers.
+    fn events_written(&self) {
+        self.hub.wake();
+        self.wakes.notifier.notify_one();
+    }
+
+    /// The sources of this server.
+    pub fn sources(&self) -> &SourceNames {
+        &self.sources
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, AppError> {
+        Ok(self.pool.begin().await.map_err(StoreError::from)?)
+    }
+
+    /// A transaction whose statements all see the same state.
+    async fn begin_snapshot(&self) -> Result<Transaction<'static, Postgres>, AppError> {
+        let begin = "begin isolation level repeatable read read only";
+        Ok(self.pool.begin_with(begin).await.map_err(StoreError::from)?)
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, AppError> {
+        Ok(self.pool.acquire().await.map_err(StoreError::from)?)
+    }
+
+    /// The schedule as tests may have sped it up.
+    fn timed(&self, schedule: Schedule) -> Schedule {
+        match self.tick_every {
+            Some(period) => schedule.sped_up(period),
+            None => schedule,
+        }
+    }
+}
+
+async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), AppError> {
+    Ok(tx.commit().await.map_err(StoreError::from)?)
+}

@@ -1,0 +1,55 @@
+//! Request ids: a repeated call gets what the first one made.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::AppError;
+use crate::store::requests::{self, RequestRow};
+
+/// A caller's id for one call, with what the call was.
+#[derive(Clone, Debug)]
+pub struct RequestKey {
+    /// Who calls.
+    pub principal: String,
+    /// Which method.
+    pub method: &'static str,
+    /// The caller's id.
+    pub request_id: String,
+    /// Hash of the request as sent, without its id.
+    pub payload_hash: Vec<u8>,
+}
+
+impl RequestKey {
+    /// What an earlier call with this id made. Refuses another payload under the same id.
+    pub(super) async fn made_before(
+        &self,
+        conn: &mut PgConnection,
+    ) -> Result<Option<String>, AppError> {
+        let earlier =
+            requests::request_get(conn, &self.principal, self.method, &self.request_id).await?;
+        match earlier {
+            Some(earlier) if earlier.payload_hash != self.payload_hash => {
+                Err(AppError::RequestIdReused(self.request_id.clone()))
+            }
+            Some(earlier) => Ok(Some(earlier.made_id)),
+            None => Ok(None),
+        }
+    }
+
+    /// Claims the id for what this call makes; false when another call was faster.
+    pub(super) async fn claim(
+        &self,
+        conn: &mut PgConnection,
+        made_id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, AppError> {
+        let row = RequestRow {
+            principal: &self.principal,
+            method: self.method,
+            request_id: &self.request_id,
+            payload_hash: &self.payload_hash,
+            made_id,
+        };
+        Ok(requests::request_insert(conn, &row, now).await?)
+    }
+}

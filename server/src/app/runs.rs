@@ -1,0 +1,325 @@
+//! Making runs by hand, looking at them, cancelling them; and the one way in which changed runs are
+//! written.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{App, AppError, Mode, RequestKey, commit};
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::parameters::ScrapeParameters;
+use crate::domain::run::{Event, NewRun, Origin, Priority, Run, Status};
+use crate::domain::scheduled_job::{self, ScheduledJob};
+use crate::store::history::{self, Ended};
+use crate::store::runs::{self, COUNT_LIMIT, RunFilter};
+use crate::store::scheduled_jobs;
+
+/// A wish to run something now.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// A scheduled job's id, or any run's.
+    pub job_id: String,
+    /// Immediate if absent.
+    pub priority: Option<Priority>,
+    /// Replaces parameters for this run only.
+    pub overrides: ScrapeParameters,
+    /// Who asks.
+    pub requested_by: String,
+    /// Makes it safe to retry.
+    pub request: Option<RequestKey>,
+}
+
+/// What a trigger made.
+#[derive(Clone, Debug)]
+pub struct Triggered {
+    /// The run.
+    pub run: Run,
+    /// For people.
+    pub message: String,
+}
+
+/// A wish for a one-off run.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// What to scrape.
+    pub parameters: ScrapeParameters,
+    /// Normal if absent.
+    pub priority: Option<Priority>,
+    /// Not before; now if absent.
+    pub available_at: Option<DateTime<Utc>>,
+    /// Who asks.
+    pub requested_by: String,
+    /// Makes it safe to retry.
+    pub request: Option<RequestKey>,
+}
+
+/// Which runs a list is about.
+#[derive(Clone, Debug)]
+pub struct RunsWanted {
+    /// Only of this scheduled job.
+    pub scheduled_job_id: Option<ScheduledJobId>,
+    /// Only in this state.
+    pub status: Option<Status>,
+    /// Where the page begins: after this run.
+    pub after: Option<(DateTime<Utc>, RunId)>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// A page of runs, newest first.
+#[derive(Clone, Debug)]
+pub struct RunPage {
+    /// The runs.
+    pub runs: Vec<Run>,
+    /// How many match on all pages.
+    pub total: i64,
+    /// Whether there are more than `total` says.
+    pub total_is_lower_bound: bool,
+    /// Where the next page begins, if there is one.
+    pub next: Option<(DateTime<Utc>, RunId)>,
+}
+
+impl App {
+    /// Makes a run from a scheduled job, whatever its status, or else from a run.
+    pub async fn trigger(&self, trigger: Trigger, mode: Mode) -> Result<Triggered, AppError> {
+        let now = self.now();
+        let violations = trigger.overrides.check(&self.sources);
+        if !violations.is_empty() {
+            return Err(AppError::Invalid(violations));
+        }
+        let mut tx = self.begin().await?;
+        if let Some(run) = made_before(&mut tx, trigger.request.as_ref()).await? {
+            return triggered(&mut tx, run).await;
+        }
+        let new = self.new_run(&mut tx, &trigger).await?;
+        let run = Run::new(new, now, rand::random());
+        if mode == Mode::ValidateOnly {
+            return triggered(&mut tx, run).await;
+        }
+        let run = insert_claimed(&mut tx, run, trigger.request.as_ref()).await?;
+        let triggered = triggered(&mut tx, run).await?;
+        commit(tx).await?;
+        self.runs_made();
+        Ok(triggered)
+    }
+
+    /// Makes a one-off run.
+    pub async fn submit(&self, submission: Submission, mode: Mode) -> Result<Run, AppError> {
+        let now = self.now();
+        let parameters =
+            submission.parameters.complete(&self.sources).map_err(AppError::Invalid)?;
+        let new = NewRun {
+            origin: Origin::Immediate,
+            scheduled_job_id: None,
+            original_job_id: None,
+            priority: submission.priority.unwrap_or(Priority::Normal),
+            parameters,
+            requested_by: submission.requested_by,
+            tick_at: None,
+            available_at: submission.available_at,
+        };
+        let run = Run::new(new, now, rand::random());
+        if mode == Mode::ValidateOnly {
+            return Ok(run);
+        }
+        let mut tx = self.begin().await?;
+        if let Some(run) = made_before(&mut tx, submission.request.as_ref()).await? {
+            return Ok(run);
+        }
+        let run = insert_claimed(&mut tx, run, submission.request.as_ref()).await?;
+        commit(tx).await?;
+        self.runs_made();
+        Ok(run)
+    }
+
+    /// One run.
+    pub async fn get_run(&self, id: &RunId) -> Result<Run, AppError> {
+        let mut conn = self.acquire().await?;
+        runs::run_get(&mut conn, id).await?.ok_or_else(|| AppError::RunNotFound(id.clone()))
+    }
+
+    /// A page of runs, newest first.
+    pub async fn list_runs(&self, wanted: RunsWanted) -> Result<RunPage, AppError> {
+        let mut conn = self.acquire().await?;
+        let filter = RunFilter {
+            scheduled_job_id: wanted.scheduled_job_id,
+            status: wanted.status,
+            after: wanted.after,
+        };
+        // One more than wanted tells whether there is a next page.
+        let mut page = runs::runs_list(&mut conn, &filter, wanted.limit + 1).await?;
+        let has_more = i64::try_from(page.len()).is_ok_and(|length| length > wanted.limit);
+        if has_more {
+            page.pop();
+        }
+        let next = page.last().filter(|_| has_more).map(|run| (run.created_at, run.id.clone()));
+        let count = count(&mut conn, &filter).await?;
+        let (total, total_is_lower_bound) = count;
+        Ok(RunPage { runs: page, total, total_is_lower_bound, next })
+    }
+
+    /// Cancels a pending run at once, and marks a running one for its worker.
+    pub async fn cancel_run(&self, id: &RunId) -> Result<Run, AppError> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let locked = runs::runs_lock(&mut tx, std::slice::from_ref(id)).await?.pop();
+        let run = locked.ok_or_else(|| AppError::RunNotFound(id.clone()))?;
+        let asked_for = run.status == Status::Running && run.cancel_requested_at.is_some();
+        if asked_for || run.status == Status::Cancelled {
+            return Ok(run);
+        }
+        let run = run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded)?;
+        write_changed(&mut tx, std::slice::from_ref(&run)).await?;
+        commit(tx).await?;
+        self.events_written();
+        self.wakes.leases.notify_one();
+        Ok(run)
+    }
+
+    pub(super) fn runs_made(&self) {
+        self.events_written();
+        self.wakes.dispatcher.notify_one();
+    }
+
+    async fn new_run(
+        &self,
+        conn: &mut PgConnection,
+        trigger: &Trigger,
+    ) -> Result<NewRun, AppError> {
+        let base = NewRun {
+            origin: Origin::Triggered,
+            scheduled_job_id: None,
+            original_job_id: None,
+            priority: trigger.priority.unwrap_or(Priority::Immediate),
+            parameters: ScrapeParameters::default(),
+            requested_by: trigger.requested_by.clone(),
+            tick_at: None,
+            available_at: None,
+        };
+        if let Some(job) = scheduled_job(conn, &trigger.job_id).await? {
+            if job.gate.deleted_at.is_some() {
+                return Err(AppError::JobDeleted(job.id));
+            }
+            let parameters = job.settings.parameters.overridden(&trigger.overrides);
+            return Ok(NewRun { scheduled_job_id: Some(job.id), parameters, ..base });
+        }
+        let not_found = || AppError::JobNotFound(trigger.job_id.clone());
+        let id = RunId::parse(&trigger.job_id).map_err(|_| not_found())?;
+        let earlier = runs::run_get(conn, &id).await?.ok_or_else(not_found)?;
+        let parameters = earlier.parameters.overridden(&trigger.overrides);
+        let scheduled_job_id = earlier.scheduled_job_id;
+        Ok(NewRun { scheduled_job_id, original_job_id: Some(id), parameters, ..base })
+    }
+}
+
+/// Writes runs that `apply` has changed, and the history of those that ended with it. The only way
+/// in which the state of a run changes.
+pub(super) async fn write_changed(
+    conn: &mut PgConnection,
+    changed: &[Run],
+) -> Result<(), AppError> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    runs::runs_write(conn, changed).await?;
+    let ended = ended_by_job(changed);
+    if !ended.is_empty() {
+        history::history_add(conn, &ended).await?;
+    }
+    Ok(())
+}
+
+fn ended_by_job(changed: &[Run]) -> Vec<Ended> {
+    let mut by_job: BTreeMap<&ScheduledJobId, Ended> = BTreeMap::new();
+    for run in changed {
+        let (Some(job), Some(ended_at)) = (&run.scheduled_job_id, run.completed_at) else {
+            continue;
+        };
+        let count = by_job.get(job).map_or(1, |before| before.count + 1);
+        let ended = Ended {
+            scheduled_job_id: job.clone(),
+            count,
+            run_at: run.started_at.unwrap_or(ended_at),
+            status: run.status,
+            job_id: run.id.clone(),
+            ended_at,
+        };
+        by_job.insert(job, ended);
+    }
+    by_job.into_values().collect()
+}
+
+async fn count(conn: &mut PgConnection, filter: &RunFilter) -> Result<(i64, bool), AppError> {
+    if let (Some(job), None) = (&filter.scheduled_job_id, filter.status) {
+        let kept = scheduled_jobs::scheduled_job_get(conn, job).await?;
+        let ended = kept.map_or(0, |job| job.history.run_count);
+        return Ok((ended + runs::runs_count_active(conn, job).await?, false));
+    }
+    let found = runs::runs_count(conn, filter).await?;
+    Ok((found.min(COUNT_LIMIT), found > COUNT_LIMIT))
+}
+
+async fn made_before(
+    conn: &mut PgConnection,
+    request: Option<&RequestKey>,
+) -> Result<Option<Run>, AppError> {
+    let Some(key) = request else { return Ok(None) };
+    match key.made_before(conn).await? {
+        Some(made) => Ok(Some(run_made(conn, made).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Inserts the run, unless a call with the same request id was faster: then its run is the answer.
+async fn insert_claimed(
+    conn: &mut PgConnection,
+    run: Run,
+    request: Option<&RequestKey>,
+) -> Result<Run, AppError> {
+    if let Some(key) = request
+        && !key.claim(conn, run.id.as_str(), run.created_at).await?
+        && let Some(run) = made_before(conn, request).await?
+    {
+        return Ok(run);
+    }
+    runs::runs_insert(conn, std::slice::from_ref(&run)).await?;
+    Ok(run)
+}
+
+async fn run_made(conn: &mut PgConnection, id: String) -> Result<Run, AppError> {
+    let Ok(run_id) = RunId::parse(&id) else { return Err(AppError::JobNotFound(id)) };
+    runs::run_get(conn, &run_id).await?.ok_or(AppError::JobNotFound(id))
+}
+
+async fn scheduled_job(
+    conn: &mut PgConnection,
+    id: &str,
+) -> Result<Option<ScheduledJob>, AppError> {
+    match ScheduledJobId::parse(id) {
+        Ok(id) => Ok(scheduled_jobs::scheduled_job_get(conn, &id).await?),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn triggered(conn: &mut PgConnection, run: Run) -> Result<Triggered, AppError> {
+    let message = match (&run.original_job_id, &run.scheduled_job_id) {
+        (Some(original), _) => format!("Triggered existing job {original} to run immediately"),
+        (None, Some(id)) => {
+            let job = scheduled_jobs::scheduled_job_get(conn, id).await?;
+            job.map_or_else(String::new, |job| message_of(&job))
+        }
+        (None, None) => String::new(),
+    };
+    Ok(Triggered { run, message })
+}
+
+fn message_of(job: &ScheduledJob) -> String {
+    let name = &job.settings.name;
+    let aside = match job.gate.status {
+        scheduled_job::Status::Active => "",
+        scheduled_job::Status::Paused => " (the job is paused)",
+        scheduled_job::Status::Inactive => " (the job is inactive)",
+    };
+    format!("Triggered scheduled job '{name}' to run immediately{aside}")
+}

@@ -1,0 +1,349 @@
+//! Scheduled jobs: made, looked at, changed, held, deleted.
+//!
+//! Every change first decides what is due under the old settings, under the schedule's lock.
+
+use chrono::{DateTime, Utc};
+use sqlx::{Postgres, Transaction};
+
+use super::runs::write_changed;
+use super::{App, AppError, Mode, RequestKey, commit};
+use crate::domain::id::ScheduledJobId;
+use crate::domain::run::{Event, Run};
+use crate::domain::scheduled_job::{
+    Gate, History, NAME_LENGTH, ScheduledJob, Settings, SettingsDraft, Status,
+};
+use crate::domain::text::check_line;
+use crate::store::runs;
+use crate::store::scheduled_jobs::{self, JobFilter};
+
+/// A wish for a scheduled job.
+#[derive(Clone, Debug)]
+pub struct NewScheduledJob {
+    /// Chosen by the caller; else generated from the name.
+    pub id: Option<ScheduledJobId>,
+    /// What and when.
+    pub draft: SettingsDraft,
+    /// Makes it safe to retry.
+    pub request: Option<RequestKey>,
+}
+
+/// Which scheduled jobs a list is about.
+#[derive(Clone, Debug)]
+pub struct JobsWanted {
+    /// Only with this status.
+    pub status: Option<Status>,
+    /// Deleted ones too.
+    pub show_deleted: bool,
+    /// Where the page begins: after this id.
+    pub after: Option<ScheduledJobId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// A page of scheduled jobs by id.
+#[derive(Clone, Debug)]
+pub struct JobPage {
+    /// The jobs.
+    pub jobs: Vec<ScheduledJob>,
+    /// How many match on all pages.
+    pub total: i64,
+    /// Where the next page begins, if there is one.
+    pub next: Option<ScheduledJobId>,
+}
+
+impl App {
+    /// Makes an active scheduled job.
+    pub async fn create_scheduled_job(
+        &self,
+        new: NewScheduledJob,
+        mode: Mode,
+    ) -> Result<ScheduledJob, AppError> {
+        let settings = new.draft.check(&self.sources).map_err(AppError::Invalid)?;
+        let id =
+            new.id.unwrap_or_else(|| ScheduledJobId::from_name(&settings.name, rand::random()));
+        let job = self.new_job(id, settings, self.now());
+        let mut tx = self.begin().await?;
+        if let Some(made) = made_before(&mut tx, new.request.as_ref()).await? {
+            return Ok(made);
+        }
+        if scheduled_jobs::scheduled_job_get(&mut tx, &job.id).await?.is_some() {
+            return Err(AppError::ScheduledJobExists(job.id));
+        }
+        if mode == Mode::ValidateOnly {
+            return Ok(job);
+        }
+        let job = insert_claimed(&mut tx, job, new.request.as_ref()).await?;
+        commit(tx).await?;
+        self.wakes.scheduler.notify_one();
+        Ok(job)
+    }
+
+    /// One scheduled job, deleted ones included.
+    pub async fn get_scheduled_job(&self, id: &ScheduledJobId) -> Result<ScheduledJob, AppError> {
+        let mut conn = self.acquire().await?;
+        let job = scheduled_jobs::scheduled_job_get(&mut conn, id).await?;
+        job.ok_or_else(|| AppError::ScheduledJobNotFound(id.clone()))
+    }
+
+    /// The newest runs of a scheduled job, and how many there are.
+    pub async fn runs_of_scheduled_job(
+        &self,
+        id: &ScheduledJobId,
+        limit: i64,
+    ) -> Result<(Vec<Run>, i64), AppError> {
+        let mut tx = self.begin_snapshot().await?;
+        let job = scheduled_jobs::scheduled_job_get(&mut tx, id).await?;
+        let job = job.ok_or_else(|| AppError::ScheduledJobNotFound(id.clone()))?;
+        let active = runs::runs_count_active(&mut tx, id).await?;
+        let linked = runs::runs_count_linked_by_original(&mut tx, id).await?;
+        let newest = runs::runs_newest_of(&mut tx, id, limit).await?;
+        Ok((newest, job.history.run_count + active + linked))
+    }
+
+    /// A page of scheduled jobs by id.
+    pub async fn list_scheduled_jobs(&self, wanted: JobsWanted) -> Result<JobPage, AppError> {
+        let mut conn = self.acquire().await?;
+        let filter = JobFilter {
+            status: wanted.status,
+            show_deleted: wanted.show_deleted,
+            after: wanted.after,
+        };
+        // One more than wanted tells whether there is a next page.
+        let mut jobs =
+            scheduled_jobs::scheduled_jobs_list(&mut conn, &filter, wanted.limit + 1).await?;
+        let has_more = i64::try_from(jobs.len()).is_ok_and(|length| length > wanted.limit);
+        if has_more {
+            jobs.pop();
+        }
+        let next = jobs.last().filter(|_| has_more).map(|job| job.id.clone());
+        let total = scheduled_jobs::scheduled_jobs_count(&mut conn, &filter).await?;
+        Ok(JobPage { jobs, total, next })
+    }
+
+    /// Changes settings by `change`. An empty etag fits any. Nothing is written when nothing changes.
+    pub async fn update_scheduled_job(
+        &self,
+        id: &ScheduledJobId,
+        etag: &str,
+        change: &(dyn Fn(&mut SettingsDraft) + Send + Sync),
+        mode: Mode,
+    ) -> Result<ScheduledJob, AppError> {
+        let now = self.now();
+        let (mut tx, job) = self.lock_undeleted(id).await?;
+        check_etag(&job, etag)?;
+        let mut draft = job.settings.draft();
+        change(&mut draft);
+        if draft == job.settings.draft() {
+            return Ok(job);
+        }
+        let settings = draft.check(&self.sources).map_err(AppError::Invalid)?;
+        let job = match mode {
+            Mode::Commit => self.settle(&mut tx, job, now).await?,
+            Mode::ValidateOnly => job,
+        };
+        let job = self.changed(job, settings, now);
+        if mode == Mode::Commit {
+            scheduled_jobs::settings_write(&mut tx, &job).await?;
+            scheduled_jobs::schedules_write(&mut tx, std::slice::from_ref(&job)).await?;
+            self.commit_schedule(tx).await?;
+        }
+        Ok(job)
+    }
+
+    /// Holds a job, or replaces reason and end of a pause.
+    pub async fn pause_scheduled_job(
+        &self,
+        id: &ScheduledJobId,
+        reason: String,
+        until: Option<DateTime<Utc>>,
+    ) -> Result<ScheduledJob, AppError> {
+        let now = self.now();
+        if !reason.is_empty() {
+            check_line(&reason, NAME_LENGTH).map_err(|text| AppError::invalid("reason", text))?;
+        }
+        if until.is_some_and(|until| until <= now) {
+            return Err(AppError::invalid("paused_until", "must be in the future"));
+        }
+        let (tx, job) = self.lock_undeleted(id).await?;
+        self.change_gate(tx, job, now, |gate, schedule| Gate {
+            pause_reason: reason,
+            paused_until: until,
+            ..gate.with_status(Status::Paused, schedule)
+        })
+        .await
+    }
+
+    /// Makes a paused or inactive job active, from now on.
+    pub async fn resume_scheduled_job(
+        &self,
+        id: &ScheduledJobId,
+    ) -> Result<ScheduledJob, AppError> {
+        self.change_status(id, Status::Active).await
+    }
+
+    /// Switches a job off.
+    pub async fn deactivate_scheduled_job(
+        &self,
+        id: &ScheduledJobId,
+    ) -> Result<ScheduledJob, AppError> {
+        self.change_status(id, Status::Inactive).await
+    }
+
+    /// Deletes a job and cancels its pending runs. Deleting a deleted one changes nothing.
+    pub async fn delete_scheduled_job(
+        &self,
+        id: &ScheduledJobId,
+        etag: &str,
+    ) -> Result<ScheduledJob, AppError> {
+        let now = self.now();
+        let (mut tx, job) = self.lock(id).await?;
+        check_etag(&job, etag)?;
+        if job.gate.deleted_at.is_some() {
+            return Ok(job);
+        }
+        let job = self.settle(&mut tx, job, now).await?;
+        let gate = Gate { deleted_at: Some(now), ..job.gate }.armed(&job.settings.schedule);
+        let job = ScheduledJob { gate, updated_at: now, ..job };
+        scheduled_jobs::schedules_write(&mut tx, std::slice::from_ref(&job)).await?;
+        let pending = runs::runs_lock_pending_of(&mut tx, id).await?;
+        let cancel = |run: Run| run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded);
+        let cancelled = pending.into_iter().map(cancel).collect::<Result<Vec<_>, _>>()?;
+        write_changed(&mut tx, &cancelled).await?;
+        commit(tx).await?;
+        self.events_written();
+        self.get_scheduled_job(id).await
+    }
+
+    /// Restores a deleted job with its former status, from now on.
+    pub async fn undelete_scheduled_job(
+        &self,
+        id: &ScheduledJobId,
+    ) -> Result<ScheduledJob, AppError> {
+        let (tx, job) = self.lock(id).await?;
+        if job.gate.deleted_at.is_none() {
+            return Err(AppError::JobNotDeleted(job.id));
+        }
+        let now = self.now();
+        self.change_gate(tx, job, now, |gate, schedule| {
+            Gate { deleted_at: None, ..gate }.armed(schedule)
+        })
+        .await
+    }
+
+    async fn change_status(
+        &self,
+        id: &ScheduledJobId,
+        status: Status,
+    ) -> Result<ScheduledJob, AppError> {
+        let (tx, job) = self.lock_undeleted(id).await?;
+        if job.gate.status == status {
+            return Ok(job);
+        }
+        let now = self.now();
+        self.change_gate(tx, job, now, |gate, schedule| gate.with_status(status, schedule)).await
+    }
+
+    async fn change_gate(
+        &self,
+        mut tx: Transaction<'static, Postgres>,
+        job: ScheduledJob,
+        now: DateTime<Utc>,
+        change: impl FnOnce(Gate, &crate::domain::schedule::Schedule) -> Gate,
+    ) -> Result<ScheduledJob, AppError> {
+        let job = self.settle(&mut tx, job, now).await?;
+        let gate = change(job.gate, &job.settings.schedule);
+        let job = ScheduledJob { gate, updated_at: now, ..job };
+        scheduled_jobs::schedules_write(&mut tx, std::slice::from_ref(&job)).await?;
+        self.commit_schedule(tx).await?;
+        Ok(job)
+    }
+
+    async fn commit_schedule(&self, tx: Transaction<'static, Postgres>) -> Result<(), AppError> {
+        commit(tx).await?;
+        self.wakes.scheduler.notify_one();
+        // Settling may have made a run.
+        self.runs_made();
+        Ok(())
+    }
+
+    async fn lock(
+        &self,
+        id: &ScheduledJobId,
+    ) -> Result<(Transaction<'static, Postgres>, ScheduledJob), AppError> {
+        let mut tx = self.begin().await?;
+        let job = scheduled_jobs::scheduled_job_lock(&mut tx, id).await?;
+        let job = job.ok_or_else(|| AppError::ScheduledJobNotFound(id.clone()))?;
+        Ok((tx, job))
+    }
+
+    async fn lock_undeleted(
+        &self,
+        id: &ScheduledJobId,
+    ) -> Result<(Transaction<'static, Postgres>, ScheduledJob), AppError> {
+        let (tx, job) = self.lock(id).await?;
+        match job.gate.deleted_at {
+            Some(_) => Err(AppError::JobDeleted(job.id)),
+            None => Ok((tx, job)),
+        }
+    }
+
+    fn new_job(&self, id: ScheduledJobId, settings: Settings, now: DateTime<Utc>) -> ScheduledJob {
+        let gate = Gate::open(&self.timed(settings.schedule.clone()), now);
+        ScheduledJob {
+            id,
+            settings,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            gate,
+            history: History::default(),
+        }
+    }
+
+    fn changed(&self, job: ScheduledJob, settings: Settings, now: DateTime<Utc>) -> ScheduledJob {
+        let gate = job.gate.armed(&self.timed(settings.schedule.clone()));
+        ScheduledJob { settings, gate, version: job.version + 1, updated_at: now, ..job }
+    }
+}
+
+fn check_etag(job: &ScheduledJob, etag: &str) -> Result<(), AppError> {
+    let current = job.etag();
+    if etag.is_empty() || etag == current {
+        Ok(())
+    } else {
+        Err(AppError::EtagMismatch { current })
+    }
+}
+
+async fn made_before(
+    tx: &mut Transaction<'static, Postgres>,
+    request: Option<&RequestKey>,
+) -> Result<Option<ScheduledJob>, AppError> {
+    let Some(key) = request else { return Ok(None) };
+    let Some(made) = key.made_before(tx).await? else { return Ok(None) };
+    let Ok(id) = ScheduledJobId::parse(&made) else { return Err(AppError::JobNotFound(made)) };
+    Ok(scheduled_jobs::scheduled_job_get(tx, &id).await?)
+}
+
+/// Inserts the job, unless a call with the same request id was faster: then its job is the answer.
+async fn insert_claimed(
+    tx: &mut Transaction<'static, Postgres>,
+    job: ScheduledJob,
+    request: Option<&RequestKey>,
+) -> Result<ScheduledJob, AppError> {
+    if let Some(key) = request
+        && !key.claim(tx, job.id.as_str(), job.created_at).await?
+        && let Some(made) = made_before(tx, request).await?
+    {
+        return Ok(made);
+    }
+    match scheduled_jobs::settings_insert(tx, &job).await {
+        Err(crate::store::StoreError::ScheduledJobExists) => {
+            return Err(AppError::ScheduledJobExists(job.id));
+        }
+        other => other?,
+    }
+    scheduled_jobs::schedule_insert(tx, &job).await?;
+    scheduled_jobs::history_insert(tx, &job.id).await?;
+    Ok(job)
+}

@@ -1,0 +1,137 @@
+//! From a setting's text to its value, the same for flags, variables and `windrow.toml`.
+//!
+//! An error is a sentence to stand after the place of the setting. It never holds a database URL,
+//! which may have a password in it.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::LogFormat;
+
+/// More than this is a slip of the finger, for pools and for runs alike.
+const COUNT_MAX: u32 = 1_000;
+/// A day: a lease or a stop that takes longer is one that never ends.
+const DURATION_MAX: Duration = Duration::from_hours(24);
+
+/// What stands in place of a secret.
+pub(super) const HIDDEN: &str = "***";
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is not an address such as 127.0.0.1:50051"))
+}
+
+pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("a directory is needed".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count @ 1..=COUNT_MAX) => Ok(count),
+        Ok(_) | Err(_) => Err(format!("{text:?} is not a whole number from 1 to {COUNT_MAX}")),
+    }
+}
+
+/// A duration that may be zero.
+pub(super) fn grace(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= DURATION_MAX => Ok(duration),
+        Ok(_) => Err(format!("{text:?} is longer than 24 hours")),
+        Err(error) => Err(format!("{text:?} is not a duration such as 20s: {error}")),
+    }
+}
+
+/// A duration that may not be zero.
+pub(super) fn period(text: &str) -> Result<Duration, String> {
+    let duration = grace(text)?;
+    if duration.is_zero() { Err("must be more than zero".to_owned()) } else { Ok(duration) }
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{text:?} is not a log filter such as info: {error}")),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("{other:?} is neither text nor json")),
+    }
+}
+
+pub(super) fn database_url(text: &str) -> Result<String, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(text.to_owned()),
+        Ok(_) => Err("a database URL starts with postgres://".to_owned()),
+        Err(error) => Err(format!("not a database URL: {error}")),
+    }
+}
+
+/// The URL without its passwords; nothing of it at all if it is not certain where they are.
+pub(super) fn hide_passwords(text: &str) -> String {
+    hidden(text).unwrap_or_else(|| HIDDEN.to_owned())
+}
+
+fn hidden(text: &str) -> Option<String> {
+    let mut url = Url::parse(text).ok()?;
+    // An unescaped `/`, `?` or `#` in a password ends the authority early, and the rest of the
+    // password is then in what follows, before the `@`.
+    let follows = [Some(url.path()), url.query(), url.fragment()];
+    if url.fragment().is_some() || follows.into_iter().flatten().any(|part| part.contains('@')) {
+        return None;
+    }
+    if url.password().is_some() {
+        url.set_password(Some(HIDDEN)).ok()?;
+    }
+    if url.query_pairs().any(|(name, _)| is_secret(&name)) {
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().map(hide).collect();
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    Some(url.into())
+}
+
+fn hide((name, value): (String, String)) -> (String, String) {
+    if is_secret(&name) { (name, HIDDEN.to_owned()) } else { (name, value) }
+}
+
+fn is_secret(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("password")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_hidden_wherever_they_are() {
+        for (url, shown) in [
+            ("postgres://host/db", "postgres://host/db"),
+            ("postgres://me@host:5433/db?sslmode=require", "postgres://me@host:5433/db?sslmode=require"),
+            ("postgres://me:hush@host/db", "postgres://me:***@host/db"),
+            ("postgres://me:hu%40sh@host/db", "postgres://me:***@host/db"),
+            ("postgresql:///db?password=hush&user=me", "postgresql:///db?password=***&user=me"),
+            ("postgres://me:hush@h/d?PassWord=hush", "postgres://me:***@h/d?PassWord=***"),
+            ("postgres://h/d?sslpassword=hush", "postgres://h/d?sslpassword=***"),
+            ("postgres://me:12/hush@host/db", "***"),
+            ("postgres://me:12#hush@host/db", "***"),
+            ("postgres://me:12?hush@host/db", "***"),
+            ("host=here password=hush", "***"),
+        ] {
+            assert_eq!(hide_passwords(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_refused_database_url_is_not_repeated() {
+        for url in ["mysql://me:hush@host/db", "postgres://me:hush@host:x/db", "password=hush"] {
+            assert!(!database_url(url).unwrap_err().contains("hush"), "{url}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What time drives: loops that decide ticks, lease and execute runs, and keep order.
+//!
+//! A loop is a `run`, which waits, and a `tick`, which does one pass. Wakes shorten the waiting;
+//! losing every wake costs latency and nothing else.
+
+mod attempts;
+mod dispatcher;
+mod executor;
+mod notifier;
+mod pruner;
+mod reaper;
+mod reporter;
+mod scheduler;
+mod timekeeper;
+
+pub use self::attempts::{Attempts, StopCause};
+pub use self::dispatcher::Dispatcher;
+pub use self::executor::Executor;
+pub use self::notifier::Notifier;
+pub use self::pruner::Pruner;
+pub use self::reaper::Reaper;
+pub use self::scheduler::Scheduler;
+pub use self::timekeeper::Timekeeper;
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Waits for a wake, the time or the stop, whichever comes first.
+async fn wait(stop: &CancellationToken, wake: &Notify, at_most: Duration) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = wake.notified() => {}
+        () = tokio::time::sleep(at_most) => {}
+    }
+}
+
+/// Waits for the time or the stop.
+async fn pause(stop: &CancellationToken, length: Duration) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(length) => {}
+    }
+}

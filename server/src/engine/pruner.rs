@@ -1,0 +1,44 @@
+//! Forgets what has had its time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::pause;
+use crate::app::{App, AppError};
+use crate::chain::chain;
+
+/// How often it looks.
+const PERIOD: Duration = Duration::from_hours(1);
+
+/// The loop that prunes.
+pub struct Pruner {
+    app: Arc<App>,
+}
+
+impl Pruner {
+    /// A pruner over the use cases.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    /// Prunes until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.tick().await {
+                Ok(count) => debug!(count, "Old request ids are forgotten"),
+                Err(error) => {
+                    warn!(error = chain(&error), "Old rows cannot be pruned");
+                }
+            }
+            pause(&stop, PERIOD).await;
+        }
+    }
+
+    /// Prunes once; returns how many request ids were forgotten.
+    pub async fn tick(&self) -> Result<u64, AppError> {
+        self.app.prune_requests().await
+    }
+}
