@@ -1,0 +1,284 @@
+//! What may be written on the command line. Values are parsed here, once.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use prost_types::Timestamp;
+use windrow_client::proto::{ScheduledJobStatus, ScrapingJobPriority, ScrapingJobStatus};
+
+use crate::parameters::ParameterArgs;
+
+const EXIT_CODES: &str = "Exit codes: 0 completed, 1 error, 2 usage, 3 completed with failed \
+locations, 4 failed, 5 cancelled, 130 Ctrl-C while watching (the run goes on).
+
+Examples:
+  windrow jobs create --name 'Daily Sold' --cron '0 6 * * *' --location 'Indianapolis, IN'
+  windrow jobs list
+  windrow trigger daily-sold --watch
+  windrow --json runs list --job daily-sold";
+
+/// Schedules scraping jobs, runs them now, and follows their runs.
+#[derive(Debug, Parser)]
+#[command(name = "windrow", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// Address of the server.
+    #[arg(long, global = true, env = "WINDROW_SERVER", default_value = "127.0.0.1:50051")]
+    pub(crate) server: String,
+    /// Print JSON: one object for each answer, or for each state while watching.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Scheduled jobs: what to scrape and when.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// Make a run now, from a scheduled job or from an earlier run.
+    #[command(after_help = "Example: windrow trigger daily-sold --location 46220 --watch")]
+    Trigger(TriggerArgs),
+    /// Runs: look at them, cancel them, submit a one-off.
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Follow a run until it ends; the exit code says how.
+    #[command(after_help = EXIT_CODES)]
+    Watch {
+        /// The run.
+        job_id: String,
+        /// Leave out what was seen up to this revision.
+        #[arg(long, default_value_t = 0)]
+        after_revision: i64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// Create an active scheduled job.
+    #[command(after_help = "Example: windrow jobs create daily-sold --name 'Daily Sold' \
+        --cron '0 6 * * *' --timezone America/Indiana/Indianapolis --location 46220 \
+        --listing-type sold --past-days 2")]
+    Create(CreateArgs),
+    /// Show a scheduled job and its newest runs.
+    Get {
+        /// The scheduled job.
+        scheduled_job_id: String,
+        /// At most so many runs.
+        #[arg(long, default_value_t = 0, hide_default_value = true)]
+        limit: i32,
+    },
+    /// List scheduled jobs by id.
+    List(JobsListArgs),
+    /// Change what is given and keep everything else. A given list replaces the old one.
+    #[command(after_help = "Example: windrow jobs update daily-sold --cron '30 5 * * *'")]
+    Update(UpdateArgs),
+    /// Hold a scheduled job; its ticks make no runs until it is resumed.
+    Pause {
+        /// The scheduled job.
+        scheduled_job_id: String,
+        /// Why.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+        /// End of the pause, for example 2026-12-01T06:00:00Z.
+        #[arg(long, value_parser = time)]
+        until: Option<Timestamp>,
+    },
+    /// Make a paused or inactive scheduled job active.
+    Resume {
+        /// The scheduled job.
+        scheduled_job_id: String,
+    },
+    /// Switch a scheduled job off until it is resumed.
+    Deactivate {
+        /// The scheduled job.
+        scheduled_job_id: String,
+    },
+    /// Delete a scheduled job; its pending runs are cancelled.
+    Delete {
+        /// The scheduled job.
+        scheduled_job_id: String,
+        /// Refuse unless this is the current etag.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        etag: String,
+    },
+    /// Restore a deleted scheduled job.
+    Undelete {
+        /// The scheduled job.
+        scheduled_job_id: String,
+    },
+}
+
+/// Settings of a scheduled job that both `create` and `update` take.
+#[derive(Debug, Default, Args)]
+pub(crate) struct JobArgs {
+    /// Name for people.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Five-field cron expression, for example '0 6 * * *'.
+    #[arg(long = "cron")]
+    pub(crate) cron_expression: Option<String>,
+    /// IANA time zone of the expression; UTC unless given.
+    #[arg(long)]
+    pub(crate) timezone: Option<String>,
+    /// Priority of the job's runs.
+    #[arg(long, value_parser = priority())]
+    pub(crate) priority: Option<ScrapingJobPriority>,
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Id; generated from the name unless given.
+    pub(crate) scheduled_job_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    #[command(flatten)]
+    pub(crate) once: OnceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// The scheduled job.
+    pub(crate) scheduled_job_id: String,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Refuse unless this is the current etag.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) etag: String,
+    /// Check only, change nothing.
+    #[arg(long)]
+    pub(crate) validate_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsListArgs {
+    /// Only jobs with this status.
+    #[arg(long, value_parser = scheduled_job_status())]
+    pub(crate) status: Option<ScheduledJobStatus>,
+    /// Deleted jobs too.
+    #[arg(long)]
+    pub(crate) show_deleted: bool,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+}
+
+/// Which part of a list.
+#[derive(Debug, Args)]
+pub(crate) struct PageArgs {
+    /// At most so many on a page; 50 unless given, at most 1,000.
+    #[arg(long, visible_alias = "limit", default_value_t = 0, hide_default_value = true)]
+    pub(crate) page_size: i32,
+    /// Begin where the page before ended.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) page_token: String,
+    /// Every page.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// How a creating call is kept from doing harm.
+#[derive(Debug, Args)]
+pub(crate) struct OnceArgs {
+    /// Calls with the same id and arguments create one thing only.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) request_id: String,
+    /// Check only, change nothing.
+    #[arg(long)]
+    pub(crate) validate_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TriggerArgs {
+    /// A scheduled job's id, or any run's.
+    pub(crate) job_id: String,
+    /// Follow the run until it ends.
+    #[arg(long, conflicts_with = "validate_only")]
+    pub(crate) watch: bool,
+    /// Priority; immediate unless given.
+    #[arg(long, value_parser = priority())]
+    pub(crate) priority: Option<ScrapingJobPriority>,
+    #[command(flatten)]
+    pub(crate) overrides: ParameterArgs,
+    #[command(flatten)]
+    pub(crate) once: OnceArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Show a run.
+    Get {
+        /// The run.
+        job_id: String,
+    },
+    /// List runs, newest first.
+    List(RunsListArgs),
+    /// Cancel a pending run, or ask the worker of a running one to stop.
+    Cancel {
+        /// The run.
+        job_id: String,
+    },
+    /// Make a one-off run without a scheduled job.
+    #[command(after_help = "Example: windrow runs submit --location 46220 --source sample --watch")]
+    Submit(SubmitArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsListArgs {
+    /// Only runs of this scheduled job.
+    #[arg(long = "job", default_value = "", hide_default_value = true)]
+    pub(crate) scheduled_job_id: String,
+    /// Only runs in this state.
+    #[arg(long, value_parser = scraping_job_status())]
+    pub(crate) status: Option<ScrapingJobStatus>,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+    /// Not before this time, for example 2026-12-01T06:00:00Z.
+    #[arg(long = "at", value_parser = time)]
+    pub(crate) available_at: Option<Timestamp>,
+    /// Priority; normal unless given.
+    #[arg(long, value_parser = priority())]
+    pub(crate) priority: Option<ScrapingJobPriority>,
+    /// Follow the run until it ends.
+    #[arg(long, conflicts_with = "validate_only")]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) once: OnceArgs,
+}
+
+/// A word of a fixed set, read as the proto enum value whose name ends with it.
+pub(crate) fn word<E: Clone + Send + Sync + 'static>(
+    words: &'static [&'static str],
+    prefix: &'static str,
+    parse: fn(&str) -> Option<E>,
+) -> impl TypedValueParser<Value = E> {
+    PossibleValuesParser::new(words).try_map(move |word| {
+        parse(&format!("{prefix}_{}", word.to_uppercase()))
+            .ok_or_else(|| format!("unknown: {word}"))
+    })
+}
+
+fn priority() -> impl TypedValueParser<Value = ScrapingJobPriority> {
+    let words = &["low", "normal", "high", "immediate"];
+    word(words, "SCRAPING_JOB_PRIORITY", ScrapingJobPriority::from_str_name)
+}
+
+fn scheduled_job_status() -> impl TypedValueParser<Value = ScheduledJobStatus> {
+    let words = &["active", "paused", "inactive"];
+    word(words, "SCHEDULED_JOB_STATUS", ScheduledJobStatus::from_str_name)
+}
+
+fn scraping_job_status() -> impl TypedValueParser<Value = ScrapingJobStatus> {
+    let words = &["pending", "running", "completed", "failed", "cancelled"];
+    word(words, "SCRAPING_JOB_STATUS", ScrapingJobStatus::from_str_name)
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "not an RFC 3339 time such as 2026-12-01T06:00:00Z".to_owned())
+}

@@ -1,0 +1,151 @@
+//! What to scrape, as flags: the same ones for jobs, one-off runs and overrides of a trigger.
+
+use clap::Args;
+use clap::builder::TypedValueParser;
+use windrow_client::proto;
+
+use crate::args::{JobArgs, word};
+
+/// Every flag is optional here; the server says what is missing.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ParameterArgs {
+    /// Where to scrape, for example 'Indianapolis, IN' or a ZIP code; may be repeated.
+    #[arg(long = "location")]
+    pub(crate) locations: Vec<String>,
+    /// Which listings; may be repeated. The source chooses unless given.
+    #[arg(long = "listing-type", value_parser = listing_type())]
+    pub(crate) listing_types: Vec<proto::ListingType>,
+    /// Only listings changed in the last so many days.
+    #[arg(long)]
+    pub(crate) past_days: Option<i32>,
+    /// Radius around each location in miles.
+    #[arg(long)]
+    pub(crate) radius: Option<f64>,
+    /// At most so many listings for each location.
+    #[arg(long)]
+    pub(crate) limit: Option<i32>,
+    /// Pause between two locations, for example 1s or 500ms.
+    #[arg(long, value_parser = duration)]
+    pub(crate) request_delay: Option<prost_types::Duration>,
+    /// Name of the source; `sample` yields synthetic listings.
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+}
+
+impl ParameterArgs {
+    pub(crate) fn into_proto(self) -> proto::ScrapeParameters {
+        proto::ScrapeParameters {
+            locations: self.locations,
+            listing_types: self.listing_types.into_iter().map(i32::from).collect(),
+            past_days: self.past_days,
+            radius: self.radius,
+            limit: self.limit,
+            request_delay: self.request_delay,
+            source: self.source,
+        }
+    }
+
+    fn mask(&self) -> Vec<&'static str> {
+        given([
+            ("parameters.locations", !self.locations.is_empty()),
+            ("parameters.listing_types", !self.listing_types.is_empty()),
+            ("parameters.past_days", self.past_days.is_some()),
+            ("parameters.radius", self.radius.is_some()),
+            ("parameters.limit", self.limit.is_some()),
+            ("parameters.request_delay", self.request_delay.is_some()),
+            ("parameters.source", self.source.is_some()),
+        ])
+    }
+}
+
+impl JobArgs {
+    /// The fields that were given, as paths of an update mask.
+    pub(crate) fn mask(&self) -> Vec<&'static str> {
+        let mut paths = given([
+            ("name", self.name.is_some()),
+            ("cron_expression", self.cron_expression.is_some()),
+            ("timezone", self.timezone.is_some()),
+            ("priority", self.priority.is_some()),
+        ]);
+        paths.extend(self.parameters.mask());
+        paths
+    }
+
+    pub(crate) fn into_proto(self, scheduled_job_id: String) -> proto::ScheduledJob {
+        proto::ScheduledJob {
+            scheduled_job_id,
+            name: self.name.unwrap_or_default(),
+            cron_expression: self.cron_expression.unwrap_or_default(),
+            timezone: self.timezone.unwrap_or_default(),
+            priority: self.priority.unwrap_or_default().into(),
+            parameters: Some(self.parameters.into_proto()),
+            ..Default::default()
+        }
+    }
+}
+
+fn given<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
+    fields.into_iter().filter(|(_, given)| *given).map(|(path, _)| path).collect()
+}
+
+fn listing_type() -> impl TypedValueParser<Value = proto::ListingType> {
+    let words = &["for_sale", "for_rent", "sold", "pending"];
+    word(words, "LISTING_TYPE", proto::ListingType::from_str_name)
+}
+
+fn duration(text: &str) -> Result<prost_types::Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    duration.try_into().map_err(|_| "too long".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command, JobsCommand};
+
+    fn update(flags: &[&str]) -> JobArgs {
+        let words = ["windrow", "jobs", "update", "x"].iter().chain(flags);
+        match Cli::parse_from(words).command {
+            Command::Jobs(JobsCommand::Update(args)) => args.job,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_mask_names_what_was_given() {
+        let check = |flags: &[&str], expected: &[&str]| assert_eq!(update(flags).mask(), expected);
+        check(&[], &[]);
+        check(&["--cron", "@daily"], &["cron_expression"]);
+        check(&["--timezone", "", "--name", "N"], &["name", "timezone"]);
+        check(&["--location", "a", "--location", "b"], &["parameters.locations"]);
+        check(
+            &["--priority", "high", "--past-days", "3", "--source", "sample"],
+            &["priority", "parameters.past_days", "parameters.source"],
+        );
+        check(
+            &["--request-delay", "2s", "--radius", "1.5", "--limit", "9", "--listing-type", "sold"],
+            &[
+                "parameters.listing_types",
+                "parameters.radius",
+                "parameters.limit",
+                "parameters.request_delay",
+            ],
+        );
+    }
+
+    #[test]
+    fn flags_become_the_message() {
+        let job = update(&["--request-delay", "1500ms", "--listing-type", "for_rent"]);
+        let parameters = job.into_proto("x".into()).parameters.unwrap();
+        let delay = prost_types::Duration { seconds: 1, nanos: 500_000_000 };
+        assert_eq!(parameters.request_delay, Some(delay));
+        assert_eq!(parameters.listing_types, [i32::from(proto::ListingType::ForRent)]);
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

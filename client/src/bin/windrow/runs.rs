@@ -1,0 +1,90 @@
+//! `windrow trigger` and `windrow runs …`: runs made by hand, looked at, cancelled.
+
+use windrow_client::{Client, proto};
+
+use crate::args::{RunsCommand, RunsListArgs, SubmitArgs, TriggerArgs};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::{text, watch};
+
+/// `--all` stops here, so that a server that repeats its pages cannot hold it for ever; the page
+/// token then says where to go on.
+pub(crate) const MAX_PAGES: u32 = 10_000;
+
+pub(crate) async fn run(
+    client: &Client,
+    output: Output,
+    command: RunsCommand,
+) -> Result<u8, Failure> {
+    match command {
+        RunsCommand::Get { job_id } => {
+            let answer = client.get_scraping_job(proto::GetScrapingJobRequest { job_id }).await?;
+            output
+                .show("GetScrapingJobResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;
+        }
+        RunsCommand::List(args) => list(client, output, args).await?,
+        RunsCommand::Cancel { job_id } => {
+            let answer =
+                client.cancel_scraping_job(proto::CancelScrapingJobRequest { job_id }).await?;
+            output.show("CancelScrapingJobResponse", &answer, |a| {
+                text::run(a.scraping_job.as_ref())
+            })?;
+        }
+        RunsCommand::Submit(args) => return submit(client, output, args).await,
+    }
+    Ok(0)
+}
+
+pub(crate) async fn trigger(
+    client: &Client,
+    output: Output,
+    args: TriggerArgs,
+) -> Result<u8, Failure> {
+    let overrides = args.overrides.into_proto();
+    let request = proto::TriggerJobRequest {
+        job_id: args.job_id,
+        priority: args.priority.unwrap_or_default().into(),
+        overrides: (overrides != proto::ScrapeParameters::default()).then_some(overrides),
+        request_id: args.once.request_id,
+        validate_only: args.once.validate_only,
+    };
+    let answer = client.trigger_job(request).await?;
+    output.show("TriggerJobResponse", &answer, |a| text::triggered(a, args.watch))?;
+    if args.watch { watch::run(client, output, &answer.job_id, 0).await } else { Ok(0) }
+}
+
+async fn submit(client: &Client, output: Output, args: SubmitArgs) -> Result<u8, Failure> {
+    let request = proto::SubmitScrapingJobRequest {
+        parameters: Some(args.parameters.into_proto()),
+        priority: args.priority.unwrap_or_default().into(),
+        available_at: args.available_at,
+        request_id: args.once.request_id,
+        validate_only: args.once.validate_only,
+    };
+    let answer = client.submit_scraping_job(request).await?;
+    output.show("SubmitScrapingJobResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;
+    if !args.watch {
+        return Ok(0);
+    }
+    let run = answer.scraping_job.ok_or(Failure::Incomplete("run"))?;
+    watch::run(client, output, &run.job_id, 0).await
+}
+
+async fn list(client: &Client, output: Output, args: RunsListArgs) -> Result<(), Failure> {
+    let mut request = proto::ListScrapingJobsRequest {
+        scheduled_job_id: args.scheduled_job_id,
+        status: args.status.unwrap_or_default().into(),
+        page_size: args.page.page_size,
+        page_token: args.page.page_token,
+    };
+    let mut answer = client.list_scraping_jobs(request.clone()).await?;
+    let mut pages = 1;
+    while args.page.all && !answer.next_page_token.is_empty() && pages < MAX_PAGES {
+        request.page_token.clone_from(&answer.next_page_token);
+        let next = client.list_scraping_jobs(request.clone()).await?;
+        answer.scraping_jobs.extend(next.scraping_jobs);
+        answer.next_page_token = next.next_page_token;
+        pages += 1;
+    }
+    output.show("ListScrapingJobsResponse", &answer, text::runs)
+}

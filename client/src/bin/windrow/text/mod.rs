@@ -1,0 +1,224 @@
+//! Answers as text for people: aligned tables, details, and the lines of a watch. Times are UTC.
+
+mod table;
+
+use prost_types::Timestamp;
+use windrow_client::proto;
+
+pub(crate) use table::clean;
+use table::{details, table};
+
+const NONE: &str = "-";
+
+pub(crate) fn jobs(answer: &proto::ListScheduledJobsResponse) -> String {
+    let header = ["ID", "NAME", "STATUS", "CRON", "NEXT RUN", "LAST RUN", "RUNS"];
+    let rows = answer.scheduled_jobs.iter().map(|job| {
+        [
+            job.scheduled_job_id.clone(),
+            format!("{}{}", job.name, sample_mark(job.parameters.as_ref())),
+            job_status(job),
+            job.cron_expression.clone(),
+            time(job.next_run_at.as_ref()),
+            time(job.last_run_at.as_ref()),
+            job.run_count.to_string(),
+        ]
+    });
+    let shown = answer.scheduled_jobs.len();
+    let counted = format!("{shown} of {} scheduled jobs", answer.total);
+    format!("{}\n{}", table(header, rows), page_end(&counted, &answer.next_page_token))
+}
+
+pub(crate) fn runs(answer: &proto::ListScrapingJobsResponse) -> String {
+    let more = if answer.total_is_lower_bound { "more than " } else { "" };
+    let counted = format!("{} of {more}{} runs", answer.scraping_jobs.len(), answer.total);
+    let end = page_end(&counted, &answer.next_page_token);
+    format!("{}\n{end}", runs_table(&answer.scraping_jobs))
+}
+
+pub(crate) fn job_with_runs(answer: &proto::GetScheduledJobResponse) -> String {
+    let counted = format!("{} of {} runs", answer.job_runs.len(), answer.total_runs);
+    let job = job(answer.scheduled_job.as_ref());
+    if answer.job_runs.is_empty() {
+        return format!("{job}\n\n{counted}");
+    }
+    format!("{job}\n\n{}\n{counted}", runs_table(&answer.job_runs))
+}
+
+pub(crate) fn job(job: Option<&proto::ScheduledJob>) -> String {
+    let Some(job) = job else { return NONE.to_owned() };
+    let zone = if job.timezone.is_empty() { "UTC" } else { job.timezone.as_str() };
+    let mut lines = vec![
+        ("Id", job.scheduled_job_id.clone()),
+        ("Name", job.name.clone()),
+        ("Status", job_status(job)),
+        ("Pause reason", job.pause_reason.clone()),
+        ("Paused until", job.paused_until.as_ref().map(instant).unwrap_or_default()),
+        ("Cron", format!("{} ({zone})", job.cron_expression)),
+        ("Next run", time(job.next_run_at.as_ref())),
+        ("Last run", last_run(job)),
+        ("Runs", job.run_count.to_string()),
+        ("Priority", short(job.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_")),
+    ];
+    lines.extend(parameters(job.parameters.as_ref()));
+    lines.push(("Etag", job.etag.clone()));
+    details(lines)
+}
+
+pub(crate) fn run(run: Option<&proto::ScrapingJob>) -> String {
+    let Some(run) = run else { return NONE.to_owned() };
+    let mut lines = vec![
+        ("Job id", run.job_id.clone()),
+        ("Scheduled job", run.scheduled_job_id.clone()),
+        ("Original job", run.original_job_id.clone()),
+        ("Status", run_status(run)),
+        ("Priority", short(run.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_")),
+        ("Origin", origin(run)),
+        ("Requested by", run.requested_by.clone()),
+        ("Created", time(run.created_at.as_ref())),
+        ("Available", run.available_at.as_ref().map(instant).unwrap_or_default()),
+        ("Started", time(run.started_at.as_ref())),
+        ("Ended", time(run.completed_at.as_ref())),
+        ("Took", took(run)),
+        ("Attempt", format!("{} of {}", run.attempt, run.max_attempts)),
+        ("Done", format!("{} of {} locations", run.completed_locations, run.total_locations)),
+        ("Result", counts(run)),
+        ("Error", run.error_message.clone()),
+    ];
+    lines.extend(parameters(run.parameters.as_ref()));
+    let failed =
+        |f: &proto::FailedLocation| ("Failed location", format!("{}: {}", f.location, f.reason));
+    lines.extend(run.failed_locations.iter().map(failed));
+    details(lines)
+}
+
+pub(crate) fn triggered(answer: &proto::TriggerJobResponse, watched: bool) -> String {
+    let parameters = answer.scraping_job.as_ref().and_then(|run| run.parameters.as_ref());
+    let message = format!("{}{}", clean(&answer.message), sample_mark(parameters));
+    if answer.job_id.is_empty() {
+        return format!("{message}\nChecked only: nothing was made.");
+    }
+    if watched {
+        return format!("{message}\n{}", answer.job_id);
+    }
+    format!("{message}\n{}\nWatch it: windrow watch {}", answer.job_id, answer.job_id)
+}
+
+/// One line about a watched run.
+pub(crate) fn progress(run: &proto::ScrapingJob) -> String {
+    let line = match run.status() {
+        proto::ScrapingJobStatus::Unspecified => "in an unknown state".to_owned(),
+        proto::ScrapingJobStatus::Pending => format!("{} pending", time(run.created_at.as_ref())),
+        proto::ScrapingJobStatus::Running => format!(
+            "running {}/{} locations, {} scraped",
+            run.completed_locations, run.total_locations, run.properties_scraped
+        ),
+        proto::ScrapingJobStatus::Completed => format!("completed: {}", counts(run)),
+        proto::ScrapingJobStatus::Failed => format!("failed: {}", clean(&run.error_message)),
+        proto::ScrapingJobStatus::Cancelled => format!("cancelled: {}", counts(run)),
+    };
+    format!("{line}{}", sample_mark(run.parameters.as_ref()))
+}
+
+fn runs_table(runs: &[proto::ScrapingJob]) -> String {
+    let header = ["JOB ID", "STATUS", "PRIORITY", "ORIGIN", "CREATED", "TOOK", "SCRAPED", "SAVED"];
+    let rows = runs.iter().map(|run| {
+        [
+            run.job_id.clone(),
+            format!("{}{}", run_status(run), sample_mark(run.parameters.as_ref())),
+            short(run.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_"),
+            origin(run),
+            time(run.created_at.as_ref()),
+            took(run),
+            run.properties_scraped.to_string(),
+            run.properties_saved.to_string(),
+        ]
+    });
+    table(header, rows)
+}
+
+fn parameters(parameters: Option<&proto::ScrapeParameters>) -> Vec<(&'static str, String)> {
+    let Some(p) = parameters else { return Vec::new() };
+    let kinds: Vec<_> =
+        p.listing_types().map(|kind| short(kind.as_str_name(), "LISTING_TYPE_")).collect();
+    vec![
+        ("Locations", p.locations.join("; ")),
+        ("Listing types", kinds.join(", ")),
+        ("Past days", p.past_days.map(|n| n.to_string()).unwrap_or_default()),
+        ("Radius", p.radius.map(|miles| format!("{miles} miles")).unwrap_or_default()),
+        ("Limit", p.limit.map(|n| format!("{n} for each location")).unwrap_or_default()),
+        ("Request delay", p.request_delay.map(|d| d.to_string()).unwrap_or_default()),
+        (
+            "Source",
+            format!("{}{}", p.source.as_deref().unwrap_or_default(), sample_mark(parameters)),
+        ),
+    ]
+}
+
+/// Nobody shall take synthetic listings for real ones.
+fn sample_mark(parameters: Option<&proto::ScrapeParameters>) -> &'static str {
+    let source = parameters.and_then(|p| p.source.as_deref());
+    if source == Some("sample") { " (sample data)" } else { "" }
+}
+
+fn job_status(job: &proto::ScheduledJob) -> String {
+    let status = short(job.status().as_str_name(), "SCHEDULED_JOB_STATUS_");
+    if job.deleted_at.is_some() { format!("{status}, deleted") } else { status }
+}
+
+fn last_run(job: &proto::ScheduledJob) -> String {
+    let Some(at) = &job.last_run_at else { return NONE.to_owned() };
+    let status = short(job.last_run_status().as_str_name(), "SCRAPING_JOB_STATUS_");
+    format!("{} {status} {}", instant(at), job.last_run_job_id)
+}
+
+fn run_status(run: &proto::ScrapingJob) -> String {
+    let status = short(run.status().as_str_name(), "SCRAPING_JOB_STATUS_");
+    let stopping = run.cancel_requested_at.is_some() && run.completed_at.is_none();
+    if stopping { format!("{status}, cancelling") } else { status }
+}
+
+fn origin(run: &proto::ScrapingJob) -> String {
+    short(run.origin().as_str_name(), "SCRAPING_JOB_ORIGIN_")
+}
+
+fn counts(run: &proto::ScrapingJob) -> String {
+    format!(
+        "scraped {}, saved {}, unchanged {}, duplicates {}, {} failed locations",
+        run.properties_scraped,
+        run.properties_saved,
+        run.properties_skipped,
+        run.properties_duplicate,
+        run.failed_locations.len()
+    )
+}
+
+fn took(run: &proto::ScrapingJob) -> String {
+    let (Some(start), Some(end)) = (&run.started_at, &run.completed_at) else {
+        return NONE.to_owned();
+    };
+    let seconds = u64::try_from(end.seconds.saturating_sub(start.seconds)).unwrap_or_default();
+    humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
+}
+
+fn time(at: Option<&Timestamp>) -> String {
+    at.map_or_else(|| NONE.to_owned(), instant)
+}
+
+/// RFC 3339 without fractions.
+fn instant(at: &Timestamp) -> String {
+    Timestamp { seconds: at.seconds, nanos: 0 }.to_string()
+}
+
+fn short(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+}
+
+fn page_end(counted: &str, next_page_token: &str) -> String {
+    if next_page_token.is_empty() {
+        return counted.to_owned();
+    }
+    format!("{counted}; next page: --page-token {next_page_token}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! Calls of `ScheduledJobService`. What they promise stands in the proto files.
+
+use crate::client::{Retry, fill_request_id};
+use crate::{Client, Error, proto};
+
+impl Client {
+    /// Creates a scheduled job. An empty `request_id` is filled, and the call retried under it.
+    pub async fn create_scheduled_job(
+        &self,
+        mut request: proto::CreateScheduledJobRequest,
+    ) -> Result<proto::CreateScheduledJobResponse, Error> {
+        fill_request_id(&mut request.request_id);
+        self.call(Retry::Safe, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.create_scheduled_job(request).await }
+        })
+        .await
+    }
+
+    /// Returns a scheduled job and its newest runs.
+    pub async fn get_scheduled_job(
+        &self,
+        request: proto::GetScheduledJobRequest,
+    ) -> Result<proto::GetScheduledJobResponse, Error> {
+        self.call(Retry::Safe, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.get_scheduled_job(request).await }
+        })
+        .await
+    }
+
+    /// Returns one page of scheduled jobs.
+    pub async fn list_scheduled_jobs(
+        &self,
+        request: proto::ListScheduledJobsRequest,
+    ) -> Result<proto::ListScheduledJobsResponse, Error> {
+        self.call(Retry::Safe, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.list_scheduled_jobs(request).await }
+        })
+        .await
+    }
+
+    /// Changes the fields that the mask names. Not retried.
+    pub async fn update_scheduled_job(
+        &self,
+        request: proto::UpdateScheduledJobRequest,
+    ) -> Result<proto::UpdateScheduledJobResponse, Error> {
+        self.call(Retry::Never, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.update_scheduled_job(request).await }
+        })
+        .await
+    }
+
+    /// Deletes a scheduled job. Not retried.
+    pub async fn delete_scheduled_job(
+        &self,
+        request: proto::DeleteScheduledJobRequest,
+    ) -> Result<proto::DeleteScheduledJobResponse, Error> {
+        self.call(Retry::Never, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.delete_scheduled_job(request).await }
+        })
+        .await
+    }
+
+    /// Restores a deleted scheduled job. Not retried.
+    pub async fn undelete_scheduled_job(
+        &self,
+        request: proto::UndeleteScheduledJobRequest,
+    ) -> Result<proto::UndeleteScheduledJobResponse, Error> {
+        self.call(Retry::Never, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.undelete_scheduled_job(request).await }
+        })
+        .await
+    }
+
+    /// Holds a scheduled job. Not retried.
+    pub async fn pause_scheduled_job(
+        &self,
+        request: proto::PauseScheduledJobRequest,
+    ) -> Result<proto::PauseScheduledJobResponse, Error> {
+        self.call(Retry::Never, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.pause_scheduled_job(request).await }
+        })
+        .await
+    }
+
+    /// Makes a paused or inactive scheduled job active. Not retried.
+    pub async fn resume_scheduled_job(
+        &self,
+        request: proto::ResumeScheduledJobRequest,
+    ) -> Result<proto::ResumeScheduledJobResponse, Error> {
+        self.call(Retry::Never, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.resume_scheduled_job(request).await }
+        })
+        .await
+    }
+
+    /// Switches a scheduled job off. Not retried.
+    pub async fn deactivate_scheduled_job(
+        &self,
+        request: proto::DeactivateScheduledJobRequest,
+    ) -> Result<proto::DeactivateScheduledJobResponse, Error> {
+        self.call(Retry::Never, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.deactivate_scheduled_job(request).await }
+        })
+        .await
+    }
+}

@@ -1,0 +1,70 @@
+//! Unary calls of `ScrapingJobService`. What they promise stands in the proto files; for
+//! `WatchScrapingJob` see [`Client::watch`].
+
+use crate::client::{Retry, fill_request_id};
+use crate::{Client, Error, proto};
+
+impl Client {
+    /// Makes a run now. An empty `request_id` is filled, and the call retried under it, so that a lost
+    /// answer never makes two runs.
+    pub async fn trigger_job(
+        &self,
+        mut request: proto::TriggerJobRequest,
+    ) -> Result<proto::TriggerJobResponse, Error> {
+        fill_request_id(&mut request.request_id);
+        self.call(Retry::Safe, request, |request| {
+            let mut runs = self.runs.clone();
+            async move { runs.trigger_job(request).await }
+        })
+        .await
+    }
+
+    /// Makes a one-off run. An empty `request_id` is filled, and the call retried under it.
+    pub async fn submit_scraping_job(
+        &self,
+        mut request: proto::SubmitScrapingJobRequest,
+    ) -> Result<proto::SubmitScrapingJobResponse, Error> {
+        fill_request_id(&mut request.request_id);
+        self.call(Retry::Safe, request, |request| {
+            let mut runs = self.runs.clone();
+            async move { runs.submit_scraping_job(request).await }
+        })
+        .await
+    }
+
+    /// Returns a run.
+    pub async fn get_scraping_job(
+        &self,
+        request: proto::GetScrapingJobRequest,
+    ) -> Result<proto::GetScrapingJobResponse, Error> {
+        self.call(Retry::Safe, request, |request| {
+            let mut runs = self.runs.clone();
+            async move { runs.get_scraping_job(request).await }
+        })
+        .await
+    }
+
+    /// Returns one page of runs, newest first.
+    pub async fn list_scraping_jobs(
+        &self,
+        request: proto::ListScrapingJobsRequest,
+    ) -> Result<proto::ListScrapingJobsResponse, Error> {
+        self.call(Retry::Safe, request, |request| {
+            let mut runs = self.runs.clone();
+            async move { runs.list_scraping_jobs(request).await }
+        })
+        .await
+    }
+
+    /// Cancels a run. Not retried.
+    pub async fn cancel_scraping_job(
+        &self,
+        request: proto::CancelScrapingJobRequest,
+    ) -> Result<proto::CancelScrapingJobResponse, Error> {
+        self.call(Retry::Never, request, |request| {
+            let mut runs = self.runs.clone();
+            async move { runs.cancel_scraping_job(request).await }
+        })
+        .await
+    }
+}
