@@ -1,0 +1,113 @@
+# Finds the tools that Windrow's scripts need, and installs what is missing. Sourced by them.
+#
+# Whatever is there already is left as it is. Packages come by apt, as root or through sudo; without
+# those rights a sentence says what to install. Linux only.
+
+PATH=$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+need_rust() {
+  command -v cargo >/dev/null ||
+    fail "Rust is missing. Install it with rustup (https://rustup.rs), then run this again."
+}
+
+# need_packages WHAT...: compiler, postgres, venv, npm; installs the packages of those that are missing.
+need_packages() {
+  local what packages=()
+  for what in "$@"; do
+    "has_$what" || packages+=($("packages_of_$what"))
+  done
+  if ((${#packages[@]})); then
+    apt_install "${packages[@]}"
+  fi
+  for what in "$@"; do
+    "has_$what" || fail "Still missing after the installation: $what."
+  done
+}
+
+# Compiles and links, as a compiler without the C library's headers is of no use.
+has_compiler() {
+  local program works=0
+  command -v cc >/dev/null || return 1
+  program=$(mktemp)
+  printf '#include <stdio.h>\nint main(void) { return puts(""); }\n' |
+    cc -x c - -o "$program" 2>/dev/null || works=1
+  rm -f "$program"
+  return "$works"
+}
+packages_of_compiler() { echo gcc libc6-dev; }
+
+has_postgres() { postgres_bin_dir >/dev/null; }
+packages_of_postgres() { echo postgresql; }
+
+has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+packages_of_venv() { echo python3 python3-venv; }
+
+has_npm() { command -v npm >/dev/null; }
+packages_of_npm() { echo nodejs npm; }
+
+# Prints the directory of `initdb` and `postgres`: from PATH, Debian's of the highest version, or
+# pg_config's. A link in PATH is followed.
+postgres_bin_dir() {
+  local dir
+  for dir in \
+    "$(dirname "$(readlink -f "$(command -v initdb || echo /nowhere/initdb)")")" \
+    $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -t / -k 5,5nr) \
+    "$(pg_config --bindir 2>/dev/null || true)"; do
+    if [[ -x $dir/initdb && -x $dir/postgres ]]; then
+      printf '%s\n' "$dir"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Empty for root.
+AS_ROOT=()
+
+apt_install() {
+  local package
+  if ! command -v apt-get >/dev/null; then
+    fail "Missing: what Debian calls $*. There is no apt-get here: install it by other means, then run this again."
+  fi
+  if ((EUID != 0)); then
+    # Where nobody can type a password, sudo must do without one.
+    if ! command -v sudo >/dev/null || { [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; }; then
+      fail "Missing: $*. Run 'apt-get install $*' as root, then run this again."
+    fi
+    AS_ROOT=(sudo)
+  fi
+  say "Installing $* with apt-get${AS_ROOT[*]:+, through sudo}"
+  apt_get update
+  for package in "$@"; do
+    if [[ $package == postgresql ]]; then
+      postgres_install
+    else
+      apt_get install --no-install-recommends "$package"
+    fi
+  done
+}
+
+# Debian's package makes a cluster and starts it on port 5432. Nobody asked for one here, so it is told
+# not to while this installation lasts.
+postgres_install() {
+  local settings=/etc/postgresql-common/createcluster.conf package=postgresql-15 status=0
+  apt-cache show "$package" >/dev/null 2>&1 || package=postgresql
+  apt_get install --no-install-recommends postgresql-common
+  "${AS_ROOT[@]}" cp -p "$settings" "$settings.windrow"
+  "${AS_ROOT[@]}" sed -i -E 's/^#? *create_main_cluster *=.*/create_main_cluster = false/' "$settings"
+  (apt_get install --no-install-recommends "$package") || status=$?
+  "${AS_ROOT[@]}" mv "$settings.windrow" "$settings"
+  return "$status"
+}
+
+apt_get() {
+  "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" >&2 </dev/null ||
+    fail "apt-get $1 failed; what it said is above."
+}
