@@ -28,19 +28,28 @@ impl Client {
         &self,
         job_id: &str,
     ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        self.watch_from(job_id, 0)
+        self.watch_after(job_id, None)
     }
 
-    /// The states after a revision already seen; none if the run had ended by then.
+    /// The states after a revision already seen, with 0 every one since the run was made; none if the
+    /// run had ended by then.
     pub fn watch_from(
         &self,
         job_id: &str,
         after_revision: i64,
     ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
+        self.watch_after(job_id, Some(after_revision))
+    }
+
+    fn watch_after(
+        &self,
+        job_id: &str,
+        revision: Option<i64>,
+    ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
         let watch = Watch {
             client: self.clone(),
             job_id: job_id.to_owned(),
-            revision: after_revision,
+            revision,
             phase: Phase::Untouched,
             stream: None,
             opened_at: Instant::now(),
@@ -54,7 +63,8 @@ impl Client {
 struct Watch {
     client: Client,
     job_id: String,
-    revision: i64,
+    /// The last one seen.
+    revision: Option<i64>,
     phase: Phase,
     stream: Option<Streaming<proto::WatchScrapingJobResponse>>,
     opened_at: Instant,
@@ -122,10 +132,10 @@ impl Watch {
 
     /// Whether the run is news; a server may repeat a revision after a reconnection.
     fn accept(&mut self, run: &proto::ScrapingJob) -> bool {
-        let news = run.revision > self.revision;
+        let news = self.revision.is_none_or(|seen| run.revision > seen);
         self.phase = if is_final(run.status()) { Phase::Ended } else { Phase::Open };
         if news {
-            self.revision = run.revision;
+            self.revision = Some(run.revision);
             self.trouble = None;
         }
         news

@@ -20,7 +20,7 @@ struct Fake {
     /// What each watch streams, first watch first.
     scripts: Arc<Mutex<Vec<Vec<Watched>>>>,
     /// `after_revision` of each watch.
-    cursors: Arc<Mutex<Vec<i64>>>,
+    cursors: Arc<Mutex<Vec<Option<i64>>>>,
     /// `request_id` of each trigger; the first two are answered with UNAVAILABLE.
     request_ids: Arc<Mutex<Vec<String>>>,
     /// How often a cancellation was asked for; always answered with UNAVAILABLE.
@@ -128,7 +128,7 @@ async fn a_broken_watch_resumes_without_gap_or_repeat() {
     let seen = revisions(&client, 0).await.unwrap();
 
     assert_eq!(seen, [1, 2, 3, 5]);
-    assert_eq!(*fake.cursors.lock().unwrap(), [0, 2]);
+    assert_eq!(*fake.cursors.lock().unwrap(), [Some(0), Some(2)]);
 }
 
 #[tokio::test]

@@ -78,26 +78,20 @@ impl App {
         Ok(job)
     }
 
-    /// One scheduled job, deleted ones included.
-    pub async fn get_scheduled_job(&self, id: &ScheduledJobId) -> Result<ScheduledJob, AppError> {
-        let mut conn = self.acquire().await?;
-        let job = scheduled_jobs::scheduled_job_get(&mut conn, id).await?;
-        job.ok_or_else(|| AppError::ScheduledJobNotFound(id.clone()))
-    }
-
-    /// The newest runs of a scheduled job, and how many there are.
-    pub async fn runs_of_scheduled_job(
+    /// One scheduled job, deleted ones included, its `limit` newest runs, and how many there are.
+    pub async fn get_scheduled_job(
         &self,
         id: &ScheduledJobId,
         limit: i64,
-    ) -> Result<(Vec<Run>, i64), AppError> {
+    ) -> Result<(ScheduledJob, Vec<Run>, i64), AppError> {
         let mut tx = self.begin_snapshot().await?;
         let job = scheduled_jobs::scheduled_job_get(&mut tx, id).await?;
         let job = job.ok_or_else(|| AppError::ScheduledJobNotFound(id.clone()))?;
         let active = runs::runs_count_active(&mut tx, id).await?;
         let linked = runs::runs_count_linked_by_original(&mut tx, id).await?;
         let newest = runs::runs_newest_of(&mut tx, id, limit).await?;
-        Ok((newest, job.history.run_count + active + linked))
+        let total = job.history.run_count + active + linked;
+        Ok((job, newest, total))
     }
 
     /// A page of scheduled jobs by id.
@@ -209,9 +203,11 @@ impl App {
         let cancel = |run: Run| run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded);
         let cancelled = pending.into_iter().map(cancel).collect::<Result<Vec<_>, _>>()?;
         write_changed(&mut tx, &cancelled).await?;
+        // Cancelling has changed the history.
+        let job = scheduled_jobs::scheduled_job_get(&mut tx, id).await?.unwrap_or(job);
         commit(tx).await?;
         self.events_written();
-        self.get_scheduled_job(id).await
+        Ok(job)
     }
 
     /// Restores a deleted job with its former status, from now on.
@@ -251,7 +247,7 @@ impl App {
         change: impl FnOnce(Gate, &crate::domain::schedule::Schedule) -> Gate,
     ) -> Result<ScheduledJob, AppError> {
         let job = self.settle(&mut tx, job, now).await?;
-        let gate = change(job.gate, &job.settings.schedule);
+        let gate = change(job.gate, &self.timed(job.settings.schedule.clone()));
         let job = ScheduledJob { gate, updated_at: now, ..job };
         scheduled_jobs::schedules_write(&mut tx, std::slice::from_ref(&job)).await?;
         self.commit_schedule(tx).await?;

@@ -46,9 +46,9 @@ pub(crate) enum Command {
     Watch {
         /// The run.
         job_id: String,
-        /// Leave out what was seen up to this revision.
-        #[arg(long, default_value_t = 0)]
-        after_revision: i64,
+        /// Begin with what came after this revision, 0 for the whole story [default: the state now]
+        #[arg(long)]
+        after_revision: Option<i64>,
     },
 }
 

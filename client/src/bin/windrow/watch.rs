@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use futures::{Stream, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use windrow_client::proto::{ScrapingJob, ScrapingJobStatus};
 use windrow_client::{Client, Error};
@@ -18,10 +18,13 @@ pub(crate) async fn run(
     client: &Client,
     output: Output,
     job_id: &str,
-    after_revision: i64,
+    after_revision: Option<i64>,
 ) -> Result<u8, Failure> {
     let mut view = View::new(output);
-    let states = client.watch_from(job_id, after_revision);
+    let states = match after_revision {
+        Some(seen) => client.watch_from(job_id, seen).left_stream(),
+        None => client.watch(job_id).right_stream(),
+    };
     tokio::select! {
         ended = follow(states, &mut view) => match ended? {
             Some(run) => Ok(exit_code(&run)),
