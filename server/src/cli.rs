@@ -102,7 +102,7 @@ pub struct Flags {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::CommandFactory;
 
     use super::*;
     use crate::config::Key;
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn clap_accepts_the_definition() {
-        Cli::command().debug_assert();
+        <Cli as CommandFactory>::command().debug_assert();
     }
 
     #[test]
@@ -141,14 +141,14 @@ mod tests {
 
     #[test]
     fn the_help_names_every_default_and_variable() {
-        let command = Cli::command();
+        let command = <Cli as CommandFactory>::command();
         for key in Key::ALL {
             let argument = command.get_arguments().find(|a| a.get_id() == key.name()).unwrap();
             let help = argument.get_help().unwrap().to_string();
-            for default in key.default_text().iter() {
+            if let Some(default) = key.default_text() {
                 assert!(help.contains(&format!("default: {default}")), "{help}");
             }
-            for variable in key.variable().iter() {
+            if let Some(variable) = key.variable() {
                 assert!(help.contains(&format!("environment: {variable}")), "{help}");
             }
         }

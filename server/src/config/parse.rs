@@ -113,7 +113,10 @@ mod tests {
     fn passwords_are_hidden_wherever_they_are() {
         for (url, shown) in [
             ("postgres://host/db", "postgres://host/db"),
-            ("postgres://me@host:5433/db?sslmode=require", "postgres://me@host:5433/db?sslmode=require"),
+            (
+                "postgres://me@host:5433/db?sslmode=require",
+                "postgres://me@host:5433/db?sslmode=require",
+            ),
             ("postgres://me:hush@host/db", "postgres://me:***@host/db"),
             ("postgres://me:hu%40sh@host/db", "postgres://me:***@host/db"),
             ("postgresql:///db?password=hush&user=me", "postgresql:///db?password=***&user=me"),

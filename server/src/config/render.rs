@@ -1,0 +1,108 @@
+//! The settings in force as text like `windrow.toml`, each with where it comes from. Secrets are hidden.
+
+use std::{fmt::Write as _, time::Duration};
+
+use crate::sources::{ExecSettings, SAMPLE, SampleSettings, SourceSettings};
+
+use super::{Database, Key, Place, Resolved, TICK_VARIABLE, parse};
+
+impl Resolved {
+    /// One line per key, then one table per source, with the origin of each as a comment.
+    pub fn render(&self) -> String {
+        let mut lines: Vec<String> = Key::ALL.into_iter().map(|key| self.line(key)).collect();
+        if let Some(every) = self.config.tick_every {
+            lines.push(format!("# {TICK_VARIABLE}: schedules are due every {every:?}"));
+        }
+        let mut sources = self.config.sources.clone();
+        sources
+            .entry(SAMPLE.to_owned())
+            .or_insert_with(|| SourceSettings::Sample(SampleSettings::default()));
+        for (name, settings) in &sources {
+            let place = self.sources.get(name).unwrap_or(&Place::Default);
+            lines.push(format!("\n[sources.{}]  # {place}", table_key(name)));
+            lines.extend(source(settings));
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    fn line(&self, key: Key) -> String {
+        let name = key.name();
+        let Some(value) = self.value(key) else { return format!("# {name} is not set") };
+        let place = self.given.place(key);
+        let value = if key.is_number() { value } else { quoted(&value) };
+        match (&self.config.database, key) {
+            (Database::Url(_), Key::DataDir | Key::PostgresBinDir) => {
+                format!("# {name} = {value}  # {place}, not used as database_url is set")
+            }
+            _ => format!("{name} = {value}  # {place}"),
+        }
+    }
+
+    fn value(&self, key: Key) -> Option<String> {
+        if let Some(value) = self.given.get(key) {
+            return Some(match key {
+                Key::DatabaseUrl => parse::hide_passwords(&value.text),
+                _ => value.text.clone(),
+            });
+        }
+        match (&self.config.database, key) {
+            (Database::Embedded { data_dir, .. }, Key::DataDir) => {
+                Some(data_dir.to_string_lossy().into_owned())
+            }
+            _ => key.default_text().map(str::to_owned),
+        }
+    }
+}
+
+fn source(settings: &SourceSettings) -> Vec<String> {
+    match settings {
+        SourceSettings::Exec(settings) => exec(settings),
+        SourceSettings::Sample(settings) => vec![
+            "kind = \"sample\"".to_owned(),
+            format!("listings_per_location = {}", settings.listings_per_location),
+            format!("pace = {}", duration(settings.pace)),
+        ],
+    }
+}
+
+fn exec(settings: &ExecSettings) -> Vec<String> {
+    let command: Vec<String> = settings.command.iter().map(|argument| quoted(argument)).collect();
+    let mut lines = vec![
+        "kind = \"exec\"".to_owned(),
+        format!("command = [{}]", command.join(", ")),
+        format!("timeout = {}", duration(settings.timeout)),
+    ];
+    lines.push(match &settings.working_dir {
+        Some(directory) => format!("working_dir = {}", quoted(&directory.to_string_lossy())),
+        None => "# working_dir is not set".to_owned(),
+    });
+    for name in settings.environment.keys() {
+        lines.push(format!("environment.{} = {}", table_key(name), quoted(parse::HIDDEN)));
+    }
+    lines
+}
+
+fn duration(duration: Duration) -> String {
+    quoted(&humantime::format_duration(duration).to_string())
+}
+
+/// A key of a table, which needs quotes unless it is made of a few plain characters.
+fn table_key(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(plain) { name.to_owned() } else { quoted(name) }
+}
+
+/// A TOML string on one line.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => _ = write!(quoted, "\\u{:04X}", u32::from(c)),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,279 @@
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// Where the settings of one test come from.
+#[derive(Default)]
+struct Setup {
+    flags: Flags,
+    variables: BTreeMap<&'static str, OsString>,
+    files: BTreeMap<&'static str, String>,
+}
+
+impl Setup {
+    fn flag(mut self, key: Key, value: &str) -> Self {
+        let flags = &mut self.flags;
+        *match key {
+            Key::Listen => &mut flags.listen,
+            Key::DatabaseUrl => &mut flags.database_url,
+            Key::Heartbeat => &mut flags.heartbeat,
+            other => panic!("no test sets {other:?}"),
+        } = Some(value.to_owned());
+        self
+    }
+
+    fn variable(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.insert(name, value.into());
+        self
+    }
+
+    fn file(self, text: &str) -> Self {
+        self.file_named("windrow.toml", text)
+    }
+
+    fn file_named(mut self, name: &'static str, text: &str) -> Self {
+        self.files.insert(name, text.to_owned());
+        self
+    }
+
+    fn resolve(&self) -> Result<Resolved, ConfigError> {
+        let directory = TempDir::new().unwrap();
+        for (name, text) in &self.files {
+            fs::write(directory.path().join(name), text).unwrap();
+        }
+        let home = || OsString::from("/home/me");
+        let environment =
+            |name: &str| self.variables.get(name).cloned().or((name == "HOME").then(home));
+        Resolved::resolve(&self.flags, &environment, directory.path())
+    }
+
+    fn config(&self) -> Config {
+        self.resolve().map(|resolved| resolved.config).unwrap()
+    }
+
+    fn error(&self) -> String {
+        self.resolve().err().unwrap().to_string()
+    }
+
+    fn render(&self) -> String {
+        self.resolve().map(|resolved| resolved.render()).unwrap()
+    }
+}
+
+fn setup() -> Setup {
+    Setup::default()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_help() {
+    let config = setup().config();
+    let default = |key: Key| key.default_text().unwrap();
+    assert_eq!(Ok(config.listen), parse::address(default(Key::Listen)));
+    assert_eq!(Ok(config.max_connections), parse::count(default(Key::MaxConnections)));
+    assert_eq!(Ok(config.max_concurrent_runs), parse::count(default(Key::MaxConcurrentRuns)));
+    assert_eq!(Ok(config.stop_grace), parse::grace(default(Key::StopGrace)));
+    assert_eq!(Ok(config.lease), parse::period(default(Key::Lease)));
+    assert_eq!(Ok(config.heartbeat), parse::period(default(Key::Heartbeat)));
+    assert_eq!(Ok(config.log.filter), parse::log_filter(default(Key::Log)));
+    assert_eq!(Ok(config.log.format), parse::log_format(default(Key::LogFormat)));
+    assert_eq!(config.tick_every, None);
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_and_that_over_the_file() {
+    let port = |setup: &Setup| setup.config().listen.port();
+    let setup = setup().file("listen = '[::1]:3'");
+    assert_eq!(port(&setup), 3);
+    let setup = setup.variable("WINDROW_LISTEN", "");
+    assert_eq!(port(&setup), 3, "an empty variable is not set");
+    let setup = setup.variable("WINDROW_LISTEN", "[::1]:2");
+    assert_eq!(port(&setup), 2);
+    let setup = setup.flag(Key::Listen, "[::1]:1");
+    assert_eq!(port(&setup), 1);
+}
+
+#[test]
+fn a_named_file_takes_the_place_of_windrow_toml_and_must_exist() {
+    let setup = setup().file("max_connections = 1").file_named("other.toml", "max_connections = 2");
+    let mut setup = setup.variable("WINDROW_CONFIG", "other.toml");
+    assert_eq!(setup.config().max_connections, 2);
+    setup.flags.config = Some("windrow.toml".to_owned());
+    assert_eq!(setup.config().max_connections, 1);
+    setup.flags.config = Some("none.toml".to_owned());
+    assert!(setup.error().starts_with("--config: \"none.toml\" cannot be read: "));
+    setup.flags.config = None;
+    let setup = setup.variable("WINDROW_CONFIG", "none.toml");
+    assert!(setup.error().starts_with("WINDROW_CONFIG: \"none.toml\" cannot be read: "));
+}
+
+#[test]
+fn an_error_in_the_file_begins_with_its_line() {
+    for (text, error) in [
+        ("\nport = 1", "windrow.toml:2: there is no setting \"port\""),
+        ("listen = 1", "windrow.toml:1: listen: a string is needed"),
+        ("\n\nmax_connections = '1'", "windrow.toml:3: max_connections: a whole number"),
+        ("max_connections = 0", "windrow.toml:1: max_connections: \"0\" is not a whole number"),
+        ("lease = '20s'\nheartbeat = '0s'", "windrow.toml:2: heartbeat: must be more than zero"),
+        ("log = 'a=b=c'", "windrow.toml:1: log: \"a=b=c\" is not a log filter"),
+        ("log = 'info'\nlog = 'warn'", "windrow.toml:2: duplicate key"),
+        ("log = 'info'\nlisten = ", "windrow.toml:2: "),
+        ("sources = 1", "windrow.toml:1: sources are tables"),
+        ("[sources]\na = 1", "windrow.toml:2: source \"a\": "),
+        ("\n[sources.a]\npace = '1s'", "windrow.toml:2: source \"a\": missing field `kind`"),
+        ("\n[sources.a]\nkind = 'x'", "windrow.toml:3: source \"a\": unknown variant `x`"),
+        (
+            "\n[sources.a]\nkind = 'sample'\nx = 1",
+            "windrow.toml:2: source \"a\": unknown field `x`",
+        ),
+        (
+            "\n[sources.a]\nkind = 'sample'\npace = '9m'",
+            "windrow.toml:2: source \"a\": pace must be",
+        ),
+        ("\n[sources.' ']\nkind = 'sample'", "windrow.toml:2: source \" \": a name has"),
+    ] {
+        let found = setup().file(text).error();
+        assert!(found.starts_with(error), "{text:?}: {found}");
+    }
+}
+
+#[test]
+fn a_bad_value_in_the_file_is_an_error_even_if_it_is_overridden() {
+    let setup = setup().file("listen = 'x'").flag(Key::Listen, "[::1]:1");
+    assert!(setup.error().starts_with("windrow.toml:1: listen: "));
+}
+
+#[test]
+fn an_error_of_a_flag_or_a_variable_begins_with_its_name() {
+    assert!(setup().flag(Key::Listen, "").error().starts_with("--listen: "));
+    for name in Key::ALL.into_iter().filter_map(Key::variable) {
+        let bad = setup().variable(name, "\0=");
+        assert!(bad.error().starts_with(&format!("{name}: ")), "{name}: {}", bad.error());
+    }
+}
+
+#[test]
+fn a_variable_must_be_utf_8() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    for name in ["WINDROW_LOG", "WINDROW_CONFIG", TICK_VARIABLE] {
+        let setup = setup().variable(name, OsString::from_vec(vec![0xff]));
+        assert_eq!(setup.error(), format!("{name}: not valid UTF-8"));
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    for text in [
+        "database_url = 'mysql://me:hush@host/db'",
+        "database_url = ['postgres://me:hush@host/db']",
+        "database_url = 'postgres://me:hush@host/db",
+        "database_url = 'postgres://me:hush@host/db' x",
+        "database_url = postgres://me:hush@host/db",
+        "[sources.a]\nkind = 'exec'\ncommand = ['a']\nenvironment = 'hush'",
+        "[sources.a]\nkind = 'exec'\ncommand = ['a']\nenvironment = { KEY = ['hush'] }",
+    ] {
+        let error = setup().file(text).error();
+        assert!(!error.contains("hush"), "{error}");
+    }
+    let setup = setup().flag(Key::DatabaseUrl, "postgres://me:hush@host/db");
+    assert!(!format!("{:?}", setup.config()).contains("hush"));
+    assert!(
+        setup.render().contains("database_url = \"postgres://me:***@host/db\"  # --database-url")
+    );
+}
+
+#[test]
+fn a_database_url_takes_the_place_of_the_servers_own_postgres() {
+    let setup = setup().file("data_dir = 'here'\npostgres_bin_dir = 'there'");
+    let (data_dir, postgres_bin_dir) = ("here".into(), Some("there".into()));
+    assert_eq!(setup.config().database, Database::Embedded { data_dir, postgres_bin_dir });
+    let setup = setup.variable("DATABASE_URL", "postgres:///db");
+    assert_eq!(setup.config().database, Database::Url("postgres:///db".to_owned()));
+    let rendered = setup.render();
+    assert!(rendered.contains("# data_dir = \"here\"  # windrow.toml:1, not used"), "{rendered}");
+}
+
+#[test]
+fn data_goes_to_xdg_data_home_or_home() {
+    let place = |xdg: &'static str, home: &'static str| {
+        user_data_dir(&|name| Some(if name == "HOME" { home } else { xdg }.into()))
+    };
+    assert_eq!(place("/data", "/home/me"), Ok("/data/windrow".into()));
+    assert_eq!(place("data", "/home/me"), Ok("/home/me/.local/share/windrow".into()));
+    assert_eq!(place("", "/home/me"), Ok("/home/me/.local/share/windrow".into()));
+    assert!(place("", "").unwrap_err().to_string().starts_with("--data-dir: needed"));
+}
+
+#[test]
+fn the_heartbeat_must_be_less_than_half_of_the_lease() {
+    assert_eq!(
+        setup().file("\nlease = '10s'").error(),
+        "windrow.toml:2: the heartbeat of 5s (default) must be less than half of the lease of 10s \
+         (windrow.toml:2)"
+    );
+    assert_eq!(
+        setup().flag(Key::Heartbeat, "10s").error(),
+        "--heartbeat: the heartbeat of 10s (--heartbeat) must be less than half of the lease of 20s \
+         (default)"
+    );
+    assert_eq!(setup().file("lease = '10001ms'").config().lease.as_millis(), 10_001);
+}
+
+#[test]
+fn a_test_can_have_schedules_due_often() {
+    let tick = |text: &'static str| setup().variable(TICK_VARIABLE, text);
+    assert_eq!(tick("0.25").config().tick_every, Some(Duration::from_millis(250)));
+    for text in ["0", "-1", "NaN", "inf", "1s", "1e9"] {
+        assert!(tick(text).error().starts_with("WINDROW_TEST_TICK_SECONDS: "), "{text}");
+    }
+}
+
+#[test]
+fn settings_are_printed_with_where_they_come_from() {
+    let setup = setup()
+        .flag(Key::Listen, "[::1]:1")
+        .variable("WINDROW_LOG", "warn")
+        .variable("WINDROW_DATA_DIR", "/data")
+        .file(
+            "\nmax_connections = 7\n[sources.'my site']\nkind = 'exec'\ncommand = ['a', '-b']\n\
+             environment = { API_KEY = 'hush' }",
+        );
+    assert_eq!(
+        setup.render(),
+        r#"listen = "[::1]:1"  # --listen
+# database_url is not set
+data_dir = "/data"  # WINDROW_DATA_DIR
+# postgres_bin_dir is not set
+max_connections = 7  # windrow.toml:2
+max_concurrent_runs = 4  # default
+stop_grace = "20s"  # default
+lease = "20s"  # default
+heartbeat = "5s"  # default
+log = "warn"  # WINDROW_LOG
+log_format = "text"  # default
+
+[sources."my site"]  # windrow.toml:3
+kind = "exec"
+command = ["a", "-b"]
+timeout = "10m"
+# working_dir is not set
+environment.API_KEY = "***"
+
+[sources.sample]  # default
+kind = "sample"
+listings_per_location = 20
+pace = "50ms"
+"#
+    );
+}
+
+#[test]
+fn what_is_printed_can_be_read_again() {
+    let setup = setup().variable("WINDROW_DATA_DIR", "/a \"b\"\\\n\u{7f}\u{85}c");
+    let rendered = setup.render();
+    let again = Setup::default().file(&rendered);
+    assert_eq!(again.config().database, setup.config().database, "{rendered}");
+    assert_eq!(again.config().sources.len(), 1);
+}
