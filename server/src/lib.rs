@@ -1,10 +1,20 @@
-//! Windrow's server.
-pub mod app;
-mod chain;
-pub mod clock;
+#![doc = include_str!("../README.md")]
+
 pub mod domain;
-pub mod engine;
-pub mod sources;
 pub mod store;
-pub mod supervisor;
 pub mod watch;
+
+pub mod app;
+pub mod engine;
+mod grpc;
+pub mod sources;
+
+mod chain;
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod server;
+pub mod supervisor;
+pub mod telemetry;
+
+pub use self::server::{Running, Server, StartError};

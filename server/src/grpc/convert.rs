@@ -1,0 +1,261 @@
+//! Between proto messages and domain values. A value that has no meaning is refused with its path.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use prost_types::{Duration as ProtoDuration, Timestamp};
+use windrow::v1 as proto;
+
+use crate::app::AppError;
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::parameters::{ListingType, ScrapeParameters};
+use crate::domain::run::{self, FailedLocation, Origin, Priority, Run};
+use crate::domain::scheduled_job::{ScheduledJob, SettingsDraft, Status};
+use crate::domain::violation::Violation;
+
+pub(super) fn scheduled_job_id(field: &str, text: &str) -> Result<ScheduledJobId, AppError> {
+    ScheduledJobId::parse(text).map_err(|error| AppError::invalid(field, error.to_string()))
+}
+
+pub(super) fn run_id(field: &str, text: &str) -> Result<RunId, AppError> {
+    RunId::parse(text).map_err(|error| AppError::invalid(field, error.to_string()))
+}
+
+/// The settings in a job; paths are relative to the job.
+pub(super) fn settings_draft(job: proto::ScheduledJob) -> Result<SettingsDraft, AppError> {
+    let priority = priority(job.priority)?.unwrap_or(Priority::Normal);
+    let parameters = parameters(job.parameters).map_err(super::status::within("parameters"))?;
+    Ok(SettingsDraft {
+        name: job.name,
+        cron_expression: job.cron_expression,
+        timezone: job.timezone,
+        parameters,
+        priority,
+    })
+}
+
+/// Parameters, none if absent; paths are relative to them.
+pub(super) fn parameters(
+    parameters: Option<proto::ScrapeParameters>,
+) -> Result<ScrapeParameters, AppError> {
+    let parameters = parameters.unwrap_or_default();
+    Ok(ScrapeParameters {
+        listing_types: listing_types(&parameters.listing_types)?,
+        request_delay: parameters.request_delay.map(request_delay).transpose()?,
+        locations: parameters.locations,
+        past_days: parameters.past_days,
+        radius: parameters.radius,
+        limit: parameters.limit,
+        source: parameters.source,
+    })
+}
+
+fn listing_types(numbers: &[i32]) -> Result<Vec<ListingType>, AppError> {
+    let of = |(index, number): (usize, &i32)| match proto::ListingType::try_from(*number) {
+        Ok(proto::ListingType::ForSale) => Ok(ListingType::ForSale),
+        Ok(proto::ListingType::ForRent) => Ok(ListingType::ForRent),
+        Ok(proto::ListingType::Sold) => Ok(ListingType::Sold),
+        Ok(proto::ListingType::Pending) => Ok(ListingType::Pending),
+        Ok(proto::ListingType::Unspecified) | Err(_) => {
+            let text = format!("{number} is not a listing type");
+            Err(AppError::invalid(&format!("listing_types[{index}]"), text))
+        }
+    };
+    numbers.iter().enumerate().map(of).collect()
+}
+
+fn request_delay(delay: ProtoDuration) -> Result<Duration, AppError> {
+    Duration::try_from(delay)
+        .map_err(|_| AppError::invalid("request_delay", "must be 0 to 60 seconds"))
+}
+
+/// The priority; `None` if unspecified.
+pub(super) fn priority(number: i32) -> Result<Option<Priority>, AppError> {
+    match proto::ScrapingJobPriority::try_from(number) {
+        Ok(proto::ScrapingJobPriority::Unspecified) => Ok(None),
+        Ok(proto::ScrapingJobPriority::Low) => Ok(Some(Priority::Low)),
+        Ok(proto::ScrapingJobPriority::Normal) => Ok(Some(Priority::Normal)),
+        Ok(proto::ScrapingJobPriority::High) => Ok(Some(Priority::High)),
+        Ok(proto::ScrapingJobPriority::Immediate) => Ok(Some(Priority::Immediate)),
+        Err(_) => Err(AppError::invalid("priority", format!("{number} is not a priority"))),
+    }
+}
+
+/// The state of runs to look for; `None` if unspecified.
+pub(super) fn run_status(number: i32) -> Result<Option<run::Status>, AppError> {
+    match proto::ScrapingJobStatus::try_from(number) {
+        Ok(proto::ScrapingJobStatus::Unspecified) => Ok(None),
+        Ok(proto::ScrapingJobStatus::Pending) => Ok(Some(run::Status::Pending)),
+        Ok(proto::ScrapingJobStatus::Running) => Ok(Some(run::Status::Running)),
+        Ok(proto::ScrapingJobStatus::Completed) => Ok(Some(run::Status::Completed)),
+        Ok(proto::ScrapingJobStatus::Failed) => Ok(Some(run::Status::Failed)),
+        Ok(proto::ScrapingJobStatus::Cancelled) => Ok(Some(run::Status::Cancelled)),
+        Err(_) => Err(AppError::invalid("status", format!("{number} is not a status"))),
+    }
+}
+
+/// The status of scheduled jobs to look for; `None` if unspecified.
+pub(super) fn job_status(number: i32) -> Result<Option<Status>, AppError> {
+    match proto::ScheduledJobStatus::try_from(number) {
+        Ok(proto::ScheduledJobStatus::Unspecified) => Ok(None),
+        Ok(proto::ScheduledJobStatus::Active) => Ok(Some(Status::Active)),
+        Ok(proto::ScheduledJobStatus::Paused) => Ok(Some(Status::Paused)),
+        Ok(proto::ScheduledJobStatus::Inactive) => Ok(Some(Status::Inactive)),
+        Err(_) => Err(AppError::invalid("status", format!("{number} is not a status"))),
+    }
+}
+
+/// A time of the years 1 to 9999, as `google.protobuf.Timestamp` has them.
+pub(super) fn time(
+    field: &str,
+    time: Option<Timestamp>,
+) -> Result<Option<DateTime<Utc>>, AppError> {
+    const YEAR_1: i64 = -62_135_596_800;
+    const YEAR_10000: i64 = 253_402_300_800;
+    let Some(Timestamp { seconds, nanos }) = time else { return Ok(None) };
+    let read = match u32::try_from(nanos) {
+        Ok(nanos) if (YEAR_1..YEAR_10000).contains(&seconds) => {
+            DateTime::from_timestamp(seconds, nanos)
+        }
+        Ok(_) | Err(_) => None,
+    };
+    match read {
+        Some(time) => Ok(Some(time)),
+        None => Err(AppError::Invalid(vec![Violation::new(field, "is not a valid timestamp")])),
+    }
+}
+
+/// A scheduled job for a response.
+pub(super) fn to_job(job: &ScheduledJob) -> proto::ScheduledJob {
+    let (settings, gate) = (&job.settings, &job.gate);
+    let last = job.history.last.as_ref();
+    proto::ScheduledJob {
+        scheduled_job_id: job.id.to_string(),
+        name: settings.name.clone(),
+        status: to_job_status(gate.status).into(),
+        cron_expression: settings.schedule.cron_expression().to_owned(),
+        timezone: settings.schedule.timezone().to_owned(),
+        parameters: Some(to_parameters(&settings.parameters)),
+        priority: to_priority(settings.priority).into(),
+        run_count: job.history.run_count,
+        last_run_at: last.map(|run| to_time(run.run_at)),
+        last_run_status: last.map_or(0, |run| to_run_status(run.status).into()),
+        last_run_job_id: last.map_or_else(String::new, |run| run.job_id.to_string()),
+        next_run_at: gate.next_tick_at.map(to_time),
+        pause_reason: gate.pause_reason.clone(),
+        paused_until: gate.paused_until.map(to_time),
+        created_at: Some(to_time(job.created_at)),
+        updated_at: Some(to_time(job.updated_at)),
+        deleted_at: gate.deleted_at.map(to_time),
+        etag: job.etag(),
+    }
+}
+
+/// A run for a response.
+pub(super) fn to_run(run: &Run) -> proto::ScrapingJob {
+    let id = |id: &Option<RunId>| id.as_ref().map_or_else(String::new, ToString::to_string);
+    proto::ScrapingJob {
+        job_id: run.id.to_string(),
+        scheduled_job_id: run
+            .scheduled_job_id
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string),
+        original_job_id: id(&run.original_job_id),
+        origin: to_origin(run.origin).into(),
+        status: to_run_status(run.status).into(),
+        priority: to_priority(run.priority).into(),
+        parameters: Some(to_parameters(&run.parameters)),
+        requested_by: run.requested_by.clone(),
+        tick_at: run.tick_at.map(to_time),
+        created_at: Some(to_time(run.created_at)),
+        available_at: Some(to_time(run.available_at)),
+        started_at: run.started_at.map(to_time),
+        completed_at: run.completed_at.map(to_time),
+        cancel_requested_at: run.cancel_requested_at.map(to_time),
+        properties_scraped: run.counts.scraped,
+        properties_saved: run.counts.saved,
+        properties_skipped: run.counts.skipped,
+        properties_duplicate: run.counts.duplicate,
+        total_locations: run.progress.total_locations,
+        completed_locations: run.progress.completed_locations,
+        failed_locations: run.progress.failed_locations.iter().map(to_failed).collect(),
+        attempt: run.attempt,
+        max_attempts: run.max_attempts,
+        error_message: run.error_message.clone(),
+        revision: run.revision,
+        worker_id: run.lease.as_ref().map_or_else(String::new, |lease| lease.worker_id.clone()),
+    }
+}
+
+pub(super) fn to_time(time: DateTime<Utc>) -> Timestamp {
+    // Below 10^9, so it fits.
+    let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0);
+    Timestamp { seconds: time.timestamp(), nanos }
+}
+
+pub(super) fn to_run_status(status: run::Status) -> proto::ScrapingJobStatus {
+    match status {
+        run::Status::Pending => proto::ScrapingJobStatus::Pending,
+        run::Status::Running => proto::ScrapingJobStatus::Running,
+        run::Status::Completed => proto::ScrapingJobStatus::Completed,
+        run::Status::Failed => proto::ScrapingJobStatus::Failed,
+        run::Status::Cancelled => proto::ScrapingJobStatus::Cancelled,
+    }
+}
+
+fn to_parameters(parameters: &ScrapeParameters) -> proto::ScrapeParameters {
+    let kind = |kind: &ListingType| to_listing_type(*kind).into();
+    proto::ScrapeParameters {
+        locations: parameters.locations.clone(),
+        listing_types: parameters.listing_types.iter().map(kind).collect(),
+        past_days: parameters.past_days,
+        radius: parameters.radius,
+        limit: parameters.limit,
+        // At most a minute, so it fits.
+        request_delay: parameters
+            .request_delay
+            .and_then(|delay| ProtoDuration::try_from(delay).ok()),
+        source: parameters.source.clone(),
+    }
+}
+
+fn to_failed(failed: &FailedLocation) -> proto::FailedLocation {
+    proto::FailedLocation { location: failed.location.clone(), reason: failed.reason.clone() }
+}
+
+fn to_job_status(status: Status) -> proto::ScheduledJobStatus {
+    match status {
+        Status::Active => proto::ScheduledJobStatus::Active,
+        Status::Paused => proto::ScheduledJobStatus::Paused,
+        Status::Inactive => proto::ScheduledJobStatus::Inactive,
+    }
+}
+
+fn to_priority(priority: Priority) -> proto::ScrapingJobPriority {
+    match priority {
+        Priority::Low => proto::ScrapingJobPriority::Low,
+        Priority::Normal => proto::ScrapingJobPriority::Normal,
+        Priority::High => proto::ScrapingJobPriority::High,
+        Priority::Immediate => proto::ScrapingJobPriority::Immediate,
+    }
+}
+
+fn to_listing_type(kind: ListingType) -> proto::ListingType {
+    match kind {
+        ListingType::ForSale => proto::ListingType::ForSale,
+        ListingType::ForRent => proto::ListingType::ForRent,
+        ListingType::Sold => proto::ListingType::Sold,
+        ListingType::Pending => proto::ListingType::Pending,
+    }
+}
+
+fn to_origin(origin: Origin) -> proto::ScrapingJobOrigin {
+    match origin {
+        Origin::Scheduled => proto::ScrapingJobOrigin::Scheduled,
+        Origin::Triggered => proto::ScrapingJobOrigin::Triggered,
+        Origin::Immediate => proto::ScrapingJobOrigin::Immediate,
+        Origin::Recurring => proto::ScrapingJobOrigin::Recurring,
+        Origin::Backfill => proto::ScrapingJobOrigin::Backfill,
+        Origin::Retry => proto::ScrapingJobOrigin::Retry,
+    }
+}

@@ -1,0 +1,138 @@
+//! Update masks: which settings a call changes.
+
+use prost_types::FieldMask;
+use windrow::v1 as proto;
+
+use crate::app::AppError;
+use crate::domain::scheduled_job::SettingsDraft;
+
+/// Takes over one field.
+type Copy = fn(&mut SettingsDraft, &SettingsDraft);
+
+struct Field {
+    path: &'static str,
+    is_set: fn(&proto::ScheduledJob) -> bool,
+    copy: Copy,
+}
+
+const fn field(path: &'static str, is_set: fn(&proto::ScheduledJob) -> bool, copy: Copy) -> Field {
+    Field { path, is_set, copy }
+}
+
+/// Every path but `parameters` and `*`, which stand for several of these.
+const FIELDS: [Field; 11] = [
+    field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
+    field(
+        "cron_expression",
+        |job| !job.cron_expression.is_empty(),
+        |to, from| to.cron_expression.clone_from(&from.cron_expression),
+    ),
+    field(
+        "timezone",
+        |job| !job.timezone.is_empty(),
+        |to, from| to.timezone.clone_from(&from.timezone),
+    ),
+    field("priority", |job| job.priority != 0, |to, from| to.priority = from.priority),
+    field(
+        "parameters.locations",
+        |job| parameters(job).is_some_and(|p| !p.locations.is_empty()),
+        |to, from| to.parameters.locations.clone_from(&from.parameters.locations),
+    ),
+    field(
+        "parameters.listing_types",
+        |job| parameters(job).is_some_and(|p| !p.listing_types.is_empty()),
+        |to, from| to.parameters.listing_types.clone_from(&from.parameters.listing_types),
+    ),
+    field(
+        "parameters.past_days",
+        |job| parameters(job).is_some_and(|p| p.past_days.is_some()),
+        |to, from| to.parameters.past_days = from.parameters.past_days,
+    ),
+    field(
+        "parameters.radius",
+        |job| parameters(job).is_some_and(|p| p.radius.is_some()),
+        |to, from| to.parameters.radius = from.parameters.radius,
+    ),
+    field(
+        "parameters.limit",
+        |job| parameters(job).is_some_and(|p| p.limit.is_some()),
+        |to, from| to.parameters.limit = from.parameters.limit,
+    ),
+    field(
+        "parameters.request_delay",
+        |job| parameters(job).is_some_and(|p| p.request_delay.is_some()),
+        |to, from| to.parameters.request_delay = from.parameters.request_delay,
+    ),
+    field(
+        "parameters.source",
+        |job| parameters(job).is_some_and(|p| p.source.is_some()),
+        |to, from| to.parameters.source.clone_from(&from.parameters.source),
+    ),
+];
+
+fn parameters(job: &proto::ScheduledJob) -> Option<&proto::ScrapeParameters> {
+    job.parameters.as_ref()
+}
+
+/// What a mask lets through: every set field if it is empty, all of them for `*`.
+pub(super) fn changes(
+    mask: Option<FieldMask>,
+    job: &proto::ScheduledJob,
+) -> Result<Vec<Copy>, AppError> {
+    let paths = mask.unwrap_or_default().paths;
+    if paths.is_empty() {
+        let set = FIELDS.iter().filter(|field| (field.is_set)(job));
+        return Ok(set.map(|field| field.copy).collect());
+    }
+    let mut changes = Vec::new();
+    for path in &paths {
+        let named = FIELDS.iter().filter(|field| covers(path, field.path));
+        let before = changes.len();
+        changes.extend(named.map(|field| field.copy));
+        if changes.len() == before {
+            return Err(unknown(path));
+        }
+    }
+    Ok(changes)
+}
+
+fn covers(path: &str, field: &str) -> bool {
+    path == "*" || path == field || field.split_once('.').is_some_and(|(parent, _)| parent == path)
+}
+
+fn unknown(path: &str) -> AppError {
+    let shown: String = path.chars().take(64).collect();
+    let known: Vec<_> = FIELDS.iter().map(|field| field.path).collect();
+    let known = known.join(", ");
+    let description = format!("'{shown}' cannot be changed; these can: {known}, parameters, *");
+    AppError::invalid("update_mask", description)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(paths: &[&str], job: &proto::ScheduledJob) -> Option<usize> {
+        let paths = paths.iter().map(ToString::to_string).collect();
+        changes(Some(FieldMask { paths }), job).ok().map(|changes| changes.len())
+    }
+
+    #[test]
+    fn a_mask_names_fields_groups_or_all() {
+        let job = proto::ScheduledJob::default();
+        assert_eq!(count(&["name"], &job), Some(1));
+        assert_eq!(count(&["parameters"], &job), Some(7));
+        assert_eq!(count(&["parameters.limit"], &job), Some(1));
+        assert_eq!(count(&["*"], &job), Some(FIELDS.len()));
+        for unknown in ["status", "run_count", "parameters.", "parameters.nope", "", "Name"] {
+            assert_eq!(count(&["name", unknown], &job), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn an_empty_mask_means_what_is_set() {
+        let job = proto::ScheduledJob { name: "x".to_owned(), ..Default::default() };
+        assert_eq!(count(&[], &job), Some(1));
+        assert_eq!(count(&[], &proto::ScheduledJob::default()), Some(0));
+    }
+}

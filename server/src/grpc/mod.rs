@@ -1,0 +1,117 @@
+//! The gRPC edge, thin: proto → domain → use case → proto. It knows no store.
+
+mod convert;
+mod mask;
+mod page;
+mod request_id;
+mod scheduled_jobs;
+mod scraping_jobs;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::{HealthReporter, health_reporter};
+use windrow::v1::scheduled_job_service_server::{
+    SERVICE_NAME as SCHEDULED_JOBS, ScheduledJobServiceServer,
+};
+use windrow::v1::scraping_job_service_server::{
+    SERVICE_NAME as SCRAPING_JOBS, ScrapingJobServiceServer,
+};
+
+use self::scheduled_jobs::ScheduledJobs;
+use self::scraping_jobs::ScrapingJobs;
+use crate::app::{App, Mode};
+
+/// Who calls, as long as callers do not say who they are.
+const ANONYMOUS: &str = "anonymous";
+/// Largest request: a thousand locations of 200 characters need a fifth of it.
+const REQUEST_LIMIT: usize = 4 * 1024 * 1024;
+/// Calls and watches at once on one connection; a client with more opens another.
+const STREAMS_LIMIT: u32 = 1_000;
+/// A unary call, or the beginning of a watch, takes at most so long, whatever its deadline.
+const CALL_LIMIT: Duration = Duration::from_mins(1);
+/// A dead client is noticed after this and the time that an answer may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
+
+/// The two steps of a server's end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stopping {
+    /// Health says NOT_SERVING; everything is still answered.
+    pub(crate) draining: CancellationToken,
+    /// Watches end with UNAVAILABLE, no more calls are taken, those in progress are answered.
+    pub(crate) closing: CancellationToken,
+}
+
+/// Serves until it is told to close and the last call is answered.
+pub(crate) async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    stopping: Stopping,
+) -> Result<(), tonic::transport::Error> {
+    let (health, health_service) = health_reporter();
+    set_status(&health, ServingStatus::Serving).await;
+    let jobs = ScheduledJobServiceServer::new(ScheduledJobs::new(Arc::clone(&app)));
+    let runs = ScrapingJobServiceServer::new(ScrapingJobs::new(app, stopping.closing.clone()));
+    let routes = Routes::new(health_service)
+        .add_service(jobs.max_decoding_message_size(REQUEST_LIMIT))
+        .add_service(runs.max_decoding_message_size(REQUEST_LIMIT));
+    let serving = Server::builder()
+        .timeout(CALL_LIMIT)
+        .max_concurrent_streams(STREAMS_LIMIT)
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_ANSWER))
+        .add_routes(with_reflection(routes))
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stopping.closing.cancelled(),
+        );
+    let drained = async {
+        stopping.draining.cancelled().await;
+        set_status(&health, ServingStatus::NotServing).await;
+        // The reporter stays, for without it the streams of health watchers would end.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = serving => served,
+        () = drained => Ok(()),
+    }
+}
+
+async fn set_status(health: &HealthReporter, status: ServingStatus) {
+    for service in ["", SCHEDULED_JOBS, SCRAPING_JOBS] {
+        health.set_service_status(service, status).await;
+    }
+}
+
+fn mode(validate_only: bool) -> Mode {
+    if validate_only { Mode::ValidateOnly } else { Mode::Commit }
+}
+
+/// The token of the page after `position`; empty after the last one.
+fn next_token(list: &str, position: Option<String>) -> String {
+    position.map_or_else(String::new, |position| page::token(list, &position))
+}
+
+/// Both versions of reflection: Python's client, for one, speaks only the older.
+fn with_reflection(routes: Routes) -> Routes {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(windrow::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    match (builder().build_v1(), builder().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "Reflection is off: the descriptors cannot be read");
+            routes
+        }
+    }
+}

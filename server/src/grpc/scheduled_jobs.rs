@@ -1,0 +1,199 @@
+//! `ScheduledJobService`. What it promises stands in the proto files.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status, async_trait};
+use windrow::v1 as proto;
+use windrow::v1::scheduled_job_service_server::ScheduledJobService;
+
+use super::convert::{self, to_job, to_run};
+use super::page;
+use super::request_id::request_key;
+use super::status::{status, within};
+use crate::app::{App, AppError, JobsWanted, NewScheduledJob};
+use crate::domain::id::ScheduledJobId;
+use crate::domain::scheduled_job::{ScheduledJob, SettingsDraft};
+
+const JOB: &str = "scheduled_job";
+const JOB_ID: &str = "scheduled_job_id";
+
+pub(super) struct ScheduledJobs {
+    app: Arc<App>,
+}
+
+impl ScheduledJobs {
+    pub(super) fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    async fn create(
+        &self,
+        mut request: proto::CreateScheduledJobRequest,
+    ) -> Result<ScheduledJob, AppError> {
+        let id = std::mem::take(&mut request.request_id);
+        let key = request_key("CreateScheduledJob", id, &request)?;
+        let job = request.scheduled_job.ok_or_else(|| required(JOB))?;
+        let id = match job.scheduled_job_id.as_str() {
+            "" => None,
+            id => Some(convert::scheduled_job_id("scheduled_job.scheduled_job_id", id)?),
+        };
+        let draft = convert::settings_draft(job).map_err(within(JOB))?;
+        let new = NewScheduledJob { id, draft, request: key };
+        let created = self.app.create_scheduled_job(new, super::mode(request.validate_only)).await;
+        created.map_err(within(JOB))
+    }
+
+    async fn get(
+        &self,
+        request: &proto::GetScheduledJobRequest,
+    ) -> Result<proto::GetScheduledJobResponse, AppError> {
+        let id = convert::scheduled_job_id(JOB_ID, &request.scheduled_job_id)?;
+        let limit = page::size("limit", request.limit)?;
+        let limit = if request.include_runs.unwrap_or(true) { limit } else { 0 };
+        let (job, runs, total) = self.app.get_scheduled_job(&id, limit).await?;
+        Ok(proto::GetScheduledJobResponse {
+            scheduled_job: Some(to_job(&job)),
+            job_runs: runs.iter().map(to_run).collect(),
+            total_runs: total,
+        })
+    }
+
+    async fn list(
+        &self,
+        request: &proto::ListScheduledJobsRequest,
+    ) -> Result<proto::ListScheduledJobsResponse, AppError> {
+        let list = format!("ScheduledJobs {} {}", request.status, request.show_deleted);
+        let after = match page::position(&list, &request.page_token)? {
+            Some(id) => Some(ScheduledJobId::parse(&id).map_err(|_| page::foreign())?),
+            None => None,
+        };
+        let wanted = JobsWanted {
+            status: convert::job_status(request.status)?,
+            show_deleted: request.show_deleted,
+            after,
+            limit: page::size("page_size", request.page_size)?,
+        };
+        let found = self.app.list_scheduled_jobs(wanted).await?;
+        Ok(proto::ListScheduledJobsResponse {
+            scheduled_jobs: found.jobs.iter().map(to_job).collect(),
+            total: found.total,
+            next_page_token: super::next_token(&list, found.next.map(|id| id.to_string())),
+        })
+    }
+
+    async fn update(
+        &self,
+        request: proto::UpdateScheduledJobRequest,
+    ) -> Result<ScheduledJob, AppError> {
+        let job = request.scheduled_job.ok_or_else(|| required(JOB))?;
+        let id =
+            convert::scheduled_job_id("scheduled_job.scheduled_job_id", &job.scheduled_job_id)?;
+        let changes = super::mask::changes(request.update_mask, &job)?;
+        let etag = job.etag.clone();
+        let new = convert::settings_draft(job).map_err(within(JOB))?;
+        let change = |draft: &mut SettingsDraft| changes.iter().for_each(|copy| copy(draft, &new));
+        let mode = super::mode(request.validate_only);
+        let updated = self.app.update_scheduled_job(&id, &etag, &change, mode).await;
+        updated.map_err(within(JOB))
+    }
+
+    async fn pause(
+        &self,
+        request: proto::PauseScheduledJobRequest,
+    ) -> Result<ScheduledJob, AppError> {
+        let id = convert::scheduled_job_id(JOB_ID, &request.scheduled_job_id)?;
+        let until = convert::time("paused_until", request.paused_until)?;
+        self.app.pause_scheduled_job(&id, request.reason, until).await
+    }
+}
+
+fn required(field: &str) -> AppError {
+    AppError::invalid(field, "is required")
+}
+
+fn id_of(text: &str) -> Result<ScheduledJobId, Status> {
+    convert::scheduled_job_id(JOB_ID, text).map_err(status)
+}
+
+/// The job as the field of a response.
+fn shown(job: Result<ScheduledJob, AppError>) -> Result<Option<proto::ScheduledJob>, Status> {
+    Ok(Some(to_job(&job.map_err(status)?)))
+}
+
+#[async_trait]
+impl ScheduledJobService for ScheduledJobs {
+    async fn create_scheduled_job(
+        &self,
+        request: Request<proto::CreateScheduledJobRequest>,
+    ) -> Result<Response<proto::CreateScheduledJobResponse>, Status> {
+        let scheduled_job = shown(self.create(request.into_inner()).await)?;
+        Ok(Response::new(proto::CreateScheduledJobResponse { scheduled_job }))
+    }
+
+    async fn get_scheduled_job(
+        &self,
+        request: Request<proto::GetScheduledJobRequest>,
+    ) -> Result<Response<proto::GetScheduledJobResponse>, Status> {
+        self.get(request.get_ref()).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_scheduled_jobs(
+        &self,
+        request: Request<proto::ListScheduledJobsRequest>,
+    ) -> Result<Response<proto::ListScheduledJobsResponse>, Status> {
+        self.list(request.get_ref()).await.map(Response::new).map_err(status)
+    }
+
+    async fn update_scheduled_job(
+        &self,
+        request: Request<proto::UpdateScheduledJobRequest>,
+    ) -> Result<Response<proto::UpdateScheduledJobResponse>, Status> {
+        let scheduled_job = shown(self.update(request.into_inner()).await)?;
+        Ok(Response::new(proto::UpdateScheduledJobResponse { scheduled_job }))
+    }
+
+    async fn delete_scheduled_job(
+        &self,
+        request: Request<proto::DeleteScheduledJobRequest>,
+    ) -> Result<Response<proto::DeleteScheduledJobResponse>, Status> {
+        let request = request.into_inner();
+        let id = id_of(&request.scheduled_job_id)?;
+        let scheduled_job = shown(self.app.delete_scheduled_job(&id, &request.etag).await)?;
+        Ok(Response::new(proto::DeleteScheduledJobResponse { scheduled_job }))
+    }
+
+    async fn undelete_scheduled_job(
+        &self,
+        request: Request<proto::UndeleteScheduledJobRequest>,
+    ) -> Result<Response<proto::UndeleteScheduledJobResponse>, Status> {
+        let id = id_of(&request.get_ref().scheduled_job_id)?;
+        let scheduled_job = shown(self.app.undelete_scheduled_job(&id).await)?;
+        Ok(Response::new(proto::UndeleteScheduledJobResponse { scheduled_job }))
+    }
+
+    async fn pause_scheduled_job(
+        &self,
+        request: Request<proto::PauseScheduledJobRequest>,
+    ) -> Result<Response<proto::PauseScheduledJobResponse>, Status> {
+        let scheduled_job = shown(self.pause(request.into_inner()).await)?;
+        Ok(Response::new(proto::PauseScheduledJobResponse { scheduled_job }))
+    }
+
+    async fn resume_scheduled_job(
+        &self,
+        request: Request<proto::ResumeScheduledJobRequest>,
+    ) -> Result<Response<proto::ResumeScheduledJobResponse>, Status> {
+        let id = id_of(&request.get_ref().scheduled_job_id)?;
+        let scheduled_job = shown(self.app.resume_scheduled_job(&id).await)?;
+        Ok(Response::new(proto::ResumeScheduledJobResponse { scheduled_job }))
+    }
+
+    async fn deactivate_scheduled_job(
+        &self,
+        request: Request<proto::DeactivateScheduledJobRequest>,
+    ) -> Result<Response<proto::DeactivateScheduledJobResponse>, Status> {
+        let id = id_of(&request.get_ref().scheduled_job_id)?;
+        let scheduled_job = shown(self.app.deactivate_scheduled_job(&id).await)?;
+        Ok(Response::new(proto::DeactivateScheduledJobResponse { scheduled_job }))
+    }
+}

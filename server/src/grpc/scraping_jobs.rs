@@ -1,0 +1,209 @@
+//! `ScrapingJobService`. What it promises stands in the proto files.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::{Stream, StreamExt, stream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, async_trait};
+use windrow::v1 as proto;
+use windrow::v1::scraping_job_service_server::ScrapingJobService;
+
+use super::convert::{self, to_run, to_run_status, to_time};
+use super::request_id::request_key;
+use super::status::{status, unavailable, within};
+use super::{ANONYMOUS, page};
+use crate::app::{App, AppError, RunsWanted, Submission, Trigger};
+use crate::domain::id::RunId;
+use crate::domain::run::Run;
+
+type Watched = Result<proto::WatchScrapingJobResponse, Status>;
+
+pub(super) struct ScrapingJobs {
+    app: Arc<App>,
+    closing: CancellationToken,
+}
+
+impl ScrapingJobs {
+    pub(super) fn new(app: Arc<App>, closing: CancellationToken) -> Self {
+        Self { app, closing }
+    }
+
+    async fn trigger(
+        &self,
+        mut request: proto::TriggerJobRequest,
+    ) -> Result<proto::TriggerJobResponse, AppError> {
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = request_key("TriggerJob", request_id, &request)?;
+        let trigger = Trigger {
+            priority: convert::priority(request.priority)?,
+            overrides: convert::parameters(request.overrides).map_err(within("overrides"))?,
+            job_id: request.job_id,
+            requested_by: ANONYMOUS.to_owned(),
+            request: key,
+        };
+        if trigger.job_id.is_empty() {
+            return Err(AppError::invalid("job_id", "is required"));
+        }
+        let mode = super::mode(request.validate_only);
+        let triggered = self.app.trigger(trigger, mode).await.map_err(within("overrides"))?;
+        let run = shown(&triggered.run, request.validate_only);
+        Ok(proto::TriggerJobResponse {
+            job_id: run.job_id.clone(),
+            status: to_run_status(triggered.run.status).into(),
+            message: triggered.message,
+            created_at: Some(to_time(triggered.run.created_at)),
+            scraping_job: Some(run),
+        })
+    }
+
+    async fn submit(
+        &self,
+        mut request: proto::SubmitScrapingJobRequest,
+    ) -> Result<proto::ScrapingJob, AppError> {
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = request_key("SubmitScrapingJob", request_id, &request)?;
+        let submission = Submission {
+            parameters: convert::parameters(request.parameters).map_err(within("parameters"))?,
+            priority: convert::priority(request.priority)?,
+            available_at: convert::time("available_at", request.available_at)?,
+            requested_by: ANONYMOUS.to_owned(),
+            request: key,
+        };
+        let mode = super::mode(request.validate_only);
+        let run = self.app.submit(submission, mode).await.map_err(within("parameters"))?;
+        Ok(shown(&run, request.validate_only))
+    }
+
+    async fn list(
+        &self,
+        request: &proto::ListScrapingJobsRequest,
+    ) -> Result<proto::ListScrapingJobsResponse, AppError> {
+        let list = format!("ScrapingJobs {} {}", request.status, request.scheduled_job_id);
+        let scheduled_job_id = match request.scheduled_job_id.as_str() {
+            "" => None,
+            id => Some(convert::scheduled_job_id("scheduled_job_id", id)?),
+        };
+        let position = page::position(&list, &request.page_token)?;
+        let wanted = RunsWanted {
+            scheduled_job_id,
+            status: convert::run_status(request.status)?,
+            after: position.map(|text| place(&text).ok_or_else(page::foreign)).transpose()?,
+            limit: page::size("page_size", request.page_size)?,
+        };
+        let found = self.app.list_runs(wanted).await?;
+        let next = found.next.map(|(made, id)| format!("{} {id}", made.timestamp_micros()));
+        Ok(proto::ListScrapingJobsResponse {
+            scraping_jobs: found.runs.iter().map(to_run).collect(),
+            total: found.total,
+            total_is_lower_bound: found.total_is_lower_bound,
+            next_page_token: super::next_token(&list, next),
+        })
+    }
+
+    async fn watch(
+        &self,
+        request: proto::WatchScrapingJobRequest,
+    ) -> Result<impl Stream<Item = Watched> + Send + 'static, AppError> {
+        let id = convert::run_id("job_id", &request.job_id)?;
+        if request.after_revision.is_some_and(|revision| revision < 0) {
+            return Err(AppError::invalid("after_revision", "must not be negative"));
+        }
+        let states = self.app.watch(id, request.after_revision).await?;
+        let states = states.map(|state| match state {
+            Ok(run) => Ok(proto::WatchScrapingJobResponse { scraping_job: Some(to_run(&run)) }),
+            Err(error) => Err(status(error)),
+        });
+        Ok(until_closing(states, self.closing.clone()))
+    }
+}
+
+/// The states, or UNAVAILABLE as soon as the server closes.
+fn until_closing(
+    states: impl Stream<Item = Watched> + Send + 'static,
+    closing: CancellationToken,
+) -> impl Stream<Item = Watched> + Send + 'static {
+    stream::unfold(Some(Box::pin(states)), move |states| {
+        let closing = closing.clone();
+        async move {
+            let mut states = states?;
+            tokio::select! {
+                biased;
+                state = states.next() => Some((state?, Some(states))),
+                () = closing.cancelled() => {
+                    let ended = unavailable("the server is stopping", "SERVER_STOPPING");
+                    Some((Err(ended), None))
+                }
+            }
+        }
+    })
+}
+
+/// The run for a response; one that was only checked has no id yet.
+fn shown(run: &Run, validate_only: bool) -> proto::ScrapingJob {
+    let mut shown = to_run(run);
+    if validate_only {
+        shown.job_id.clear();
+    }
+    shown
+}
+
+fn place(text: &str) -> Option<(DateTime<Utc>, RunId)> {
+    let (micros, id) = text.split_once(' ')?;
+    let made = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+    Some((made, RunId::parse(id).ok()?))
+}
+
+#[async_trait]
+impl ScrapingJobService for ScrapingJobs {
+    type WatchScrapingJobStream = Pin<Box<dyn Stream<Item = Watched> + Send>>;
+
+    async fn trigger_job(
+        &self,
+        request: Request<proto::TriggerJobRequest>,
+    ) -> Result<Response<proto::TriggerJobResponse>, Status> {
+        self.trigger(request.into_inner()).await.map(Response::new).map_err(status)
+    }
+
+    async fn submit_scraping_job(
+        &self,
+        request: Request<proto::SubmitScrapingJobRequest>,
+    ) -> Result<Response<proto::SubmitScrapingJobResponse>, Status> {
+        let scraping_job = Some(self.submit(request.into_inner()).await.map_err(status)?);
+        Ok(Response::new(proto::SubmitScrapingJobResponse { scraping_job }))
+    }
+
+    async fn get_scraping_job(
+        &self,
+        request: Request<proto::GetScrapingJobRequest>,
+    ) -> Result<Response<proto::GetScrapingJobResponse>, Status> {
+        let id = convert::run_id("job_id", &request.get_ref().job_id).map_err(status)?;
+        let run = self.app.get_run(&id).await.map_err(status)?;
+        Ok(Response::new(proto::GetScrapingJobResponse { scraping_job: Some(to_run(&run)) }))
+    }
+
+    async fn list_scraping_jobs(
+        &self,
+        request: Request<proto::ListScrapingJobsRequest>,
+    ) -> Result<Response<proto::ListScrapingJobsResponse>, Status> {
+        self.list(request.get_ref()).await.map(Response::new).map_err(status)
+    }
+
+    async fn cancel_scraping_job(
+        &self,
+        request: Request<proto::CancelScrapingJobRequest>,
+    ) -> Result<Response<proto::CancelScrapingJobResponse>, Status> {
+        let id = convert::run_id("job_id", &request.get_ref().job_id).map_err(status)?;
+        let run = self.app.cancel_run(&id).await.map_err(status)?;
+        Ok(Response::new(proto::CancelScrapingJobResponse { scraping_job: Some(to_run(&run)) }))
+    }
+
+    async fn watch_scraping_job(
+        &self,
+        request: Request<proto::WatchScrapingJobRequest>,
+    ) -> Result<Response<Self::WatchScrapingJobStream>, Status> {
+        let states = self.watch(request.into_inner()).await.map_err(status)?;
+        Ok(Response::new(Box::pin(states)))
+    }
+}

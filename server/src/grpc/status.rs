@@ -1,0 +1,102 @@
+//! From a refusal to a gRPC status with `google.rpc` details. The only room where statuses are made.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+use tracing::{error, warn};
+
+use crate::app::AppError;
+use crate::chain::chain;
+use crate::domain::violation::Violation;
+
+const DOMAIN: &str = "windrow";
+/// When to call again after UNAVAILABLE: a database restarts in about this time.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The status of a refused use case.
+pub(super) fn status(error: AppError) -> Status {
+    let message = error.to_string();
+    match error {
+        AppError::Invalid(violations) => invalid(violations),
+        AppError::JobNotFound(id) => not_found(message, "JOB_NOT_FOUND", "Job", id),
+        AppError::ScheduledJobNotFound(id) => {
+            not_found(message, "SCHEDULED_JOB_NOT_FOUND", "ScheduledJob", id.to_string())
+        }
+        AppError::RunNotFound(id) => {
+            not_found(message, "RUN_NOT_FOUND", "ScrapingJob", id.to_string())
+        }
+        AppError::JobDeleted(_) => with_reason(Code::FailedPrecondition, message, "JOB_DELETED"),
+        AppError::JobNotDeleted(_) => {
+            with_reason(Code::FailedPrecondition, message, "JOB_NOT_DELETED")
+        }
+        AppError::RunEnded(_) => with_reason(Code::FailedPrecondition, message, "RUN_ENDED"),
+        AppError::ScheduledJobExists(_) => {
+            with_reason(Code::AlreadyExists, message, "SCHEDULED_JOB_EXISTS")
+        }
+        AppError::RequestIdReused(_) => {
+            with_reason(Code::AlreadyExists, message, "REQUEST_ID_REUSED")
+        }
+        AppError::EtagMismatch { .. } => with_reason(Code::Aborted, message, "ETAG_MISMATCH"),
+        AppError::LeaseLost { .. } => with_reason(Code::Aborted, message, "LEASE_LOST"),
+        AppError::CursorAhead { .. } => with_reason(Code::OutOfRange, message, "CURSOR_AHEAD"),
+        AppError::Store(store) if store.is_transient() => {
+            warn!(error = chain(&store), "A call was refused because of the database");
+            unavailable("the database is not available", "DATABASE_UNAVAILABLE")
+        }
+        AppError::Store(_) => internal(&error),
+    }
+}
+
+/// INVALID_ARGUMENT; the message names the first field.
+pub(super) fn invalid(violations: Vec<Violation>) -> Status {
+    let message = match violations.first() {
+        Some(Violation { field, description }) => format!("{field}: {description}"),
+        None => "the request is not valid".to_owned(),
+    };
+    let mut details = details("INVALID_ARGUMENT");
+    let refused = violations.into_iter().map(|v| FieldViolation::new(v.field, v.description));
+    details.set_bad_request(refused.collect::<Vec<_>>());
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// UNAVAILABLE, with the time after which to call again.
+pub(super) fn unavailable(message: &str, reason: &str) -> Status {
+    let mut details = details(reason);
+    details.set_retry_info(Some(RETRY));
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+fn not_found(message: String, reason: &str, kind: &str, name: String) -> Status {
+    let mut details = details(reason);
+    details.set_resource_info(format!("windrow.v1.{kind}"), name, "", message.clone());
+    Status::with_error_details(Code::NotFound, message, details)
+}
+
+fn with_reason(code: Code, message: String, reason: &str) -> Status {
+    Status::with_error_details(code, message, details(reason))
+}
+
+/// The caller gets an id; what happened is in the log under it.
+fn internal(error: &AppError) -> Status {
+    let id = uuid::Uuid::now_v7().to_string();
+    error!(request.id = %id, error = chain(error), "A call failed");
+    let mut details = details("INTERNAL");
+    details.set_request_info(id.clone(), "");
+    Status::with_error_details(Code::Internal, format!("internal error (request {id})"), details)
+}
+
+fn details(reason: &str) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+}
+
+/// Violations of a part of the request, seen from the request.
+pub(super) fn within(parent: &'static str) -> impl Fn(AppError) -> AppError {
+    move |error| match error {
+        AppError::Invalid(violations) => {
+            AppError::Invalid(violations.into_iter().map(|v| v.within(parent)).collect())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,76 @@
+//! The database: somebody's, by its URL, or the server's own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tracing::{error, info, warn};
+
+use super::StartError;
+use crate::chain::chain;
+use crate::config::{Config, Database};
+use crate::store;
+use crate::store::embedded::{Durability, EmbeddedPostgres, EmbeddedSettings};
+
+/// A call waits at most so long for a connection before it is UNAVAILABLE.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long connections may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The database, and its server if that is ours.
+pub(super) struct OpenDatabase {
+    pub(super) pool: PgPool,
+    pub(super) embedded: Option<Arc<EmbeddedPostgres>>,
+}
+
+impl OpenDatabase {
+    pub(super) async fn open(config: &Config) -> Result<Self, StartError> {
+        let (options, embedded) = match &config.database {
+            Database::Url(url) => {
+                (url.parse::<PgConnectOptions>().map_err(StartError::DatabaseUrl)?, None)
+            }
+            Database::Embedded { data_dir, postgres_bin_dir } => {
+                let settings = EmbeddedSettings {
+                    data_dir: data_dir.clone(),
+                    bin_dir: postgres_bin_dir.clone(),
+                    durability: Durability::Durable,
+                };
+                let postgres = EmbeddedPostgres::start(settings).await?;
+                info!("The embedded database is in {}", postgres.data_dir().display());
+                (postgres.connect_options(), Some(Arc::new(postgres)))
+            }
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(config.max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options.application_name("windrow-server"))
+            .await;
+        let opened = match pool {
+            Ok(pool) => match store::migrate(&pool).await {
+                Ok(()) => Ok(Self { pool, embedded: embedded.clone() }),
+                Err(error) => Err(StartError::from(error)),
+            },
+            Err(error) => Err(StartError::Database(error)),
+        };
+        if opened.is_err() {
+            stop_embedded(embedded.as_deref()).await;
+        }
+        opened
+    }
+
+    pub(super) async fn close(&self) {
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
+            warn!("Some database connections were still in use");
+        }
+        stop_embedded(self.embedded.as_deref()).await;
+    }
+}
+
+async fn stop_embedded(embedded: Option<&EmbeddedPostgres>) {
+    if let Some(postgres) = embedded
+        && let Err(error) = postgres.stop().await
+    {
+        error!(error = chain(&error), "The embedded database did not stop cleanly");
+    }
+}

@@ -1,0 +1,176 @@
+//! A whole server: started in order, stopped in the opposite one.
+//!
+//! ```text
+//! database ─▶ clock, hub ─▶ use cases ─▶ loops ─▶ gRPC            (start)
+//! draining: health NOT_SERVING, no new work ─▶ work ends or goes back to pending
+//!     ─▶ closing: watches UNAVAILABLE, last answers ─▶ loops ─▶ database        (stop)
+//! ```
+
+mod database;
+mod loops;
+mod samples;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+use self::database::OpenDatabase;
+use self::loops::{Loops, Parts};
+use crate::app::{App, AppError};
+use crate::chain::chain;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::domain::parameters::SourceNames;
+use crate::engine::Timekeeper;
+use crate::grpc::{self, Stopping};
+use crate::sources::{InvalidSource, SAMPLE, SourceRegistry};
+use crate::store::StoreError;
+use crate::store::embedded::EmbeddedError;
+use crate::supervisor::Supervisor;
+use crate::watch::Hub;
+
+/// How long the last calls may take to be answered.
+const LAST_CALLS: Duration = Duration::from_secs(5);
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The embedded Postgres did not come up.
+    #[error("the embedded database cannot be used")]
+    Embedded(#[from] EmbeddedError),
+    /// The database's URL cannot be read.
+    #[error("the database's URL cannot be read")]
+    DatabaseUrl(#[source] sqlx::Error),
+    /// The database cannot be reached.
+    #[error("the database cannot be reached")]
+    Database(#[source] sqlx::Error),
+    /// The schema cannot be brought up to date.
+    #[error("the database's schema cannot be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The settings of a source cannot be used.
+    #[error("the settings cannot be used")]
+    Source(#[from] InvalidSource),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The reason the system gave.
+        source: io::Error,
+    },
+    /// The database failed during the start.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A use case failed during the start.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+/// Starts servers.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server that is serving. Dropped without [`Running::stop`] it leaves its work to be taken over.
+pub struct Running {
+    address: SocketAddr,
+    stop_grace: Duration,
+    stopping: Stopping,
+    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    loops: Loops,
+    database: OpenDatabase,
+}
+
+impl Server {
+    /// Starts a server; returns when it serves.
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        let sources = SourceRegistry::from_settings(&config.sources)?;
+        let (listener, address) = listen(config.listen).await?;
+        let database = OpenDatabase::open(&config).await?;
+        let started = Self::start_on(&database, &config, sources).await;
+        let (app, loops) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                database.close().await;
+                return Err(error);
+            }
+        };
+        let stopping = Stopping::default();
+        let serving = Supervisor::default().work(grpc::serve(app, listener, stopping.clone()));
+        info!("Serving on {address}");
+        let stop_grace = config.stop_grace;
+        Ok(Running { address, stop_grace, stopping, serving, loops, database })
+    }
+
+    async fn start_on(
+        database: &OpenDatabase,
+        config: &Config,
+        sources: SourceRegistry,
+    ) -> Result<(Arc<App>, Loops), StartError> {
+        let hub = Arc::new(Hub::start(database.pool.clone()).await?);
+        let corrected = Arc::new(SystemClock::default());
+        let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&corrected);
+        let names = source_names(&sources, database);
+        let app = App::new(database.pool.clone(), clock, Arc::clone(&hub), names);
+        let app = Arc::new(app.with_ticks_every(config.tick_every));
+        let timekeeper = Timekeeper::new(Arc::clone(&app), corrected);
+        timekeeper.tick().await?;
+        if database.embedded.is_some() {
+            samples::create_in_new(&app).await?;
+        }
+        let embedded = database.embedded.clone();
+        let parts = Parts { app: Arc::clone(&app), hub, timekeeper, embedded, sources, config };
+        Ok((app, Loops::start(parts)))
+    }
+
+    /// Brings the database's schema up to date, and nothing else.
+    pub async fn migrate(config: &Config) -> Result<(), StartError> {
+        OpenDatabase::open(config).await?.close().await;
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Where it serves.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: work in progress has the grace time to end, and goes back to pending after it.
+    pub async fn stop(mut self) {
+        info!("Stopping; work in progress has {} seconds", self.stop_grace.as_secs());
+        self.stopping.draining.cancel();
+        self.loops.drain(self.stop_grace).await;
+        self.stopping.closing.cancel();
+        match tokio::time::timeout(LAST_CALLS, &mut self.serving).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => error!(error = chain(&error), "Serving ended badly"),
+            Ok(Err(error)) => error!(error = chain(&error), "Serving ended badly"),
+            Err(_) => {
+                self.serving.abort();
+                warn!("Some calls were still open");
+            }
+        }
+        self.loops.stop().await;
+        self.database.close().await;
+        info!("Stopped");
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+/// In an embedded database sample data harms nobody; elsewhere a source must be named.
+fn source_names(sources: &SourceRegistry, database: &OpenDatabase) -> SourceNames {
+    let names: BTreeSet<String> = sources.names().into_iter().collect();
+    SourceNames { names, default: database.embedded.as_ref().map(|_| SAMPLE.to_owned()) }
+}

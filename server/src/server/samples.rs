@@ -1,0 +1,42 @@
+//! The two scheduled jobs that a new embedded database begins with, so that there is something to
+//! trigger and to watch.
+
+use tracing::info;
+
+use crate::app::{App, AppError, JobsWanted, Mode, NewScheduledJob};
+use crate::domain::id::ScheduledJobId;
+use crate::domain::parameters::{ListingType, ScrapeParameters};
+use crate::domain::run::Priority;
+use crate::domain::scheduled_job::SettingsDraft;
+use crate::sources::SAMPLE;
+
+const LOCATIONS: [&str; 3] = ["Indianapolis, IN", "Fort Wayne, IN", "Carmel, IN"];
+
+/// Creates the sample jobs if there has never been a scheduled job.
+pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
+    let any = JobsWanted { status: None, show_deleted: true, after: None, limit: 1 };
+    if app.list_scheduled_jobs(any).await?.total > 0 {
+        return Ok(());
+    }
+    let daily = ("sample_sold_daily", "Sample: sold, daily", "0 2 * * *", ListingType::Sold);
+    let hourly =
+        ("sample_for_sale_hourly", "Sample: for sale, hourly", "0 * * * *", ListingType::ForSale);
+    for (id, name, cron_expression, listing_type) in [daily, hourly] {
+        let draft = SettingsDraft {
+            name: name.to_owned(),
+            cron_expression: cron_expression.to_owned(),
+            timezone: String::new(),
+            parameters: ScrapeParameters {
+                locations: LOCATIONS.map(str::to_owned).to_vec(),
+                listing_types: vec![listing_type],
+                source: Some(SAMPLE.to_owned()),
+                ..ScrapeParameters::default()
+            },
+            priority: Priority::Normal,
+        };
+        let new = NewScheduledJob { id: ScheduledJobId::parse(id).ok(), draft, request: None };
+        app.create_scheduled_job(new, Mode::Commit).await?;
+        info!(job.id = id, "New database: scheduled job {id} scrapes sample data");
+    }
+    Ok(())
+}
