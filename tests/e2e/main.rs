@@ -1,0 +1,22 @@
+//! The promises, tried through the client and the programs only.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by a panic"
+)]
+#![expect(clippy::print_stderr, reason = "what a failed test has seen")]
+#![expect(unreachable_pub, reason = "nobody but these tests could reach anything")]
+
+mod bad_input;
+mod cancelling;
+mod command;
+mod history;
+mod reflection;
+mod seed;
+mod servers;
+mod serving;
+mod sources;
+mod support;
+mod watching;

@@ -1,0 +1,128 @@
+//! Several servers on one database, and one of them killed.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgPool, Row};
+use windrow_client::{Client, proto};
+
+use crate::support::database::new_database;
+use crate::support::program::Program;
+use crate::support::{PATIENCE, job, parameters};
+use proto::ScrapingJobStatus as Status;
+
+const JOBS: [&str; 4] = ["a", "b", "c", "d"];
+/// Between two ticks of a job.
+const TICK: i64 = 7;
+/// A run takes 5 s. Neither server has room for all four jobs, so both have to work.
+const SETTINGS: &str = r#"
+lease = "3s"
+heartbeat = "1s"
+max_concurrent_runs = 3
+
+[sources.five_seconds]
+kind = "exec"
+command = ["sh", "-c", "sleep 5; echo '{\"property_id\": \"1\"}'"]
+"#;
+/// How long jobs are due before and after the kill.
+const BEFORE: Duration = Duration::from_secs(10);
+const AFTER: Duration = Duration::from_secs(14);
+
+#[tokio::test]
+async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
+    let url = new_database().await;
+    let start = || {
+        let tick = TICK.to_string();
+        let environment = [("WINDROW_TEST_TICK_SECONDS", tick.as_str())];
+        Program::start(&["--database-url", &url], SETTINGS, &environment)
+    };
+    let (mut first, second) = (start(), start());
+    let client = Client::connect(&second.address).await.unwrap();
+    for id in JOBS {
+        create(&client, id).await;
+    }
+    tokio::time::sleep(BEFORE).await;
+    assert_executes(&client, &first).await;
+
+    first.kill();
+
+    tokio::time::sleep(AFTER).await;
+    for id in JOBS {
+        let request = proto::DeactivateScheduledJobRequest { scheduled_job_id: id.to_owned() };
+        client.deactivate_scheduled_job(request).await.unwrap();
+    }
+    let pool = PgPool::connect(&url).await.unwrap();
+    for id in JOBS {
+        let runs = ended_runs(&client, id).await;
+        assert!(runs.iter().all(|run| run.status() == Status::Completed), "{runs:#?}");
+        assert_each_tick_is_decided_once(&pool, id, &runs).await;
+    }
+    assert_eq!(second.terminate(), Some(0));
+}
+
+async fn create(client: &Client, id: &str) {
+    let scheduled_job =
+        Some(proto::ScheduledJob { parameters: Some(parameters("five_seconds")), ..job(id) });
+    let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
+    client.create_scheduled_job(request).await.unwrap();
+}
+
+/// Waits until the server has a run in hand, or killing it would show nothing.
+async fn assert_executes(client: &Client, server: &Program) {
+    let id = server.process_id().to_string();
+    let begin = Instant::now();
+    let request =
+        proto::ListScrapingJobsRequest { status: Status::Running.into(), ..Default::default() };
+    while begin.elapsed() < PATIENCE {
+        let runs = client.list_scraping_jobs(request.clone()).await.unwrap().scraping_jobs;
+        if runs.iter().any(|run| run.worker_id.contains(&format!("-{id}-"))) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the server executes nothing");
+}
+
+/// The job's runs once they have all ended.
+async fn ended_runs(client: &Client, id: &str) -> Vec<proto::ScrapingJob> {
+    let request =
+        proto::GetScheduledJobRequest { scheduled_job_id: id.to_owned(), ..Default::default() };
+    let begin = Instant::now();
+    loop {
+        let detail = client.get_scheduled_job(request.clone()).await.unwrap();
+        let count = i64::try_from(detail.job_runs.len()).unwrap();
+        if detail.job_runs.iter().all(|run| run.completed_at.is_some()) {
+            assert_eq!(detail.scheduled_job.unwrap().run_count, count, "history of {id}");
+            return detail.job_runs;
+        }
+        assert!(begin.elapsed() < PATIENCE, "stuck: {:#?}", detail.job_runs);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn assert_each_tick_is_decided_once(pool: &PgPool, id: &str, runs: &[proto::ScrapingJob]) {
+    let run_ticks: Vec<i64> = runs.iter().map(|run| run.tick_at.unwrap().seconds).collect();
+    let distinct: BTreeSet<i64> = run_ticks.iter().copied().collect();
+    assert_eq!(distinct.len(), run_ticks.len(), "two runs of one tick: {run_ticks:?}");
+    let rows = sqlx::query(
+        "select tick_at, count, decision, job_id from tick where scheduled_job_id = $1
+         and decision <> 'paused' order by tick_at",
+    )
+    .bind(id)
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let mut due = None;
+    let mut fired = BTreeSet::new();
+    for row in rows {
+        let tick = row.get::<DateTime<Utc>, _>("tick_at").timestamp();
+        assert_eq!(tick, due.unwrap_or(tick), "a tick of {id} is undecided");
+        due = Some(tick + TICK * row.get::<i64, _>("count"));
+        if row.get::<&str, _>("decision") == "fired" {
+            fired.insert(tick);
+        }
+    }
+    assert!(fired.len() >= 2, "only {fired:?} fired");
+    assert_eq!(fired, distinct, "fired ticks and runs of {id} differ");
+}

@@ -1,0 +1,181 @@
+//! Servers, jobs and runs for tests.
+
+#[path = "../../../server/tests/support/database.rs"]
+pub mod database;
+pub mod program;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, TryStreamExt};
+use windrow_client::proto::{ScrapingJob, ScrapingJobStatus as Status};
+use windrow_client::{Client, Error, proto};
+use windrow_server::config::{Config, Database};
+use windrow_server::sources::{SampleSettings, SourceSettings};
+use windrow_server::{Running, Server};
+
+/// No test waits longer for anything; it is no measure of speed.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+/// Finds its few listings at once.
+pub const QUICK: &str = "quick";
+/// Finds its first listing at once and the second after a minute.
+pub const SLOW: &str = "slow";
+
+/// A server in this process, and a client of it.
+pub struct Windrow {
+    pub client: Client,
+    pub database_url: String,
+    running: Running,
+}
+
+impl Windrow {
+    /// A server with a database of its own.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// A server with a database of its own and other settings.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_on(&database::new_database().await, change).await
+    }
+
+    /// One more server on a database.
+    pub async fn start_on(database_url: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config(database_url);
+        change(&mut config);
+        let running = Server::start(config).await.unwrap();
+        let client = Client::connect(&running.addr().to_string()).await.unwrap();
+        Self { client, database_url: database_url.to_owned(), running }
+    }
+
+    pub fn address(&self) -> String {
+        self.running.addr().to_string()
+    }
+
+    pub async fn stop(self) {
+        self.running.stop().await;
+    }
+
+    /// Makes a scheduled job that is not due for months, of quick sample data.
+    pub async fn create(&self, id: &str) -> proto::ScheduledJob {
+        self.create_as(job(id)).await.unwrap()
+    }
+
+    pub async fn create_as(&self, job: proto::ScheduledJob) -> Result<proto::ScheduledJob, Error> {
+        let request =
+            proto::CreateScheduledJobRequest { scheduled_job: Some(job), ..Default::default() };
+        Ok(self.client.create_scheduled_job(request).await?.scheduled_job.unwrap())
+    }
+
+    pub async fn trigger(&self, id: &str) -> proto::TriggerJobResponse {
+        self.trigger_as(proto::TriggerJobRequest { job_id: id.to_owned(), ..Default::default() })
+            .await
+            .unwrap()
+    }
+
+    pub async fn trigger_as(
+        &self,
+        request: proto::TriggerJobRequest,
+    ) -> Result<proto::TriggerJobResponse, Error> {
+        self.client.trigger_job(request).await
+    }
+
+    /// A scheduled job with its runs.
+    pub async fn get(&self, id: &str) -> proto::GetScheduledJobResponse {
+        let request =
+            proto::GetScheduledJobRequest { scheduled_job_id: id.to_owned(), ..Default::default() };
+        self.client.get_scheduled_job(request).await.unwrap()
+    }
+
+    pub async fn get_job(&self, id: &str) -> proto::ScheduledJob {
+        self.get(id).await.scheduled_job.unwrap()
+    }
+
+    pub async fn get_run(&self, id: &str) -> ScrapingJob {
+        let request = proto::GetScrapingJobRequest { job_id: id.to_owned() };
+        self.client.get_scraping_job(request).await.unwrap().scraping_job.unwrap()
+    }
+
+    pub async fn cancel(&self, id: &str) -> Result<ScrapingJob, Error> {
+        let request = proto::CancelScrapingJobRequest { job_id: id.to_owned() };
+        Ok(self.client.cancel_scraping_job(request).await?.scraping_job.unwrap())
+    }
+
+    /// Every state of a run since it was made.
+    pub async fn story(&self, id: &str) -> Vec<ScrapingJob> {
+        let states = self.client.watch_from(id, 0).try_collect();
+        tokio::time::timeout(PATIENCE, states).await.expect("the run does not end").unwrap()
+    }
+
+    /// The run at its end.
+    pub async fn end(&self, id: &str) -> ScrapingJob {
+        self.story(id).await.pop().unwrap()
+    }
+}
+
+pub fn config(database_url: &str) -> Config {
+    let sample = |pace, listings_per_location| {
+        SourceSettings::Sample(SampleSettings { listings_per_location, pace })
+    };
+    Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        max_connections: 8,
+        stop_grace: Duration::from_secs(2),
+        sources: BTreeMap::from([
+            (QUICK.to_owned(), sample(Duration::ZERO, 5)),
+            (SLOW.to_owned(), sample(Duration::from_mins(1), 2)),
+        ]),
+        ..Config::new(Database::Url(database_url.to_owned()))
+    }
+}
+
+/// A scheduled job that is not due for months, of quick sample data.
+pub fn job(id: &str) -> proto::ScheduledJob {
+    proto::ScheduledJob {
+        scheduled_job_id: id.to_owned(),
+        name: format!("Job {id}"),
+        cron_expression: far_away(),
+        parameters: Some(parameters(QUICK)),
+        ..Default::default()
+    }
+}
+
+pub fn parameters(source: &str) -> proto::ScrapeParameters {
+    proto::ScrapeParameters {
+        locations: vec!["Indianapolis, IN".to_owned()],
+        listing_types: vec![proto::ListingType::Sold.into()],
+        source: Some(source.to_owned()),
+        ..Default::default()
+    }
+}
+
+/// Once a year, about half a year from now, whenever the tests run.
+fn far_away() -> String {
+    use chrono::Datelike as _;
+    let month = (windrow_server::clock::SystemClock::uncorrected().month() + 5) % 12 + 1;
+    format!("0 0 1 {month} *")
+}
+
+/// The next state with this status.
+pub async fn wait_for(
+    states: &mut (impl Stream<Item = Result<ScrapingJob, Error>> + Unpin),
+    wanted: Status,
+) -> ScrapingJob {
+    let found = async {
+        while let Some(run) = states.next().await {
+            let run = run.unwrap();
+            if run.status() == wanted {
+                return run;
+            }
+        }
+        panic!("the run ended without being {wanted:?}");
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("the status does not come")
+}
+
+/// The statuses in order, repeated ones once.
+pub fn statuses(states: &[ScrapingJob]) -> Vec<Status> {
+    let mut statuses: Vec<_> = states.iter().map(ScrapingJob::status).collect();
+    statuses.dedup();
+    statuses
+}

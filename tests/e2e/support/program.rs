@@ -1,0 +1,93 @@
+//! The programs, as a user starts them.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+
+use tempfile::TempDir;
+
+use super::PATIENCE;
+
+/// A server in a process of its own. Killed when dropped.
+pub struct Program {
+    child: Child,
+    pub address: String,
+    _dir: TempDir,
+}
+
+impl Program {
+    /// Starts `windrow-server` with these flags and this settings file, and waits until it serves.
+    pub fn start(flags: &[&str], settings: &str, environment: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("windrow.toml"), settings).unwrap();
+        let mut child = command("windrow-server")
+            .args(["--listen", "127.0.0.1:0"])
+            .args(flags)
+            .current_dir(dir.path())
+            .envs(environment.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        // Reads to the end, or the server would wait for a full pipe.
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                if let Some((_, address)) = line.split_once("Serving on ") {
+                    sender.send(address.trim().to_owned()).ok();
+                }
+            }
+        });
+        let address = lines.recv_timeout(PATIENCE).expect("the server does not serve");
+        Self { child, address, _dir: dir }
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Runs `windrow` against a server.
+pub fn windrow(address: &str, arguments: &[&str]) -> Output {
+    command("windrow").args(["--server", address]).args(arguments).output().unwrap()
+}
+
+/// A program of this workspace, without the settings of whoever runs the tests.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(program(name));
+    for variable in ["DATABASE_URL", "WINDROW_CONFIG", "WINDROW_LISTEN", "WINDROW_SERVER"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Beside the directory of the test programs.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().and_then(|deps| deps.parent()).unwrap().join(name);
+    assert!(program.is_file(), "{} is missing; run the tests with .dev/test", program.display());
+    program
+}
