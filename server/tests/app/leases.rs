@@ -1,0 +1,185 @@
+//! Nothing stays running, and a worker that lost its lease changes nothing.
+
+use serde_json::{Map, json};
+use windrow_server::app::{AppError, Fence, Outcome, ScrapedProperty};
+use windrow_server::domain::run::{Counts, Priority, Progress, Run, Status};
+
+use crate::support::{LEASE, World, create, job, lease, trigger};
+
+fn fence(run: &Run) -> Fence {
+    Fence { run: run.id.clone(), attempt: run.attempt }
+}
+
+fn property(id: &str, price: i64) -> ScrapedProperty {
+    let body = Map::from_iter([("price".to_owned(), json!(price))]);
+    ScrapedProperty { property_id: id.to_owned(), body }
+}
+
+#[tokio::test]
+async fn an_attempt_that_lost_its_lease_changes_nothing() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let first = lease(&app, "first").await;
+    world.pass(21);
+    let taken = app.reap_leases(10).await.unwrap();
+    assert_eq!((taken[0].status, taken[0].attempt), (Status::Pending, 1));
+    world.pass(3_600);
+    let second = lease(&app, "second").await;
+    let stale = fence(&first);
+
+    let lost = |refused: AppError| assert!(matches!(refused, AppError::LeaseLost { .. }));
+    for outcome in [Outcome::Completed, Outcome::Failed("late".to_owned()), Outcome::Released] {
+        lost(app.finish(&stale, outcome).await.unwrap_err());
+    }
+    let rows = vec![property("late", 1)];
+    lost(app.submit_properties(&stale, rows, Progress::default()).await.unwrap_err());
+    assert_eq!(app.extend_leases(std::slice::from_ref(&stale), LEASE).await.unwrap(), []);
+
+    assert_eq!(app.get_run(&second.id).await.unwrap(), second);
+    let ended = app.finish(&fence(&second), Outcome::Completed).await.unwrap();
+    assert_eq!(
+        (ended.status, ended.attempt, ended.counts),
+        (Status::Completed, 2, Counts::default())
+    );
+    assert_eq!(job(&app, "job").await.history.run_count, 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_every_time_ends_the_run_after_its_last_attempt() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let run = trigger(&app, "job", None).await;
+
+    for attempt in 1..=run.max_attempts {
+        assert_eq!(lease(&app, "worker").await.attempt, attempt);
+        world.pass(19);
+        assert_eq!(app.reap_leases(10).await.unwrap(), [], "the lease still holds");
+        world.pass(2);
+        assert_eq!(app.reap_leases(10).await.unwrap().len(), 1);
+        world.pass(3_600);
+    }
+
+    let ended = app.get_run(&run.id).await.unwrap();
+    assert_eq!(ended.status, Status::Failed);
+    assert!(ended.error_message.contains("lost its lease"), "{}", ended.error_message);
+    assert_eq!(job(&app, "job").await.history.run_count, 1);
+}
+
+#[tokio::test]
+async fn an_extended_lease_is_kept() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let run = lease(&app, "worker").await;
+    for _ in 0..5 {
+        world.pass(15);
+        let pulses = app.extend_leases(&[fence(&run)], LEASE).await.unwrap();
+        assert_eq!(pulses.len(), 1);
+        assert_eq!(app.reap_leases(10).await.unwrap(), []);
+    }
+    app.cancel_run(&run.id).await.unwrap();
+    assert!(app.check_leases(&[fence(&run)]).await.unwrap()[0].cancel_requested);
+}
+
+#[tokio::test]
+async fn a_lease_lost_after_a_cancel_ends_the_run_as_cancelled() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let run = trigger(&app, "job", None).await;
+    lease(&app, "worker").await;
+    app.cancel_run(&run.id).await.unwrap();
+    world.pass(21);
+
+    app.reap_leases(10).await.unwrap();
+
+    assert_eq!(app.get_run(&run.id).await.unwrap().status, Status::Cancelled);
+    assert_eq!(job(&app, "job").await.history.run_count, 1);
+}
+
+#[tokio::test]
+async fn urgent_runs_go_first_and_then_older_ones() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let mut made = Vec::new();
+    let order =
+        [Priority::Low, Priority::Normal, Priority::Normal, Priority::High, Priority::Immediate];
+    for priority in order {
+        made.push(trigger(&app, "job", Some(priority)).await.id);
+        world.pass(1);
+    }
+
+    let leased = app.lease_runs("worker", 10, LEASE).await.unwrap();
+
+    let mut ids: Vec<_> = leased.iter().map(|run| (run.rank_at(), run.id.clone())).collect();
+    ids.sort();
+    let ids: Vec<_> = ids.into_iter().map(|(_, id)| id).collect();
+    assert_eq!(ids, [4, 3, 1, 2, 0].map(|index: usize| made.get(index).unwrap().clone()));
+}
+
+#[tokio::test]
+async fn two_workers_never_get_one_run() {
+    let world = World::new().await;
+    let (one, other) = (world.app().await, world.app().await);
+    create(&one, "job").await;
+    for _ in 0..20 {
+        trigger(&one, "job", None).await;
+    }
+
+    let (a, b) = tokio::join!(one.lease_runs("a", 20, LEASE), other.lease_runs("b", 20, LEASE));
+
+    let mut ids: Vec<_> = a.unwrap().into_iter().chain(b.unwrap()).map(|run| run.id).collect();
+    let leased = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((leased, ids.len()), (20, 20));
+}
+
+#[tokio::test]
+async fn a_property_counts_once_in_a_run_across_batches_and_attempts() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let first = lease(&app, "first").await;
+    let rows = vec![property("a", 1), property("b", 1), property("a", 2)];
+    app.submit_properties(&fence(&first), rows, Progress::default()).await.unwrap();
+    world.pass(21);
+    app.reap_leases(10).await.unwrap();
+    world.pass(3_600);
+    let second = lease(&app, "second").await;
+    let rows = vec![property("a", 3), property("c", 1)];
+
+    app.submit_properties(&fence(&second), rows, Progress::default()).await.unwrap();
+
+    let ended = app.finish(&fence(&second), Outcome::Completed).await.unwrap();
+    assert_eq!(ended.counts, Counts { scraped: 5, saved: 3, skipped: 0, duplicate: 2 });
+}
+
+#[tokio::test]
+async fn the_next_run_tells_changed_properties_from_unchanged_ones() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    for (rows, expected) in [
+        (
+            vec![property("a", 1), property("b", 1)],
+            Counts { scraped: 2, saved: 2, ..Counts::default() },
+        ),
+        (
+            vec![property("a", 1), property("b", 2), property("c", 1)],
+            Counts { scraped: 3, saved: 2, skipped: 1, duplicate: 0 },
+        ),
+    ] {
+        trigger(&app, "job", None).await;
+        let run = lease(&app, "worker").await;
+        app.submit_properties(&fence(&run), rows, Progress::default()).await.unwrap();
+        let ended = app.finish(&fence(&run), Outcome::Completed).await.unwrap();
+        assert_eq!(ended.counts, expected);
+    }
+}

@@ -1,0 +1,8 @@
+//! The use cases over a real Postgres, with a clock that is moved by hand.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+#![expect(unreachable_pub, reason = "nobody but these tests could reach anything")]
+
+mod leases;
+mod support;
+mod ticks;

@@ -1,0 +1,111 @@
+//! Use cases with a database of their own, and what they work on.
+
+#[path = "../support/database.rs"]
+mod database;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+use windrow_server::app::{App, Mode, NewScheduledJob, Trigger};
+use windrow_server::clock::{Clock, ManualClock};
+use windrow_server::domain::id::ScheduledJobId;
+use windrow_server::domain::parameters::{ScrapeParameters, SourceNames};
+use windrow_server::domain::run::{Priority, Run};
+use windrow_server::domain::scheduled_job::{ScheduledJob, SettingsDraft};
+use windrow_server::watch::Hub;
+
+pub const LEASE: Duration = Duration::from_secs(20);
+
+/// A database and its time.
+pub struct World {
+    pub pool: PgPool,
+    pub clock: Arc<ManualClock>,
+}
+
+impl World {
+    /// A new database at half past midnight and half a minute.
+    pub async fn new() -> Self {
+        let pool = PgPool::connect(&database::new_database().await).await.unwrap();
+        Self { pool, clock: Arc::new(ManualClock::at(at("2026-01-01T00:30:30Z"))) }
+    }
+
+    /// The use cases of one more server.
+    pub async fn app(&self) -> App {
+        let hub = Arc::new(Hub::start(self.pool.clone()).await.unwrap());
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
+        let names = BTreeSet::from(["sample".to_owned()]);
+        App::new(self.pool.clone(), clock, hub, SourceNames { names, default: None })
+    }
+
+    pub fn pass(&self, seconds: i64) {
+        self.clock.advance(TimeDelta::seconds(seconds));
+    }
+}
+
+pub fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// A job that is due every minute.
+pub async fn create(app: &App, id: &str) -> ScheduledJob {
+    let draft = SettingsDraft {
+        name: format!("Job {id}"),
+        cron_expression: "* * * * *".to_owned(),
+        timezone: String::new(),
+        parameters: parameters(),
+        priority: Priority::Normal,
+    };
+    let id = Some(ScheduledJobId::parse(id).unwrap());
+    let new = NewScheduledJob { id, draft, request: None };
+    app.create_scheduled_job(new, Mode::Commit).await.unwrap()
+}
+
+pub fn parameters() -> ScrapeParameters {
+    ScrapeParameters {
+        locations: vec!["Indianapolis, IN".to_owned()],
+        source: Some("sample".to_owned()),
+        ..ScrapeParameters::default()
+    }
+}
+
+pub async fn trigger(app: &App, id: &str, priority: Option<Priority>) -> Run {
+    let trigger = Trigger {
+        job_id: id.to_owned(),
+        priority,
+        overrides: ScrapeParameters::default(),
+        requested_by: "test".to_owned(),
+        request: None,
+    };
+    app.trigger(trigger, Mode::Commit).await.unwrap().run
+}
+
+pub async fn lease(app: &App, worker: &str) -> Run {
+    app.lease_runs(worker, 1, LEASE).await.unwrap().pop().expect("a run is ready")
+}
+
+pub async fn job(app: &App, id: &str) -> ScheduledJob {
+    app.get_scheduled_job(&ScheduledJobId::parse(id).unwrap(), 0).await.unwrap().0
+}
+
+pub async fn runs(app: &App, id: &str) -> Vec<Run> {
+    app.get_scheduled_job(&ScheduledJobId::parse(id).unwrap(), 1_000).await.unwrap().1
+}
+
+/// The ledger of a job: first tick, last tick, decision.
+pub async fn ledger(pool: &PgPool, id: &str) -> Vec<(String, String, String)> {
+    sqlx::query_as(
+        "select to_char(tick_at, 'HH24:MI'), to_char(until, 'HH24:MI'), decision from tick
+         where scheduled_job_id = $1 order by tick_at",
+    )
+    .bind(id)
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
+pub fn row(first: &str, last: &str, decision: &str) -> (String, String, String) {
+    (first.to_owned(), last.to_owned(), decision.to_owned())
+}

@@ -1,0 +1,194 @@
+//! One tick, one decision, whoever decides and however often.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use futures::future::join_all;
+use windrow_server::app::{Fence, Mode, Outcome};
+use windrow_server::domain::id::ScheduledJobId;
+use windrow_server::domain::run::Run;
+use windrow_server::domain::scheduled_job::{SettingsDraft, Status};
+
+use crate::support::{World, at, create, job, lease, ledger, row, runs, trigger};
+use windrow_server::app::App;
+
+fn id(text: &str) -> ScheduledJobId {
+    ScheduledJobId::parse(text).unwrap()
+}
+
+async fn decide(app: &App) -> Vec<String> {
+    let report = app.decide_due(&[], 100).await.unwrap();
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    report.fired.iter().map(ToString::to_string).collect()
+}
+
+async fn finish(app: &App, run: &Run) {
+    let fence = Fence { run: run.id.clone(), attempt: run.attempt };
+    app.finish(&fence, Outcome::Completed).await.unwrap();
+}
+
+#[tokio::test]
+async fn ten_servers_make_one_run_of_a_tick() {
+    let world = World::new().await;
+    let apps = join_all((0..10).map(|_| world.app())).await;
+    for name in ["a", "b", "c"] {
+        create(&apps[0], name).await;
+    }
+    for minute in 1..=5 {
+        world.pass(60);
+        let fired = join_all(apps.iter().map(decide)).await.concat();
+        // Whoever found a schedule locked looks again.
+        let rest = join_all(apps.iter().map(decide)).await.concat();
+        let distinct: BTreeSet<_> = fired.iter().chain(&rest).collect();
+        assert_eq!((fired.len() + rest.len(), distinct.len()), (3, 3), "minute {minute}");
+        for _ in 0..3 {
+            finish(&apps[0], &lease(&apps[0], "worker").await).await;
+        }
+    }
+    assert_eq!(job(&apps[0], "a").await.history.run_count, 5);
+}
+
+#[tokio::test]
+async fn ticks_that_nobody_saw_are_missed_but_for_the_latest() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    world.pass(5 * 60);
+
+    assert_eq!(decide(&app).await.len(), 1);
+
+    let expected = [row("00:31", "00:34", "missed"), row("00:35", "00:35", "fired")];
+    assert_eq!(ledger(&world.pool, "job").await, expected);
+    let made = runs(&app, "job").await;
+    assert_eq!(made[0].tick_at, Some(at("2026-01-01T00:35:00Z")));
+    assert_eq!(job(&app, "job").await.gate.next_tick_at, Some(at("2026-01-01T00:36:00Z")));
+}
+
+#[tokio::test]
+async fn a_tick_is_skipped_while_the_run_of_the_last_one_goes_on() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    world.pass(60);
+    decide(&app).await;
+    let run = lease(&app, "worker").await;
+    world.pass(60);
+    assert_eq!(decide(&app).await.len(), 0);
+    finish(&app, &run).await;
+    world.pass(60);
+    assert_eq!(decide(&app).await.len(), 1);
+
+    let expected = [
+        row("00:31", "00:31", "fired"),
+        row("00:32", "00:32", "skipped"),
+        row("00:33", "00:33", "fired"),
+    ];
+    assert_eq!(ledger(&world.pool, "job").await, expected);
+}
+
+#[tokio::test]
+async fn a_trigger_neither_moves_the_schedule_nor_makes_a_tick_skip() {
+    let world = World::new().await;
+    let app = world.app().await;
+    let before = create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let run = lease(&app, "worker").await;
+    assert_eq!(job(&app, "job").await.gate, before.gate);
+    world.pass(60);
+
+    assert_eq!(decide(&app).await.len(), 1, "the triggered run still goes on");
+
+    finish(&app, &run).await;
+    let after = job(&app, "job").await;
+    assert_eq!(after.gate.next_tick_at, Some(at("2026-01-01T00:32:00Z")));
+    assert_eq!(after.history.run_count, 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_decides_nothing_anew() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    world.pass(120);
+    assert_eq!(decide(&app).await.len(), 1);
+    let before = (job(&app, "job").await.gate, ledger(&world.pool, "job").await);
+
+    world.clock.advance(TimeDelta::hours(-2));
+    assert_eq!(decide(&app).await.len(), 0);
+    world.clock.advance(TimeDelta::hours(2));
+    assert_eq!(decide(&app).await.len(), 0);
+
+    assert_eq!((job(&app, "job").await.gate, ledger(&world.pool, "job").await), before);
+}
+
+#[tokio::test]
+async fn ticks_of_a_pause_are_recorded_and_not_run() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    app.pause_scheduled_job(&id("job"), "repairs".to_owned(), None).await.unwrap();
+    assert_eq!(job(&app, "job").await.gate.next_tick_at, None);
+    world.pass(10 * 60);
+    assert_eq!(decide(&app).await.len(), 0);
+
+    let resumed = app.resume_scheduled_job(&id("job")).await.unwrap();
+
+    assert_eq!(resumed.gate.status, Status::Active);
+    assert_eq!(resumed.gate.next_tick_at, Some(at("2026-01-01T00:41:00Z")));
+    assert_eq!(ledger(&world.pool, "job").await, [row("00:31", "00:40", "paused")]);
+    world.pass(30);
+    assert_eq!(decide(&app).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_pause_ends_by_itself() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let until = Some(at("2026-01-01T00:33:30Z"));
+    app.pause_scheduled_job(&id("job"), "repairs".to_owned(), until).await.unwrap();
+    world.pass(5 * 60);
+
+    assert_eq!(decide(&app).await.len(), 1);
+
+    let job = job(&app, "job").await;
+    assert_eq!((job.gate.status, job.gate.paused_until), (Status::Active, None));
+    let expected = [
+        row("00:31", "00:33", "paused"),
+        row("00:34", "00:34", "missed"),
+        row("00:35", "00:35", "fired"),
+    ];
+    assert_eq!(ledger(&world.pool, "job").await, expected);
+}
+
+#[tokio::test]
+async fn what_is_due_is_decided_under_the_old_settings_first() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    world.pass(60);
+    let hourly = |draft: &mut SettingsDraft| draft.cron_expression = "0 * * * *".to_owned();
+
+    let job = app.update_scheduled_job(&id("job"), "", &hourly, Mode::Commit).await.unwrap();
+
+    assert_eq!(ledger(&world.pool, "job").await, [row("00:31", "00:31", "fired")]);
+    assert_eq!(job.gate.next_tick_at, Some(at("2026-01-01T01:00:00Z")));
+}
+
+#[tokio::test]
+async fn one_bad_schedule_cannot_stop_the_others() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "bad").await;
+    create(&app, "good").await;
+    let spoil =
+        "update scheduled_job set cron_expression = 'nonsense' where scheduled_job_id = 'bad'";
+    sqlx::query(spoil).execute(&world.pool).await.unwrap();
+    world.pass(60);
+
+    let report = app.decide_due(&[], 100).await.unwrap();
+
+    assert_eq!(report.failed.len(), 1);
+    assert_eq!(report.failed[0].0, "bad");
+    assert_eq!(runs(&app, "good").await.len(), 1);
+}
