@@ -2,7 +2,8 @@
 //!
 //! Stdout stays free for what a command prints.
 
-use std::{io, panic};
+use std::io::{self, IsTerminal as _};
+use std::panic;
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, util::TryInitError};
 
@@ -26,7 +27,10 @@ pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
     let filter = EnvFilter::try_new(&settings.filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     match settings.format {
         LogFormat::Text => builder.finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),

@@ -9,7 +9,7 @@ use windrow_client::{Client, proto};
 
 use crate::support::database::new_database;
 use crate::support::program::Program;
-use crate::support::{PATIENCE, job, parameters};
+use crate::support::{PATIENCE, job, parameters, wait_for};
 use proto::ScrapingJobStatus as Status;
 
 const JOBS: [&str; 4] = ["a", "b", "c", "d"];
@@ -24,6 +24,10 @@ max_concurrent_runs = 3
 [sources.five_seconds]
 kind = "exec"
 command = ["sh", "-c", "sleep 5; echo '{\"property_id\": \"1\"}'"]
+
+[sources.fails_at_first]
+kind = "exec"
+command = ["sh", "-c", "sleep 5; test $WINDROW_ATTEMPT = 2 && echo '{\"property_id\": \"1\"}'"]
 "#;
 /// How long jobs are due before and after the kill.
 const BEFORE: Duration = Duration::from_secs(10);
@@ -40,7 +44,7 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
     let (mut first, second) = (start(), start());
     let client = Client::connect(&second.address).await.unwrap();
     for id in JOBS {
-        create(&client, id).await;
+        create(&client, id, "five_seconds").await;
     }
     tokio::time::sleep(BEFORE).await;
     assert_executes(&client, &first).await;
@@ -61,9 +65,41 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
     assert_eq!(second.terminate(), Some(0));
 }
 
-async fn create(client: &Client, id: &str) {
+#[tokio::test]
+async fn a_server_that_slept_through_its_lease_changes_nothing() {
+    let url = new_database().await;
+    let start = || Program::start(&["--database-url", &url], SETTINGS, &[]);
+    let first = start();
+    let client = Client::connect(&first.address).await.unwrap();
+    create(&client, "sleeper", "fails_at_first").await;
+    let request = proto::TriggerJobRequest { job_id: "sleeper".to_owned(), ..Default::default() };
+    let run = client.trigger_job(request).await.unwrap().job_id;
+    wait_for(&mut client.watch(&run), Status::Running).await;
+    let second = start();
+    let client = Client::connect(&second.address).await.unwrap();
+    let mut states = client.watch_from(&run, 0);
+
+    first.signal("STOP");
+    while wait_for(&mut states, Status::Running).await.attempt < 2 {}
+    // What it has to say of attempt 1, it says now.
+    first.signal("CONT");
+
+    let end = wait_for(&mut states, Status::Completed).await;
+    assert_eq!((end.attempt, end.properties_scraped), (2, 1), "{end:#?}");
+    let detail = proto::GetScheduledJobRequest {
+        scheduled_job_id: "sleeper".to_owned(),
+        ..Default::default()
+    };
+    let detail = client.get_scheduled_job(detail).await.unwrap();
+    assert_eq!(detail.scheduled_job.unwrap().run_count, 1);
+    for server in [first, second] {
+        assert_eq!(server.terminate(), Some(0));
+    }
+}
+
+async fn create(client: &Client, id: &str, source: &str) {
     let scheduled_job =
-        Some(proto::ScheduledJob { parameters: Some(parameters("five_seconds")), ..job(id) });
+        Some(proto::ScheduledJob { parameters: Some(parameters(source)), ..job(id) });
     let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
     client.create_scheduled_job(request).await.unwrap();
 }
