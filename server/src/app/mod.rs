@@ -23,7 +23,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 pub use self::error::AppError;
 pub use self::leases::{Fence, Outcome, Pulse};
-pub use self::properties::ScrapedProperty;
+pub use self::properties::{Report, ScrapedProperty};
 pub use self::requests::RequestKey;
 pub use self::runs::{RunPage, RunsWanted, Submission, Trigger, Triggered};
 pub use self::scheduled_jobs::{JobPage, JobsWanted, NewScheduledJob};

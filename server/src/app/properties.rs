@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -25,19 +26,30 @@ pub struct ScrapedProperty {
     pub body: Map<String, Value>,
 }
 
+/// What an attempt reports at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The run's scraped rows before this report, as the last answer had them. They tell a report
+    /// that is sent again, because its answer was lost, from a new one.
+    pub scraped_before: i64,
+    /// What was read since.
+    pub rows: Vec<ScrapedProperty>,
+    /// How far the attempt has got.
+    pub progress: Progress,
+}
+
 impl App {
-    /// Saves a batch of rows and reports how far the attempt got, in one transaction. For each run and
-    /// property the first row counts, across batches and attempts.
-    pub async fn submit_properties(
-        &self,
-        fence: &Fence,
-        rows: Vec<ScrapedProperty>,
-        progress: Progress,
-    ) -> Result<Run, AppError> {
+    /// Saves a batch of rows and how far the attempt got, in one transaction. For each run and property
+    /// the first row counts, across batches and attempts. A repeated report counts once.
+    pub async fn submit_properties(&self, fence: &Fence, report: Report) -> Result<Run, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
         let run = lock_fenced(&mut tx, fence).await?;
-        let counts = run.counts + self.save(&mut tx, &run, rows).await?;
+        let Report { scraped_before, rows, progress } = report;
+        if run.counts.scraped != scraped_before {
+            return seen(run, scraped_before + count(rows.len()));
+        }
+        let counts = run.counts + save(&mut tx, &run, rows, now).await?;
         let event = Event::Progressed { attempt: fence.attempt, counts, progress };
         let lost = |_| AppError::LeaseLost { run: fence.run.clone(), attempt: fence.attempt };
         let run = run.apply(event, now).map_err(lost)?;
@@ -46,33 +58,41 @@ impl App {
         self.events_written();
         Ok(run)
     }
+}
 
-    async fn save(
-        &self,
-        conn: &mut PgConnection,
-        run: &Run,
-        rows: Vec<ScrapedProperty>,
-    ) -> Result<Counts, AppError> {
-        let scraped = count(rows.len());
-        if scraped == 0 {
-            return Ok(Counts::default());
-        }
-        let first = first_of_each(rows);
-        let ids: Vec<String> = first.keys().cloned().collect();
-        let new: BTreeSet<String> =
-            properties::run_properties_insert(conn, &run.id, &ids).await?.into_iter().collect();
-        let fresh: Vec<PropertyRow> = first
-            .into_iter()
-            .filter(|(id, _)| new.contains(id))
-            .map(|(id, body)| property_row(id, body))
-            .collect();
-        let source = run.parameters.source.as_deref().unwrap_or_default();
-        let now = self.now();
-        let saved = properties::properties_upsert(conn, source, &run.id, &fresh, now).await?;
-        let saved = i64::try_from(saved).unwrap_or(i64::MAX);
-        let fresh = count(fresh.len());
-        Ok(Counts { scraped, saved, skipped: fresh - saved, duplicate: scraped - fresh })
+/// The run, if it has seen exactly this report.
+fn seen(run: Run, scraped_after: i64) -> Result<Run, AppError> {
+    if run.counts.scraped == scraped_after {
+        return Ok(run);
     }
+    let scraped = run.counts.scraped;
+    Err(AppError::invalid("scraped_before", format!("is not what the run has: {scraped}")))
+}
+
+async fn save(
+    conn: &mut PgConnection,
+    run: &Run,
+    rows: Vec<ScrapedProperty>,
+    now: DateTime<Utc>,
+) -> Result<Counts, AppError> {
+    let scraped = count(rows.len());
+    if scraped == 0 {
+        return Ok(Counts::default());
+    }
+    let first = first_of_each(rows);
+    let ids: Vec<String> = first.keys().cloned().collect();
+    let new: BTreeSet<String> =
+        properties::run_properties_insert(conn, &run.id, &ids).await?.into_iter().collect();
+    let fresh: Vec<PropertyRow> = first
+        .into_iter()
+        .filter(|(id, _)| new.contains(id))
+        .map(|(id, body)| property_row(id, body))
+        .collect();
+    let source = run.parameters.source.as_deref().unwrap_or_default();
+    let saved = properties::properties_upsert(conn, source, &run.id, &fresh, now).await?;
+    let saved = i64::try_from(saved).unwrap_or(i64::MAX);
+    let fresh = count(fresh.len());
+    Ok(Counts { scraped, saved, skipped: fresh - saved, duplicate: scraped - fresh })
 }
 
 /// The first row of each property, sorted by id.

@@ -81,8 +81,7 @@ impl Executor {
         let Some(source) = self.sources.get(name) else {
             return Some(Outcome::Failed(format!("this server has no source '{name}'")));
         };
-        let locations = run.parameters.locations.len();
-        let mut reporter = Reporter::new(&self.app, fence, locations);
+        let mut reporter = Reporter::new(&self.app, fence, run);
         let worked = self.work(run, source.as_ref(), &mut reporter, stop).await;
         // What was read is kept, however the attempt ended.
         let flushed = reporter.flush(stop).await.map_err(Interrupted::from);

@@ -8,9 +8,9 @@ use tracing::warn;
 
 use super::attempts::{AttemptStop, StopCause};
 use super::pause;
-use crate::app::{App, AppError, Fence, Outcome, ScrapedProperty};
+use crate::app::{App, AppError, Fence, Outcome, Report, ScrapedProperty};
 use crate::chain::chain;
-use crate::domain::run::{FailedLocation, Progress};
+use crate::domain::run::{FailedLocation, Progress, Run};
 use crate::sources::ScrapedRow;
 
 /// Rows of one report: one statement of a few milliseconds.
@@ -37,6 +37,8 @@ pub(super) enum ReportError {
 pub(super) struct Reporter<'a> {
     app: &'a App,
     fence: &'a Fence,
+    /// The run's scraped rows as they are in the database.
+    scraped: i64,
     rows: Vec<ScrapedProperty>,
     bytes: usize,
     progress: Progress,
@@ -45,9 +47,10 @@ pub(super) struct Reporter<'a> {
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(app: &'a App, fence: &'a Fence, locations: usize) -> Self {
-        let progress = Progress::none_of(locations);
-        Self { app, fence, rows: Vec::new(), bytes: 0, progress, dirty_since: None }
+    pub(super) fn new(app: &'a App, fence: &'a Fence, run: &Run) -> Self {
+        let progress = Progress::none_of(run.parameters.locations.len());
+        let scraped = run.counts.scraped;
+        Self { app, fence, scraped, rows: Vec::new(), bytes: 0, progress, dirty_since: None }
     }
 
     /// Takes rows until their sender is gone, and reports full batches.
@@ -93,10 +96,16 @@ impl<'a> Reporter<'a> {
             return Ok(());
         }
         loop {
-            let sent =
-                self.app.submit_properties(self.fence, self.rows.clone(), self.progress.clone());
-            match sent.await {
-                Ok(_) => break,
+            let report = Report {
+                scraped_before: self.scraped,
+                rows: self.rows.clone(),
+                progress: self.progress.clone(),
+            };
+            match self.app.submit_properties(self.fence, report).await {
+                Ok(run) => {
+                    self.scraped = run.counts.scraped;
+                    break;
+                }
                 Err(AppError::LeaseLost { .. }) => {
                     stop.stop(StopCause::LeaseLost);
                     return Err(ReportError::Stopped);

@@ -1,7 +1,7 @@
 //! Nothing stays running, and a worker that lost its lease changes nothing.
 
 use serde_json::{Map, json};
-use windrow_server::app::{AppError, Fence, Outcome, ScrapedProperty};
+use windrow_server::app::{AppError, Fence, Outcome, Report, ScrapedProperty};
 use windrow_server::domain::run::{Counts, Priority, Progress, Run, Status};
 
 use crate::support::{LEASE, World, create, job, lease, trigger};
@@ -13,6 +13,10 @@ fn fence(run: &Run) -> Fence {
 fn property(id: &str, price: i64) -> ScrapedProperty {
     let body = Map::from_iter([("price".to_owned(), json!(price))]);
     ScrapedProperty { property_id: id.to_owned(), body }
+}
+
+fn report(scraped_before: i64, rows: Vec<ScrapedProperty>) -> Report {
+    Report { scraped_before, rows, progress: Progress::none_of(1) }
 }
 
 #[tokio::test]
@@ -33,8 +37,8 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     for outcome in [Outcome::Completed, Outcome::Failed("late".to_owned()), Outcome::Released] {
         lost(app.finish(&stale, outcome).await.unwrap_err());
     }
-    let rows = vec![property("late", 1)];
-    lost(app.submit_properties(&stale, rows, Progress::default()).await.unwrap_err());
+    let late = report(0, vec![property("late", 1)]);
+    lost(app.submit_properties(&stale, late).await.unwrap_err());
     assert_eq!(app.extend_leases(std::slice::from_ref(&stale), LEASE).await.unwrap(), []);
 
     assert_eq!(app.get_run(&second.id).await.unwrap(), second);
@@ -148,14 +152,14 @@ async fn a_property_counts_once_in_a_run_across_batches_and_attempts() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     let rows = vec![property("a", 1), property("b", 1), property("a", 2)];
-    app.submit_properties(&fence(&first), rows, Progress::default()).await.unwrap();
+    app.submit_properties(&fence(&first), report(0, rows)).await.unwrap();
     world.pass(21);
     app.reap_leases(10).await.unwrap();
     world.pass(3_600);
     let second = lease(&app, "second").await;
     let rows = vec![property("a", 3), property("c", 1)];
 
-    app.submit_properties(&fence(&second), rows, Progress::default()).await.unwrap();
+    app.submit_properties(&fence(&second), report(3, rows)).await.unwrap();
 
     let ended = app.finish(&fence(&second), Outcome::Completed).await.unwrap();
     assert_eq!(ended.counts, Counts { scraped: 5, saved: 3, skipped: 0, duplicate: 2 });
@@ -178,8 +182,28 @@ async fn the_next_run_tells_changed_properties_from_unchanged_ones() {
     ] {
         trigger(&app, "job", None).await;
         let run = lease(&app, "worker").await;
-        app.submit_properties(&fence(&run), rows, Progress::default()).await.unwrap();
+        app.submit_properties(&fence(&run), report(0, rows)).await.unwrap();
         let ended = app.finish(&fence(&run), Outcome::Completed).await.unwrap();
         assert_eq!(ended.counts, expected);
     }
+}
+
+#[tokio::test]
+async fn a_report_that_is_sent_again_counts_once() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let run = lease(&app, "worker").await;
+    let first = report(0, vec![property("a", 1), property("b", 1)]);
+    let second = report(2, vec![property("c", 1)]);
+
+    for sent in [&first, &first, &second, &second] {
+        app.submit_properties(&fence(&run), sent.clone()).await.unwrap();
+    }
+    let out_of_order = app.submit_properties(&fence(&run), first).await.unwrap_err();
+
+    assert!(matches!(out_of_order, AppError::Invalid(_)), "{out_of_order:?}");
+    let ended = app.finish(&fence(&run), Outcome::Completed).await.unwrap();
+    assert_eq!(ended.counts, Counts { scraped: 3, saved: 3, skipped: 0, duplicate: 0 });
 }
