@@ -98,6 +98,10 @@ impl App {
             return triggered(&mut tx, run).await;
         }
         let run = insert_claimed(&mut tx, run, trigger.request.as_ref()).await?;
+        // Again, as a deletion may have made the insertion wait.
+        if run.original_job_id.is_none() {
+            self.new_run(&mut tx, &trigger).await?;
+        }
         let triggered = triggered(&mut tx, run).await?;
         commit(tx).await?;
         self.runs_made();

@@ -199,6 +199,8 @@ impl App {
         let gate = Gate { deleted_at: Some(now), ..job.gate }.armed(&job.settings.schedule);
         let job = ScheduledJob { gate, updated_at: now, ..job };
         scheduled_jobs::schedules_write(&mut tx, std::slice::from_ref(&job)).await?;
+        // Triggers that are under way come before, with their runs, or find the job deleted.
+        scheduled_jobs::settings_lock(&mut tx, id).await?;
         let pending = runs::runs_lock_pending_of(&mut tx, id).await?;
         let cancel = |run: Run| run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded);
         let cancelled = pending.into_iter().map(cancel).collect::<Result<Vec<_>, _>>()?;

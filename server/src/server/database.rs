@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
 use tracing::{error, info, warn};
 
 use super::StartError;
@@ -41,22 +41,13 @@ impl OpenDatabase {
                 (postgres.connect_options(), Some(Arc::new(postgres)))
             }
         };
-        let pool = PgPoolOptions::new()
-            .max_connections(config.max_connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options.application_name("windrow-server"))
-            .await;
-        let opened = match pool {
-            Ok(pool) => match store::migrate(&pool).await {
-                Ok(()) => Ok(Self { pool, embedded: embedded.clone() }),
-                Err(error) => Err(StartError::from(error)),
-            },
-            Err(error) => Err(StartError::Database(error)),
-        };
-        if opened.is_err() {
-            stop_embedded(embedded.as_deref()).await;
+        match open_pool(options, config.max_connections).await {
+            Ok(pool) => Ok(Self { pool, embedded }),
+            Err(error) => {
+                stop_embedded(embedded.as_deref()).await;
+                Err(error)
+            }
         }
-        opened
     }
 
     pub(super) async fn close(&self) {
@@ -65,6 +56,24 @@ impl OpenDatabase {
         }
         stop_embedded(self.embedded.as_deref()).await;
     }
+}
+
+async fn open_pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, StartError> {
+    let options = options
+        .application_name("windrow-server")
+        // Notices such as "already exists, skipping" tell nobody anything.
+        .options([("client_min_messages", "warning")]);
+    // A pool would try for long and then only say that it timed out.
+    let first = PgConnection::connect_with(&options).await.map_err(StartError::Database)?;
+    first.close().await.map_err(StartError::Database)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await
+        .map_err(StartError::Database)?;
+    store::migrate(&pool).await?;
+    Ok(pool)
 }
 
 async fn stop_embedded(embedded: Option<&EmbeddedPostgres>) {

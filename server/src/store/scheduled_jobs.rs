@@ -102,6 +102,22 @@ pub async fn scheduled_jobs_lock_due(
     Ok(rows.into_iter().map(named).collect())
 }
 
+/// Locks a job's settings against new runs of it, which hold on to them until they are committed.
+pub async fn settings_lock(conn: &mut PgConnection, id: &ScheduledJobId) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        select scheduled_job_id
+        from scheduled_job
+        where scheduled_job_id = $1
+        for update
+        "#,
+        id.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(())
+}
+
 /// When the next schedule is due, of those not in `except`.
 pub async fn scheduled_jobs_next_due(
     conn: &mut PgConnection,

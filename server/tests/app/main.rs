@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 #![expect(unreachable_pub, reason = "nobody but these tests could reach anything")]
 
+mod deleting;
 mod leases;
 mod support;
 mod ticks;
