@@ -1,7 +1,7 @@
 //! The command `windrow` and the program `windrow-server`, as a user types them.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -131,6 +131,25 @@ fn a_new_embedded_directory_has_sample_jobs_and_survives_kill() {
     assert_eq!(counts[1], (Some("sample_sold_daily"), Some(1)));
     assert_eq!((counts.len(), counts[0].0), (2, Some("sample_for_sale_hourly")));
     assert_eq!(again.terminate(), Some(0));
+}
+
+#[test]
+fn an_embedded_postgres_that_dies_is_started_again() {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    open_to_all(dir.path());
+    let data = dir.path().join("data");
+    let server = Program::start(&["--data-dir", data.to_str().unwrap()], "", &[]);
+    let run =
+        stdout(&program::windrow(&server.address, &["--json", "trigger", "sample_sold_daily"]));
+    let run: Value = serde_json::from_str(&run).unwrap();
+    let pid = std::fs::read_to_string(data.join("postgres/postmaster.pid")).unwrap();
+
+    let killed = Command::new("kill").args(["-9", pid.lines().next().unwrap()]).status().unwrap();
+
+    assert!(killed.success());
+    let watched = program::windrow(&server.address, &["watch", run["job_id"].as_str().unwrap()]);
+    assert!(stdout(&watched).contains("completed"), "{watched:?}");
+    assert_eq!(server.terminate(), Some(0));
 }
 
 /// Under root Postgres runs as another user.

@@ -1,5 +1,6 @@
 //! Nothing stays running, and a worker that lost its lease changes nothing.
 
+use futures::future::{join_all, try_join_all};
 use serde_json::{Map, json};
 use windrow_server::app::{AppError, Fence, Outcome, Report, ScrapedProperty};
 use windrow_server::domain::run::{Counts, Priority, Progress, Run, Status};
@@ -206,4 +207,22 @@ async fn a_report_that_is_sent_again_counts_once() {
     assert!(matches!(out_of_order, AppError::Invalid(_)), "{out_of_order:?}");
     let ended = app.finish(&fence(&run), Outcome::Completed).await.unwrap();
     assert_eq!(ended.counts, Counts { scraped: 3, saved: 3, skipped: 0, duplicate: 0 });
+}
+
+#[tokio::test]
+async fn ten_runs_that_end_at_one_moment_add_exactly_ten() {
+    let world = World::new().await;
+    let apps = join_all((0..10).map(|_| world.app())).await;
+    create(&apps[0], "job").await;
+    for _ in 0..10 {
+        trigger(&apps[0], "job", None).await;
+    }
+    let leased = apps[0].lease_runs("worker", 10, LEASE).await.unwrap();
+    world.pass(1);
+
+    let fences: Vec<Fence> = leased.iter().map(fence).collect();
+    let ends = apps.iter().zip(&fences).map(|(app, fence)| app.finish(fence, Outcome::Completed));
+    try_join_all(ends).await.unwrap();
+
+    assert_eq!(job(&apps[0], "job").await.history.run_count, 10);
 }
