@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
-use super::runs::write_changed;
+use super::changes::write_changed;
 use super::{App, AppError, commit};
 use crate::domain::id::RunId;
 use crate::domain::run::{Event, InvalidTransition, Run, Status};

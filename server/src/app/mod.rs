@@ -3,6 +3,7 @@
 //! A use case reads the clock once, decides with `domain`, and writes in one transaction through
 //! `store`. It knows no protocol. Lock order: schedule, runs by id, history by id.
 
+mod changes;
 mod error;
 mod leases;
 mod properties;

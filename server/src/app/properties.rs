@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
+use super::changes::write_changed;
 use super::leases::lock_fenced;
-use super::runs::write_changed;
 use super::{App, AppError, Fence, commit};
 use crate::domain::run::{Counts, Event, Progress, Run};
 use crate::store::properties::{self, PropertyRow};

@@ -1,17 +1,14 @@
-//! Making runs by hand, looking at them, cancelling them; and the one way in which changed runs are
-//! written.
-
-use std::collections::BTreeMap;
+//! Making runs by hand, looking at them, cancelling them.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::changes::write_changed;
 use super::{App, AppError, Mode, RequestKey, commit};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::{Event, NewRun, Origin, Priority, Run, Status};
 use crate::domain::scheduled_job::{self, ScheduledJob};
-use crate::store::history::{self, Ended};
 use crate::store::runs::{self, COUNT_LIMIT, RunFilter};
 use crate::store::scheduled_jobs;
 
@@ -215,43 +212,6 @@ impl App {
         let scheduled_job_id = earlier.scheduled_job_id;
         Ok(NewRun { scheduled_job_id, original_job_id: Some(id), parameters, ..base })
     }
-}
-
-/// Writes runs that `apply` has changed, and the history of those that ended with it. The only way
-/// in which the state of a run changes.
-pub(super) async fn write_changed(
-    conn: &mut PgConnection,
-    changed: &[Run],
-) -> Result<(), AppError> {
-    if changed.is_empty() {
-        return Ok(());
-    }
-    runs::runs_write(conn, changed).await?;
-    let ended = ended_by_job(changed);
-    if !ended.is_empty() {
-        history::history_add(conn, &ended).await?;
-    }
-    Ok(())
-}
-
-fn ended_by_job(changed: &[Run]) -> Vec<Ended> {
-    let mut by_job: BTreeMap<&ScheduledJobId, Ended> = BTreeMap::new();
-    for run in changed {
-        let (Some(job), Some(ended_at)) = (&run.scheduled_job_id, run.completed_at) else {
-            continue;
-        };
-        let count = by_job.get(job).map_or(1, |before| before.count + 1);
-        let ended = Ended {
-            scheduled_job_id: job.clone(),
-            count,
-            run_at: run.started_at.unwrap_or(ended_at),
-            status: run.status,
-            job_id: run.id.clone(),
-            ended_at,
-        };
-        by_job.insert(job, ended);
-    }
-    by_job.into_values().collect()
 }
 
 async fn count(conn: &mut PgConnection, filter: &RunFilter) -> Result<(i64, bool), AppError> {

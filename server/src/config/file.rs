@@ -13,7 +13,8 @@ use toml::{
 use crate::cli::Flags;
 use crate::sources::{SourceRegistry, SourceSettings};
 
-use super::{ConfigError, Environment, Key, Place, Value, parse, variable};
+use super::resolve::{Place, Value, variable};
+use super::{ConfigError, Environment, Key, parse};
 
 /// The file's name unless another is given.
 const NAME: &str = "windrow.toml";

@@ -4,7 +4,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use crate::sources::{ExecSettings, SAMPLE, SampleSettings, SourceSettings};
 
-use super::{Database, Key, Place, Resolved, TICK_VARIABLE, parse};
+use super::resolve::{Place, TICK_VARIABLE};
+use super::{Database, Key, Resolved, parse};
 
 impl Resolved {
     /// One line per key, then one table per source, with the origin of each as a comment.

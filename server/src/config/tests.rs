@@ -1,8 +1,11 @@
+use std::ffi::OsString;
 use std::fs;
 
 use tempfile::TempDir;
 
+use super::resolve::{TICK_VARIABLE, user_data_dir};
 use super::*;
+use crate::cli::Flags;
 
 /// Where the settings of one test come from.
 #[derive(Default)]

@@ -107,6 +107,9 @@ pub(crate) fn triggered(answer: &proto::TriggerJobResponse, watched: bool) -> St
 pub(crate) fn progress(run: &proto::ScrapingJob) -> String {
     let line = match run.status() {
         proto::ScrapingJobStatus::Unspecified => "in an unknown state".to_owned(),
+        proto::ScrapingJobStatus::Pending if run.attempt > 0 => {
+            format!("pending again after attempt {}: {}", run.attempt, clean(&run.error_message))
+        }
         proto::ScrapingJobStatus::Pending => format!("{} pending", time(run.created_at.as_ref())),
         proto::ScrapingJobStatus::Running => format!(
             "running {}/{} locations, {} scraped",

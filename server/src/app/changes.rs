@@ -1,0 +1,48 @@
+//! The one way in which runs that have changed are written, and with them the history of their jobs.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+
+use super::AppError;
+use crate::domain::id::ScheduledJobId;
+use crate::domain::run::Run;
+use crate::store::history::{self, Ended};
+use crate::store::runs;
+
+/// Writes runs that `apply` has changed, and the history of those that ended with it. The only way
+/// in which the state of a run changes.
+pub(super) async fn write_changed(
+    conn: &mut PgConnection,
+    changed: &[Run],
+) -> Result<(), AppError> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    runs::runs_write(conn, changed).await?;
+    let ended = ended_by_job(changed);
+    if !ended.is_empty() {
+        history::history_add(conn, &ended).await?;
+    }
+    Ok(())
+}
+
+fn ended_by_job(changed: &[Run]) -> Vec<Ended> {
+    let mut by_job: BTreeMap<&ScheduledJobId, Ended> = BTreeMap::new();
+    for run in changed {
+        let (Some(job), Some(ended_at)) = (&run.scheduled_job_id, run.completed_at) else {
+            continue;
+        };
+        let count = by_job.get(job).map_or(1, |before| before.count + 1);
+        let ended = Ended {
+            scheduled_job_id: job.clone(),
+            count,
+            run_at: run.started_at.unwrap_or(ended_at),
+            status: run.status,
+            job_id: run.id.clone(),
+            ended_at,
+        };
+        by_job.insert(job, ended);
+    }
+    by_job.into_values().collect()
+}
