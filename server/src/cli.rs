@@ -6,6 +6,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::domain::parameters::ListingType;
+
 /// Windrow's server: schedules scraping jobs, runs them and streams what happens.
 ///
 /// Flags win over the environment, the environment over windrow.toml, and that over the defaults.
@@ -24,12 +26,12 @@ pub struct Cli {
 impl Cli {
     /// What to do, with the default filled in.
     pub fn command(&self) -> Command {
-        self.command.unwrap_or(Command::Serve)
+        self.command.clone().unwrap_or(Command::Serve)
     }
 }
 
 /// What the server can be asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Serve until SIGTERM or Ctrl-C (what happens without a command)
     #[command(visible_alias = "run")]
@@ -38,6 +40,38 @@ pub enum Command {
     Migrate,
     /// Print the settings in force and where each comes from, with passwords hidden
     Config,
+    /// Look after the sources that the settings define
+    #[command(subcommand)]
+    Source(SourceCommand),
+}
+
+/// What can be done with a source.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum SourceCommand {
+    /// Scrape one location and print what comes, a JSON object a line; nothing is stored
+    Check(SourceCheck),
+}
+
+/// One location to try a source on.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct SourceCheck {
+    /// The source's name in the settings
+    pub name: String,
+    /// The location, as a scheduled job would name it
+    #[arg(long)]
+    pub location: String,
+    /// Which listings: for_sale, for_rent, sold or pending; may be repeated
+    #[arg(long = "listing-type", value_name = "TYPE", value_parser = listing_type)]
+    pub listing_types: Vec<ListingType>,
+    /// At most so many listings
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+}
+
+fn listing_type(word: &str) -> Result<ListingType, String> {
+    let word = word.to_lowercase().replace('-', "_");
+    ListingType::from_word(&word)
+        .ok_or_else(|| "not one of for_sale, for_rent, sold, pending".to_owned())
 }
 
 // No `Debug` here or above: a database URL holds a password.

@@ -1,5 +1,7 @@
 //! The command `windrow-server`.
 
+mod source_check;
+
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,8 +9,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use windrow_server::Server;
-use windrow_server::cli::{Cli, Command};
+use windrow_server::cli::{Cli, Command, SourceCommand};
 use windrow_server::config::{Config, Resolved};
+use windrow_server::sources::SourceRegistry;
 use windrow_server::telemetry;
 
 /// A second signal ends the process at once, with the code of a process that Ctrl-C killed.
@@ -38,6 +41,11 @@ async fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
             Server::migrate(&resolved.config).await?;
             writeln!(io::stdout(), "The database's schema is up to date.")?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Source(SourceCommand::Check(check)) => {
+            telemetry::init(&resolved.config.log)?;
+            let sources = SourceRegistry::from_settings(&resolved.config.sources)?;
+            Ok(source_check::run(&sources, check).await?)
         }
         Command::Serve => {
             telemetry::init(&resolved.config.log)?;

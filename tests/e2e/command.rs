@@ -171,6 +171,37 @@ fn a_bad_setting_is_named_with_file_and_line() {
 }
 
 #[test]
+fn a_source_can_be_tried_before_it_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = r#"
+        [sources.good]
+        kind = "exec"
+        command = ["sh", "-c", "echo '{\"property_id\": \"1\", \"price\": 7}'; echo hm >&2"]
+        [sources.bad]
+        kind = "exec"
+        command = ["sh", "-c", "echo '{\"property_id\": \"1\"}'; exit 3"]
+    "#;
+    std::fs::write(dir.path().join("windrow.toml"), settings).unwrap();
+    let check = |name: &str| {
+        program::command("windrow-server")
+            .args(["source", "check", name, "--location", "98001"])
+            .current_dir(dir.path())
+            .output()
+            .unwrap()
+    };
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+
+    let (good, bad, none) = (check("good"), check("bad"), check("none"));
+
+    let row: Value = serde_json::from_str(&stdout(&good)).unwrap();
+    assert_eq!((&row["property_id"], &row["price"]), (&Value::from("1"), &Value::from(7)));
+    assert!(said(&good).contains("hm") && said(&good).contains("1 rows"), "{}", said(&good));
+    assert_eq!((bad.status.code(), none.status.code()), (Some(1), Some(1)));
+    assert!(said(&bad).contains("after 1 rows"), "{}", said(&bad));
+    assert!(said(&none).contains("there are: bad, good, sample"), "{}", said(&none));
+}
+
+#[test]
 fn the_settings_in_force_are_shown_without_passwords() {
     let output = program::command("windrow-server")
         .args(["config", "--database-url", "postgres://me:hush@host/db", "--lease", "30s"])

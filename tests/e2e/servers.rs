@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, Row};
 use windrow_client::{Client, proto};
+use windrow_server::clock::SystemClock;
 
 use crate::support::database::new_database;
 use crate::support::program::Program;
@@ -29,9 +30,8 @@ command = ["sh", "-c", "sleep 5; echo '{\"property_id\": \"1\"}'"]
 kind = "exec"
 command = ["sh", "-c", "sleep 5; test $WINDROW_ATTEMPT = 2 && echo '{\"property_id\": \"1\"}'"]
 "#;
-/// How long jobs are due before and after the kill.
+/// How long jobs are due before the kill.
 const BEFORE: Duration = Duration::from_secs(10);
-const AFTER: Duration = Duration::from_secs(14);
 
 #[tokio::test]
 async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
@@ -51,8 +51,9 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
 
     first.kill();
 
-    tokio::time::sleep(AFTER).await;
+    let killed_at = SystemClock::uncorrected().timestamp();
     for id in JOBS {
+        wait_for_tick_after(&client, id, killed_at).await;
         let request = proto::DeactivateScheduledJobRequest { scheduled_job_id: id.to_owned() };
         client.deactivate_scheduled_job(request).await.unwrap();
     }
@@ -86,11 +87,7 @@ async fn a_server_that_slept_through_its_lease_changes_nothing() {
 
     let end = wait_for(&mut states, Status::Completed).await;
     assert_eq!((end.attempt, end.properties_scraped), (2, 1), "{end:#?}");
-    let detail = proto::GetScheduledJobRequest {
-        scheduled_job_id: "sleeper".to_owned(),
-        ..Default::default()
-    };
-    let detail = client.get_scheduled_job(detail).await.unwrap();
+    let detail = get(&client, "sleeper").await;
     assert_eq!(detail.scheduled_job.unwrap().run_count, 1);
     for server in [first, second] {
         assert_eq!(server.terminate(), Some(0));
@@ -118,6 +115,25 @@ async fn assert_executes(client: &Client, server: &Program) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the server executes nothing");
+}
+
+/// Waits until the job has a run of a later tick.
+async fn wait_for_tick_after(client: &Client, id: &str, seconds: i64) {
+    let begin = Instant::now();
+    loop {
+        let runs = get(client, id).await.job_runs;
+        if runs.iter().any(|run| run.tick_at.is_some_and(|tick| tick.seconds > seconds)) {
+            return;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{id} is not scheduled any more: {runs:#?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn get(client: &Client, id: &str) -> proto::GetScheduledJobResponse {
+    let request =
+        proto::GetScheduledJobRequest { scheduled_job_id: id.to_owned(), ..Default::default() };
+    client.get_scheduled_job(request).await.unwrap()
 }
 
 /// The job's runs once they have all ended.
@@ -159,6 +175,5 @@ async fn assert_each_tick_is_decided_once(pool: &PgPool, id: &str, runs: &[proto
             fired.insert(tick);
         }
     }
-    assert!(fired.len() >= 2, "only {fired:?} fired");
     assert_eq!(fired, distinct, "fired ticks and runs of {id} differ");
 }

@@ -142,7 +142,8 @@ impl App {
 
     /// A page of runs, newest first.
     pub async fn list_runs(&self, wanted: RunsWanted) -> Result<RunPage, AppError> {
-        let mut conn = self.acquire().await?;
+        // One state for page and total: a run that ends in between would be in neither count.
+        let mut conn = self.begin_snapshot().await?;
         let filter = RunFilter {
             scheduled_job_id: wanted.scheduled_job_id,
             status: wanted.status,

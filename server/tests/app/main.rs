@@ -7,3 +7,4 @@ mod deleting;
 mod leases;
 mod support;
 mod ticks;
+mod updating;

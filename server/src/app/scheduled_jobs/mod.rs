@@ -94,7 +94,7 @@ impl App {
 
     /// A page of scheduled jobs by id.
     pub async fn list_scheduled_jobs(&self, wanted: JobsWanted) -> Result<JobPage, AppError> {
-        let mut conn = self.acquire().await?;
+        let mut conn = self.begin_snapshot().await?;
         let filter = JobFilter {
             status: wanted.status,
             show_deleted: wanted.show_deleted,
@@ -128,7 +128,10 @@ impl App {
         if draft == job.settings.draft() {
             return Ok(job);
         }
-        let settings = draft.check(&self.sources).map_err(AppError::Invalid)?;
+        // Its source may be another server's; keeping it is no change.
+        let mut sources = self.sources.clone();
+        sources.names.extend(job.settings.parameters.source.clone());
+        let settings = draft.check(&sources).map_err(AppError::Invalid)?;
         let job = match mode {
             Mode::Commit => self.settle(&mut tx, job, now).await?,
             Mode::ValidateOnly => job,
