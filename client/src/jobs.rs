@@ -112,4 +112,16 @@ impl Client {
         })
         .await
     }
+
+    /// Says how the runs of a scheduled job went in a window up to now.
+    pub async fn get_scheduled_job_stats(
+        &self,
+        request: proto::GetScheduledJobStatsRequest,
+    ) -> Result<proto::GetScheduledJobStatsResponse, Error> {
+        self.call(Retry::Safe, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.get_scheduled_job_stats(request).await }
+        })
+        .await
+    }
 }

@@ -18,5 +18,6 @@ mod seed;
 mod servers;
 mod serving;
 mod sources;
+mod statistics;
 mod support;
 mod watching;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use prost_types::{Duration as ProtoDuration, Timestamp};
 use windrow::v1 as proto;
 
-use crate::app::AppError;
+use crate::app::{AppError, JobStatistics};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::parameters::{ListingType, ScrapeParameters};
 use crate::domain::run::{self, FailedLocation, Origin, Priority, Run};
@@ -41,7 +41,7 @@ pub(super) fn parameters(
     let parameters = parameters.unwrap_or_default();
     Ok(ScrapeParameters {
         listing_types: listing_types(&parameters.listing_types)?,
-        request_delay: parameters.request_delay.map(request_delay).transpose()?,
+        request_delay: duration("request_delay", parameters.request_delay)?,
         locations: parameters.locations,
         past_days: parameters.past_days,
         radius: parameters.radius,
@@ -64,9 +64,13 @@ fn listing_types(numbers: &[i32]) -> Result<Vec<ListingType>, AppError> {
     numbers.iter().enumerate().map(of).collect()
 }
 
-fn request_delay(delay: ProtoDuration) -> Result<Duration, AppError> {
-    Duration::try_from(delay)
-        .map_err(|_| AppError::invalid("request_delay", "must be 0 to 60 seconds"))
+/// A duration that is not negative.
+pub(super) fn duration(
+    field: &str,
+    duration: Option<ProtoDuration>,
+) -> Result<Option<Duration>, AppError> {
+    let negative = |_| AppError::invalid(field, "must not be negative");
+    duration.map(|duration| Duration::try_from(duration).map_err(negative)).transpose()
 }
 
 /// The priority; `None` if unspecified.
@@ -187,6 +191,30 @@ pub(super) fn to_run(run: &Run) -> proto::ScrapingJob {
     }
 }
 
+/// Statistics for a response.
+pub(super) fn to_stats(stats: &JobStatistics) -> proto::GetScheduledJobStatsResponse {
+    let ended = &stats.ended;
+    proto::GetScheduledJobStatsResponse {
+        window_start: Some(to_time(stats.since)),
+        completed_runs: ended.completed,
+        failed_runs: ended.failed,
+        cancelled_runs: ended.cancelled,
+        active_runs: stats.active,
+        success_rate: stats.success_rate(),
+        average_duration: ended.durations.and_then(|took| to_duration(took.average)),
+        p50_duration: ended.durations.and_then(|took| to_duration(took.p50)),
+        p95_duration: ended.durations.and_then(|took| to_duration(took.p95)),
+        properties_scraped: ended.scraped,
+        properties_saved: ended.saved,
+        last_success_at: stats.last_success_at.map(to_time),
+    }
+}
+
+/// Durations of runs and requests are far below the 10,000 years that fit.
+fn to_duration(duration: Duration) -> Option<ProtoDuration> {
+    ProtoDuration::try_from(duration).ok()
+}
+
 pub(super) fn to_time(time: DateTime<Utc>) -> Timestamp {
     // Below 10^9, so it fits.
     let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0);
@@ -211,10 +239,7 @@ fn to_parameters(parameters: &ScrapeParameters) -> proto::ScrapeParameters {
         past_days: parameters.past_days,
         radius: parameters.radius,
         limit: parameters.limit,
-        // At most a minute, so it fits.
-        request_delay: parameters
-            .request_delay
-            .and_then(|delay| ProtoDuration::try_from(delay).ok()),
+        request_delay: parameters.request_delay.and_then(to_duration),
         source: parameters.source.clone(),
     }
 }

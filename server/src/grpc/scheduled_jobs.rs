@@ -97,6 +97,16 @@ impl ScheduledJobs {
         updated.map_err(within(JOB))
     }
 
+    async fn stats(
+        &self,
+        request: proto::GetScheduledJobStatsRequest,
+    ) -> Result<proto::GetScheduledJobStatsResponse, AppError> {
+        let id = convert::scheduled_job_id(JOB_ID, &request.scheduled_job_id)?;
+        let window = convert::duration("window", request.window)?;
+        let stats = self.app.scheduled_job_statistics(&id, window).await?;
+        Ok(convert::to_stats(&stats))
+    }
+
     async fn pause(
         &self,
         request: proto::PauseScheduledJobRequest,
@@ -195,5 +205,12 @@ impl ScheduledJobService for ScheduledJobs {
         let id = id_of(&request.get_ref().scheduled_job_id)?;
         let scheduled_job = shown(self.app.deactivate_scheduled_job(&id).await)?;
         Ok(Response::new(proto::DeactivateScheduledJobResponse { scheduled_job }))
+    }
+
+    async fn get_scheduled_job_stats(
+        &self,
+        request: Request<proto::GetScheduledJobStatsRequest>,
+    ) -> Result<Response<proto::GetScheduledJobStatsResponse>, Status> {
+        self.stats(request.into_inner()).await.map(Response::new).map_err(status)
     }
 }

@@ -16,6 +16,7 @@ pub mod requests;
 mod rows;
 pub mod runs;
 pub mod scheduled_jobs;
+pub mod statistics;
 pub mod ticks;
 
 use chrono::{DateTime, Utc};

@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use prost_types::Timestamp;
 use windrow_client::proto::{ScheduledJobStatus, ScrapingJobPriority, ScrapingJobStatus};
 
-use crate::parameters::ParameterArgs;
+use crate::parameters::{ParameterArgs, duration};
 
 const EXIT_CODES: &str = "Exit codes: 0 completed, 1 error, 2 usage, 3 completed with failed \
 locations, 4 failed, 5 cancelled, 130 Ctrl-C while watching (the run goes on).
@@ -41,6 +41,14 @@ pub(crate) enum Command {
     /// Runs: look at them, cancel them, submit a one-off.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// How the runs of a scheduled job went that ended in a window up to now.
+    Stats {
+        /// The scheduled job.
+        scheduled_job_id: String,
+        /// How far to look back, for example 7d or 12h [default: 30d]
+        #[arg(long, value_parser = duration)]
+        window: Option<prost_types::Duration>,
+    },
     /// Follow a run until it ends; the exit code says how.
     #[command(after_help = EXIT_CODES)]
     Watch {

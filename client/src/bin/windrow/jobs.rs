@@ -62,6 +62,18 @@ pub(crate) async fn run(
     Ok(0)
 }
 
+pub(crate) async fn stats(
+    client: &Client,
+    output: Output,
+    scheduled_job_id: String,
+    window: Option<prost_types::Duration>,
+) -> Result<u8, Failure> {
+    let request = proto::GetScheduledJobStatsRequest { scheduled_job_id, window };
+    let answer = client.get_scheduled_job_stats(request).await?;
+    output.show("GetScheduledJobStatsResponse", &answer, text::stats)?;
+    Ok(0)
+}
+
 /// Refuses an update of nothing before any connection is made: to the server an empty mask would
 /// mean "all that is set".
 pub(crate) fn check(command: &JobsCommand) -> Result<(), Failure> {

@@ -46,6 +46,9 @@ async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Jobs(command) => jobs::run(&client, output, command).await,
         Command::Trigger(args) => runs::trigger(&client, output, args).await,
         Command::Runs(command) => runs::run(&client, output, command).await,
+        Command::Stats { scheduled_job_id, window } => {
+            jobs::stats(&client, output, scheduled_job_id, window).await
+        }
         Command::Watch { job_id, after_revision } => {
             watch::run(&client, output, &job_id, after_revision).await
         }

@@ -93,7 +93,7 @@ fn listing_type() -> impl TypedValueParser<Value = proto::ListingType> {
     word(words, "LISTING_TYPE", proto::ListingType::from_str_name)
 }
 
-fn duration(text: &str) -> Result<prost_types::Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<prost_types::Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
     duration.try_into().map_err(|_| "too long".to_owned())
 }

@@ -1,10 +1,12 @@
 //! Answers as text for people: aligned tables, details, and the lines of a watch. Times are UTC.
 
+mod stats;
 mod table;
 
 use prost_types::Timestamp;
 use windrow_client::proto;
 
+pub(crate) use stats::stats;
 pub(crate) use table::clean;
 use table::{details, table};
 
