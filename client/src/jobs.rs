@@ -124,4 +124,28 @@ impl Client {
         })
         .await
     }
+
+    /// Says when a schedule is due.
+    pub async fn preview_ticks(
+        &self,
+        request: proto::PreviewTicksRequest,
+    ) -> Result<proto::PreviewTicksResponse, Error> {
+        self.call(Retry::Safe, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.preview_ticks(request).await }
+        })
+        .await
+    }
+
+    /// Returns one page of what became of the ticks of a scheduled job, newest first.
+    pub async fn list_ticks(
+        &self,
+        request: proto::ListTicksRequest,
+    ) -> Result<proto::ListTicksResponse, Error> {
+        self.call(Retry::Safe, request, |request| {
+            let mut jobs = self.jobs.clone();
+            async move { jobs.list_ticks(request).await }
+        })
+        .await
+    }
 }

@@ -20,4 +20,5 @@ mod serving;
 mod sources;
 mod statistics;
 mod support;
+mod ticks;
 mod watching;

@@ -6,6 +6,7 @@
 mod changes;
 mod error;
 mod leases;
+mod ledger;
 mod properties;
 mod requests;
 mod runs;
@@ -25,6 +26,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 pub use self::error::AppError;
 pub use self::leases::{Fence, Outcome, Pulse};
+pub use self::ledger::{LedgerEntry, LedgerPage, Preview};
 pub use self::properties::{Report, ScrapedProperty};
 pub use self::requests::RequestKey;
 pub use self::runs::{RunPage, RunsWanted, Submission, Trigger, Triggered};

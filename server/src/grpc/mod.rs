@@ -7,6 +7,7 @@ mod request_id;
 mod scheduled_jobs;
 mod scraping_jobs;
 mod status;
+mod ticks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Pages: sizes, and tokens that hold where a page begins and which list they belong to.
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::app::AppError;
@@ -38,6 +39,11 @@ pub(super) fn position(list: &str, token: &str) -> Result<Option<String>, AppErr
         return Err(foreign());
     }
     String::from_utf8(position.to_vec()).map(Some).map_err(|_| foreign())
+}
+
+/// The instant that a position holds in microseconds.
+pub(super) fn instant(position: &str) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(position.parse().ok()?)
 }
 
 /// The refusal of a token that was not made for this list.

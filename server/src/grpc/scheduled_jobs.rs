@@ -213,4 +213,20 @@ impl ScheduledJobService for ScheduledJobs {
     ) -> Result<Response<proto::GetScheduledJobStatsResponse>, Status> {
         self.stats(request.into_inner()).await.map(Response::new).map_err(status)
     }
+
+    async fn preview_ticks(
+        &self,
+        request: Request<proto::PreviewTicksRequest>,
+    ) -> Result<Response<proto::PreviewTicksResponse>, Status> {
+        let answer = super::ticks::preview(&self.app, request.into_inner()).await;
+        answer.map(Response::new).map_err(status)
+    }
+
+    async fn list_ticks(
+        &self,
+        request: Request<proto::ListTicksRequest>,
+    ) -> Result<Response<proto::ListTicksResponse>, Status> {
+        let answer = super::ticks::list(&self.app, request.into_inner()).await;
+        answer.map(Response::new).map_err(status)
+    }
 }

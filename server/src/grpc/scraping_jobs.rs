@@ -151,8 +151,7 @@ fn shown(run: &Run, validate_only: bool) -> proto::ScrapingJob {
 
 fn place(text: &str) -> Option<(DateTime<Utc>, RunId)> {
     let (micros, id) = text.split_once(' ')?;
-    let made = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-    Some((made, RunId::parse(id).ok()?))
+    Some((page::instant(micros)?, RunId::parse(id).ok()?))
 }
 
 #[async_trait]

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::StoreError;
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::tick::Decided;
+use crate::domain::tick::{Decided, Decision};
 
 /// A row for the ledger.
 #[derive(Clone, Debug)]
@@ -81,6 +81,57 @@ pub async fn ticks_unfinished(
         .map(|row| match RunId::parse(&row.job_id) {
             Ok(id) => Ok((row.scheduled_job_id, id)),
             Err(error) => Err(StoreError::unreadable("scraping_job", &row.job_id, &error)),
+        })
+        .collect()
+}
+
+/// A row of the ledger as it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LedgerEntry {
+    /// What was decided.
+    pub decided: Decided,
+    /// The run it made.
+    pub job_id: Option<String>,
+    /// When.
+    pub decided_at: DateTime<Utc>,
+}
+
+/// The ledger of a job before a tick, newest first.
+pub async fn ticks_list(
+    conn: &mut PgConnection,
+    job: &ScheduledJobId,
+    before: Option<DateTime<Utc>>,
+    limit: i64,
+) -> Result<Vec<LedgerEntry>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select tick_at, until, count, decision, reason, job_id, decided_at
+        from tick
+        where scheduled_job_id = $1
+            and ($2::timestamptz is null or tick_at < $2)
+        order by tick_at desc
+        limit $3
+        "#,
+        job.as_str(),
+        before,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    let unknown =
+        |word: &str| StoreError::unreadable("tick", job.as_str(), &format!("decision is '{word}'"));
+    rows.into_iter()
+        .map(|row| {
+            let decision =
+                Decision::from_word(&row.decision).ok_or_else(|| unknown(&row.decision))?;
+            let decided = Decided {
+                tick_at: row.tick_at,
+                until: row.until,
+                count: u64::try_from(row.count).unwrap_or_default(),
+                decision,
+                reason: row.reason,
+            };
+            Ok(LedgerEntry { decided, job_id: row.job_id, decided_at: row.decided_at })
         })
         .collect()
 }

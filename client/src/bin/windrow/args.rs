@@ -41,6 +41,18 @@ pub(crate) enum Command {
     /// Runs: look at them, cancel them, submit a one-off.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// What became of the ticks of a scheduled job, newest first.
+    Ticks {
+        /// The scheduled job.
+        scheduled_job_id: String,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// When a schedule is due, with what changes of the clocks do to it.
+    #[command(
+        after_help = "Example: windrow preview --cron '30 2 * * *' --timezone America/New_York"
+    )]
+    Preview(PreviewArgs),
     /// How the runs of a scheduled job went that ended in a window up to now.
     Stats {
         /// The scheduled job.
@@ -114,6 +126,25 @@ pub(crate) enum JobsCommand {
         /// The scheduled job.
         scheduled_job_id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// Ticks of this scheduled job.
+    #[arg(required_unless_present = "cron_expression", conflicts_with_all = ["cron_expression", "timezone"])]
+    pub(crate) scheduled_job_id: Option<String>,
+    /// Ticks of this expression.
+    #[arg(long = "cron")]
+    pub(crate) cron_expression: Option<String>,
+    /// IANA time zone of the expression; UTC unless given.
+    #[arg(long, requires = "cron_expression")]
+    pub(crate) timezone: Option<String>,
+    /// Ticks after this time, for example 2026-12-01T06:00:00Z [default: now]
+    #[arg(long, value_parser = time)]
+    pub(crate) after: Option<Timestamp>,
+    /// How many.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) count: i32,
 }
 
 /// Settings of a scheduled job that both `create` and `update` take.

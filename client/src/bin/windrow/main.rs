@@ -9,6 +9,7 @@ mod parameters;
 
 mod jobs;
 mod runs;
+mod ticks;
 mod watch;
 
 mod failure;
@@ -46,6 +47,10 @@ async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Jobs(command) => jobs::run(&client, output, command).await,
         Command::Trigger(args) => runs::trigger(&client, output, args).await,
         Command::Runs(command) => runs::run(&client, output, command).await,
+        Command::Ticks { scheduled_job_id, page } => {
+            ticks::list(&client, output, scheduled_job_id, page).await
+        }
+        Command::Preview(args) => ticks::preview(&client, output, args).await,
         Command::Stats { scheduled_job_id, window } => {
             jobs::stats(&client, output, scheduled_job_id, window).await
         }

@@ -2,6 +2,7 @@
 
 mod stats;
 mod table;
+mod ticks;
 
 use prost_types::Timestamp;
 use windrow_client::proto;
@@ -9,6 +10,7 @@ use windrow_client::proto;
 pub(crate) use stats::stats;
 pub(crate) use table::clean;
 use table::{details, table};
+pub(crate) use ticks::{decided_ticks, ticks};
 
 const NONE: &str = "-";
 

@@ -1,0 +1,50 @@
+//! `windrow ticks` and `windrow preview`: what became of ticks, and when the next ones are.
+
+use windrow_client::{Client, proto};
+
+use crate::args::{PageArgs, PreviewArgs};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::runs::MAX_PAGES;
+use crate::text;
+
+pub(crate) async fn list(
+    client: &Client,
+    output: Output,
+    scheduled_job_id: String,
+    page: PageArgs,
+) -> Result<u8, Failure> {
+    let mut request = proto::ListTicksRequest {
+        scheduled_job_id,
+        page_size: page.page_size,
+        page_token: page.page_token,
+    };
+    let mut answer = client.list_ticks(request.clone()).await?;
+    let mut pages = 1;
+    while page.all && !answer.next_page_token.is_empty() && pages < MAX_PAGES {
+        request.page_token.clone_from(&answer.next_page_token);
+        let next = client.list_ticks(request.clone()).await?;
+        answer.ticks.extend(next.ticks);
+        answer.next_page_token = next.next_page_token;
+        pages += 1;
+    }
+    output.show("ListTicksResponse", &answer, text::decided_ticks)?;
+    Ok(0)
+}
+
+pub(crate) async fn preview(
+    client: &Client,
+    output: Output,
+    args: PreviewArgs,
+) -> Result<u8, Failure> {
+    let request = proto::PreviewTicksRequest {
+        scheduled_job_id: args.scheduled_job_id.unwrap_or_default(),
+        cron_expression: args.cron_expression.unwrap_or_default(),
+        timezone: args.timezone.unwrap_or_default(),
+        after: args.after,
+        count: args.count,
+    };
+    let answer = client.preview_ticks(request).await?;
+    output.show("PreviewTicksResponse", &answer, text::ticks)?;
+    Ok(0)
+}

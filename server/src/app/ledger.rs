@@ -1,0 +1,78 @@
+//! Asking about ticks: what became of past ones, and when the next ones are.
+
+use chrono::{DateTime, Utc};
+
+use super::{App, AppError};
+use crate::domain::id::ScheduledJobId;
+use crate::domain::schedule::{Schedule, Tick};
+use crate::store::{scheduled_jobs, ticks};
+
+pub use crate::store::ticks::LedgerEntry;
+
+/// Whose ticks to look ahead to.
+#[derive(Clone, Debug)]
+pub enum Preview {
+    /// Those of a scheduled job, whatever its status.
+    Job(ScheduledJobId),
+    /// Those of a schedule that nobody has created yet.
+    Schedule {
+        /// Five-field cron.
+        cron_expression: String,
+        /// IANA zone; empty is UTC.
+        timezone: String,
+    },
+}
+
+/// A page of the ledger, newest first.
+#[derive(Clone, Debug)]
+pub struct LedgerPage {
+    /// The decisions.
+    pub entries: Vec<LedgerEntry>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<DateTime<Utc>>,
+}
+
+impl App {
+    /// The first `count` ticks after an instant, or after now.
+    pub async fn preview_ticks(
+        &self,
+        preview: Preview,
+        after: Option<DateTime<Utc>>,
+        count: usize,
+    ) -> Result<Vec<Tick>, AppError> {
+        let schedule = match preview {
+            Preview::Job(id) => {
+                let mut conn = self.acquire().await?;
+                let job = scheduled_jobs::scheduled_job_get(&mut conn, &id).await?;
+                self.timed(job.ok_or(AppError::ScheduledJobNotFound(id))?.settings.schedule)
+            }
+            Preview::Schedule { cron_expression, timezone } => {
+                Schedule::parse(&cron_expression, &timezone)
+                    .map_err(|error| AppError::invalid(error.field(), error.to_string()))?
+            }
+        };
+        let after = after.unwrap_or_else(|| self.now());
+        Ok(schedule.ticks_after(after).take(count).collect())
+    }
+
+    /// What became of a job's ticks, newest first.
+    pub async fn list_ticks(
+        &self,
+        id: &ScheduledJobId,
+        before: Option<DateTime<Utc>>,
+        limit: i64,
+    ) -> Result<LedgerPage, AppError> {
+        let mut conn = self.acquire().await?;
+        if scheduled_jobs::scheduled_job_get(&mut conn, id).await?.is_none() {
+            return Err(AppError::ScheduledJobNotFound(id.clone()));
+        }
+        // One more than wanted tells whether there is a next page.
+        let mut entries = ticks::ticks_list(&mut conn, id, before, limit + 1).await?;
+        let has_more = i64::try_from(entries.len()).is_ok_and(|length| length > limit);
+        if has_more {
+            entries.pop();
+        }
+        let next = entries.last().filter(|_| has_more).map(|entry| entry.decided.tick_at);
+        Ok(LedgerPage { entries, next })
+    }
+}
