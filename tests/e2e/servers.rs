@@ -13,7 +13,11 @@ use crate::support::program::Program;
 use crate::support::{PATIENCE, job, parameters, wait_for};
 use proto::ScrapingJobStatus as Status;
 
+/// Jobs whose runs take long enough to be cut off by the kill.
 const JOBS: [&str; 4] = ["a", "b", "c", "d"];
+/// Jobs that are due at the same instants, so that the servers decide at the same time: a pass over
+/// them takes longer than their clocks differ.
+const CROWD: usize = 100;
 /// Between two ticks of a job.
 const TICK: i64 = 7;
 /// A run takes 5 s. Neither server has room for all four jobs, so both have to work.
@@ -21,6 +25,10 @@ const SETTINGS: &str = r#"
 lease = "3s"
 heartbeat = "1s"
 max_concurrent_runs = 3
+
+[sources.quick]
+kind = "sample"
+listings_per_location = 1
 
 [sources.five_seconds]
 kind = "exec"
@@ -43,6 +51,10 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
     };
     let (mut first, second) = (start(), start());
     let client = Client::connect(&second.address).await.unwrap();
+    let crowd: Vec<String> = (0..CROWD).map(|number| format!("crowd{number}")).collect();
+    for id in &crowd {
+        create(&client, id, "quick").await;
+    }
     for id in JOBS {
         create(&client, id, "five_seconds").await;
     }
@@ -52,13 +64,14 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
     first.kill();
 
     let killed_at = SystemClock::uncorrected().timestamp();
-    for id in JOBS {
+    let ids: Vec<&str> = JOBS.into_iter().chain(crowd.iter().map(String::as_str)).collect();
+    for id in &ids {
         wait_for_tick_after(&client, id, killed_at).await;
-        let request = proto::DeactivateScheduledJobRequest { scheduled_job_id: id.to_owned() };
+        let request = proto::DeactivateScheduledJobRequest { scheduled_job_id: (*id).to_owned() };
         client.deactivate_scheduled_job(request).await.unwrap();
     }
     let pool = PgPool::connect(&url).await.unwrap();
-    for id in JOBS {
+    for id in ids {
         let runs = ended_runs(&client, id).await;
         assert!(runs.iter().all(|run| run.status() == Status::Completed), "{runs:#?}");
         assert_each_tick_is_decided_once(&pool, id, &runs).await;

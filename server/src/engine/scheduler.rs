@@ -15,8 +15,9 @@ use crate::chain::chain;
 
 /// Most schedules of one pass: a transaction of some ten milliseconds.
 const BATCH: i64 = 100;
-/// How long it sleeps at most, so that a step of the clock does no harm.
-const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+/// How long it sleeps at most: what a step of the clock costs, or a schedule that another server has
+/// changed, of which nothing wakes this one.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// When due schedules are locked by somebody: look again after this.
 const LOCKED_PAUSE: Duration = Duration::from_millis(100);
 /// How long it waits after the database failed.
