@@ -4,7 +4,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
+    "windrow/v1/property.proto",
+    "windrow/v1/property_service.proto",
     "windrow/v1/scrape_parameters.proto",
     "windrow/v1/scheduled_job.proto",
     "windrow/v1/scraping_job.proto",

@@ -9,6 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use crate::proto::property_service_client::PropertyServiceClient;
 use crate::proto::scheduled_job_service_client::ScheduledJobServiceClient;
 use crate::proto::scraping_job_service_client::ScrapingJobServiceClient;
 use crate::{Error, backoff, error};
@@ -32,6 +33,7 @@ const RETRIES: u32 = 3;
 pub struct Client {
     pub(crate) jobs: ScheduledJobServiceClient<Channel>,
     pub(crate) runs: ScrapingJobServiceClient<Channel>,
+    pub(crate) properties: PropertyServiceClient<Channel>,
     server: Arc<str>,
 }
 
@@ -64,10 +66,12 @@ impl Client {
 
     fn over(channel: Channel, server: &str) -> Self {
         let jobs = ScheduledJobServiceClient::new(channel.clone());
-        let runs = ScrapingJobServiceClient::new(channel);
+        let runs = ScrapingJobServiceClient::new(channel.clone());
+        let properties = PropertyServiceClient::new(channel);
         Self {
             jobs: jobs.max_decoding_message_size(RESPONSE_LIMIT),
             runs: runs.max_decoding_message_size(RESPONSE_LIMIT),
+            properties: properties.max_decoding_message_size(RESPONSE_LIMIT),
             server: server.into(),
         }
     }

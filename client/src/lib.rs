@@ -22,11 +22,13 @@
 
 mod client;
 mod jobs;
+mod properties;
 mod runs;
 mod watch;
 
 mod backoff;
 mod error;
+mod patience;
 
 pub use client::{CALL_DEADLINE, Client};
 pub use error::{Error, FieldViolation};

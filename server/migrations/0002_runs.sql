@@ -19,6 +19,8 @@ create table scraping_job (
     cancel_requested_at timestamptz,
     properties_scraped bigint not null,
     properties_saved bigint not null,
+    -- Of the saved ones.
+    properties_updated bigint not null,
     properties_skipped bigint not null,
     properties_duplicate bigint not null,
     total_locations int not null,
@@ -51,6 +53,7 @@ create table scraping_job (
     constraint run_counts_add_up check (
         properties_scraped = properties_saved + properties_skipped + properties_duplicate
         and least(properties_saved, properties_skipped, properties_duplicate) >= 0
+        and properties_updated between 0 and properties_saved
     ),
     constraint run_locations_are_bounded check (completed_locations between 0 and total_locations)
 );

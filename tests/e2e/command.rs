@@ -1,11 +1,10 @@
 //! The command `windrow` and the program `windrow-server`, as a user types them.
 
-use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::program::{self, Program};
+use crate::support::program::{self, Program, open_to_all};
 use crate::support::{QUICK, SLOW, Windrow, job, parameters};
 use windrow_client::proto;
 
@@ -150,12 +149,6 @@ fn an_embedded_postgres_that_dies_is_started_again() {
     let watched = program::windrow(&server.address, &["watch", run["job_id"].as_str().unwrap()]);
     assert!(stdout(&watched).contains("completed"), "{watched:?}");
     assert_eq!(server.terminate(), Some(0));
-}
-
-/// Under root Postgres runs as another user.
-fn open_to_all(dir: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]

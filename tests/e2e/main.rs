@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test fails by a panic"
 )]
 #![expect(clippy::print_stderr, reason = "what a failed test has seen")]
@@ -12,7 +13,9 @@
 mod bad_input;
 mod cancelling;
 mod command;
+mod crashes;
 mod history;
+mod properties;
 mod reflection;
 mod seed;
 mod servers;

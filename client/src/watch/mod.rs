@@ -9,18 +9,14 @@
 //!        └── pause ◀── UNAVAILABLE or connection lost, for less than PATIENCE
 //! ```
 
-use std::time::Duration;
-
 use futures::Stream;
 use futures::stream::{self, BoxStream};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
+use crate::patience::{PATIENCE, Patience};
 use crate::proto::{self, ScrapingJobStatus};
-use crate::{CALL_DEADLINE, Client, Error, backoff, error};
-
-/// A watch gives up when it has got nowhere for this long.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::{CALL_DEADLINE, Client, Error};
 
 impl Client {
     /// The run's current state, then its later ones, up to the final one. An error ends the stream.
@@ -53,7 +49,7 @@ impl Client {
             phase: Phase::Untouched,
             stream: None,
             opened_at: Instant::now(),
-            trouble: None,
+            patience: Patience::default(),
         };
         let states: BoxStream<'static, _> = Box::pin(stream::try_unfold(watch, Watch::next));
         states
@@ -68,7 +64,7 @@ struct Watch {
     phase: Phase,
     stream: Option<Streaming<proto::WatchScrapingJobResponse>>,
     opened_at: Instant,
-    trouble: Option<Trouble>,
+    patience: Patience,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,13 +73,6 @@ enum Phase {
     Untouched,
     Open,
     Ended,
-}
-
-/// Failures in a row since something was received.
-#[derive(Clone, Copy)]
-struct Trouble {
-    since: Instant,
-    failures: u32,
 }
 
 impl Watch {
@@ -136,7 +125,7 @@ impl Watch {
         self.phase = if is_final(run.status()) { Phase::Ended } else { Phase::Open };
         if news {
             self.revision = Some(run.revision);
-            self.trouble = None;
+            self.patience.restore();
         }
         news
     }
@@ -144,17 +133,11 @@ impl Watch {
     /// Waits before the next connection, or says why there will be none.
     async fn recover(&mut self, status: Status) -> Result<(), Error> {
         let opened = self.stream.take().is_some();
-        let lasting = opened && self.opened_at.elapsed() > PATIENCE;
-        let fresh = Trouble { since: Instant::now(), failures: 0 };
         // A connection that held for long was progress, though the run had nothing to tell.
-        let known = self.trouble.filter(|_| !lasting).unwrap_or(fresh);
-        if !error::is_lost(&status) || known.since.elapsed() > PATIENCE {
-            return Err(Error::from_status(self.client.server(), status));
+        if opened && self.opened_at.elapsed() > PATIENCE {
+            self.patience.restore();
         }
-        let failures = known.failures.saturating_add(1);
-        self.trouble = Some(Trouble { failures, ..known });
-        tokio::time::sleep(backoff::pause(failures, error::retry_after(&status))).await;
-        Ok(())
+        self.patience.bear(self.client.server(), status).await
     }
 }
 

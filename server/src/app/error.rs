@@ -20,6 +20,14 @@ pub enum AppError {
     /// There is no such run.
     #[error("Run not found: {0}")]
     RunNotFound(RunId),
+    /// No run has found such a property.
+    #[error("Property not found: {property_id} of source {source_name}")]
+    PropertyNotFound {
+        /// The source's name.
+        source_name: String,
+        /// The source's id of it.
+        property_id: String,
+    },
     /// The scheduled job is deleted; undelete it first.
     #[error("Scheduled job {0} is deleted")]
     JobDeleted(ScheduledJobId),

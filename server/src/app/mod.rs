@@ -27,7 +27,9 @@ use sqlx::{PgPool, Postgres, Transaction};
 pub use self::error::AppError;
 pub use self::leases::{Fence, Outcome, Pulse};
 pub use self::ledger::{LedgerEntry, LedgerPage, Preview};
-pub use self::properties::{Report, ScrapedProperty};
+pub use self::properties::{
+    PropertiesWanted, PropertyDetail, PropertyPage, Report, ScrapedProperty,
+};
 pub use self::requests::RequestKey;
 pub use self::runs::{RunPage, RunsWanted, Submission, Trigger, Triggered};
 pub use self::scheduled_jobs::{JobPage, JobsWanted, NewScheduledJob};
@@ -35,6 +37,7 @@ pub use self::statistics::JobStatistics;
 pub use self::ticks::TickReport;
 pub use self::wakes::Wakes;
 pub use crate::store::parameters_json;
+pub use crate::store::properties::{FieldChange, Property, PropertyChange};
 
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;

@@ -177,10 +177,11 @@ async fn scrape(
     stop: &AttemptStop,
 ) -> Result<ScrapeOutcome, Interrupted> {
     let (sender, mut rows) = mpsc::channel(ROWS_AHEAD);
+    let location = request.location.clone();
     let scrape = source.scrape(request, sender, stop.token().clone());
     // When a report fails, the receiver goes and the source notices; it still has to wind down.
     let report = async {
-        let taken = reporter.take(&mut rows, stop).await;
+        let taken = reporter.take(&location, &mut rows, stop).await;
         drop(rows);
         taken
     };

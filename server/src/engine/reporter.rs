@@ -39,6 +39,8 @@ pub(super) struct Reporter<'a> {
     fence: &'a Fence,
     /// The run's scraped rows as they are in the database.
     scraped: i64,
+    /// The location of the rows that come.
+    location: String,
     rows: Vec<ScrapedProperty>,
     bytes: usize,
     progress: Progress,
@@ -50,15 +52,26 @@ impl<'a> Reporter<'a> {
     pub(super) fn new(app: &'a App, fence: &'a Fence, run: &Run) -> Self {
         let progress = Progress::none_of(run.parameters.locations.len());
         let scraped = run.counts.scraped;
-        Self { app, fence, scraped, rows: Vec::new(), bytes: 0, progress, dirty_since: None }
+        Self {
+            app,
+            fence,
+            scraped,
+            location: String::new(),
+            rows: Vec::new(),
+            bytes: 0,
+            progress,
+            dirty_since: None,
+        }
     }
 
-    /// Takes rows until their sender is gone, and reports full batches.
+    /// Takes a location's rows until their sender is gone, and reports full batches.
     pub(super) async fn take(
         &mut self,
+        location: &str,
         rows: &mut mpsc::Receiver<ScrapedRow>,
         stop: &AttemptStop,
     ) -> Result<(), ReportError> {
+        location.clone_into(&mut self.location);
         loop {
             let due = self.dirty_since.unwrap_or_else(Instant::now) + BATCH_AGE;
             match timeout_at(due, rows.recv()).await {
@@ -95,17 +108,27 @@ impl<'a> Reporter<'a> {
         if self.dirty_since.is_none() {
             return Ok(());
         }
+        let rows = std::mem::take(&mut self.rows);
+        let report = Report { scraped_before: self.scraped, rows, progress: self.progress.clone() };
+        match self.send(&report, stop).await {
+            Ok(scraped) => {
+                self.scraped = scraped;
+                self.bytes = 0;
+                self.dirty_since = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.rows = report.rows;
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the run's scraped rows after the report.
+    async fn send(&self, report: &Report, stop: &AttemptStop) -> Result<i64, ReportError> {
         loop {
-            let report = Report {
-                scraped_before: self.scraped,
-                rows: self.rows.clone(),
-                progress: self.progress.clone(),
-            };
             match self.app.submit_properties(self.fence, report).await {
-                Ok(run) => {
-                    self.scraped = run.counts.scraped;
-                    break;
-                }
+                Ok(run) => return Ok(run.counts.scraped),
                 Err(AppError::LeaseLost { .. }) => {
                     stop.stop(StopCause::LeaseLost);
                     return Err(ReportError::Stopped);
@@ -121,10 +144,6 @@ impl<'a> Reporter<'a> {
             }
             pause(stop.token(), RETRY_PAUSE).await;
         }
-        self.rows.clear();
-        self.bytes = 0;
-        self.dirty_since = None;
-        Ok(())
     }
 
     /// How an attempt that went through all its locations ended.
@@ -144,7 +163,8 @@ impl<'a> Reporter<'a> {
 
     fn push(&mut self, row: ScrapedRow) {
         self.bytes += size(&row);
-        self.rows.push(ScrapedProperty { property_id: row.property_id, body: row.body });
+        let ScrapedRow { property_id, body } = row;
+        self.rows.push(ScrapedProperty { property_id, location: self.location.clone(), body });
         self.touch();
     }
 

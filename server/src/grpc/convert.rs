@@ -51,17 +51,24 @@ pub(super) fn parameters(
 }
 
 fn listing_types(numbers: &[i32]) -> Result<Vec<ListingType>, AppError> {
-    let of = |(index, number): (usize, &i32)| match proto::ListingType::try_from(*number) {
-        Ok(proto::ListingType::ForSale) => Ok(ListingType::ForSale),
-        Ok(proto::ListingType::ForRent) => Ok(ListingType::ForRent),
-        Ok(proto::ListingType::Sold) => Ok(ListingType::Sold),
-        Ok(proto::ListingType::Pending) => Ok(ListingType::Pending),
-        Ok(proto::ListingType::Unspecified) | Err(_) => {
-            let text = format!("{number} is not a listing type");
-            Err(AppError::invalid(&format!("listing_types[{index}]"), text))
-        }
+    let of = |(index, number): (usize, &i32)| {
+        let field = format!("listing_types[{index}]");
+        let unspecified = || AppError::invalid(&field, "0 is not a listing type");
+        listing_type(&field, *number)?.ok_or_else(unspecified)
     };
     numbers.iter().enumerate().map(of).collect()
+}
+
+/// The kind of listing; `None` if unspecified.
+pub(super) fn listing_type(field: &str, number: i32) -> Result<Option<ListingType>, AppError> {
+    match proto::ListingType::try_from(number) {
+        Ok(proto::ListingType::Unspecified) => Ok(None),
+        Ok(proto::ListingType::ForSale) => Ok(Some(ListingType::ForSale)),
+        Ok(proto::ListingType::ForRent) => Ok(Some(ListingType::ForRent)),
+        Ok(proto::ListingType::Sold) => Ok(Some(ListingType::Sold)),
+        Ok(proto::ListingType::Pending) => Ok(Some(ListingType::Pending)),
+        Err(_) => Err(AppError::invalid(field, format!("{number} is not a listing type"))),
+    }
 }
 
 /// A duration that is not negative.
@@ -178,6 +185,8 @@ pub(super) fn to_run(run: &Run) -> proto::ScrapingJob {
         cancel_requested_at: run.cancel_requested_at.map(to_time),
         properties_scraped: run.counts.scraped,
         properties_saved: run.counts.saved,
+        properties_inserted: run.counts.saved - run.counts.updated,
+        properties_updated: run.counts.updated,
         properties_skipped: run.counts.skipped,
         properties_duplicate: run.counts.duplicate,
         total_locations: run.progress.total_locations,
@@ -265,7 +274,7 @@ fn to_priority(priority: Priority) -> proto::ScrapingJobPriority {
     }
 }
 
-fn to_listing_type(kind: ListingType) -> proto::ListingType {
+pub(super) fn to_listing_type(kind: ListingType) -> proto::ListingType {
     match kind {
         ListingType::ForSale => proto::ListingType::ForSale,
         ListingType::ForRent => proto::ListingType::ForRent,

@@ -3,6 +3,7 @@
 mod convert;
 mod mask;
 mod page;
+mod properties;
 mod request_id;
 mod scheduled_jobs;
 mod scraping_jobs;
@@ -12,13 +13,16 @@ mod ticks;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{Stream, StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
+use windrow::v1::property_service_server::{PropertyServiceServer, SERVICE_NAME as PROPERTIES};
 use windrow::v1::scheduled_job_service_server::{
     SERVICE_NAME as SCHEDULED_JOBS, ScheduledJobServiceServer,
 };
@@ -26,8 +30,10 @@ use windrow::v1::scraping_job_service_server::{
     SERVICE_NAME as SCRAPING_JOBS, ScrapingJobServiceServer,
 };
 
+use self::properties::Properties;
 use self::scheduled_jobs::ScheduledJobs;
 use self::scraping_jobs::ScrapingJobs;
+use self::status::unavailable;
 use crate::app::{App, Mode};
 
 /// Who calls, as long as callers do not say who they are.
@@ -60,10 +66,13 @@ pub(crate) async fn serve(
     let (health, health_service) = health_reporter();
     set_status(&health, ServingStatus::Serving).await;
     let jobs = ScheduledJobServiceServer::new(ScheduledJobs::new(Arc::clone(&app)));
-    let runs = ScrapingJobServiceServer::new(ScrapingJobs::new(app, stopping.closing.clone()));
+    let closing = || stopping.closing.clone();
+    let runs = ScrapingJobServiceServer::new(ScrapingJobs::new(Arc::clone(&app), closing()));
+    let properties = PropertyServiceServer::new(Properties::new(app, closing()));
     let routes = Routes::new(health_service)
         .add_service(jobs.max_decoding_message_size(REQUEST_LIMIT))
-        .add_service(runs.max_decoding_message_size(REQUEST_LIMIT));
+        .add_service(runs.max_decoding_message_size(REQUEST_LIMIT))
+        .add_service(properties.max_decoding_message_size(REQUEST_LIMIT));
     let serving = Server::builder()
         .timeout(CALL_LIMIT)
         .max_concurrent_streams(STREAMS_LIMIT)
@@ -87,9 +96,30 @@ pub(crate) async fn serve(
 }
 
 async fn set_status(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", SCHEDULED_JOBS, SCRAPING_JOBS] {
+    for service in ["", SCHEDULED_JOBS, SCRAPING_JOBS, PROPERTIES] {
         health.set_service_status(service, status).await;
     }
+}
+
+/// What a stream has, or UNAVAILABLE as soon as the server closes and nothing more is ready.
+fn until_closing<T: Send + 'static>(
+    items: impl Stream<Item = Result<T, Status>> + Send + 'static,
+    closing: CancellationToken,
+) -> impl Stream<Item = Result<T, Status>> + Send + 'static {
+    stream::unfold(Some(Box::pin(items)), move |items| {
+        let closing = closing.clone();
+        async move {
+            let mut items = items?;
+            tokio::select! {
+                biased;
+                item = items.next() => Some((item?, Some(items))),
+                () = closing.cancelled() => {
+                    let ended = unavailable("the server is stopping", "SERVER_STOPPING");
+                    Some((Err(ended), None))
+                }
+            }
+        }
+    })
 }
 
 fn mode(validate_only: bool) -> Mode {

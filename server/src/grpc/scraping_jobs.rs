@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 use windrow::v1 as proto;
@@ -12,7 +12,7 @@ use windrow::v1::scraping_job_service_server::ScrapingJobService;
 
 use super::convert::{self, to_run, to_run_status, to_time};
 use super::request_id::request_key;
-use super::status::{status, unavailable, within};
+use super::status::{status, within};
 use super::{ANONYMOUS, page};
 use crate::app::{App, AppError, RunsWanted, Submission, Trigger};
 use crate::domain::id::RunId;
@@ -115,29 +115,8 @@ impl ScrapingJobs {
             Ok(run) => Ok(proto::WatchScrapingJobResponse { scraping_job: Some(to_run(&run)) }),
             Err(error) => Err(status(error)),
         });
-        Ok(until_closing(states, self.closing.clone()))
+        Ok(super::until_closing(states, self.closing.clone()))
     }
-}
-
-/// The states, or UNAVAILABLE as soon as the server closes.
-fn until_closing(
-    states: impl Stream<Item = Watched> + Send + 'static,
-    closing: CancellationToken,
-) -> impl Stream<Item = Watched> + Send + 'static {
-    stream::unfold(Some(Box::pin(states)), move |states| {
-        let closing = closing.clone();
-        async move {
-            let mut states = states?;
-            tokio::select! {
-                biased;
-                state = states.next() => Some((state?, Some(states))),
-                () = closing.cancelled() => {
-                    let ended = unavailable("the server is stopping", "SERVER_STOPPING");
-                    Some((Err(ended), None))
-                }
-            }
-        }
-    })
 }
 
 /// The run for a response; one that was only checked has no id yet.

@@ -27,6 +27,10 @@ pub(super) fn status(error: AppError) -> Status {
         AppError::RunNotFound(id) => {
             not_found(message, "RUN_NOT_FOUND", "ScrapingJob", id.to_string())
         }
+        AppError::PropertyNotFound { ref property_id, .. } => {
+            let id = property_id.clone();
+            not_found(message, "PROPERTY_NOT_FOUND", "Property", id)
+        }
         AppError::JobDeleted(_) => with_reason(Code::FailedPrecondition, message, "JOB_DELETED"),
         AppError::JobNotDeleted(_) => {
             with_reason(Code::FailedPrecondition, message, "JOB_NOT_DELETED")

@@ -26,8 +26,8 @@ macro_rules! select_runs {
                 job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
                 parameters as "parameters: Json<ParametersRow>", requested_by, tick_at,
                 created_at, available_at, started_at, completed_at, cancel_requested_at,
-                properties_scraped, properties_saved, properties_skipped, properties_duplicate,
-                total_locations, completed_locations,
+                properties_scraped, properties_saved, properties_updated, properties_skipped,
+                properties_duplicate, total_locations, completed_locations,
                 failed_locations as "failed_locations: Json<Vec<FailedLocationRow>>",
                 attempt, max_attempts, error_message, revision, worker_id, lease_expires_at
             from scraping_job
@@ -46,7 +46,7 @@ pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), St
             job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
             parameters, requested_by, tick_at, created_at, available_at, started_at,
             completed_at, cancel_requested_at, properties_scraped, properties_saved,
-            properties_skipped, properties_duplicate, total_locations, completed_locations,
+            properties_updated, properties_skipped, properties_duplicate, total_locations, completed_locations,
             failed_locations, attempt, max_attempts, error_message, revision, worker_id,
             lease_expires_at
         )
@@ -54,7 +54,7 @@ pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), St
             job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
             parameters, requested_by, tick_at, created_at, available_at, started_at,
             completed_at, cancel_requested_at, properties_scraped, properties_saved,
-            properties_skipped, properties_duplicate, total_locations, completed_locations,
+            properties_updated, properties_skipped, properties_duplicate, total_locations, completed_locations,
             failed_locations, attempt, max_attempts, error_message, revision, worker_id,
             lease_expires_at
         from jsonb_populate_recordset(null::scraping_job, $1)
@@ -82,6 +82,7 @@ pub async fn runs_write(conn: &mut PgConnection, runs: &[Run]) -> Result<(), Sto
             cancel_requested_at = n.cancel_requested_at,
             properties_scraped = n.properties_scraped,
             properties_saved = n.properties_saved,
+            properties_updated = n.properties_updated,
             properties_skipped = n.properties_skipped,
             properties_duplicate = n.properties_duplicate,
             total_locations = n.total_locations,

@@ -13,7 +13,7 @@ fn fence(run: &Run) -> Fence {
 
 fn property(id: &str, price: i64) -> ScrapedProperty {
     let body = Map::from_iter([("price".to_owned(), json!(price))]);
-    ScrapedProperty { property_id: id.to_owned(), body }
+    ScrapedProperty { property_id: id.to_owned(), location: "Indianapolis, IN".to_owned(), body }
 }
 
 fn report(scraped_before: i64, rows: Vec<ScrapedProperty>) -> Report {
@@ -39,7 +39,7 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
         lost(app.finish(&stale, outcome).await.unwrap_err());
     }
     let late = report(0, vec![property("late", 1)]);
-    lost(app.submit_properties(&stale, late).await.unwrap_err());
+    lost(app.submit_properties(&stale, &late).await.unwrap_err());
     assert_eq!(app.extend_leases(std::slice::from_ref(&stale), LEASE).await.unwrap(), []);
 
     assert_eq!(app.get_run(&second.id).await.unwrap(), second);
@@ -153,17 +153,17 @@ async fn a_property_counts_once_in_a_run_across_batches_and_attempts() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     let rows = vec![property("a", 1), property("b", 1), property("a", 2)];
-    app.submit_properties(&fence(&first), report(0, rows)).await.unwrap();
+    app.submit_properties(&fence(&first), &report(0, rows)).await.unwrap();
     world.pass(21);
     app.reap_leases(10).await.unwrap();
     world.pass(3_600);
     let second = lease(&app, "second").await;
     let rows = vec![property("a", 3), property("c", 1)];
 
-    app.submit_properties(&fence(&second), report(3, rows)).await.unwrap();
+    app.submit_properties(&fence(&second), &report(3, rows)).await.unwrap();
 
     let ended = app.finish(&fence(&second), Outcome::Completed).await.unwrap();
-    assert_eq!(ended.counts, Counts { scraped: 5, saved: 3, skipped: 0, duplicate: 2 });
+    assert_eq!(ended.counts, Counts { scraped: 5, saved: 3, updated: 0, skipped: 0, duplicate: 2 });
 }
 
 #[tokio::test]
@@ -178,12 +178,12 @@ async fn the_next_run_tells_changed_properties_from_unchanged_ones() {
         ),
         (
             vec![property("a", 1), property("b", 2), property("c", 1)],
-            Counts { scraped: 3, saved: 2, skipped: 1, duplicate: 0 },
+            Counts { scraped: 3, saved: 2, updated: 1, skipped: 1, duplicate: 0 },
         ),
     ] {
         trigger(&app, "job", None).await;
         let run = lease(&app, "worker").await;
-        app.submit_properties(&fence(&run), report(0, rows)).await.unwrap();
+        app.submit_properties(&fence(&run), &report(0, rows)).await.unwrap();
         let ended = app.finish(&fence(&run), Outcome::Completed).await.unwrap();
         assert_eq!(ended.counts, expected);
     }
@@ -200,13 +200,13 @@ async fn a_report_that_is_sent_again_counts_once() {
     let second = report(2, vec![property("c", 1)]);
 
     for sent in [&first, &first, &second, &second] {
-        app.submit_properties(&fence(&run), sent.clone()).await.unwrap();
+        app.submit_properties(&fence(&run), sent).await.unwrap();
     }
-    let out_of_order = app.submit_properties(&fence(&run), first).await.unwrap_err();
+    let out_of_order = app.submit_properties(&fence(&run), &first).await.unwrap_err();
 
     assert!(matches!(out_of_order, AppError::Invalid(_)), "{out_of_order:?}");
     let ended = app.finish(&fence(&run), Outcome::Completed).await.unwrap();
-    assert_eq!(ended.counts, Counts { scraped: 3, saved: 3, skipped: 0, duplicate: 0 });
+    assert_eq!(ended.counts, Counts { scraped: 3, saved: 3, updated: 0, skipped: 0, duplicate: 0 });
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The programs, as a user starts them.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 
@@ -95,4 +95,10 @@ fn program(name: &str) -> PathBuf {
     let program = test.parent().and_then(|deps| deps.parent()).unwrap().join(name);
     assert!(program.is_file(), "{} is missing; run the tests with .dev/test", program.display());
     program
+}
+
+/// Lets everybody enter a directory: under root Postgres runs as another user.
+pub fn open_to_all(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

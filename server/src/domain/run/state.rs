@@ -82,6 +82,8 @@ pub struct Counts {
     pub scraped: i64,
     /// Properties inserted or updated.
     pub saved: i64,
+    /// Properties updated.
+    pub updated: i64,
     /// Properties that were the same before.
     pub skipped: i64,
     /// Rows whose property was read before in the run.
@@ -95,6 +97,7 @@ impl std::ops::Add for Counts {
         Self {
             scraped: self.scraped + more.scraped,
             saved: self.saved + more.saved,
+            updated: self.updated + more.updated,
             skipped: self.skipped + more.skipped,
             duplicate: self.duplicate + more.duplicate,
         }

@@ -40,7 +40,7 @@ fn after(run: Run, events: impl IntoIterator<Item = Event>) -> Run {
 
 #[test]
 fn a_run_is_leased_progresses_and_completes() {
-    let counts = Counts { scraped: 3, saved: 2, skipped: 0, duplicate: 1 };
+    let counts = Counts { scraped: 3, saved: 2, updated: 0, skipped: 0, duplicate: 1 };
     let progress = Progress { completed_locations: 1, ..Progress::none_of(2) };
     let run = after(
         pending(),

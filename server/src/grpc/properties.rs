@@ -1,0 +1,271 @@
+//! `PropertyService`. What it promises stands in the proto files.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, TryStreamExt, stream};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, async_trait};
+use windrow::v1 as proto;
+use windrow::v1::property_service_server::PropertyService;
+
+use super::convert::{self, to_time};
+use super::page;
+use super::status::{status, within};
+use crate::app::{
+    App, AppError, FieldChange, PropertiesWanted, Property, PropertyChange, PropertyPage,
+};
+
+/// Properties of one message of an export: with bodies of a few KiB one to two MiB.
+const BATCH: i64 = 500;
+/// Larger integers may not be exact as doubles.
+const LARGEST_EXACT: u64 = 1 << 53;
+/// Between the source and the id in a token; neither holds it.
+const SEPARATOR: char = '\0';
+
+type Exported = Result<proto::ExportPropertiesResponse, Status>;
+
+pub(super) struct Properties {
+    app: Arc<App>,
+    closing: CancellationToken,
+}
+
+impl Properties {
+    pub(super) fn new(app: Arc<App>, closing: CancellationToken) -> Self {
+        Self { app, closing }
+    }
+
+    async fn list(
+        &self,
+        request: proto::ListPropertiesRequest,
+    ) -> Result<proto::ListPropertiesResponse, AppError> {
+        let limit = page::size("page_size", request.page_size)?;
+        let list = list_of("Properties", request.filter.as_ref());
+        let wanted = wanted(&list, request.filter, &request.page_token, limit)?;
+        let found = self.app.list_properties(wanted.clone()).await?;
+        let (total, total_is_lower_bound) = self.app.count_properties(wanted).await?;
+        Ok(proto::ListPropertiesResponse {
+            next_page_token: next_token(&list, &found),
+            properties: found.properties.into_iter().map(to_property).collect(),
+            total,
+            total_is_lower_bound,
+        })
+    }
+
+    async fn get(
+        &self,
+        request: &proto::GetPropertyRequest,
+    ) -> Result<proto::GetPropertyResponse, AppError> {
+        for (field, value) in [("source", &request.source), ("property_id", &request.property_id)] {
+            if value.is_empty() {
+                return Err(AppError::invalid(field, "is required"));
+            }
+            check_text(field, value)?;
+        }
+        let limit = page::size("limit", request.limit)?;
+        let found = self.app.get_property(&request.source, &request.property_id, limit).await?;
+        Ok(proto::GetPropertyResponse {
+            property: Some(to_property(found.property)),
+            changes: found.changes.into_iter().map(to_change).collect(),
+            total_changes: found.total_changes,
+        })
+    }
+
+    /// The first batch is read before the stream begins, so that a refusal is the call's answer.
+    async fn export(
+        &self,
+        request: proto::ExportPropertiesRequest,
+    ) -> Result<impl Stream<Item = Exported> + Send + 'static, AppError> {
+        let list = list_of("Export", request.filter.as_ref());
+        let wanted = wanted(&list, request.filter, &request.page_token, BATCH)?;
+        let first = self.app.list_properties(wanted.clone()).await?;
+        let app = Arc::clone(&self.app);
+        let batches = stream::try_unfold(Some(first), move |page| {
+            let (app, wanted) = (Arc::clone(&app), wanted.clone());
+            async move {
+                let Some(page) = page else { return Ok(None) };
+                // Read while the batch before is on its way.
+                let next = match page.next.clone() {
+                    Some(place) => {
+                        let wanted = PropertiesWanted { after: Some(place), ..wanted };
+                        Some(app.list_properties(wanted).await?)
+                    }
+                    None => None,
+                };
+                Ok::<_, AppError>(Some((page, next)))
+            }
+        });
+        let exported = batches.map_ok(move |page| proto::ExportPropertiesResponse {
+            next_page_token: next_token(&list, &page),
+            properties: page.properties.into_iter().map(to_property).collect(),
+        });
+        Ok(super::until_closing(exported.map_err(status), self.closing.clone()))
+    }
+}
+
+/// Describes the list for its tokens.
+fn list_of(method: &str, filter: Option<&proto::PropertyFilter>) -> String {
+    format!("{method} {:?}", filter.unwrap_or(&proto::PropertyFilter::default()))
+}
+
+fn wanted(
+    list: &str,
+    filter: Option<proto::PropertyFilter>,
+    page_token: &str,
+    limit: i64,
+) -> Result<PropertiesWanted, AppError> {
+    let after = match page::position(list, page_token)? {
+        Some(position) => Some(place(&position).ok_or_else(page::foreign)?),
+        None => None,
+    };
+    let wanted = filtered(filter.unwrap_or_default()).map_err(within("filter"))?;
+    Ok(PropertiesWanted { after, limit, ..wanted })
+}
+
+fn filtered(filter: proto::PropertyFilter) -> Result<PropertiesWanted, AppError> {
+    for (field, value) in [("source", &filter.source), ("location", &filter.location)] {
+        check_text(field, value)?;
+    }
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    let job = given(filter.scheduled_job_id);
+    let run = given(filter.job_id);
+    Ok(PropertiesWanted {
+        source: given(filter.source),
+        scheduled_job_id: job
+            .map(|id| convert::scheduled_job_id("scheduled_job_id", &id))
+            .transpose()?,
+        job_id: run.map(|id| convert::run_id("job_id", &id)).transpose()?,
+        location: given(filter.location),
+        listing_type: convert::listing_type("listing_type", filter.listing_type)?,
+        changed_since: convert::time("changed_since", filter.changed_since)?,
+        ..PropertiesWanted::default()
+    })
+}
+
+/// Postgres knows no text with U+0000, so nothing can be found for one.
+fn check_text(field: &str, text: &str) -> Result<(), AppError> {
+    if text.contains('\0') {
+        return Err(AppError::invalid(field, "must not contain U+0000"));
+    }
+    Ok(())
+}
+
+fn next_token(list: &str, page: &PropertyPage) -> String {
+    let position = page.next.as_ref().map(|(source, id)| format!("{source}{SEPARATOR}{id}"));
+    super::next_token(list, position)
+}
+
+fn place(position: &str) -> Option<(String, String)> {
+    let (source, id) = position.split_once(SEPARATOR)?;
+    Some((source.to_owned(), id.to_owned()))
+}
+
+fn to_property(property: Property) -> proto::Property {
+    proto::Property {
+        source: property.source,
+        property_id: property.property_id,
+        body: Some(to_struct(property.body)),
+        location: property.location,
+        listing_type: property.listing_type.map_or(0, |kind| convert::to_listing_type(kind).into()),
+        first_seen_at: Some(to_time(property.first_seen_at)),
+        first_job_id: property.first_job_id,
+        last_seen_at: Some(to_time(property.last_seen_at)),
+        last_job_id: property.last_job_id,
+        changed_at: Some(to_time(property.changed_at)),
+    }
+}
+
+fn to_change(change: PropertyChange) -> proto::PropertyChange {
+    let field = |field: FieldChange| proto::FieldChange {
+        field: field.field,
+        old_value: field.old.map(to_value),
+        new_value: field.new.map(to_value),
+    };
+    proto::PropertyChange {
+        job_id: change.job_id,
+        changed_at: Some(to_time(change.changed_at)),
+        fields: change.fields.into_iter().map(field).collect(),
+    }
+}
+
+fn to_struct(fields: Map<String, Value>) -> prost_types::Struct {
+    let fields = fields.into_iter().map(|(name, value)| (name, to_value(value)));
+    prost_types::Struct { fields: fields.collect() }
+}
+
+fn to_value(value: Value) -> prost_types::Value {
+    use prost_types::value::Kind;
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(is) => Kind::BoolValue(is),
+        Value::Number(number) => match exact(&number) {
+            Some(number) => Kind::NumberValue(number),
+            None => Kind::StringValue(number.to_string()),
+        },
+        Value::String(text) => Kind::StringValue(text),
+        Value::Array(items) => Kind::ListValue(prost_types::ListValue {
+            values: items.into_iter().map(to_value).collect(),
+        }),
+        Value::Object(fields) => Kind::StructValue(to_struct(fields)),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
+/// The number as a double, unless it is an integer that a double cannot hold.
+fn exact(number: &serde_json::Number) -> Option<f64> {
+    let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+    if size.is_some_and(|size| size > LARGEST_EXACT) { None } else { number.as_f64() }
+}
+
+#[async_trait]
+impl PropertyService for Properties {
+    type ExportPropertiesStream = Pin<Box<dyn Stream<Item = Exported> + Send>>;
+
+    async fn list_properties(
+        &self,
+        request: Request<proto::ListPropertiesRequest>,
+    ) -> Result<Response<proto::ListPropertiesResponse>, Status> {
+        self.list(request.into_inner()).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_property(
+        &self,
+        request: Request<proto::GetPropertyRequest>,
+    ) -> Result<Response<proto::GetPropertyResponse>, Status> {
+        self.get(request.get_ref()).await.map(Response::new).map_err(status)
+    }
+
+    async fn export_properties(
+        &self,
+        request: Request<proto::ExportPropertiesRequest>,
+    ) -> Result<Response<Self::ExportPropertiesStream>, Status> {
+        let exported = self.export(request.into_inner()).await.map_err(status)?;
+        Ok(Response::new(Box::pin(exported)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::value::Kind;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_that_a_double_cannot_hold_are_text() {
+        let check = |value: Value, expected: Kind| assert_eq!(to_value(value).kind, Some(expected));
+        check(json!(1.5), Kind::NumberValue(1.5));
+        check(json!(-9_007_199_254_740_992_i64), Kind::NumberValue(-9_007_199_254_740_992.0));
+        check(json!(9_007_199_254_740_993_u64), Kind::StringValue("9007199254740993".to_owned()));
+        check(json!(-9_007_199_254_740_993_i64), Kind::StringValue("-9007199254740993".to_owned()));
+    }
+
+    #[test]
+    fn a_place_survives_its_token() {
+        let next = Some(("a source".to_owned(), "id with spaces".to_owned()));
+        let page = PropertyPage { properties: Vec::new(), next: next.clone() };
+        let token = next_token("list", &page);
+        assert_eq!(place(&page::position("list", &token).unwrap().unwrap()), next);
+    }
+}

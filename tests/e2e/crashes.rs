@@ -1,0 +1,94 @@
+//! Server and database killed in the middle of a run's batches: counts and table agree with the input.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use windrow_client::{Client, proto};
+
+use crate::support::program::{Program, open_to_all};
+use crate::support::{PATIENCE, job, parameters};
+use proto::ScrapingJobStatus as Status;
+
+/// Rows of each location: enough batches for two kills in between.
+const ROWS: i64 = 10_000;
+/// A batch of 500 takes a quarter of a second to come, so that a kill meets a run at work.
+const SETTINGS: &str = r#"
+lease = "3s"
+heartbeat = "1s"
+
+[sources.steady]
+kind = "exec"
+command = ["awk", '''BEGIN { for (i = 1; i <= 10000; i++) { printf "{\"property_id\": \"%05d\", \"n\": %d}\n", i, i; if (i % 500 == 0) { fflush(); system("sleep 0.25") } } }''']
+"#;
+
+#[tokio::test]
+async fn kills_of_server_and_database_lose_no_row_and_count_none_twice() {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    open_to_all(dir.path());
+    let data = dir.path().join("data");
+    let start = || Program::start(&["--data-dir", data.to_str().unwrap()], SETTINGS, &[]);
+    let mut first = start();
+    let client = Client::connect(&first.address).await.unwrap();
+    let scheduled_job = Some(proto::ScheduledJob {
+        parameters: Some(proto::ScrapeParameters {
+            // Two locations with the same properties: the second's are duplicates.
+            locations: vec!["one".to_owned(), "two".to_owned()],
+            request_delay: Some(prost_types::Duration::default()),
+            ..parameters("steady")
+        }),
+        ..job("job")
+    });
+    let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
+    client.create_scheduled_job(request).await.unwrap();
+    let request = proto::TriggerJobRequest { job_id: "job".to_owned(), ..Default::default() };
+    let run = client.trigger_job(request).await.unwrap().job_id;
+
+    wait_for_rows(&client, &run, 1_000).await;
+    kill_postgres(&data);
+    wait_for_rows(&client, &run, 4_000).await;
+    first.kill();
+
+    let second = start();
+    let client = Client::connect(&second.address).await.unwrap();
+    let states: Vec<_> = client.watch_from(&run, 0).try_collect().await.unwrap();
+    let end = states.last().unwrap();
+    assert_eq!((end.status(), end.attempt), (Status::Completed, 2), "{end:#?}");
+    assert!(states.windows(2).all(|pair| pair[0].revision < pair[1].revision));
+    // What the first attempt had saved counts once.
+    assert_eq!((end.properties_inserted, end.properties_updated), (ROWS, 0));
+    assert_eq!(end.properties_skipped, 0);
+    assert_eq!(end.properties_scraped, end.properties_saved + end.properties_duplicate);
+    assert!(end.properties_scraped > 2 * ROWS, "the second attempt reads all again: {end:#?}");
+    let filter = proto::PropertyFilter { job_id: run.clone(), ..Default::default() };
+    let stored: Vec<proto::Property> =
+        client.export_properties(filter).try_collect().await.unwrap();
+    let expected: Vec<String> = (1..=ROWS).map(|n| format!("{n:05}")).collect();
+    assert_eq!(stored.iter().map(|p| p.property_id.clone()).collect::<Vec<_>>(), expected);
+    assert!(stored.iter().all(|property| property.last_job_id == run));
+    assert_eq!(second.terminate(), Some(0));
+}
+
+async fn wait_for_rows(client: &Client, run: &str, rows: i64) {
+    let begin = Instant::now();
+    loop {
+        let request = proto::GetScrapingJobRequest { job_id: run.to_owned() };
+        // The database may be away.
+        if let Ok(answer) = client.get_scraping_job(request).await {
+            let run = answer.scraping_job.unwrap();
+            assert_eq!(run.completed_at, None, "the run ended before the kill: {run:#?}");
+            if run.properties_scraped >= rows {
+                return;
+            }
+        }
+        assert!(begin.elapsed() < PATIENCE, "the run does not get to {rows} rows");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn kill_postgres(data: &Path) {
+    let pid = std::fs::read_to_string(data.join("postgres/postmaster.pid")).unwrap();
+    let killed = Command::new("kill").args(["-9", pid.lines().next().unwrap()]).status().unwrap();
+    assert!(killed.success());
+}
