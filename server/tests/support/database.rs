@@ -10,7 +10,7 @@ const TEMPLATE: &str = "windrow_template";
 const LOCK: i64 = 7_301_944;
 
 /// The URL of a new, migrated database.
-pub async fn new_database() -> String {
+pub(crate) async fn new_database() -> String {
     let base = std::env::var("WINDROW_TEST_POSTGRES")
         .expect("WINDROW_TEST_POSTGRES is not set; run the tests with .dev/test");
     let mut connection = PgConnection::connect(&base).await.unwrap();
