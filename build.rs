@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
     let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("windrow.bin");
     std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    // Maps in order: the same request always has the same bytes, by which a repeated one is known.
+    tonic_prost_build::configure().btree_map(".").compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -10,6 +10,7 @@ create table scheduled_job (
     timezone text not null,
     parameters jsonb not null,
     priority text not null,
+    labels jsonb not null,
     version bigint not null,
     created_at timestamptz not null,
     constraint scheduled_job_id_has_its_form check (scheduled_job_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),

@@ -11,6 +11,8 @@ create table scraping_job (
     rank_at timestamptz not null,
     parameters jsonb not null,
     requested_by text not null,
+    -- Those of the scheduled job as they were, and those of the trigger.
+    labels jsonb not null,
     tick_at timestamptz,
     created_at timestamptz not null,
     available_at timestamptz not null,
@@ -68,4 +70,5 @@ create index scraping_job_unfinished on scraping_job (scheduled_job_id)
 create index scraping_job_newest on scraping_job (created_at desc, job_id desc);
 create index scraping_job_newest_by_status on scraping_job (status, created_at desc, job_id desc);
 create index scraping_job_newest_by_job on scraping_job (scheduled_job_id, created_at desc, job_id desc);
+create index scraping_job_by_label on scraping_job using gin (labels jsonb_path_ops) where labels <> '{}';
 create index scraping_job_by_original on scraping_job (original_job_id) where original_job_id is not null;

@@ -101,9 +101,11 @@ impl App {
         Ok(self.pool.begin().await.map_err(StoreError::from)?)
     }
 
-    /// A transaction whose statements all see the same state.
+    /// A transaction whose statements all see the same state. Lists have conditions that mostly are not
+    /// asked for, so each is planned for what is.
     async fn begin_snapshot(&self) -> Result<Transaction<'static, Postgres>, AppError> {
-        let begin = "begin isolation level repeatable read read only";
+        let begin = "begin isolation level repeatable read read only; \
+                     set local plan_cache_mode = force_custom_plan";
         Ok(self.pool.begin_with(begin).await.map_err(StoreError::from)?)
     }
 

@@ -6,9 +6,12 @@ use sqlx::PgConnection;
 use super::changes::write_changed;
 use super::{App, AppError, Mode, RequestKey, commit};
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::labels::{self, Labels};
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::{Event, NewRun, Origin, Priority, Run, Status};
 use crate::domain::scheduled_job::{self, ScheduledJob};
+use crate::domain::violation::Violation;
+use crate::domain::wanted::RunConditions;
 use crate::store::runs::{self, COUNT_LIMIT, RunFilter};
 use crate::store::scheduled_jobs;
 
@@ -21,6 +24,8 @@ pub struct Trigger {
     pub priority: Option<Priority>,
     /// Replaces parameters for this run only.
     pub overrides: ScrapeParameters,
+    /// Laid over those of the job or run.
+    pub labels: Labels,
     /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
@@ -45,6 +50,8 @@ pub struct Submission {
     pub priority: Option<Priority>,
     /// Not before; now if absent.
     pub available_at: Option<DateTime<Utc>>,
+    /// To find it.
+    pub labels: Labels,
     /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
@@ -58,6 +65,8 @@ pub struct RunsWanted {
     pub scheduled_job_id: Option<ScheduledJobId>,
     /// Only in this state.
     pub status: Option<Status>,
+    /// What else is asked of them.
+    pub conditions: RunConditions,
     /// Where the page begins: after this run.
     pub after: Option<(DateTime<Utc>, RunId)>,
     /// At most so many.
@@ -81,7 +90,9 @@ impl App {
     /// Makes a run from a scheduled job, whatever its status, or else from a run.
     pub async fn trigger(&self, trigger: Trigger, mode: Mode) -> Result<Triggered, AppError> {
         let now = self.now();
-        let violations = trigger.overrides.check(&self.sources);
+        let overrides = trigger.overrides.check(&self.sources).into_iter();
+        let mut violations: Vec<Violation> = overrides.map(|v| v.within("overrides")).collect();
+        violations.extend(labels::check(&trigger.labels));
         if !violations.is_empty() {
             return Err(AppError::Invalid(violations));
         }
@@ -108,8 +119,14 @@ impl App {
     /// Makes a one-off run.
     pub async fn submit(&self, submission: Submission, mode: Mode) -> Result<Run, AppError> {
         let now = self.now();
-        let parameters =
-            submission.parameters.complete(&self.sources).map_err(AppError::Invalid)?;
+        let mut violations = labels::check(&submission.labels);
+        let parameters = submission.parameters.complete(&self.sources);
+        let parameters = parameters.map_err(|found| {
+            violations.extend(found.into_iter().map(|v| v.within("parameters")));
+        });
+        let (Ok(parameters), []) = (parameters, violations.as_slice()) else {
+            return Err(AppError::Invalid(violations));
+        };
         let new = NewRun {
             origin: Origin::Immediate,
             scheduled_job_id: None,
@@ -117,6 +134,7 @@ impl App {
             priority: submission.priority.unwrap_or(Priority::Normal),
             parameters,
             requested_by: submission.requested_by,
+            labels: submission.labels,
             tick_at: None,
             available_at: submission.available_at,
         };
@@ -147,6 +165,7 @@ impl App {
         let filter = RunFilter {
             scheduled_job_id: wanted.scheduled_job_id,
             status: wanted.status,
+            conditions: wanted.conditions,
             after: wanted.after,
         };
         // One more than wanted tells whether there is a next page.
@@ -196,6 +215,7 @@ impl App {
             priority: trigger.priority.unwrap_or(Priority::Immediate),
             parameters: ScrapeParameters::default(),
             requested_by: trigger.requested_by.clone(),
+            labels: Labels::new(),
             tick_at: None,
             available_at: None,
         };
@@ -204,19 +224,22 @@ impl App {
                 return Err(AppError::JobDeleted(job.id));
             }
             let parameters = job.settings.parameters.overridden(&trigger.overrides);
-            return Ok(NewRun { scheduled_job_id: Some(job.id), parameters, ..base });
+            let labels = labels::overlaid(&job.settings.labels, &trigger.labels);
+            return Ok(NewRun { scheduled_job_id: Some(job.id), parameters, labels, ..base });
         }
         let not_found = || AppError::JobNotFound(trigger.job_id.clone());
         let id = RunId::parse(&trigger.job_id).map_err(|_| not_found())?;
         let earlier = runs::run_get(conn, &id).await?.ok_or_else(not_found)?;
         let parameters = earlier.parameters.overridden(&trigger.overrides);
         let scheduled_job_id = earlier.scheduled_job_id;
-        Ok(NewRun { scheduled_job_id, original_job_id: Some(id), parameters, ..base })
+        let labels = labels::overlaid(&earlier.labels, &trigger.labels);
+        Ok(NewRun { scheduled_job_id, original_job_id: Some(id), parameters, labels, ..base })
     }
 }
 
 async fn count(conn: &mut PgConnection, filter: &RunFilter) -> Result<(i64, bool), AppError> {
-    if let (Some(job), None) = (&filter.scheduled_job_id, filter.status) {
+    let all = filter.status.is_none() && filter.conditions == RunConditions::default();
+    if let (Some(job), true) = (&filter.scheduled_job_id, all) {
         let kept = scheduled_jobs::scheduled_job_get(conn, job).await?;
         let ended = kept.map_or(0, |job| job.history.run_count);
         return Ok((ended + runs::runs_count_active(conn, job).await?, false));

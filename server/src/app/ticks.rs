@@ -185,6 +185,7 @@ fn run_of(job: &ScheduledJob, decided: &Decided, now: DateTime<Utc>) -> Option<R
         priority: job.settings.priority,
         parameters: job.settings.parameters.clone(),
         requested_by: String::new(),
+        labels: job.settings.labels.clone(),
         tick_at: Some(decided.tick_at),
         available_at: None,
     };

@@ -2,7 +2,9 @@
 //!
 //! Everything that decides lives here; everything around it reads, writes and waits.
 
+pub mod filter;
 pub mod id;
+pub mod labels;
 pub mod parameters;
 pub mod retry;
 pub mod run;
@@ -11,3 +13,4 @@ pub mod scheduled_job;
 pub mod text;
 pub mod tick;
 pub mod violation;
+pub mod wanted;

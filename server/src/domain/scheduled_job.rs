@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::id::{RunId, ScheduledJobId};
+use super::labels::{self, Labels};
 use super::parameters::{ScrapeParameters, SourceNames};
 use super::run::{Priority, Status as RunStatus};
 use super::schedule::Schedule;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub parameters: ScrapeParameters,
     /// Of the runs its ticks make.
     pub priority: Priority,
+    /// To find it and its runs.
+    pub labels: Labels,
 }
 
 /// What a caller sends, unchecked.
@@ -50,6 +53,8 @@ pub struct SettingsDraft {
     pub parameters: ScrapeParameters,
     /// Of the runs its ticks make.
     pub priority: Priority,
+    /// To find it and its runs.
+    pub labels: Labels,
 }
 
 /// The schedule's side: the gate of its ticks.
@@ -115,6 +120,7 @@ impl SettingsDraft {
         if let Err(description) = check_line(&self.name, NAME_LENGTH) {
             violations.push(Violation::new("name", description));
         }
+        violations.extend(labels::check(&self.labels));
         let schedule = Schedule::parse(&self.cron_expression, &self.timezone)
             .map_err(|error| violations.push(Violation::new(error.field(), error.to_string())));
         let parameters = self.parameters.complete(sources).map_err(|found| {
@@ -122,7 +128,8 @@ impl SettingsDraft {
         });
         match (schedule, parameters) {
             (Ok(schedule), Ok(parameters)) if violations.is_empty() => {
-                Ok(Settings { name: self.name, schedule, parameters, priority: self.priority })
+                let Self { name, priority, labels, .. } = self;
+                Ok(Settings { name, schedule, parameters, priority, labels })
             }
             (_, _) => Err(violations),
         }
@@ -145,6 +152,7 @@ impl Settings {
             timezone: self.schedule.timezone().to_owned(),
             parameters: self.parameters.clone(),
             priority: self.priority,
+            labels: self.labels.clone(),
         }
     }
 }

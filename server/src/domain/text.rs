@@ -30,10 +30,15 @@ pub(crate) use words;
 
 /// Checks that a text has `1..=most` characters, none of them a control character.
 pub fn check_line(text: &str, most: usize) -> Result<(), String> {
-    let length = text.chars().count();
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());
     }
+    check_characters(text, most)
+}
+
+/// Checks that a text has at most `most` characters, none of them a control character.
+pub fn check_characters(text: &str, most: usize) -> Result<(), String> {
+    let length = text.chars().count();
     if length > most {
         return Err(format!("has {length} characters; at most {most} are allowed"));
     }

@@ -31,6 +31,7 @@ pub(super) fn settings_draft(job: proto::ScheduledJob) -> Result<SettingsDraft, 
         timezone: job.timezone,
         parameters,
         priority,
+        labels: job.labels,
     })
 }
 
@@ -148,6 +149,7 @@ pub(super) fn to_job(job: &ScheduledJob) -> proto::ScheduledJob {
         timezone: settings.schedule.timezone().to_owned(),
         parameters: Some(to_parameters(&settings.parameters)),
         priority: to_priority(settings.priority).into(),
+        labels: settings.labels.clone(),
         run_count: job.history.run_count,
         last_run_at: last.map(|run| to_time(run.run_at)),
         last_run_status: last.map_or(0, |run| to_run_status(run.status).into()),
@@ -177,6 +179,7 @@ pub(super) fn to_run(run: &Run) -> proto::ScrapingJob {
         priority: to_priority(run.priority).into(),
         parameters: Some(to_parameters(&run.parameters)),
         requested_by: run.requested_by.clone(),
+        labels: run.labels.clone(),
         tick_at: run.tick_at.map(to_time),
         created_at: Some(to_time(run.created_at)),
         available_at: Some(to_time(run.available_at)),

@@ -20,7 +20,7 @@ const fn field(path: &'static str, is_set: fn(&proto::ScheduledJob) -> bool, cop
 }
 
 /// Every path but `parameters` and `*`, which stand for several of these.
-const FIELDS: [Field; 11] = [
+const FIELDS: [Field; 12] = [
     field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
     field(
         "cron_expression",
@@ -33,6 +33,7 @@ const FIELDS: [Field; 11] = [
         |to, from| to.timezone.clone_from(&from.timezone),
     ),
     field("priority", |job| job.priority != 0, |to, from| to.priority = from.priority),
+    field("labels", |job| !job.labels.is_empty(), |to, from| to.labels.clone_from(&from.labels)),
     field(
         "parameters.locations",
         |job| parameters(job).is_some_and(|p| !p.locations.is_empty()),

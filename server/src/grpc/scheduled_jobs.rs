@@ -13,6 +13,7 @@ use super::status::{status, within};
 use crate::app::{App, AppError, JobsWanted, NewScheduledJob};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::scheduled_job::{ScheduledJob, SettingsDraft};
+use crate::domain::wanted::JobConditions;
 
 const JOB: &str = "scheduled_job";
 const JOB_ID: &str = "scheduled_job_id";
@@ -62,7 +63,8 @@ impl ScheduledJobs {
         &self,
         request: &proto::ListScheduledJobsRequest,
     ) -> Result<proto::ListScheduledJobsResponse, AppError> {
-        let list = format!("ScheduledJobs {} {}", request.status, request.show_deleted);
+        let proto::ListScheduledJobsRequest { status, show_deleted, filter, .. } = request;
+        let list = format!("ScheduledJobs {status} {show_deleted} {filter}");
         let after = match page::position(&list, &request.page_token)? {
             Some(id) => Some(ScheduledJobId::parse(&id).map_err(|_| page::foreign())?),
             None => None,
@@ -70,6 +72,8 @@ impl ScheduledJobs {
         let wanted = JobsWanted {
             status: convert::job_status(request.status)?,
             show_deleted: request.show_deleted,
+            conditions: JobConditions::read(filter)
+                .map_err(|text| AppError::invalid("filter", text))?,
             after,
             limit: page::size("page_size", request.page_size)?,
         };

@@ -17,6 +17,7 @@ use super::{ANONYMOUS, page};
 use crate::app::{App, AppError, RunsWanted, Submission, Trigger};
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
+use crate::domain::wanted::RunConditions;
 
 type Watched = Result<proto::WatchScrapingJobResponse, Status>;
 
@@ -40,6 +41,7 @@ impl ScrapingJobs {
             priority: convert::priority(request.priority)?,
             overrides: convert::parameters(request.overrides).map_err(within("overrides"))?,
             job_id: request.job_id,
+            labels: request.labels,
             requested_by: ANONYMOUS.to_owned(),
             request: key,
         };
@@ -47,7 +49,7 @@ impl ScrapingJobs {
             return Err(AppError::invalid("job_id", "is required"));
         }
         let mode = super::mode(request.validate_only);
-        let triggered = self.app.trigger(trigger, mode).await.map_err(within("overrides"))?;
+        let triggered = self.app.trigger(trigger, mode).await?;
         let run = shown(&triggered.run, request.validate_only);
         Ok(proto::TriggerJobResponse {
             job_id: run.job_id.clone(),
@@ -68,11 +70,12 @@ impl ScrapingJobs {
             parameters: convert::parameters(request.parameters).map_err(within("parameters"))?,
             priority: convert::priority(request.priority)?,
             available_at: convert::time("available_at", request.available_at)?,
+            labels: request.labels,
             requested_by: ANONYMOUS.to_owned(),
             request: key,
         };
         let mode = super::mode(request.validate_only);
-        let run = self.app.submit(submission, mode).await.map_err(within("parameters"))?;
+        let run = self.app.submit(submission, mode).await?;
         Ok(shown(&run, request.validate_only))
     }
 
@@ -80,7 +83,8 @@ impl ScrapingJobs {
         &self,
         request: &proto::ListScrapingJobsRequest,
     ) -> Result<proto::ListScrapingJobsResponse, AppError> {
-        let list = format!("ScrapingJobs {} {}", request.status, request.scheduled_job_id);
+        let proto::ListScrapingJobsRequest { status, scheduled_job_id, filter, .. } = request;
+        let list = format!("ScrapingJobs {status} {scheduled_job_id} {filter}");
         let scheduled_job_id = match request.scheduled_job_id.as_str() {
             "" => None,
             id => Some(convert::scheduled_job_id("scheduled_job_id", id)?),
@@ -89,6 +93,8 @@ impl ScrapingJobs {
         let wanted = RunsWanted {
             scheduled_job_id,
             status: convert::run_status(request.status)?,
+            conditions: RunConditions::read(filter)
+                .map_err(|text| AppError::invalid("filter", text))?,
             after: position.map(|text| place(&text).ok_or_else(page::foreign)).transpose()?,
             limit: page::size("page_size", request.page_size)?,
         };

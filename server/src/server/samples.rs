@@ -5,16 +5,24 @@ use tracing::info;
 
 use crate::app::{App, AppError, JobsWanted, Mode, NewScheduledJob};
 use crate::domain::id::ScheduledJobId;
+use crate::domain::labels::Labels;
 use crate::domain::parameters::{ListingType, ScrapeParameters};
 use crate::domain::run::Priority;
 use crate::domain::scheduled_job::SettingsDraft;
+use crate::domain::wanted::JobConditions;
 use crate::sources::SAMPLE;
 
 const LOCATIONS: [&str; 3] = ["Indianapolis, IN", "Fort Wayne, IN", "Carmel, IN"];
 
 /// Creates the sample jobs if there has never been a scheduled job.
 pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
-    let any = JobsWanted { status: None, show_deleted: true, after: None, limit: 1 };
+    let any = JobsWanted {
+        status: None,
+        show_deleted: true,
+        conditions: JobConditions::default(),
+        after: None,
+        limit: 1,
+    };
     if app.list_scheduled_jobs(any).await?.total > 0 {
         return Ok(());
     }
@@ -33,6 +41,7 @@ pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
                 ..ScrapeParameters::default()
             },
             priority: Priority::Normal,
+            labels: Labels::new(),
         };
         let new = NewScheduledJob { id: ScheduledJobId::parse(id).ok(), draft, request: None };
         app.create_scheduled_job(new, Mode::Commit).await?;

@@ -4,6 +4,7 @@
 //! that write take slices. Nothing here reads a clock or decides: times come in as parameters, states
 //! come from `domain`. Constraint names become meanings in [`StoreError`] only.
 
+mod conditions;
 pub mod embedded;
 mod error;
 pub mod events;

@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use super::StoreError;
 use super::parameters::ParametersRow;
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::{Counts, FailedLocation, Lease, Origin, Priority, Progress, Run, Status};
 
@@ -22,6 +23,7 @@ pub(super) struct RunRow {
     pub(super) rank_at: DateTime<Utc>,
     pub(super) parameters: Json<ParametersRow>,
     pub(super) requested_by: String,
+    pub(super) labels: Json<Labels>,
     pub(super) tick_at: Option<DateTime<Utc>>,
     pub(super) created_at: DateTime<Utc>,
     pub(super) available_at: DateTime<Utc>,
@@ -89,6 +91,7 @@ impl From<&Run> for RunRow {
             rank_at: run.rank_at(),
             parameters: Json(ParametersRow::from(&run.parameters)),
             requested_by: run.requested_by.clone(),
+            labels: Json(run.labels.clone()),
             tick_at: run.tick_at,
             created_at: run.created_at,
             available_at: state.available_at,
@@ -193,6 +196,7 @@ impl TryFrom<RunRow> for Run {
             priority: word(&row.job_id, "priority", &row.priority, Priority::from_word)?,
             parameters: ScrapeParameters::try_from(row.parameters.0).map_err(unreadable)?,
             requested_by: row.requested_by,
+            labels: row.labels.0,
             tick_at: row.tick_at,
             created_at: row.created_at,
             available_at: row.available_at,

@@ -7,11 +7,14 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::conditions::{LabelArrays, words};
 use super::parameters::ParametersRow;
 use super::rows::{FailedLocationRow, RunRow, RunState};
 use super::{StoreError, events};
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::run::{Run, Status};
+use crate::domain::labels::Labels;
+use crate::domain::run::{Origin, Priority, Run, Status};
+use crate::domain::wanted::RunConditions;
 
 /// Totals are exact up to here.
 pub const COUNT_LIMIT: i64 = 10_000;
@@ -24,8 +27,8 @@ macro_rules! select_runs {
             r#"
             select
                 job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-                parameters as "parameters: Json<ParametersRow>", requested_by, tick_at,
-                created_at, available_at, started_at, completed_at, cancel_requested_at,
+                parameters as "parameters: Json<ParametersRow>", requested_by,
+                labels as "labels: Json<Labels>", tick_at, created_at, available_at, started_at, completed_at, cancel_requested_at,
                 properties_scraped, properties_saved, properties_updated, properties_skipped,
                 properties_duplicate, total_locations, completed_locations,
                 failed_locations as "failed_locations: Json<Vec<FailedLocationRow>>",
@@ -44,7 +47,7 @@ pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), St
         r#"
         insert into scraping_job (
             job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-            parameters, requested_by, tick_at, created_at, available_at, started_at,
+            parameters, requested_by, labels, tick_at, created_at, available_at, started_at,
             completed_at, cancel_requested_at, properties_scraped, properties_saved,
             properties_updated, properties_skipped, properties_duplicate, total_locations, completed_locations,
             failed_locations, attempt, max_attempts, error_message, revision, worker_id,
@@ -52,7 +55,7 @@ pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), St
         )
         select
             job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-            parameters, requested_by, tick_at, created_at, available_at, started_at,
+            parameters, requested_by, labels, tick_at, created_at, available_at, started_at,
             completed_at, cancel_requested_at, properties_scraped, properties_saved,
             properties_updated, properties_skipped, properties_duplicate, total_locations, completed_locations,
             failed_locations, attempt, max_attempts, error_message, revision, worker_id,
@@ -253,8 +256,55 @@ pub struct RunFilter {
     pub scheduled_job_id: Option<ScheduledJobId>,
     /// Only in this state.
     pub status: Option<Status>,
+    /// What else is asked of them.
+    pub conditions: RunConditions,
     /// Only older than this one.
     pub after: Option<(DateTime<Utc>, RunId)>,
+}
+
+/// The runs that a filter matches, from where its page begins; the arguments are the statement before
+/// and after the conditions, and the limit.
+macro_rules! matching_runs {
+    ($query:ident!($($row:ty,)? $head:literal), $tail:literal, $filter:expr, $after:expr, $limit:expr) => {{
+        let RunFilter { conditions, .. } = $filter;
+        let (after_at, after_id) = $after.unzip();
+        let labels = LabelArrays::of(&conditions.labels);
+        sqlx::$query!(
+            $($row,)?
+            $head + r#"
+            where ($1::text is null or scheduled_job_id = $1)
+                and ($2::text is null or status = $2)
+                and ($3::timestamptz is null or (created_at, job_id) < ($3, $4::text))
+                and ($5::text[] is null or status = any($5))
+                and ($6::text[] is null or origin = any($6))
+                and ($7::text[] is null or priority = any($7))
+                and ($8::text is null or scheduled_job_id = $8)
+                and ($9::text is null or parameters ->> 'source' = $9)
+                and ($10::timestamptz is null or created_at >= $10)
+                and ($11::timestamptz is null or created_at < $11)
+                and ($12::jsonb is null or (labels <> '{}' and labels @> $12))
+                and ($13::text[] is null or (labels <> '{}' and labels ?& $13))
+                and ($14::text[] is null or not labels ?| $14)
+                and ($15::jsonb[] is null or not labels @> any($15))
+            "# + $tail,
+            $filter.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
+            $filter.status.map(Status::word),
+            after_at,
+            after_id.as_ref().map(RunId::as_str),
+            words(conditions.status.as_deref(), Status::word) as _,
+            words(conditions.origin.as_deref(), Origin::word) as _,
+            words(conditions.priority.as_deref(), Priority::word) as _,
+            conditions.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
+            conditions.source.as_deref(),
+            conditions.created.from,
+            conditions.created.until,
+            labels.equal as _,
+            labels.have as _,
+            labels.lack as _,
+            labels.differ as _,
+            $limit,
+        )
+    }};
 }
 
 /// A page of runs, newest first.
@@ -263,42 +313,41 @@ pub async fn runs_list(
     filter: &RunFilter,
     limit: i64,
 ) -> Result<Vec<Run>, StoreError> {
-    let (after_at, after_id) = filter.after.clone().unzip();
-    let rows = select_runs!(
-        r#"
-        where ($1::text is null or scheduled_job_id = $1)
-            and ($2::text is null or status = $2)
-            and ($3::timestamptz is null or (created_at, job_id) < ($3, $4::text))
-        order by created_at desc, job_id desc
-        limit $5
-        "#,
-        filter.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
-        filter.status.map(Status::word),
-        after_at,
-        after_id.as_ref().map(RunId::as_str),
-        limit,
+    let rows = matching_runs!(
+        query_as!(
+            RunRow,
+            r#"
+            select
+                job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
+                parameters as "parameters: Json<ParametersRow>", requested_by,
+                labels as "labels: Json<Labels>", tick_at, created_at, available_at, started_at,
+                completed_at, cancel_requested_at, properties_scraped, properties_saved,
+                properties_updated, properties_skipped, properties_duplicate, total_locations,
+                completed_locations,
+                failed_locations as "failed_locations: Json<Vec<FailedLocationRow>>",
+                attempt, max_attempts, error_message, revision, worker_id, lease_expires_at
+            from scraping_job
+            "#
+        ),
+        "order by created_at desc, job_id desc limit $16",
+        filter,
+        filter.after.clone(),
+        limit
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// How many runs match, counted up to one more than [`COUNT_LIMIT`].
+/// How many runs match on all pages, counted up to one more than [`COUNT_LIMIT`].
 pub async fn runs_count(conn: &mut PgConnection, filter: &RunFilter) -> Result<i64, StoreError> {
-    let count = sqlx::query_scalar!(
-        r#"
-        select count(*) as "count!"
-        from (
-            select 1
-            from scraping_job
-            where ($1::text is null or scheduled_job_id = $1)
-                and ($2::text is null or status = $2)
-            limit $3
-        ) matching
-        "#,
-        filter.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
-        filter.status.map(Status::word),
-        COUNT_LIMIT + 1,
+    let nowhere: Option<(DateTime<Utc>, RunId)> = None;
+    let count = matching_runs!(
+        query_scalar!(r#"select count(*) as "count!" from (select 1 from scraping_job "#),
+        "limit $16) matching",
+        filter,
+        nowhere,
+        COUNT_LIMIT + 1
     )
     .fetch_one(conn)
     .await?;

@@ -5,12 +5,15 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::StoreError;
+use super::conditions::{LabelArrays, words};
 use super::parameters::ParametersRow;
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::{Priority, Status as RunStatus};
 use crate::domain::schedule::Schedule;
 use crate::domain::scheduled_job::{Gate, History, LastRun, ScheduledJob, Settings, Status};
+use crate::domain::wanted::JobConditions;
 
 struct JobRow {
     scheduled_job_id: String,
@@ -19,6 +22,7 @@ struct JobRow {
     timezone: String,
     parameters: Json<ParametersRow>,
     priority: String,
+    labels: Json<Labels>,
     version: i64,
     created_at: DateTime<Utc>,
     status: String,
@@ -42,8 +46,8 @@ macro_rules! select_jobs {
             r#"
             select
                 j.scheduled_job_id, j.name, j.cron_expression, j.timezone,
-                j.parameters as "parameters: Json<ParametersRow>", j.priority, j.version,
-                j.created_at, s.status, s.pause_reason, s.paused_until, s.deleted_at,
+                j.parameters as "parameters: Json<ParametersRow>", j.priority,
+                j.labels as "labels: Json<Labels>", j.version, j.created_at, s.status, s.pause_reason, s.paused_until, s.deleted_at,
                 s.updated_at, s.watermark, s.next_tick_at, h.run_count, h.last_run_at,
                 h.last_run_status, h.last_run_job_id
             from scheduled_job j
@@ -139,6 +143,8 @@ pub struct JobFilter {
     pub status: Option<Status>,
     /// Deleted ones too.
     pub show_deleted: bool,
+    /// What else is asked of them.
+    pub conditions: JobConditions,
     /// Only those after this id.
     pub after: Option<ScheduledJobId>,
 }
@@ -149,17 +155,37 @@ pub async fn scheduled_jobs_list(
     filter: &JobFilter,
     limit: i64,
 ) -> Result<Vec<ScheduledJob>, StoreError> {
+    let JobFilter { conditions, .. } = filter;
+    let labels = LabelArrays::of(&conditions.labels);
     let rows = select_jobs!(
         r#"
         where ($1::text is null or s.status = $1)
             and ($2 or s.deleted_at is null)
-            and ($3::text is null or j.scheduled_job_id > $3)
+            and ($3::text[] is null or s.status = any($3))
+            and ($4::text[] is null or j.priority = any($4))
+            and ($5::text is null or j.parameters ->> 'source' = $5)
+            and ($6::timestamptz is null or j.created_at >= $6)
+            and ($7::timestamptz is null or j.created_at < $7)
+            and ($8::jsonb is null or j.labels @> $8)
+            and ($9::text[] is null or j.labels ?& $9)
+            and ($10::text[] is null or not j.labels ?| $10)
+            and ($11::jsonb[] is null or not j.labels @> any($11))
+            and j.scheduled_job_id > $12
         order by j.scheduled_job_id
-        limit $4
+        limit $13
         "#,
         filter.status.map(Status::word),
         filter.show_deleted,
-        filter.after.as_ref().map(ScheduledJobId::as_str),
+        words(conditions.status.as_deref(), Status::word) as _,
+        words(conditions.priority.as_deref(), Priority::word) as _,
+        conditions.source.as_deref(),
+        conditions.created.from,
+        conditions.created.until,
+        labels.equal as _,
+        labels.have as _,
+        labels.lack as _,
+        labels.differ as _,
+        filter.after.as_ref().map_or("", ScheduledJobId::as_str),
         limit,
     )
     .fetch_all(conn)
@@ -167,20 +193,41 @@ pub async fn scheduled_jobs_list(
     rows.into_iter().map(ScheduledJob::try_from).collect()
 }
 
-/// How many scheduled jobs match.
+/// How many scheduled jobs match on all pages.
 pub async fn scheduled_jobs_count(
     conn: &mut PgConnection,
     filter: &JobFilter,
 ) -> Result<i64, StoreError> {
+    let JobFilter { conditions, .. } = filter;
+    let labels = LabelArrays::of(&conditions.labels);
     let count = sqlx::query_scalar!(
         r#"
         select count(*) as "count!"
-        from scheduled_job_schedule s
+        from scheduled_job j
+        join scheduled_job_schedule s using (scheduled_job_id)
         where ($1::text is null or s.status = $1)
             and ($2 or s.deleted_at is null)
+            and ($3::text[] is null or s.status = any($3))
+            and ($4::text[] is null or j.priority = any($4))
+            and ($5::text is null or j.parameters ->> 'source' = $5)
+            and ($6::timestamptz is null or j.created_at >= $6)
+            and ($7::timestamptz is null or j.created_at < $7)
+            and ($8::jsonb is null or j.labels @> $8)
+            and ($9::text[] is null or j.labels ?& $9)
+            and ($10::text[] is null or not j.labels ?| $10)
+            and ($11::jsonb[] is null or not j.labels @> any($11))
         "#,
         filter.status.map(Status::word),
         filter.show_deleted,
+        words(conditions.status.as_deref(), Status::word) as _,
+        words(conditions.priority.as_deref(), Priority::word) as _,
+        conditions.source.as_deref(),
+        conditions.created.from,
+        conditions.created.until,
+        labels.equal as _,
+        labels.have as _,
+        labels.lack as _,
+        labels.differ as _,
     )
     .fetch_one(conn)
     .await?;
@@ -195,10 +242,10 @@ pub async fn settings_insert(
     sqlx::query!(
         r#"
         insert into scheduled_job (
-            scheduled_job_id, name, cron_expression, timezone, parameters, priority, version,
-            created_at
+            scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
+            version, created_at
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         "#,
         job.id.as_str(),
         job.settings.name,
@@ -206,6 +253,7 @@ pub async fn settings_insert(
         job.settings.schedule.timezone(),
         Json(ParametersRow::from(&job.settings.parameters)) as _,
         job.settings.priority.word(),
+        Json(&job.settings.labels) as _,
         job.version,
         job.created_at,
     )
@@ -225,7 +273,8 @@ pub async fn settings_write(conn: &mut PgConnection, job: &ScheduledJob) -> Resu
             timezone = $4,
             parameters = $5,
             priority = $6,
-            version = $7
+            labels = $7,
+            version = $8
         where scheduled_job_id = $1
         "#,
         job.id.as_str(),
@@ -234,6 +283,7 @@ pub async fn settings_write(conn: &mut PgConnection, job: &ScheduledJob) -> Resu
         job.settings.schedule.timezone(),
         Json(ParametersRow::from(&job.settings.parameters)) as _,
         job.settings.priority.word(),
+        Json(&job.settings.labels) as _,
         job.version,
     )
     .execute(conn)
@@ -346,6 +396,7 @@ impl ScheduledJob {
                     .map_err(|e| format!("{}: {e}", e.field()))?,
                 parameters: ScrapeParameters::try_from(row.parameters.0)?,
                 priority: Priority::from_word(&row.priority).ok_or("unknown priority")?,
+                labels: row.labels.0,
             },
             version: row.version,
             created_at: row.created_at,

@@ -21,6 +21,7 @@ async fn a_trigger_during_the_deletion_is_refused_or_its_run_cancelled() {
             job_id: name.clone(),
             priority: None,
             overrides: ScrapeParameters::default(),
+            labels: std::collections::BTreeMap::new(),
             requested_by: "test".to_owned(),
             request: None,
         };

@@ -57,6 +57,7 @@ pub async fn create(app: &App, id: &str) -> ScheduledJob {
         timezone: String::new(),
         parameters: parameters(),
         priority: Priority::Normal,
+        labels: std::collections::BTreeMap::new(),
     };
     let id = Some(ScheduledJobId::parse(id).unwrap());
     let new = NewScheduledJob { id, draft, request: None };
@@ -76,6 +77,7 @@ pub async fn trigger(app: &App, id: &str, priority: Option<Priority>) -> Run {
         job_id: id.to_owned(),
         priority,
         overrides: ScrapeParameters::default(),
+        labels: std::collections::BTreeMap::new(),
         requested_by: "test".to_owned(),
         request: None,
     };

@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use prost_types::Timestamp;
 use windrow_client::proto::{ScheduledJobStatus, ScrapingJobPriority, ScrapingJobStatus};
 
-use crate::parameters::{ParameterArgs, duration};
+use crate::parameters::{ParameterArgs, duration, label};
 
 const EXIT_CODES: &str = "Exit codes: 0 completed, 1 error, 2 usage, 3 completed with failed \
 locations, 4 failed, 5 cancelled, 130 Ctrl-C while watching (the run goes on).
@@ -162,6 +162,9 @@ pub(crate) struct JobArgs {
     /// Priority of the job's runs.
     #[arg(long, value_parser = priority())]
     pub(crate) priority: Option<ScrapingJobPriority>,
+    /// A label, for example team=sales; may be repeated. Those that are given replace all.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) parameters: ParameterArgs,
 }
@@ -198,6 +201,9 @@ pub(crate) struct JobsListArgs {
     /// Deleted jobs too.
     #[arg(long)]
     pub(crate) show_deleted: bool,
+    /// Only those that match, for example 'labels.team = sales AND status != paused'.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) filter: String,
     #[command(flatten)]
     pub(crate) page: PageArgs,
 }
@@ -237,6 +243,9 @@ pub(crate) struct TriggerArgs {
     /// Priority; immediate unless given.
     #[arg(long, value_parser = priority())]
     pub(crate) priority: Option<ScrapingJobPriority>,
+    /// A label, for example team=sales; may be repeated.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) overrides: ParameterArgs,
     #[command(flatten)]
@@ -270,6 +279,9 @@ pub(crate) struct RunsListArgs {
     /// Only runs in this state.
     #[arg(long, value_parser = scraping_job_status())]
     pub(crate) status: Option<ScrapingJobStatus>,
+    /// Only those that match, for example 'labels.team = sales AND status != failed'.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) filter: String,
     #[command(flatten)]
     pub(crate) page: PageArgs,
 }
@@ -284,6 +296,9 @@ pub(crate) struct SubmitArgs {
     /// Priority; normal unless given.
     #[arg(long, value_parser = priority())]
     pub(crate) priority: Option<ScrapingJobPriority>,
+    /// A label, for example team=sales; may be repeated.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
     /// Follow the run until it ends.
     #[arg(long, conflicts_with = "validate_only")]
     pub(crate) watch: bool,

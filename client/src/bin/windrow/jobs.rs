@@ -115,6 +115,7 @@ async fn list(client: &Client, output: Output, args: JobsListArgs) -> Result<(),
         page_size: args.page.page_size,
         page_token: args.page.page_token,
         show_deleted: args.show_deleted,
+        filter: args.filter,
     };
     let mut answer = client.list_scheduled_jobs(request.clone()).await?;
     let mut pages = 1;

@@ -66,6 +66,7 @@ impl JobArgs {
             ("cron_expression", self.cron_expression.is_some()),
             ("timezone", self.timezone.is_some()),
             ("priority", self.priority.is_some()),
+            ("labels", !self.labels.is_empty()),
         ]);
         paths.extend(self.parameters.mask());
         paths
@@ -79,6 +80,7 @@ impl JobArgs {
             timezone: self.timezone.unwrap_or_default(),
             priority: self.priority.unwrap_or_default().into(),
             parameters: Some(self.parameters.into_proto()),
+            labels: self.labels.into_iter().collect(),
             ..Default::default()
         }
     }
@@ -91,6 +93,12 @@ fn given<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str>
 fn listing_type() -> impl TypedValueParser<Value = proto::ListingType> {
     let words = &["for_sale", "for_rent", "sold", "pending"];
     word(words, "LISTING_TYPE", proto::ListingType::from_str_name)
+}
+
+/// `key=value`
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("not of the form key=value")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 pub(crate) fn duration(text: &str) -> Result<prost_types::Duration, String> {

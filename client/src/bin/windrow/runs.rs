@@ -47,6 +47,7 @@ pub(crate) async fn trigger(
         overrides: (overrides != proto::ScrapeParameters::default()).then_some(overrides),
         request_id: args.once.request_id,
         validate_only: args.once.validate_only,
+        labels: args.labels.into_iter().collect(),
     };
     let answer = client.trigger_job(request).await?;
     output.show("TriggerJobResponse", &answer, |a| text::triggered(a, args.watch))?;
@@ -60,6 +61,7 @@ async fn submit(client: &Client, output: Output, args: SubmitArgs) -> Result<u8,
         available_at: args.available_at,
         request_id: args.once.request_id,
         validate_only: args.once.validate_only,
+        labels: args.labels.into_iter().collect(),
     };
     let answer = client.submit_scraping_job(request).await?;
     output.show("SubmitScrapingJobResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;
@@ -76,6 +78,7 @@ async fn list(client: &Client, output: Output, args: RunsListArgs) -> Result<(),
         status: args.status.unwrap_or_default().into(),
         page_size: args.page.page_size,
         page_token: args.page.page_token,
+        filter: args.filter,
     };
     let mut answer = client.list_scraping_jobs(request.clone()).await?;
     let mut pages = 1;

@@ -11,6 +11,7 @@ use super::{App, AppError, Mode, RequestKey, commit};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::run::Run;
 use crate::domain::scheduled_job::{Gate, History, ScheduledJob, Settings, SettingsDraft, Status};
+use crate::domain::wanted::JobConditions;
 use crate::store::runs;
 use crate::store::scheduled_jobs::{self, JobFilter};
 
@@ -32,6 +33,8 @@ pub struct JobsWanted {
     pub status: Option<Status>,
     /// Deleted ones too.
     pub show_deleted: bool,
+    /// What else is asked of them.
+    pub conditions: JobConditions,
     /// Where the page begins: after this id.
     pub after: Option<ScheduledJobId>,
     /// At most so many.
@@ -98,6 +101,7 @@ impl App {
         let filter = JobFilter {
             status: wanted.status,
             show_deleted: wanted.show_deleted,
+            conditions: wanted.conditions,
             after: wanted.after,
         };
         // One more than wanted tells whether there is a next page.

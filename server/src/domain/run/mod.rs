@@ -23,6 +23,7 @@ pub use self::event::{Event, InvalidTransition};
 pub use self::state::{Counts, FailedLocation, Origin, Priority, Progress, Status};
 
 use super::id::{RunId, ScheduledJobId};
+use super::labels::Labels;
 use super::parameters::ScrapeParameters;
 use super::retry;
 
@@ -45,6 +46,8 @@ pub struct Run {
     pub parameters: ScrapeParameters,
     /// Who asked; empty for a tick.
     pub requested_by: String,
+    /// Those of its scheduled job as they were, and its own.
+    pub labels: Labels,
     /// The tick that made it.
     pub tick_at: Option<DateTime<Utc>>,
     /// When it was decided.
@@ -97,6 +100,8 @@ pub struct NewRun {
     pub parameters: ScrapeParameters,
     /// Who asked.
     pub requested_by: String,
+    /// To find it.
+    pub labels: Labels,
     /// The tick that makes it.
     pub tick_at: Option<DateTime<Utc>>,
     /// Not leased before; a time in the past means now.
@@ -120,6 +125,7 @@ impl Run {
             status: Status::Pending,
             priority: new.priority,
             requested_by: new.requested_by,
+            labels: new.labels,
             tick_at: new.tick_at,
             created_at: now,
             available_at: new.available_at.unwrap_or(now).max(now),

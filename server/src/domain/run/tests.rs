@@ -17,6 +17,7 @@ fn pending() -> Run {
             ..ScrapeParameters::default()
         },
         requested_by: "anonymous".to_owned(),
+        labels: Labels::new(),
         tick_at: None,
         available_at: None,
     };
@@ -143,6 +144,7 @@ fn a_run_made_from_a_run_is_named_like_a_one_off_and_stays_linked() {
         priority: Priority::Immediate,
         parameters: first.parameters.clone(),
         requested_by: String::new(),
+        labels: Labels::new(),
         tick_at: None,
         available_at: None,
     };
