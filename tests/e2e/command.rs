@@ -76,6 +76,25 @@ async fn json_is_one_object_for_each_answer() {
 }
 
 #[tokio::test]
+async fn what_was_found_is_listed_shown_and_exported() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let address = windrow.address();
+    stdout(&run(&address, &["trigger", "job", "--watch"]).await);
+
+    let listed = stdout(&run(&address, &["properties", "list", "--job", "job"]).await);
+    let exported = stdout(&run(&address, &["properties", "export", "--source", QUICK]).await);
+    let first: Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
+    let id = first["property_id"].as_str().unwrap();
+    let shown = stdout(&run(&address, &["properties", "get", QUICK, id]).await);
+
+    assert!(listed.contains("5 of 5 properties"), "{listed}");
+    assert_eq!((exported.lines().count(), &first["body"]["sample"]), (5, &Value::from(true)));
+    assert!(shown.contains(id) && shown.contains("0 of 0 changes"), "{shown}");
+    windrow.stop().await;
+}
+
+#[tokio::test]
 async fn the_exit_code_says_what_happened() {
     let windrow = Windrow::start().await;
     let address = windrow.address();

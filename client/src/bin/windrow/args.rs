@@ -6,6 +6,7 @@ use prost_types::Timestamp;
 use windrow_client::proto::{ScheduledJobStatus, ScrapingJobPriority, ScrapingJobStatus};
 
 use crate::parameters::{ParameterArgs, duration, label};
+use crate::properties::PropertiesCommand;
 
 const EXIT_CODES: &str = "Exit codes: 0 completed, 1 error, 2 usage, 3 completed with failed \
 locations, 4 failed, 5 cancelled, 130 Ctrl-C while watching (the run goes on).
@@ -41,6 +42,9 @@ pub(crate) enum Command {
     /// Runs: look at them, cancel them, submit a one-off.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Properties: what the runs found, and how it changed.
+    #[command(subcommand)]
+    Properties(PropertiesCommand),
     /// What became of the ticks of a scheduled job, newest first.
     Ticks {
         /// The scheduled job.
@@ -333,6 +337,6 @@ fn scraping_job_status() -> impl TypedValueParser<Value = ScrapingJobStatus> {
     word(words, "SCRAPING_JOB_STATUS", ScrapingJobStatus::from_str_name)
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| "not an RFC 3339 time such as 2026-12-01T06:00:00Z".to_owned())
 }

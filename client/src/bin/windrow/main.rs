@@ -8,6 +8,7 @@ mod args;
 mod parameters;
 
 mod jobs;
+mod properties;
 mod runs;
 mod ticks;
 mod watch;
@@ -47,6 +48,7 @@ async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Jobs(command) => jobs::run(&client, output, command).await,
         Command::Trigger(args) => runs::trigger(&client, output, args).await,
         Command::Runs(command) => runs::run(&client, output, command).await,
+        Command::Properties(command) => properties::run(&client, output, command).await,
         Command::Ticks { scheduled_job_id, page } => {
             ticks::list(&client, output, scheduled_job_id, page).await
         }

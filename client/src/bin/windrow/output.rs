@@ -1,9 +1,10 @@
 //! The way to stdout: text for people, or proto JSON for programs.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Stdout, Write};
 
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
+use windrow_client::proto;
 
 use crate::failure::Failure;
 
@@ -43,14 +44,48 @@ pub(crate) fn hint(text: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{text}")
 }
 
+/// Many messages of one kind to stdout, a line each, without waiting for each to be written.
+pub(crate) struct Lines {
+    descriptor: MessageDescriptor,
+    to: BufWriter<Stdout>,
+    count: u64,
+}
+
+impl Lines {
+    /// For properties.
+    pub(crate) fn of_properties() -> Result<Self, Failure> {
+        let to = BufWriter::new(io::stdout());
+        Ok(Self { descriptor: descriptor("Property")?, to, count: 0 })
+    }
+
+    pub(crate) fn write(&mut self, message: &proto::Property) -> Result<(), Failure> {
+        let line = described(self.descriptor.clone(), message)?;
+        self.to.write_all(line.as_bytes())?;
+        self.to.write_all(b"\n")?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Writes what is left, and returns how many there were.
+    pub(crate) fn finish(mut self) -> Result<u64, Failure> {
+        self.to.flush()?;
+        Ok(self.count)
+    }
+}
+
 /// Proto JSON on one line: snake_case names, RFC 3339 times, every field without presence, numbers
 /// as numbers.
 pub(crate) fn json<M: Message>(name: &str, message: &M) -> Result<String, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::Json(error.to_string());
+    described(descriptor(name)?, message)
+}
+
+fn descriptor(name: &str) -> Result<MessageDescriptor, Failure> {
     let pool = DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET).map_err(|e| failed(&e))?;
-    let descriptor = pool
-        .get_message_by_name(&format!("windrow.v1.{name}"))
-        .ok_or_else(|| Failure::Json(format!("there is no message {name}")))?;
+    let unknown = || Failure::Json(format!("there is no message {name}"));
+    pool.get_message_by_name(&format!("windrow.v1.{name}")).ok_or_else(unknown)
+}
+
+fn described<M: Message>(descriptor: MessageDescriptor, message: &M) -> Result<String, Failure> {
     let bytes = message.encode_to_vec();
     let dynamic = DynamicMessage::decode(descriptor, bytes.as_slice()).map_err(|e| failed(&e))?;
     let options = SerializeOptions::new()
@@ -60,6 +95,10 @@ pub(crate) fn json<M: Message>(name: &str, message: &M) -> Result<String, Failur
     let mut serializer = serde_json::Serializer::new(Vec::new());
     dynamic.serialize_with_options(&mut serializer, &options).map_err(|e| failed(&e))?;
     String::from_utf8(serializer.into_inner()).map_err(|e| failed(&e))
+}
+
+fn failed(error: &dyn std::error::Error) -> Failure {
+    Failure::Json(error.to_string())
 }
 
 #[cfg(test)]

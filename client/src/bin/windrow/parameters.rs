@@ -1,10 +1,10 @@
 //! What to scrape, as flags: the same ones for jobs, one-off runs and overrides of a trigger.
 
 use clap::Args;
-use clap::builder::TypedValueParser;
 use windrow_client::proto;
 
-use crate::args::{JobArgs, word};
+use crate::args::JobArgs;
+use crate::properties::listing_type;
 
 /// Every flag is optional here; the server says what is missing.
 #[derive(Clone, Debug, Default, Args)]
@@ -88,11 +88,6 @@ impl JobArgs {
 
 fn given<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
     fields.into_iter().filter(|(_, given)| *given).map(|(path, _)| path).collect()
-}
-
-fn listing_type() -> impl TypedValueParser<Value = proto::ListingType> {
-    let words = &["for_sale", "for_rent", "sold", "pending"];
-    word(words, "LISTING_TYPE", proto::ListingType::from_str_name)
 }
 
 /// `key=value`

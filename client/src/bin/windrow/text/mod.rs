@@ -1,5 +1,6 @@
 //! Answers as text for people: aligned tables, details, and the lines of a watch. Times are UTC.
 
+mod properties;
 mod stats;
 mod table;
 mod ticks;
@@ -7,6 +8,7 @@ mod ticks;
 use prost_types::Timestamp;
 use windrow_client::proto;
 
+pub(crate) use properties::{properties, property_with_changes};
 pub(crate) use stats::stats;
 pub(crate) use table::clean;
 use table::{details, table};
