@@ -4,6 +4,8 @@
 //! all three in one place, so that every bad value is reported the same way. For the same reason
 //! clap neither reads the environment nor knows the defaults; a test keeps the help true to both.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::domain::parameters::ListingType;
@@ -40,9 +42,31 @@ pub enum Command {
     Migrate,
     /// Print the settings in force and where each comes from, with passwords hidden
     Config,
+    /// Take over scheduled jobs and runs of an earlier system from mongoexport's JSON lines
+    ///
+    /// Ids, links, counters and history are kept. What exists already is left alone, so an import may
+    /// be repeated. Exit code 3: some lines were refused.
+    Import(ImportArgs),
     /// Look after the sources that the settings define
     #[command(subcommand)]
     Source(SourceCommand),
+}
+
+/// What to take over.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ImportArgs {
+    /// Exports of `scheduled_jobs` and `jobs`, a document a line, in any order
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Read and check everything, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The source that the jobs shall use; needed unless the settings define exactly one
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Write everything that was mended or refused there
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 }
 
 /// What can be done with a source.

@@ -7,6 +7,7 @@ pub mod watch;
 pub mod app;
 pub mod engine;
 mod grpc;
+pub mod legacy;
 pub mod sources;
 
 mod chain;
@@ -17,4 +18,4 @@ mod server;
 pub mod supervisor;
 pub mod telemetry;
 
-pub use self::server::{Running, Server, StartError};
+pub use self::server::{Offline, Running, Server, StartError};

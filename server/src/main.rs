@@ -1,5 +1,6 @@
 //! The command `windrow-server`.
 
+mod import;
 mod source_check;
 
 use std::error::Error;
@@ -41,6 +42,13 @@ async fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
             Server::migrate(&resolved.config).await?;
             writeln!(io::stdout(), "The database's schema is up to date.")?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Import(args) => {
+            telemetry::init(&resolved.config.log)?;
+            let offline = Server::open(&resolved.config).await?;
+            let imported = import::run(&offline, &args).await;
+            offline.close().await;
+            imported
         }
         Command::Source(SourceCommand::Check(check)) => {
             telemetry::init(&resolved.config.log)?;

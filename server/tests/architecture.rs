@@ -14,6 +14,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("app", &["watch", "store", "domain", "clock"]),
     ("engine", &["app", "sources", "domain", "clock", "supervisor", "chain", "store"]),
     ("grpc", &["app", "domain", "chain"]),
+    ("legacy", &["domain"]),
     ("clock", &[]),
     ("supervisor", &[]),
     ("config", &["cli", "sources"]),
@@ -28,6 +29,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("app", &["tonic", "windrow", "prost"]),
     ("engine", &["tonic", "windrow", "prost", "sqlx"]),
     ("sources", &["tonic", "windrow", "prost", "sqlx"]),
+    ("legacy", &["tokio", "sqlx", "tonic", "windrow", "prost"]),
     ("grpc", &["sqlx"]),
 ];
 

@@ -15,6 +15,7 @@ mod cancelling;
 mod command;
 mod crashes;
 mod history;
+mod import;
 mod labels;
 mod properties;
 mod reflection;

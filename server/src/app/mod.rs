@@ -5,6 +5,7 @@
 
 mod changes;
 mod error;
+mod import;
 mod leases;
 mod ledger;
 mod properties;
@@ -25,6 +26,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 
 pub use self::error::AppError;
+pub use self::import::ImportedRuns;
 pub use self::leases::{Fence, Outcome, Pulse};
 pub use self::ledger::{LedgerEntry, LedgerPage, Preview};
 pub use self::properties::{

@@ -86,6 +86,20 @@ pub struct Running {
     database: OpenDatabase,
 }
 
+/// The use cases, for a command that does something and is done. Close it.
+pub struct Offline {
+    /// The use cases.
+    pub app: Arc<App>,
+    database: OpenDatabase,
+}
+
+impl Offline {
+    /// Closes the database, and stops it if it is this process's own.
+    pub async fn close(self) {
+        self.database.close().await;
+    }
+}
+
 impl Server {
     /// Starts a server; returns when it serves.
     pub async fn start(config: Config) -> Result<Running, StartError> {
@@ -112,20 +126,43 @@ impl Server {
         config: &Config,
         sources: SourceRegistry,
     ) -> Result<(Arc<App>, Loops), StartError> {
-        let hub = Arc::new(Hub::start(database.pool.clone()).await?);
-        let corrected = Arc::new(SystemClock::default());
-        let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&corrected);
         let names = source_names(&sources, database);
-        let app = App::new(database.pool.clone(), clock, Arc::clone(&hub), names);
-        let app = Arc::new(app.with_ticks_every(config.tick_every));
-        let timekeeper = Timekeeper::new(Arc::clone(&app), corrected);
-        timekeeper.tick().await?;
+        let (app, hub, timekeeper) = Self::app_on(database, config, names).await?;
         if database.embedded.is_some() {
             samples::create_in_new(&app).await?;
         }
         let embedded = database.embedded.clone();
         let parts = Parts { app: Arc::clone(&app), hub, timekeeper, embedded, sources, config };
         Ok((app, Loops::start(parts)))
+    }
+
+    /// The use cases on the database, up to date, without serving or executing anything.
+    pub async fn open(config: &Config) -> Result<Offline, StartError> {
+        let sources = SourceRegistry::from_settings(&config.sources)?;
+        let database = OpenDatabase::open(config).await?;
+        let names: BTreeSet<String> = sources.names().into_iter().collect();
+        match Self::app_on(&database, config, SourceNames { names, default: None }).await {
+            Ok((app, _, _)) => Ok(Offline { app, database }),
+            Err(error) => {
+                database.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn app_on(
+        database: &OpenDatabase,
+        config: &Config,
+        sources: SourceNames,
+    ) -> Result<(Arc<App>, Arc<Hub>, Timekeeper), StartError> {
+        let hub = Arc::new(Hub::start(database.pool.clone()).await?);
+        let corrected = Arc::new(SystemClock::default());
+        let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&corrected);
+        let app = App::new(database.pool.clone(), clock, Arc::clone(&hub), sources);
+        let app = Arc::new(app.with_ticks_every(config.tick_every));
+        let timekeeper = Timekeeper::new(Arc::clone(&app), corrected);
+        timekeeper.tick().await?;
+        Ok((app, hub, timekeeper))
     }
 
     /// Brings the database's schema up to date, and nothing else.

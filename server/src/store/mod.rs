@@ -9,6 +9,7 @@ pub mod embedded;
 mod error;
 pub mod events;
 pub mod history;
+pub mod imports;
 pub mod leases;
 pub mod listen;
 mod parameters;

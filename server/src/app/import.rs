@@ -1,0 +1,88 @@
+//! Taking over what an earlier system left behind. Nothing that exists is touched, so that an import
+//! may be repeated, and goes on where one was interrupted.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::{App, AppError, Mode, commit};
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::run::{Origin, Run};
+use crate::domain::scheduled_job::ScheduledJob;
+use crate::store::{imports, runs};
+
+/// What became of runs that were to be imported.
+#[derive(Clone, Debug, Default)]
+pub struct ImportedRuns {
+    /// Those that did not exist.
+    pub new: BTreeSet<RunId>,
+    /// Those of a tick that had its run: they are recurring ones now.
+    pub second_of_tick: BTreeSet<RunId>,
+}
+
+impl App {
+    /// Those of the scheduled jobs that exist.
+    pub async fn existing_scheduled_jobs(
+        &self,
+        ids: &BTreeSet<ScheduledJobId>,
+    ) -> Result<BTreeSet<ScheduledJobId>, AppError> {
+        let mut conn = self.acquire().await?;
+        Ok(imports::scheduled_jobs_existing(&mut conn, ids).await?)
+    }
+
+    /// Inserts scheduled jobs that do not exist, each with the end of its last run, in one
+    /// transaction; returns the new ones.
+    pub async fn import_scheduled_jobs(
+        &self,
+        jobs: &[(ScheduledJob, Option<DateTime<Utc>>)],
+        mode: Mode,
+    ) -> Result<BTreeSet<ScheduledJobId>, AppError> {
+        let ids: BTreeSet<ScheduledJobId> = jobs.iter().map(|(job, _)| job.id.clone()).collect();
+        let mut tx = self.begin().await?;
+        let existing = imports::scheduled_jobs_existing(&mut tx, &ids).await?;
+        let new: Vec<_> = jobs
+            .iter()
+            .filter(|(job, _)| !existing.contains(&job.id))
+            .map(|(job, ended_at)| (job, *ended_at))
+            .collect();
+        if mode == Mode::Commit && !new.is_empty() {
+            imports::scheduled_jobs_import(&mut tx, &new).await?;
+            commit(tx).await?;
+        }
+        Ok(new.into_iter().map(|(job, _)| job.id.clone()).collect())
+    }
+
+    /// Inserts ended runs that do not exist, in one transaction. Their jobs exist, and their histories
+    /// count them already.
+    pub async fn import_runs(&self, runs: Vec<Run>, mode: Mode) -> Result<ImportedRuns, AppError> {
+        let ids: BTreeSet<RunId> = runs.iter().map(|run| run.id.clone()).collect();
+        let mut tx = self.begin().await?;
+        let existing = imports::runs_existing(&mut tx, &ids).await?;
+        let mut runs: Vec<Run> =
+            runs.into_iter().filter(|run| !existing.contains(&run.id)).collect();
+        let ticks: Vec<_> = runs.iter().filter_map(tick_of).collect();
+        let mut taken = imports::ticks_with_run(&mut tx, &ticks).await?;
+        let mut imported = ImportedRuns::default();
+        for run in &mut runs {
+            imported.new.insert(run.id.clone());
+            if let Some((job, tick)) = tick_of(run)
+                && !taken.insert((job.to_string(), tick))
+            {
+                run.origin = Origin::Recurring;
+                imported.second_of_tick.insert(run.id.clone());
+            }
+        }
+        if mode == Mode::Commit && !runs.is_empty() {
+            runs::runs_insert(&mut tx, &runs).await?;
+            commit(tx).await?;
+        }
+        Ok(imported)
+    }
+}
+
+fn tick_of(run: &Run) -> Option<(ScheduledJobId, DateTime<Utc>)> {
+    if run.origin != Origin::Scheduled {
+        return None;
+    }
+    Some((run.scheduled_job_id.clone()?, run.tick_at?))
+}

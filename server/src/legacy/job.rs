@@ -1,0 +1,161 @@
+//! Documents of `scheduled_jobs`, and recurring ones of `jobs`.
+
+use chrono::{DateTime, Utc};
+
+use super::Defaults;
+use super::fields::Fields;
+use super::{ids, parameters, run};
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::parameters::ScrapeParameters;
+use crate::domain::run::{Priority, Status as RunStatus};
+use crate::domain::schedule::Schedule;
+use crate::domain::scheduled_job::{NAME_LENGTH, Status};
+use crate::domain::text::check_line;
+
+/// Of a job whose own schedule cannot be read; such a job is inactive.
+const PLACEHOLDER_CRON: &str = "0 0 * * *";
+
+/// A scheduled job as the old system had it, mended.
+#[derive(Clone, Debug)]
+pub struct LegacyJob {
+    /// Its id here.
+    pub id: ScheduledJobId,
+    /// For people.
+    pub name: String,
+    /// When.
+    pub schedule: Schedule,
+    /// Whether ticks make runs.
+    pub status: Status,
+    /// Of the runs its ticks make.
+    pub priority: Priority,
+    /// What.
+    pub parameters: ScrapeParameters,
+    /// When it was made.
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it was last changed.
+    pub updated_at: Option<DateTime<Utc>>,
+    /// Runs that ended.
+    pub run_count: Option<i64>,
+    /// Start of the last one.
+    pub last_run_at: Option<DateTime<Utc>>,
+    /// How it ended.
+    pub last_run_status: Option<RunStatus>,
+    /// Its id.
+    pub last_run_job_id: Option<RunId>,
+}
+
+pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyJob, String> {
+    let old = fields.text("scheduled_job_id").ok_or("scheduled_job_id is missing")?;
+    let status = status(fields);
+    described(fields, defaults, &old, status)
+}
+
+/// A recurring job: its `status` is that of its last execution, which says whether it goes on.
+pub(super) fn read_recurring(
+    fields: &mut Fields,
+    defaults: &Defaults,
+) -> Result<LegacyJob, String> {
+    let old = fields.text("job_id").ok_or("job_id is missing")?;
+    let word = fields.text("status").unwrap_or_default().to_lowercase();
+    let status = match word.as_str() {
+        "cancelled" | "canceled" | "failed" | "inactive" | "paused" => Status::Inactive,
+        _ => Status::Active,
+    };
+    let job = described(fields, defaults, &old, status)?;
+    // What belongs to it as a run was read from a copy, if it ran.
+    run::forget(fields);
+    fields.note(format!("the recurring job '{old}' is the scheduled job '{}'", job.id));
+    Ok(job)
+}
+
+/// A job that is known only because runs name it.
+pub(super) fn unknown(id: ScheduledJobId, parameters: ScrapeParameters) -> Option<LegacyJob> {
+    Some(LegacyJob {
+        name: id.to_string(),
+        schedule: Schedule::parse(PLACEHOLDER_CRON, "").ok()?,
+        status: Status::Inactive,
+        priority: Priority::Normal,
+        parameters,
+        created_at: None,
+        updated_at: None,
+        run_count: None,
+        last_run_at: None,
+        last_run_status: None,
+        last_run_job_id: None,
+        id,
+    })
+}
+
+fn described(
+    fields: &mut Fields,
+    defaults: &Defaults,
+    old: &str,
+    status: Status,
+) -> Result<LegacyJob, String> {
+    let id = ids::legal(old).ok_or_else(|| format!("no id can be made of '{old}'"))?;
+    if id.as_str() != old {
+        fields.note(format!("the id '{old}' has not the form of one; it is '{id}' here"));
+    }
+    let (schedule, status) = schedule(fields, status)?;
+    Ok(LegacyJob {
+        name: name(fields, &id),
+        schedule,
+        status,
+        priority: run::priority(fields, Priority::Normal),
+        parameters: parameters::read(fields, &defaults.source),
+        created_at: fields.time("created_at"),
+        updated_at: fields.time("updated_at"),
+        run_count: fields.count("run_count"),
+        last_run_at: fields.time("last_run_at"),
+        last_run_status: last_run_status(fields),
+        last_run_job_id: fields.text("last_run_job_id").and_then(|id| RunId::parse(&id).ok()),
+        id,
+    })
+}
+
+fn status(fields: &mut Fields) -> Status {
+    let Some(word) = fields.text("status") else {
+        fields.note("status is missing; the job is inactive".to_owned());
+        return Status::Inactive;
+    };
+    Status::from_word(&word.to_lowercase()).unwrap_or_else(|| {
+        fields.note(format!("status '{word}' is unknown; the job is inactive"));
+        Status::Inactive
+    })
+}
+
+fn name(fields: &mut Fields, id: &ScheduledJobId) -> String {
+    let given = fields.text("name").unwrap_or_default();
+    match check_line(&given, NAME_LENGTH) {
+        Ok(()) => given,
+        Err(reason) => {
+            fields.note(format!("name {reason}; it is named like its id"));
+            id.to_string()
+        }
+    }
+}
+
+fn schedule(fields: &mut Fields, status: Status) -> Result<(Schedule, Status), String> {
+    let cron = fields.text("cron_expression").unwrap_or_default();
+    let mut timezone = fields.text("timezone").unwrap_or_default();
+    if let Err(error) = Schedule::parse(PLACEHOLDER_CRON, &timezone) {
+        fields.note(format!("timezone '{timezone}': {error}; it is read in UTC"));
+        timezone = String::new();
+    }
+    if let Ok(schedule) = Schedule::parse(&cron, &timezone) {
+        return Ok((schedule, status));
+    }
+    let error = Schedule::parse(&cron, &timezone).map_or_else(|e| e.to_string(), |_| String::new());
+    fields.note(format!("cron_expression '{cron}': {error}; the job is inactive"));
+    let placeholder = Schedule::parse(PLACEHOLDER_CRON, &timezone).map_err(|e| e.to_string())?;
+    Ok((placeholder, Status::Inactive))
+}
+
+fn last_run_status(fields: &mut Fields) -> Option<RunStatus> {
+    let word = fields.text("last_run_status")?;
+    let status = run::status_of(&word).filter(|status| status.is_final());
+    if status.is_none() {
+        fields.note(format!("last_run_status '{word}' is no end of a run and was left out"));
+    }
+    status
+}

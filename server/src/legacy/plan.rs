@@ -1,0 +1,213 @@
+//! What an export makes together: all scheduled jobs, with what their runs say where they say nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::job::{self, LegacyJob};
+use super::run::LegacyRun;
+use crate::domain::id::ScheduledJobId;
+use crate::domain::labels::Labels;
+use crate::domain::parameters::ScrapeParameters;
+use crate::domain::run::Run;
+use crate::domain::scheduled_job::{Gate, History, LastRun, ScheduledJob, Settings, Status};
+
+/// A scheduled job to be written, with what `ScheduledJob` does not say.
+#[derive(Clone, Debug)]
+pub struct ImportedJob {
+    /// The job.
+    pub job: ScheduledJob,
+    /// End of its last run.
+    pub last_ended_at: Option<DateTime<Utc>>,
+    /// What was found out about it, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// The jobs of an export, and what its runs say about them. Holds one entry a job, and none a run.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    jobs: BTreeMap<ScheduledJobId, LegacyJob>,
+    /// By the job that a run names as its own.
+    runs: BTreeMap<ScheduledJobId, RunsOfJob>,
+    /// By the job, or run, that a run without a link was triggered from.
+    triggered: BTreeMap<ScheduledJobId, RunsOfJob>,
+}
+
+/// What is remembered of the runs of one job.
+#[derive(Clone, Debug)]
+struct RunsOfJob {
+    count: i64,
+    first_created: DateTime<Utc>,
+    last: LastRun,
+    last_ended_at: DateTime<Utc>,
+    parameters: ScrapeParameters,
+}
+
+impl Plan {
+    /// Adds a job; false if there was one of the same id, which stays.
+    pub fn add_job(&mut self, job: LegacyJob) -> bool {
+        let new = !self.jobs.contains_key(&job.id);
+        if new {
+            self.jobs.insert(job.id.clone(), job);
+        }
+        new
+    }
+
+    /// Adds what a run says about its job.
+    pub fn add_run(&mut self, run: &LegacyRun) {
+        let of = match (run.job(), run.original()) {
+            (Some(job), _) => self.runs.entry(job.clone()),
+            (None, Some(original)) => self.triggered.entry(original.clone()),
+            (None, None) => return,
+        };
+        let Some(seen) = RunsOfJob::of(run.run()) else { return };
+        of.and_modify(|known| known.add(seen.clone())).or_insert(seen);
+    }
+
+    /// All jobs, and why some cannot be. `known` are those that the database has.
+    pub fn jobs(
+        mut self,
+        known: &BTreeSet<ScheduledJobId>,
+        now: DateTime<Utc>,
+    ) -> (Vec<ImportedJob>, Vec<String>) {
+        let nowhere =
+            self.runs.keys().filter(|id| !self.jobs.contains_key(*id) && !known.contains(*id));
+        let nowhere: Vec<ScheduledJobId> = nowhere.cloned().collect();
+        let mut notes: BTreeMap<ScheduledJobId, String> = BTreeMap::new();
+        for id in nowhere {
+            let parameters = self.runs.get(&id).map(|runs| runs.parameters.clone());
+            if let Some(job) = job::unknown(id.clone(), parameters.unwrap_or_default()) {
+                let note = format!(
+                    "runs name the scheduled job '{id}', which is nowhere; it is made, inactive"
+                );
+                notes.insert(id.clone(), note);
+                self.jobs.insert(id, job);
+            }
+        }
+        let (mut jobs, mut refused) = (Vec::new(), Vec::new());
+        let Self { jobs: legacy, mut runs, mut triggered } = self;
+        for (id, job) in legacy {
+            let mut of_job = runs.remove(&id);
+            if let Some(more) = triggered.remove(&id) {
+                match &mut of_job {
+                    Some(known) => known.add(more),
+                    None => of_job = Some(more),
+                }
+            }
+            match imported(job, of_job.as_ref(), now) {
+                Ok(mut imported) => {
+                    imported.notes.extend(notes.remove(&id));
+                    jobs.push(imported);
+                }
+                Err(reason) => refused.push(format!("scheduled job '{id}': {reason}")),
+            }
+        }
+        (jobs, refused)
+    }
+
+    /// The run with its link and origin, given all jobs that there are.
+    pub fn link(run: LegacyRun, jobs: &BTreeSet<ScheduledJobId>) -> Run {
+        let link = run.job().or(run.original()).filter(|id| jobs.contains(*id)).cloned();
+        run.linked(link)
+    }
+}
+
+impl RunsOfJob {
+    fn of(run: &Run) -> Option<Self> {
+        let ended_at = run.completed_at?;
+        let run_at = run.started_at.unwrap_or(ended_at);
+        Some(Self {
+            count: 1,
+            first_created: run.created_at,
+            last: LastRun { run_at, status: run.status, job_id: run.id.clone() },
+            last_ended_at: ended_at,
+            parameters: run.parameters.clone(),
+        })
+    }
+
+    fn add(&mut self, more: Self) {
+        self.count += more.count;
+        self.first_created = self.first_created.min(more.first_created);
+        if self.parameters.locations.is_empty() {
+            self.parameters = more.parameters;
+        }
+        if more.last_ended_at >= self.last_ended_at {
+            self.last = more.last;
+            self.last_ended_at = more.last_ended_at;
+        }
+    }
+}
+
+fn imported(
+    legacy: LegacyJob,
+    runs: Option<&RunsOfJob>,
+    now: DateTime<Utc>,
+) -> Result<ImportedJob, String> {
+    let mut notes = Vec::new();
+    let (history, last_ended_at) = history(&legacy, runs, &mut notes);
+    let mut parameters = legacy.parameters;
+    if parameters.locations.is_empty()
+        && let Some(runs) = runs
+        && !runs.parameters.locations.is_empty()
+    {
+        notes.push(format!("scheduled job '{}' has the locations of a run", legacy.id));
+        parameters.locations.clone_from(&runs.parameters.locations);
+    }
+    if parameters.locations.is_empty() {
+        return Err("has no locations, and neither has any of its runs".to_owned());
+    }
+    let first = runs.map(|runs| runs.first_created).or(legacy.last_run_at);
+    let created_at = legacy.created_at.or(first).unwrap_or(now).min(now);
+    let gate = Gate::open(&legacy.schedule, now);
+    let gate = match legacy.status {
+        Status::Active => gate,
+        status @ (Status::Paused | Status::Inactive) => gate.with_status(status, &legacy.schedule),
+    };
+    let settings = Settings {
+        name: legacy.name,
+        schedule: legacy.schedule,
+        parameters,
+        priority: legacy.priority,
+        labels: Labels::new(),
+    };
+    let job = ScheduledJob {
+        id: legacy.id,
+        settings,
+        version: 1,
+        created_at,
+        updated_at: legacy.updated_at.unwrap_or(created_at).max(created_at).min(now),
+        gate,
+        history,
+    };
+    Ok(ImportedJob { job, last_ended_at, notes })
+}
+
+/// What the export says; where it says nothing, what its runs say.
+fn history(
+    legacy: &LegacyJob,
+    runs: Option<&RunsOfJob>,
+    notes: &mut Vec<String>,
+) -> (History, Option<DateTime<Utc>>) {
+    let id = &legacy.id;
+    let present = runs.map_or(0, |runs| runs.count);
+    let run_count = legacy.run_count.unwrap_or(present);
+    if run_count < present {
+        notes.push(format!("scheduled job '{id}' says {run_count} runs; the export has {present}"));
+    }
+    let known = runs.map(|runs| &runs.last);
+    let run_at = legacy.last_run_at.or(known.map(|last| last.run_at));
+    let status = legacy.last_run_status.or(known.map(|last| last.status));
+    let job_id = legacy.last_run_job_id.clone().or(known.map(|last| last.job_id.clone()));
+    let (Some(run_at), Some(status), Some(job_id)) = (run_at, status, job_id) else {
+        if run_count > 0 {
+            notes.push(format!("scheduled job '{id}' does not say what its last run was"));
+        }
+        return (History { run_count, last: None }, None);
+    };
+    let ended_at = runs.filter(|runs| runs.last.job_id == job_id).map(|runs| runs.last_ended_at);
+    let last = Some(LastRun { run_at, status, job_id });
+    if run_count == 0 {
+        notes.push(format!("scheduled job '{id}' says no runs, and which was its last"));
+    }
+    (History { run_count: run_count.max(1), last }, Some(ended_at.unwrap_or(run_at).max(run_at)))
+}

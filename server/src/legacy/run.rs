@@ -1,0 +1,262 @@
+//! Documents of `jobs`: runs.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::fields::Fields;
+use super::{Defaults, ids, parameters};
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::labels::Labels;
+use crate::domain::retry::MAX_ATTEMPTS;
+use crate::domain::run::{Counts, FailedLocation, Origin, Priority, Progress, Run, Status};
+
+/// Who asked for imported runs.
+const REQUESTED_BY: &str = "import";
+const NOT_ENDED: &str = "had not ended when it was exported";
+
+/// A run as the old system had it, mended; links and origin are decided when all jobs are known.
+#[derive(Clone, Debug)]
+pub struct LegacyRun {
+    run: Run,
+    /// Its own link.
+    scheduled_job_id: Option<ScheduledJobId>,
+    /// The job that it was triggered from, if that is one.
+    original: Option<ScheduledJobId>,
+    /// The nominal instant it was for.
+    tick_at: Option<DateTime<Utc>>,
+}
+
+impl LegacyRun {
+    /// The scheduled job that it belongs to, as far as its own fields say.
+    pub(super) fn job(&self) -> Option<&ScheduledJobId> {
+        self.scheduled_job_id.as_ref()
+    }
+
+    /// The scheduled job or run that it was triggered from.
+    pub(super) fn original(&self) -> Option<&ScheduledJobId> {
+        self.original.as_ref()
+    }
+
+    /// The ids of scheduled jobs that it may belong to.
+    pub fn job_names(&self) -> impl Iterator<Item = ScheduledJobId> {
+        self.scheduled_job_id.clone().into_iter().chain(self.original.clone())
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &RunId {
+        &self.run.id
+    }
+
+    /// The run, not linked yet.
+    pub(super) fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The same run as one of `job`.
+    pub(super) fn of(self, job: &ScheduledJobId) -> Self {
+        Self { scheduled_job_id: Some(job.clone()), ..self }
+    }
+
+    /// The run linked to `job`.
+    pub(super) fn linked(self, job: Option<ScheduledJobId>) -> Run {
+        let origin = origin(&self.run, job.is_some());
+        let tick_at = if origin == Origin::Scheduled { self.tick_at } else { None };
+        Run { origin, tick_at, scheduled_job_id: job, ..self.run }
+    }
+}
+
+pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun, String> {
+    let id = fields.text("job_id").ok_or("job_id is missing")?;
+    // Copied from its scheduled job, if it is there.
+    fields.value("cron_expression");
+    let id = RunId::parse(&id).map_err(|error| format!("job_id '{id}' {error}"))?;
+    let status = status(fields)?;
+    let times = Times::read(fields, &id, status)?;
+    let original = fields.text("original_job_id");
+    let parameters = parameters::read(fields, &defaults.source);
+    let run = Run {
+        original_job_id: original.as_deref().and_then(|id| RunId::parse(id).ok()),
+        scheduled_job_id: None,
+        origin: Origin::Immediate,
+        status: if status.is_final() { status } else { Status::Failed },
+        priority: priority(fields, Priority::Normal),
+        requested_by: REQUESTED_BY.to_owned(),
+        labels: Labels::new(),
+        tick_at: None,
+        created_at: times.created,
+        available_at: times.created,
+        started_at: times.started,
+        completed_at: Some(times.ended),
+        cancel_requested_at: (status == Status::Cancelled).then_some(times.ended),
+        counts: counts(fields),
+        progress: progress(fields, parameters.locations.len()),
+        attempt: i32::from(times.started.is_some()),
+        max_attempts: MAX_ATTEMPTS,
+        error_message: error_message(fields, status),
+        revision: 1,
+        lease: None,
+        parameters,
+        id,
+    };
+    let scheduled_job_id = match fields.text("scheduled_job_id") {
+        Some(old) => Some(ids::legal(&old).ok_or_else(|| format!("no id can be made of '{old}'"))?),
+        None => None,
+    };
+    let tick = fields.time("scheduled_at").or_else(|| fields.time("scheduled_for"));
+    let tick_at = tick.or_else(|| time_in(&run.id)).or(Some(run.created_at));
+    Ok(LegacyRun {
+        run,
+        scheduled_job_id,
+        original: original.as_deref().and_then(ids::legal),
+        tick_at,
+    })
+}
+
+/// Whether the document's status is final.
+pub(super) fn has_ended(fields: &Fields) -> bool {
+    let word = fields.clone().text("status").unwrap_or_default();
+    status_of(&word).is_some_and(Status::is_final)
+}
+
+/// Passes over what only a run has.
+pub(super) fn forget(fields: &mut Fields) {
+    const OF_RUNS: [&str; 12] = [
+        "started_at",
+        "completed_at",
+        "original_job_id",
+        "scheduled_job_id",
+        "scheduled_at",
+        "scheduled_for",
+        "properties_scraped",
+        "properties_saved",
+        "error_message",
+        "total_locations",
+        "completed_locations",
+        "failed_locations",
+    ];
+    for name in OF_RUNS {
+        fields.value(name);
+    }
+}
+
+pub(super) fn status_of(word: &str) -> Option<Status> {
+    match word.to_lowercase().as_str() {
+        "canceled" => Some(Status::Cancelled),
+        word => Status::from_word(word),
+    }
+}
+
+pub(super) fn priority(fields: &mut Fields, default: Priority) -> Priority {
+    let Some(word) = fields.text("priority") else { return default };
+    Priority::from_word(&word.to_lowercase()).unwrap_or_else(|| {
+        fields.note(format!("priority '{word}' is unknown; it is {default}"));
+        default
+    })
+}
+
+fn status(fields: &mut Fields) -> Result<Status, String> {
+    let word = fields.text("status").ok_or("status is missing")?;
+    let status = status_of(&word).ok_or_else(|| format!("status '{word}' is unknown"))?;
+    if !status.is_final() {
+        fields.note(format!("it was {status} and {NOT_ENDED}: it failed"));
+    }
+    Ok(status)
+}
+
+/// The times of a run, in order.
+struct Times {
+    created: DateTime<Utc>,
+    started: Option<DateTime<Utc>>,
+    ended: DateTime<Utc>,
+}
+
+impl Times {
+    fn read(fields: &mut Fields, id: &RunId, status: Status) -> Result<Self, String> {
+        let created = fields.time("created_at");
+        let mut started = fields.time("started_at");
+        let ended = fields.time("completed_at");
+        let first = created.or(started).or(ended).or_else(|| time_in(id));
+        let first = first.ok_or("says nowhere when it was")?;
+        if created.is_none() {
+            fields.note("created_at is missing; its first time was taken".to_owned());
+        }
+        if let Some(early) = started.filter(|started| *started < first) {
+            fields.note(format!("started_at {early} is before created_at and was taken as that"));
+            started = Some(first);
+        }
+        let latest = started.unwrap_or(first);
+        if ended.is_none() && status.is_final() {
+            fields.note("completed_at is missing; its last time was taken".to_owned());
+        }
+        if let Some(early) = ended.filter(|ended| *ended < latest) {
+            fields.note(format!("completed_at {early} is before its start and was taken as that"));
+        }
+        Ok(Self { created: first, started, ended: ended.unwrap_or(latest).max(latest) })
+    }
+}
+
+/// Saved rows were read; those that were not saved were there already.
+fn counts(fields: &mut Fields) -> Counts {
+    let saved = fields.count("properties_saved").unwrap_or(0);
+    let scraped = fields.count("properties_scraped").unwrap_or(saved);
+    if saved > scraped {
+        fields.note(format!("properties_scraped {scraped} is less than properties_saved {saved}"));
+    }
+    let scraped = scraped.max(saved);
+    Counts { scraped, saved, skipped: scraped - saved, ..Counts::default() }
+}
+
+fn progress(fields: &mut Fields, locations: usize) -> Progress {
+    let small = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
+    let mut progress = Progress::none_of(locations);
+    if let Some(total) = fields.count("total_locations") {
+        progress.total_locations = small(total);
+    }
+    let completed = fields.count("completed_locations").map(small);
+    progress.completed_locations =
+        completed.unwrap_or(progress.total_locations).min(progress.total_locations);
+    progress.failed_locations = match fields.value("failed_locations") {
+        Some(Value::Array(failed)) => failed.iter().filter_map(failed_location).collect(),
+        Some(_) => {
+            fields.note("failed_locations is not a list and was left out".to_owned());
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    progress
+}
+
+fn failed_location(value: &Value) -> Option<FailedLocation> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let location = value.as_str().map(str::to_owned).or_else(|| text("location"))?;
+    let reason = text("reason").or_else(|| text("error")).or_else(|| text("error_message"));
+    Some(FailedLocation { location, reason: reason.unwrap_or_default() })
+}
+
+fn error_message(fields: &mut Fields, status: Status) -> String {
+    let said = fields.text("error_message").or_else(|| fields.text("error")).unwrap_or_default();
+    match said.as_str() {
+        "" if !status.is_final() => NOT_ENDED.to_owned(),
+        _ => said,
+    }
+}
+
+/// The only place that looks into a run's id: documents of the old system do not say their origin.
+fn origin(run: &Run, linked: bool) -> Origin {
+    let id = run.id.as_str();
+    match id.split('_').next() {
+        Some("scheduled") if linked => Origin::Scheduled,
+        Some("recurring" | "scheduled") => Origin::Recurring,
+        Some("triggered") => Origin::Triggered,
+        _ if run.original_job_id.is_some() => Origin::Triggered,
+        _ => Origin::Immediate,
+    }
+}
+
+/// The seconds in `{origin}_{job}_{unix seconds}_{random}`.
+fn time_in(id: &RunId) -> Option<DateTime<Utc>> {
+    /// 2001 to 2286: ten digits.
+    const PLAUSIBLE: std::ops::Range<i64> = 1_000_000_000..10_000_000_000;
+    let seconds = id.as_str().rsplit('_').nth(1)?.parse().ok()?;
+    DateTime::from_timestamp(seconds, 0).filter(|_| PLAUSIBLE.contains(&seconds))
+}

@@ -1,0 +1,294 @@
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::id::ScheduledJobId;
+use crate::domain::parameters::ListingType;
+use crate::domain::run::{Counts, Origin, Priority, Run, Status as RunStatus};
+use crate::domain::scheduled_job::Status;
+
+fn defaults() -> Defaults {
+    Defaults { source: "mls".to_owned(), now: time("2025-02-01T00:00:00Z") }
+}
+
+fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn id(text: &str) -> ScheduledJobId {
+    ScheduledJobId::parse(text).unwrap()
+}
+
+fn understood(document: &Value) -> Understood {
+    read(&document.to_string(), &defaults()).unwrap()
+}
+
+/// The fields of `changes` over those of `document`.
+fn with(mut document: Value, changes: Value) -> Value {
+    let Value::Object(changes) = changes else { panic!("no object") };
+    document.as_object_mut().unwrap().extend(changes);
+    document
+}
+
+fn job_document() -> Value {
+    json!({
+        "_id": { "$oid": "65a1" },
+        "scheduled_job_id": "sold_daily_indy",
+        "name": "Daily Sold Properties - Indianapolis",
+        "status": "active",
+        "cron_expression": "0 2 * * *",
+        "locations": ["Indianapolis, IN"],
+        "listing_type": "sold",
+        "run_count": 15,
+        "last_run_at": "2025-01-13T02:00:00Z",
+        "last_run_status": "completed",
+        "last_run_job_id": "scheduled_sold_daily_indy_1736830800_def456",
+        "next_run_at": "2025-01-14T02:00:00Z"
+    })
+}
+
+fn run_document() -> Value {
+    json!({
+        "job_id": "triggered_sold_daily_indy_1736841234_abc123",
+        "scheduled_job_id": "sold_daily_indy",
+        "priority": "immediate",
+        "status": "completed",
+        "locations": ["Indianapolis, IN"],
+        "listing_type": "sold",
+        "created_at": "2025-01-13T15:30:00Z",
+        "started_at": "2025-01-13T15:30:01Z",
+        "completed_at": "2025-01-13T15:32:45Z",
+        "properties_scraped": 120,
+        "properties_saved": 95
+    })
+}
+
+fn job(changes: Value) -> (LegacyJob, Vec<String>) {
+    let Understood { job, notes, .. } = understood(&with(job_document(), changes));
+    (job.unwrap(), notes)
+}
+
+fn run(changes: Value) -> (Run, Vec<String>) {
+    let Understood { run, notes, .. } = understood(&with(run_document(), changes));
+    let jobs = BTreeSet::from([id("sold_daily_indy")]);
+    (Plan::link(run.unwrap(), &jobs), notes)
+}
+
+#[test]
+fn the_seeds_documents_need_no_mending() {
+    let (job, notes) = job(json!({}));
+    assert_eq!(notes, [""; 0]);
+    assert_eq!(
+        (job.id.as_str(), job.status, job.run_count),
+        ("sold_daily_indy", Status::Active, Some(15))
+    );
+    assert_eq!(job.last_run_at, Some(time("2025-01-13T02:00:00Z")));
+    assert_eq!(job.parameters.listing_types, [ListingType::Sold]);
+    let (run, notes) = run(json!({}));
+    assert_eq!(notes, [""; 0]);
+    assert_eq!((run.origin, run.priority), (Origin::Triggered, Priority::Immediate));
+    assert_eq!(run.scheduled_job_id, Some(id("sold_daily_indy")));
+    assert_eq!(run.counts, Counts { scraped: 120, saved: 95, skipped: 25, ..Counts::default() });
+    assert_eq!(run.completed_at, Some(time("2025-01-13T15:32:45Z")));
+}
+
+#[test]
+fn times_come_in_many_forms() {
+    let expected = time("2025-01-13T15:30:00Z");
+    for form in [
+        json!("2025-01-13T15:30:00Z"),
+        json!("2025-01-13T15:30:00"),
+        json!("2025-01-13 15:30:00.000"),
+        json!("2025-01-13T16:30:00+01:00"),
+        json!("2025-01-13T15:30:00.000+0000"),
+        json!({ "$date": "2025-01-13T15:30:00Z" }),
+        json!({ "$date": { "$numberLong": "1736782200000" } }),
+        json!({ "$date": 1_736_782_200_000_i64 }),
+        json!(1_736_782_200),
+        json!(1_736_782_200_000.0),
+    ] {
+        let (run, notes) = run(json!({ "created_at": form }));
+        assert_eq!((run.created_at, notes.as_slice()), (expected, [].as_slice()), "{form}");
+    }
+}
+
+#[test]
+fn numbers_come_in_many_forms() {
+    for form in [
+        json!(95),
+        json!(95.0),
+        json!("95"),
+        json!({ "$numberInt": "95" }),
+        json!({ "$numberDouble": "95.0" }),
+    ] {
+        let (run, notes) = run(json!({ "properties_saved": form }));
+        assert_eq!((run.counts.saved, notes.len()), (95, 0), "{form}");
+    }
+    let (run, notes) = run(json!({ "properties_saved": 200, "properties_scraped": -1 }));
+    assert_eq!((run.counts.scraped, run.counts.saved, notes.len()), (200, 200, 2), "{notes:?}");
+}
+
+#[test]
+fn what_is_missing_follows_from_what_is_there() {
+    let nothing = json!({
+        "created_at": null, "started_at": null, "completed_at": null, "priority": null,
+        "properties_scraped": null, "properties_saved": null
+    });
+    let (bare, notes) = run(nothing);
+    assert_eq!(bare.created_at, DateTime::from_timestamp(1_736_841_234, 0).unwrap());
+    assert_eq!(bare.completed_at, Some(bare.created_at));
+    assert_eq!((bare.started_at, bare.attempt, bare.priority), (None, 0, Priority::Normal));
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    let (run, notes) = run(json!({ "completed_at": "2025-01-13T15:00:00Z" }));
+    assert_eq!((run.completed_at, notes.len()), (run.started_at, 1));
+}
+
+#[test]
+fn a_run_that_had_not_ended_failed() {
+    for word in ["pending", "running"] {
+        let (run, notes) = run(json!({ "status": word, "completed_at": null }));
+        assert_eq!((run.status, notes.len()), (RunStatus::Failed, 1));
+        assert_eq!(run.error_message, "had not ended when it was exported");
+    }
+    let (run, notes) = run(json!({ "status": "Canceled" }));
+    assert_eq!(
+        (run.status, run.cancel_requested_at, notes.len()),
+        (RunStatus::Cancelled, run.completed_at, 0)
+    );
+}
+
+#[test]
+fn a_jobs_oddities_are_mended_and_told() {
+    let check = |changes: Value, note: &str, holds: fn(&LegacyJob) -> bool| {
+        let (job, notes) = job(changes.clone());
+        assert!(holds(&job), "{changes}: {job:?}");
+        assert!(notes.len() == 1 && notes[0].contains(note), "{changes}: {notes:?}");
+    };
+    check(json!({ "cron_expression": "0 0 2 * * *" }), "expected 5 fields, found 6", |job| {
+        job.status == Status::Inactive && job.schedule.cron_expression() == "0 0 * * *"
+    });
+    check(json!({ "timezone": "Mars/Olympus" }), "it is read in UTC", |job| {
+        job.status == Status::Active && job.schedule.cron_expression() == "0 2 * * *"
+    });
+    check(json!({ "status": "on" }), "status 'on' is unknown", |job| {
+        job.status == Status::Inactive
+    });
+    check(json!({ "name": null }), "named like its id", |job| job.name == "sold_daily_indy");
+    check(json!({ "scheduled_job_id": "Sold Daily" }), "it is 'legacy_sold_daily_", |job| {
+        job.id.as_str().starts_with("legacy_sold_daily_")
+    });
+    check(json!({ "past_days": 0 }), "past_days 0 is not 1 to 3650", |job| {
+        job.parameters.past_days.is_none()
+    });
+    check(json!({ "limit": 20_000 }), "limit 20000", |job| job.parameters.limit.is_none());
+    check(json!({ "listing_type": "barter" }), "'barter' is unknown", |job| {
+        job.parameters.listing_types.is_empty()
+    });
+    check(json!({ "locations": ["a", "a"] }), "location 'a' came twice", |job| {
+        job.parameters.locations == ["a"]
+    });
+    check(json!({ "priority": "urgent" }), "priority 'urgent' is unknown", |job| {
+        job.priority == Priority::Normal
+    });
+    let (both, notes) =
+        job(json!({ "listing_types": ["for_sale", "sold"], "locations": "Carmel, IN" }));
+    assert_eq!(both.parameters.listing_types, [ListingType::ForSale, ListingType::Sold]);
+    assert_eq!(
+        (both.parameters.locations.as_slice(), notes.len()),
+        (["Carmel, IN".to_owned()].as_slice(), 0)
+    );
+}
+
+#[test]
+fn what_cannot_be_taken_over_says_why() {
+    let check = |line: &str, expected: &str| {
+        let said = read(line, &defaults()).unwrap_err();
+        assert!(said.contains(expected), "{line}: {said}");
+    };
+    check("{\"job_id\": ", "not JSON");
+    check("[1]", "not a JSON object");
+    check("{\"name\": \"x\"}", "neither a job_id nor a scheduled_job_id");
+    check(
+        "{\"job_id\": \"a b\", \"status\": \"failed\"}",
+        "job_id 'a b' must consist of printable",
+    );
+    check("{\"job_id\": \"a\"}", "status is missing");
+    check("{\"job_id\": \"a\", \"status\": \"done\"}", "status 'done' is unknown");
+    check("{\"job_id\": \"a\", \"status\": \"failed\"}", "says nowhere when it was");
+}
+
+#[test]
+fn unknown_fields_are_named() {
+    let understood = understood(&with(run_document(), json!({ "colour": 1, "owner": null })));
+    assert_eq!(understood.unknown, ["colour"]);
+}
+
+#[test]
+fn a_recurring_job_is_a_scheduled_job_and_its_runs_are_linked() {
+    let old = "recurring_1736000000_aa";
+    let changes =
+        json!({ "job_id": old, "scheduled_job_id": null, "cron_expression": "0 3 * * *" });
+    let both = understood(&with(run_document(), changes));
+    let (job, own) = (both.job.unwrap(), both.run.unwrap());
+    assert_eq!((job.id.as_str(), job.status), ("legacy_recurring_1736000000_aa", Status::Active));
+    assert!(
+        both.notes.iter().any(|note| note.contains("is the scheduled job")),
+        "{:?}",
+        both.notes
+    );
+    let changes = json!({ "job_id": "recurring_1736100000_bb", "scheduled_job_id": null, "original_job_id": old });
+    let later = understood(&with(run_document(), changes)).run.unwrap();
+    let mut plan = Plan::default();
+    plan.add_run(&own);
+    plan.add_run(&later);
+    assert!(plan.add_job(job.clone()));
+    assert!(!plan.add_job(job.clone()));
+    let (jobs, refused) = plan.jobs(&BTreeSet::new(), defaults().now);
+    assert_eq!((jobs.len(), refused.len()), (1, 0));
+    assert_eq!(jobs[0].job.history.run_count, 2);
+    let known = BTreeSet::from([job.id.clone()]);
+    for run in [own, later] {
+        let run = Plan::link(run, &known);
+        assert_eq!((run.scheduled_job_id, run.origin), (Some(job.id.clone()), Origin::Recurring));
+    }
+}
+
+#[test]
+fn a_job_that_is_nowhere_is_made_inactive() {
+    let run = understood(&run_document()).run.unwrap();
+    let mut plan = Plan::default();
+    plan.add_run(&run);
+    let (jobs, refused) = plan.clone().jobs(&BTreeSet::new(), defaults().now);
+    assert_eq!((jobs.len(), refused.len()), (1, 0));
+    let job = &jobs[0].job;
+    assert_eq!((job.gate.status, job.history.run_count), (Status::Inactive, 1));
+    assert_eq!(job.settings.parameters.locations, ["Indianapolis, IN"]);
+    assert_eq!(jobs[0].last_ended_at, Some(time("2025-01-13T15:32:45Z")));
+    let known = BTreeSet::from([id("sold_daily_indy")]);
+    assert!(plan.jobs(&known, defaults().now).0.is_empty(), "the database has it");
+}
+
+#[test]
+fn the_history_is_what_the_export_says() {
+    let history = |changes: Value| {
+        let mut plan = Plan::default();
+        plan.add_job(job(changes).0);
+        let run = understood(&run_document()).run.unwrap();
+        plan.add_run(&run);
+        let (mut jobs, _) = plan.jobs(&BTreeSet::new(), defaults().now);
+        let imported = jobs.pop().unwrap();
+        let last = imported.job.history.last.map(|last| last.job_id.to_string());
+        (imported.job.history.run_count, last, imported.notes.len())
+    };
+    let said = Some("scheduled_sold_daily_indy_1736830800_def456".to_owned());
+    let ran = Some("triggered_sold_daily_indy_1736841234_abc123".to_owned());
+    assert_eq!(history(json!({})), (15, said.clone(), 0));
+    assert_eq!(history(json!({ "run_count": 15.0 })), (15, said.clone(), 0));
+    assert_eq!(history(json!({ "run_count": 0 })), (1, said, 2));
+    let nothing = json!({
+        "run_count": null, "last_run_at": null, "last_run_status": null, "last_run_job_id": null
+    });
+    assert_eq!(history(nothing), (1, ran, 0));
+}

@@ -1,0 +1,164 @@
+//! What an import asks and writes: many scheduled jobs with their histories at once.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::StoreError;
+use super::parameters::ParametersRow;
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::labels::Labels;
+use crate::domain::scheduled_job::ScheduledJob;
+
+/// A job with its schedule and history; the columns of all three tables have different names.
+#[derive(Serialize)]
+struct ImportRow {
+    scheduled_job_id: String,
+    name: String,
+    cron_expression: String,
+    timezone: String,
+    parameters: ParametersRow,
+    priority: &'static str,
+    labels: Labels,
+    version: i64,
+    created_at: DateTime<Utc>,
+    status: &'static str,
+    pause_reason: String,
+    updated_at: DateTime<Utc>,
+    watermark: DateTime<Utc>,
+    next_tick_at: Option<DateTime<Utc>>,
+    run_count: i64,
+    last_run_at: Option<DateTime<Utc>>,
+    last_run_status: Option<&'static str>,
+    last_run_job_id: Option<String>,
+    last_ended_at: Option<DateTime<Utc>>,
+}
+
+/// Those of the ids that are in use.
+pub async fn scheduled_jobs_existing(
+    conn: &mut PgConnection,
+    ids: &BTreeSet<ScheduledJobId>,
+) -> Result<BTreeSet<ScheduledJobId>, StoreError> {
+    let ids: Vec<&str> = ids.iter().map(ScheduledJobId::as_str).collect();
+    let found = sqlx::query_scalar!(
+        "select scheduled_job_id from scheduled_job where scheduled_job_id = any($1)",
+        &ids as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found.iter().filter_map(|id| ScheduledJobId::parse(id).ok()).collect())
+}
+
+/// Those of the ids that are in use.
+pub async fn runs_existing(
+    conn: &mut PgConnection,
+    ids: &BTreeSet<RunId>,
+) -> Result<BTreeSet<RunId>, StoreError> {
+    let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
+    let found =
+        sqlx::query_scalar!("select job_id from scraping_job where job_id = any($1)", &ids as _,)
+            .fetch_all(conn)
+            .await?;
+    Ok(found.iter().filter_map(|id| RunId::parse(id).ok()).collect())
+}
+
+/// Those of the ticks that have their run.
+pub async fn ticks_with_run(
+    conn: &mut PgConnection,
+    ticks: &[(ScheduledJobId, DateTime<Utc>)],
+) -> Result<BTreeSet<(String, DateTime<Utc>)>, StoreError> {
+    let ids: Vec<&str> = ticks.iter().map(|(id, _)| id.as_str()).collect();
+    let times: Vec<DateTime<Utc>> = ticks.iter().map(|(_, tick)| *tick).collect();
+    let found = sqlx::query!(
+        r#"
+        select r.scheduled_job_id as "scheduled_job_id!", r.tick_at as "tick_at!"
+        from unnest($1::text[], $2::timestamptz[]) as n (scheduled_job_id, tick_at)
+        join scraping_job r using (scheduled_job_id, tick_at)
+        where r.origin = 'scheduled'
+        "#,
+        &ids as _,
+        &times,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().map(|row| (row.scheduled_job_id, row.tick_at)).collect())
+}
+
+/// Inserts jobs, none of which exists, with the ends of their last runs.
+pub async fn scheduled_jobs_import(
+    conn: &mut PgConnection,
+    jobs: &[(&ScheduledJob, Option<DateTime<Utc>>)],
+) -> Result<(), StoreError> {
+    let rows: Vec<ImportRow> = jobs.iter().map(|(job, ended)| import_row(job, *ended)).collect();
+    sqlx::query!(
+        r#"
+        insert into scheduled_job (
+            scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
+            version, created_at
+        )
+        select
+            scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
+            version, created_at
+        from jsonb_populate_recordset(null::scheduled_job, $1)
+        "#,
+        Json(&rows) as _,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        r#"
+        insert into scheduled_job_schedule (
+            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at
+        )
+        select scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at
+        from jsonb_populate_recordset(null::scheduled_job_schedule, $1)
+        "#,
+        Json(&rows) as _,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        r#"
+        insert into scheduled_job_history (
+            scheduled_job_id, run_count, last_run_at, last_run_status, last_run_job_id,
+            last_ended_at
+        )
+        select
+            scheduled_job_id, run_count, last_run_at, last_run_status, last_run_job_id,
+            last_ended_at
+        from jsonb_populate_recordset(null::scheduled_job_history, $1)
+        "#,
+        Json(&rows) as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+fn import_row(job: &ScheduledJob, last_ended_at: Option<DateTime<Utc>>) -> ImportRow {
+    let last = job.history.last.as_ref();
+    ImportRow {
+        scheduled_job_id: job.id.to_string(),
+        name: job.settings.name.clone(),
+        cron_expression: job.settings.schedule.cron_expression().to_owned(),
+        timezone: job.settings.schedule.timezone().to_owned(),
+        parameters: ParametersRow::from(&job.settings.parameters),
+        priority: job.settings.priority.word(),
+        labels: job.settings.labels.clone(),
+        version: job.version,
+        created_at: job.created_at,
+        status: job.gate.status.word(),
+        pause_reason: job.gate.pause_reason.clone(),
+        updated_at: job.updated_at,
+        watermark: job.gate.watermark,
+        next_tick_at: job.gate.next_tick_at,
+        run_count: job.history.run_count,
+        last_run_at: last.map(|last| last.run_at),
+        last_run_status: last.map(|last| last.status.word()),
+        last_run_job_id: last.map(|last| last.job_id.to_string()),
+        last_ended_at,
+    }
+}
