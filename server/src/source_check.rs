@@ -64,6 +64,7 @@ fn request(check: SourceCheck) -> ScrapeRequest {
         parameters: parameters_json(&parameters),
         listing_types,
         limit: check.limit,
+        changed_since: None,
     }
 }
 

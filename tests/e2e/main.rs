@@ -19,6 +19,7 @@ mod import;
 mod labels;
 mod properties;
 mod reflection;
+mod reso;
 mod seed;
 mod servers;
 mod serving;

@@ -6,6 +6,7 @@
 mod changes;
 mod error;
 mod import;
+mod increments;
 mod leases;
 mod ledger;
 mod properties;

@@ -2,7 +2,9 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::sources::{ExecSettings, SAMPLE, SampleSettings, SourceSettings};
+use crate::sources::{
+    ExecSettings, OAuth2Settings, ResoSettings, SAMPLE, SampleSettings, SourceSettings,
+};
 
 use super::resolve::{Place, TICK_VARIABLE};
 use super::{Database, Key, Resolved, parse};
@@ -59,6 +61,7 @@ impl Resolved {
 fn source(settings: &SourceSettings) -> Vec<String> {
     match settings {
         SourceSettings::Exec(settings) => exec(settings),
+        SourceSettings::Reso(settings) => reso(settings),
         SourceSettings::Sample(settings) => vec![
             "kind = \"sample\"".to_owned(),
             format!("listings_per_location = {}", settings.listings_per_location),
@@ -81,6 +84,43 @@ fn exec(settings: &ExecSettings) -> Vec<String> {
     for name in settings.environment.keys() {
         lines.push(format!("environment.{} = {}", table_key(name), quoted(parse::HIDDEN)));
     }
+    lines
+}
+
+fn reso(settings: &ResoSettings) -> Vec<String> {
+    let select: Vec<String> = settings.select.iter().map(|field| quoted(field)).collect();
+    let mut lines = vec![
+        "kind = \"reso\"".to_owned(),
+        format!("url = {}", quoted(&parse::hide_passwords(settings.url.as_str()))),
+        format!("resource = {}", quoted(&settings.resource)),
+        format!("timeout = {}", duration(settings.timeout)),
+        format!("page_size = {}", settings.page_size),
+        format!("page_delay = {}", duration(settings.page_delay)),
+        format!("select = [{}]", select.join(", ")),
+        format!("full_every = {}", settings.full_every),
+        format!("allow_http = {}", settings.allow_http),
+    ];
+    lines.extend(settings.filter.as_ref().map(|filter| format!("filter = {}", quoted(filter))));
+    lines.extend(settings.token.as_ref().map(|_| format!("token = {}", quoted(parse::HIDDEN))));
+    let file = settings.token_file.as_ref();
+    lines.extend(file.map(|file| format!("token_file = {}", quoted(&file.to_string_lossy()))));
+    lines.extend(settings.oauth2.iter().flat_map(oauth2));
+    lines
+}
+
+fn oauth2(settings: &OAuth2Settings) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "oauth2.token_url = {}",
+            quoted(&parse::hide_passwords(settings.token_url.as_str()))
+        ),
+        format!("oauth2.client_id = {}", quoted(&settings.client_id)),
+    ];
+    lines.push(match &settings.client_secret_file {
+        Some(file) => format!("oauth2.client_secret_file = {}", quoted(&file.to_string_lossy())),
+        None => format!("oauth2.client_secret = {}", quoted(parse::HIDDEN)),
+    });
+    lines.extend(settings.scope.as_ref().map(|scope| format!("oauth2.scope = {}", quoted(scope))));
     lines
 }
 

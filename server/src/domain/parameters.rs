@@ -52,6 +52,8 @@ pub struct ScrapeParameters {
     pub request_delay: Option<Duration>,
     /// The source's name.
     pub source: Option<String>,
+    /// Everything, and not only what changed since the last complete run.
+    pub full_scrape: Option<bool>,
 }
 
 /// The sources that the server's settings define, and which one is meant when none is named.
@@ -82,6 +84,7 @@ impl ScrapeParameters {
             limit: overrides.limit.or(self.limit),
             request_delay: overrides.request_delay.or(self.request_delay),
             source: overrides.source.clone().or_else(|| self.source.clone()),
+            full_scrape: overrides.full_scrape.or(self.full_scrape),
         }
     }
 

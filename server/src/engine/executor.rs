@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -31,6 +32,13 @@ pub struct Executor {
     attempts: Arc<Attempts>,
     worker_id: String,
     lease: Duration,
+}
+
+/// A source, and since when it is to look.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    source: &'a dyn Source,
+    since: Option<DateTime<Utc>>,
 }
 
 /// Why an attempt did not go through all its locations.
@@ -81,8 +89,10 @@ impl Executor {
         let Some(source) = self.sources.get(name) else {
             return Some(Outcome::Failed(format!("this server has no source '{name}'")));
         };
+        let since = self.changed_since(run, source.as_ref()).await;
         let mut reporter = Reporter::new(&self.app, fence, run);
-        let worked = self.work(run, source.as_ref(), &mut reporter, stop).await;
+        let source = Reading { source: source.as_ref(), since };
+        let worked = self.work(run, source, &mut reporter, stop).await;
         // What was read is kept, however the attempt ended.
         let flushed = reporter.flush(stop).await.map_err(Interrupted::from);
         match (worked.and(flushed), stop.cause()) {
@@ -98,10 +108,27 @@ impl Executor {
         }
     }
 
+    /// Since when the run has to look, for a source that can tell. Everything is never wrong.
+    async fn changed_since(&self, run: &Run, source: &dyn Source) -> Option<DateTime<Utc>> {
+        let full_every = source.full_every()?;
+        match self.app.changed_since(run, full_every).await {
+            Ok(since) => {
+                let what =
+                    since.map_or("everything".to_owned(), |at| format!("changes since {at}"));
+                info!(run.id = %run.id, "Run {} reads {what}", run.id);
+                since
+            }
+            Err(error) => {
+                warn!(run.id = %run.id, error = chain(&error), "Run {} reads everything", run.id);
+                None
+            }
+        }
+    }
+
     async fn work(
         &self,
         run: &Run,
-        source: &dyn Source,
+        source: Reading<'_>,
         reporter: &mut Reporter<'_>,
         stop: &AttemptStop,
     ) -> Result<(), Interrupted> {
@@ -114,7 +141,8 @@ impl Executor {
             if stop.token().is_cancelled() {
                 return Err(Interrupted::Stopped);
             }
-            let outcome = scrape(request(run, location), source, reporter, stop).await?;
+            let outcome =
+                scrape(request(run, location, source.since), source.source, reporter, stop).await?;
             log_location(run, location, &outcome);
             match outcome.result {
                 Ok(()) => reporter.location_done(),
@@ -190,7 +218,7 @@ async fn scrape(
     Ok(outcome)
 }
 
-fn request(run: &Run, location: &str) -> ScrapeRequest {
+fn request(run: &Run, location: &str, since: Option<DateTime<Utc>>) -> ScrapeRequest {
     let name = |kind: &ListingType| kind.word().to_uppercase();
     ScrapeRequest {
         job_id: run.id.to_string(),
@@ -203,6 +231,7 @@ fn request(run: &Run, location: &str) -> ScrapeRequest {
         parameters: parameters_json(&run.parameters),
         listing_types: run.parameters.listing_types.iter().map(name).collect(),
         limit: u32::try_from(run.parameters.limit.unwrap_or(LIMIT)).unwrap_or(u32::MAX),
+        changed_since: since,
     }
 }
 

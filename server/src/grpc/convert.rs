@@ -48,6 +48,7 @@ pub(super) fn parameters(
         radius: parameters.radius,
         limit: parameters.limit,
         source: parameters.source,
+        full_scrape: parameters.full_scrape,
     })
 }
 
@@ -253,6 +254,7 @@ fn to_parameters(parameters: &ScrapeParameters) -> proto::ScrapeParameters {
         limit: parameters.limit,
         request_delay: parameters.request_delay.and_then(to_duration),
         source: parameters.source.clone(),
+        full_scrape: parameters.full_scrape,
     }
 }
 

@@ -20,7 +20,7 @@ const fn field(path: &'static str, is_set: fn(&proto::ScheduledJob) -> bool, cop
 }
 
 /// Every path but `parameters` and `*`, which stand for several of these.
-const FIELDS: [Field; 12] = [
+const FIELDS: [Field; 13] = [
     field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
     field(
         "cron_expression",
@@ -68,6 +68,11 @@ const FIELDS: [Field; 12] = [
         "parameters.source",
         |job| parameters(job).is_some_and(|p| p.source.is_some()),
         |to, from| to.parameters.source.clone_from(&from.parameters.source),
+    ),
+    field(
+        "parameters.full_scrape",
+        |job| parameters(job).is_some_and(|p| p.full_scrape.is_some()),
+        |to, from| to.parameters.full_scrape = from.parameters.full_scrape,
     ),
 ];
 
@@ -122,7 +127,7 @@ mod tests {
     fn a_mask_names_fields_groups_or_all() {
         let job = proto::ScheduledJob::default();
         assert_eq!(count(&["name"], &job), Some(1));
-        assert_eq!(count(&["parameters"], &job), Some(7));
+        assert_eq!(count(&["parameters"], &job), Some(8));
         assert_eq!(count(&["parameters.limit"], &job), Some(1));
         assert_eq!(count(&["*"], &job), Some(FIELDS.len()));
         for unknown in ["status", "run_count", "parameters.", "parameters.nope", "", "Name"] {

@@ -18,6 +18,7 @@ pub(super) fn read(fields: &mut Fields, source: &str) -> ScrapeParameters {
         limit: bounded(fields, "limit", LIMIT),
         request_delay: request_delay(fields),
         source: Some(source.to_owned()),
+        full_scrape: None,
     }
 }
 

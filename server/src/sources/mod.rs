@@ -5,6 +5,8 @@
 //! Retries, deduplication and storage are the caller's.
 
 mod exec;
+mod reso;
+mod row;
 mod sample;
 mod settings;
 #[cfg(test)]
@@ -18,8 +20,9 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::{exec::ExecSource, sample::SampleSource};
+use self::{exec::ExecSource, reso::ResoSource, sample::SampleSource};
 
+pub use self::reso::{OAuth2Settings, ResoSettings};
 pub use self::settings::{ExecSettings, InvalidSource, SampleSettings, SourceSettings};
 
 /// The source that every server has, whatever its settings say.
@@ -28,12 +31,18 @@ pub const SAMPLE: &str = "sample";
 /// An adapter that scrapes one location at a time. Many calls may run at once.
 #[async_trait]
 pub trait Source: Send + Sync + 'static {
-    /// The adapter's name in the settings: `exec` or `sample`.
+    /// The adapter's name in the settings: `exec`, `reso` or `sample`.
     fn kind(&self) -> &'static str;
 
     /// The longest that one location may take. The source enforces it itself; winding down may take two
     /// seconds more.
     fn timeout(&self) -> Duration;
+
+    /// For a source that can tell what changed since a time: every so many runs of a scheduled job read
+    /// everything all the same.
+    fn full_every(&self) -> Option<u32> {
+        None
+    }
 
     /// Scrapes one location into `rows`, at most `request.limit` of them.
     ///
@@ -70,6 +79,8 @@ pub struct ScrapeRequest {
     pub listing_types: Vec<String>,
     /// The most rows wanted from this location.
     pub limit: u32,
+    /// Everything before was read by an earlier run. Sources without [`Source::full_every`] read all.
+    pub changed_since: Option<DateTime<Utc>>,
 }
 
 /// One listing as its source told it.
@@ -158,6 +169,7 @@ impl std::fmt::Debug for SourceRegistry {
 fn source_of(settings: &SourceSettings) -> Arc<dyn Source> {
     match settings {
         SourceSettings::Exec(settings) => Arc::new(ExecSource::new(settings.clone())),
+        SourceSettings::Reso(settings) => Arc::new(ResoSource::new((**settings).clone())),
         SourceSettings::Sample(settings) => Arc::new(SampleSource::new(settings.clone())),
     }
 }

@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use super::ResoSettings;
+
 /// Names are stored with every run and property, so they have the limit of other names.
 const NAME_MAX: usize = 200;
 /// A day: a location that takes longer is stuck.
-const TIMEOUT_MAX: Duration = Duration::from_hours(24);
+pub(super) const TIMEOUT_MAX: Duration = Duration::from_hours(24);
 /// The most rows that a run may ask of one location.
 const LISTINGS_MAX: u32 = 10_000;
 /// The longest request delay that a run may ask for.
@@ -19,6 +21,8 @@ const PACE_MAX: Duration = Duration::from_mins(1);
 pub enum SourceSettings {
     /// Start a program for each location.
     Exec(ExecSettings),
+    /// Read a RESO Web API.
+    Reso(Box<ResoSettings>),
     /// Make up listings.
     Sample(SampleSettings),
 }
@@ -28,6 +32,7 @@ impl SourceSettings {
     pub fn validate(&self) -> Result<(), String> {
         match self {
             Self::Exec(settings) => settings.validate(),
+            Self::Reso(settings) => settings.validate(),
             Self::Sample(settings) => settings.validate(),
         }
     }
@@ -135,11 +140,11 @@ fn is_variable(name: &str, value: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
 }
 
-fn default_timeout() -> Duration {
+pub(super) fn default_timeout() -> Duration {
     Duration::from_mins(10)
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text)
         .map_err(|error| D::Error::custom(format!("{text:?} is not a duration: {error}")))

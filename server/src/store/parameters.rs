@@ -26,6 +26,8 @@ pub(super) struct ParametersRow {
     request_delay: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_scrape: Option<bool>,
 }
 
 /// Parameters in their JSON form, for sources.
@@ -45,6 +47,7 @@ impl From<&ScrapeParameters> for ParametersRow {
             limit: parameters.limit,
             request_delay: parameters.request_delay.map(duration_text),
             source: parameters.source.clone(),
+            full_scrape: parameters.full_scrape,
         }
     }
 }
@@ -61,6 +64,7 @@ impl TryFrom<ParametersRow> for ScrapeParameters {
             limit: row.limit,
             request_delay: row.request_delay.as_deref().map(duration).transpose()?,
             source: row.source,
+            full_scrape: row.full_scrape,
         })
     }
 }
@@ -102,6 +106,7 @@ mod tests {
             limit: Some(10),
             request_delay: Some(Duration::from_millis(250)),
             source: Some("sample".to_owned()),
+            full_scrape: Some(true),
         };
         let value = json(&parameters);
         assert_eq!(value["listing_types"][0], "LISTING_TYPE_FOR_SALE");

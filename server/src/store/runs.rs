@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -209,6 +210,32 @@ pub async fn runs_newest_of(
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Run::try_from).collect()
+}
+
+/// When the last run of a job began that read these parameters completely, without a failed location.
+pub async fn run_complete_started(
+    conn: &mut PgConnection,
+    job: &ScheduledJobId,
+    parameters: &Value,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let started = sqlx::query_scalar!(
+        r#"
+        select started_at as "started_at!"
+        from scraping_job
+        where scheduled_job_id = $1
+            and status = 'completed'
+            and started_at is not null
+            and failed_locations = '[]'
+            and parameters - 'full_scrape' - 'request_delay' = $2
+        order by completed_at desc
+        limit 1
+        "#,
+        job.as_str(),
+        parameters,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(started)
 }
 
 /// How many runs of a scheduled job have not ended.

@@ -30,6 +30,9 @@ pub(crate) struct ParameterArgs {
     /// Name of the source; `sample` yields synthetic listings.
     #[arg(long)]
     pub(crate) source: Option<String>,
+    /// Read everything, and not only what changed since the last complete run.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) full_scrape: Option<bool>,
 }
 
 impl ParameterArgs {
@@ -42,6 +45,7 @@ impl ParameterArgs {
             limit: self.limit,
             request_delay: self.request_delay,
             source: self.source,
+            full_scrape: self.full_scrape,
         }
     }
 
@@ -54,6 +58,7 @@ impl ParameterArgs {
             ("parameters.limit", self.limit.is_some()),
             ("parameters.request_delay", self.request_delay.is_some()),
             ("parameters.source", self.source.is_some()),
+            ("parameters.full_scrape", self.full_scrape.is_some()),
         ])
     }
 }

@@ -1,17 +1,17 @@
 //! A program's stdout as rows, with bounded memory and errors that name the line.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{super::ScrapedRow, GRACE};
+use super::super::{ScrapedRow, row::row};
+use super::GRACE;
 
 /// The longest line in bytes, without its newline.
 pub(super) const LINE_MAX: usize = 1024 * 1024;
-const PROPERTY_ID_MAX: usize = 200;
 
 /// A line that fails its location.
 #[derive(Debug, thiserror::Error)]
@@ -104,36 +104,11 @@ impl<'a, R: AsyncRead + Unpin> Lines<'a, R> {
 fn row_parse(line: &[u8]) -> Result<ScrapedRow, String> {
     let text = std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())?;
     let value = serde_json::from_str(text).map_err(|error| json_reason(&error))?;
-    let Value::Object(mut body) = value else { return Err("not a JSON object".to_owned()) };
-    if body_has_nul(&body) {
-        return Err("holds U+0000, which cannot be stored".to_owned());
-    }
-    let property_id = match body.remove("property_id") {
-        Some(Value::String(id)) => id,
-        Some(_) => return Err("property_id must be a string".to_owned()),
-        None => return Err("property_id is missing".to_owned()),
-    };
-    if property_id.is_empty() || property_id.chars().count() > PROPERTY_ID_MAX {
-        return Err(format!("property_id must have 1 to {PROPERTY_ID_MAX} characters"));
-    }
-    Ok(ScrapedRow { property_id, body })
+    let Value::Object(body) = value else { return Err("not a JSON object".to_owned()) };
+    row(body, "property_id")
 }
 
 /// Names the column only: the parser's own "line 1" would contradict the line that we name.
 fn json_reason(error: &serde_json::Error) -> String {
     format!("not JSON (at column {})", error.column())
-}
-
-fn body_has_nul(body: &Map<String, Value>) -> bool {
-    body.iter().any(|(name, value)| name.contains('\0') || value_has_nul(value))
-}
-
-/// Recurses no deeper than the parser allows (128 levels).
-fn value_has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(value_has_nul),
-        Value::Object(body) => body_has_nul(body),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
 }

@@ -21,6 +21,7 @@ fn request() -> ScrapeRequest {
         parameters: json!({"listing_types": ["SOLD"]}),
         listing_types: vec!["SOLD".to_owned()],
         limit: 100,
+        changed_since: None,
     }
 }
 

@@ -1,0 +1,167 @@
+//! What the configuration file says about a `reso` source.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::{Host, Url};
+
+use crate::sources::settings::{TIMEOUT_MAX, default_timeout, duration};
+
+/// Most rows that a page is asked to have.
+const PAGE_SIZE_MAX: u32 = 10_000;
+/// The longest pause between two pages.
+const PAGE_DELAY_MAX: Duration = Duration::from_mins(1);
+
+/// A RESO Web API.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResoSettings {
+    /// The service's root, such as `https://api.example.com/reso/odata`.
+    pub url: Url,
+    /// The resource to read; `Property` unless set.
+    #[serde(default = "default_resource")]
+    pub resource: String,
+    /// A bearer token that does not expire.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// A file that holds the bearer token; it is read again for every location.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// Where to get bearer tokens, by OAuth 2.0 client credentials.
+    #[serde(default)]
+    pub oauth2: Option<OAuth2Settings>,
+    /// The longest that one location may take; ten minutes unless set.
+    #[serde(default = "default_timeout", deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// How many rows a page should have; the server may send fewer. 200 unless set.
+    #[serde(default = "default_page_size")]
+    pub page_size: u32,
+    /// The pause between two pages; none unless set.
+    #[serde(default, deserialize_with = "duration")]
+    pub page_delay: Duration,
+    /// Only these fields, and those that Windrow needs; all unless set.
+    #[serde(default)]
+    pub select: Vec<String>,
+    /// A condition of OData that all listings meet, such as `MlsStatus ne 'Coming Soon'`.
+    #[serde(default)]
+    pub filter: Option<String>,
+    /// Every so many runs of a scheduled job read everything, and not only what changed; 1 is all of
+    /// them. 24 unless set.
+    #[serde(default = "default_full_every")]
+    pub full_every: u32,
+    /// Allow `http` beyond this machine, where everybody in between can read the token.
+    #[serde(default)]
+    pub allow_http: bool,
+}
+
+/// OAuth 2.0 client credentials (RFC 6749, section 4.4).
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuth2Settings {
+    /// Where tokens come from.
+    pub token_url: Url,
+    /// Who asks.
+    pub client_id: String,
+    /// The secret.
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    /// A file that holds the secret.
+    #[serde(default)]
+    pub client_secret_file: Option<PathBuf>,
+    /// What the token is for, if the server wants to know.
+    #[serde(default)]
+    pub scope: Option<String>,
+}
+
+// Settings are easily logged, and secrets are not for logs.
+impl std::fmt::Debug for ResoSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResoSettings")
+            .field("url", &self.url.as_str())
+            .field("resource", &self.resource)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for OAuth2Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OAuth2Settings")
+            .field("token_url", &self.token_url.as_str())
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ResoSettings {
+    pub(in crate::sources) fn validate(&self) -> Result<(), String> {
+        self.check_address("url", &self.url)?;
+        self.check_auth()?;
+        if !is_name(&self.resource) {
+            return Err("resource must be a name such as Property".to_owned());
+        }
+        if let Some(field) = self.select.iter().find(|field| !is_name(field)) {
+            return Err(format!("select: {field:?} is not a field's name"));
+        }
+        if self.timeout.is_zero() || self.timeout > TIMEOUT_MAX {
+            return Err("timeout must be more than zero and at most 24 hours".to_owned());
+        }
+        if !(1..=PAGE_SIZE_MAX).contains(&self.page_size) {
+            return Err(format!("page_size must be 1 to {PAGE_SIZE_MAX}"));
+        }
+        if self.page_delay > PAGE_DELAY_MAX {
+            return Err("page_delay must be at most 60 seconds".to_owned());
+        }
+        if self.full_every == 0 {
+            return Err("full_every must be at least 1".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_auth(&self) -> Result<(), String> {
+        let ways = [self.token.is_some(), self.token_file.is_some(), self.oauth2.is_some()];
+        if ways.iter().filter(|given| **given).count() != 1 {
+            return Err("give one of token, token_file and oauth2".to_owned());
+        }
+        let Some(oauth2) = &self.oauth2 else { return Ok(()) };
+        self.check_address("oauth2.token_url", &oauth2.token_url)?;
+        if oauth2.client_secret.is_some() == oauth2.client_secret_file.is_some() {
+            return Err("oauth2: give one of client_secret and client_secret_file".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A token must not travel in the clear.
+    fn check_address(&self, name: &str, url: &Url) -> Result<(), String> {
+        let here = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(domain)) => domain == "localhost",
+            None => false,
+        };
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if here || self.allow_http => Ok(()),
+            "http" => Err(format!("{name} must be https, or set allow_http")),
+            _ => Err(format!("{name} must begin with https://")),
+        }
+    }
+}
+
+/// An OData identifier, perhaps of a nested field.
+fn is_name(text: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '/' || c == '.';
+    text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(word)
+}
+
+fn default_resource() -> String {
+    "Property".to_owned()
+}
+
+fn default_page_size() -> u32 {
+    200
+}
+
+fn default_full_every() -> u32 {
+    24
+}

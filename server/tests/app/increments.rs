@@ -1,0 +1,76 @@
+//! Since when a run has to look: only a complete run of the same parameters moves it.
+
+use windrow_server::app::{App, Fence, Outcome, Report};
+use windrow_server::domain::run::{FailedLocation, Progress, Run};
+
+use crate::support::{World, create, lease, trigger};
+
+/// A run is full when none of its job ended before, and every hundredth.
+const FULL_EVERY: u32 = 100;
+
+/// One run from trigger to end, ten minutes after the one before.
+async fn run(world: &World, app: &App, failed: &[&str], outcome: Outcome) -> Run {
+    world.pass(600);
+    trigger(app, "job", None).await;
+    let run = lease(app, "worker").await;
+    world.pass(60);
+    let fence = Fence { run: run.id.clone(), attempt: run.attempt };
+    let failed = failed.iter().map(|location| FailedLocation {
+        location: (*location).to_owned(),
+        reason: "no".to_owned(),
+    });
+    let progress = Progress {
+        completed_locations: 1,
+        failed_locations: failed.collect(),
+        ..Progress::none_of(1)
+    };
+    let report = Report { scraped_before: 0, rows: Vec::new(), progress };
+    app.submit_properties(&fence, &report).await.unwrap();
+    app.finish(&fence, outcome).await.unwrap()
+}
+
+#[tokio::test]
+async fn only_a_complete_run_moves_the_beginning() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let next = trigger(&app, "job", None).await;
+    let since = async || app.changed_since(&next, FULL_EVERY).await.unwrap();
+    assert_eq!(since().await, None, "nothing was read yet");
+    app.cancel_run(&next.id).await.unwrap();
+
+    let complete = run(&world, &app, &[], Outcome::Completed).await;
+    assert_eq!(since().await, complete.started_at);
+    run(&world, &app, &["Indianapolis, IN"], Outcome::Completed).await;
+    assert_eq!(since().await, complete.started_at, "a failed location was not read");
+    let later = run(&world, &app, &[], Outcome::Completed).await;
+    assert_eq!(since().await, later.started_at);
+}
+
+#[tokio::test]
+async fn other_parameters_a_wish_a_limit_and_every_nth_run_read_everything() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let complete = run(&world, &app, &[], Outcome::Completed).await;
+    let changed = |change: fn(&mut Run)| {
+        let mut run = complete.clone();
+        change(&mut run);
+        run
+    };
+    let since = async |run: &Run, every| app.changed_since(run, every).await.unwrap();
+
+    assert_eq!(since(&complete, FULL_EVERY).await, complete.started_at);
+    let slower = changed(|run| run.parameters.request_delay = Some(std::time::Duration::ZERO));
+    assert_eq!(since(&slower, FULL_EVERY).await, complete.started_at);
+    for other in [
+        changed(|run| run.parameters.locations = vec!["Carmel, IN".to_owned()]),
+        changed(|run| run.parameters.past_days = Some(7)),
+        changed(|run| run.parameters.full_scrape = Some(true)),
+        changed(|run| run.parameters.limit = Some(5)),
+        changed(|run| run.scheduled_job_id = None),
+    ] {
+        assert_eq!(since(&other, FULL_EVERY).await, None, "{other:#?}");
+    }
+    assert_eq!(since(&complete, 1).await, None);
+}
