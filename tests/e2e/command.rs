@@ -61,8 +61,8 @@ async fn json_is_one_object_for_each_answer() {
     windrow.create("job").await;
     let address = windrow.address();
 
-    let watched = stdout(&run(&address, &["--json", "trigger", "job", "--watch"]).await);
-    let listed = stdout(&run(&address, &["--json", "runs", "list"]).await);
+    let watched = stdout(&run(&address, &["--output", "json", "trigger", "job", "--watch"]).await);
+    let listed = stdout(&run(&address, &["--output", "json", "runs", "list"]).await);
 
     let answers: Vec<Value> =
         watched.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -138,7 +138,7 @@ fn a_new_embedded_directory_has_sample_jobs_and_survives_kill() {
     server.kill();
     let again = Program::start(&flags, "", &[]);
 
-    let listed = stdout(&program::windrow(&again.address, &["--json", "jobs", "list"]));
+    let listed = stdout(&program::windrow(&again.address, &["--output", "json", "jobs", "list"]));
     let listed: Value = serde_json::from_str(&listed).unwrap();
     let jobs = listed["scheduled_jobs"].as_array().unwrap();
     let counts: Vec<_> = jobs
@@ -157,8 +157,10 @@ fn an_embedded_postgres_that_dies_is_started_again() {
     open_to_all(dir.path());
     let data = dir.path().join("data");
     let server = Program::start(&["--data-dir", data.to_str().unwrap()], "", &[]);
-    let run =
-        stdout(&program::windrow(&server.address, &["--json", "trigger", "sample_sold_daily"]));
+    let run = stdout(&program::windrow(
+        &server.address,
+        &["--output", "json", "trigger", "sample_sold_daily"],
+    ));
     let run: Value = serde_json::from_str(&run).unwrap();
     let pid = std::fs::read_to_string(data.join("postgres/postmaster.pid")).unwrap();
 

@@ -83,7 +83,14 @@ pub fn windrow(address: &str, arguments: &[&str]) -> Output {
 /// A program of this workspace, without the settings of whoever runs the tests.
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
-    for variable in ["DATABASE_URL", "WINDROW_CONFIG", "WINDROW_LISTEN", "WINDROW_SERVER"] {
+    for variable in [
+        "DATABASE_URL",
+        "WINDROW_CONFIG",
+        "WINDROW_CONTEXT",
+        "WINDROW_LISTEN",
+        "WINDROW_OUTPUT",
+        "WINDROW_SERVER",
+    ] {
         command.env_remove(variable);
     }
     command

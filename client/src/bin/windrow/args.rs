@@ -1,10 +1,16 @@
 //! What may be written on the command line. Values are parsed here, once.
 
+use std::path::PathBuf;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use prost_types::Timestamp;
 use windrow_client::proto::{ScheduledJobStatus, ScrapingJobPriority, ScrapingJobStatus};
 
+use crate::apply::{APPLY, ApplyArgs};
+use crate::context::ContextCommand;
+use crate::output::Output;
 use crate::parameters::{ParameterArgs, duration, label};
 use crate::properties::PropertiesCommand;
 
@@ -15,20 +21,37 @@ Examples:
   windrow jobs create --name 'Daily Sold' --cron '0 6 * * *' --location 'Indianapolis, IN'
   windrow jobs list
   windrow trigger daily-sold --watch
-  windrow --json runs list --job daily-sold";
+  windrow runs list --job daily-sold --output json
+  windrow apply -f jobs.yaml";
 
 /// Schedules scraping jobs, runs them now, and follows their runs.
 #[derive(Debug, Parser)]
 #[command(name = "windrow", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// Address of the server.
-    #[arg(long, global = true, env = "WINDROW_SERVER", default_value = "127.0.0.1:50051")]
-    pub(crate) server: String,
-    /// Print JSON: one object for each answer, or for each state while watching.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
+    /// Address of the server [default: that of the context, else 127.0.0.1:50051]
+    #[arg(long, global = true, env = "WINDROW_SERVER")]
+    pub(crate) server: Option<String>,
+    /// Use the server of this context; see `windrow context` [default: the current one]
+    #[arg(long, global = true, env = "WINDROW_CONTEXT", value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// How to print answers; json and yaml have an object for each, or for each state while watching.
+    #[arg(short, long, global = true, env = "WINDROW_OUTPUT", value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// When to use colours; NO_COLOR is heard too.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) color: Color,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +87,22 @@ pub(crate) enum Command {
         /// How far to look back, for example 7d or 12h [default: 30d]
         #[arg(long, value_parser = duration)]
         window: Option<prost_types::Duration>,
+    },
+    /// Make scheduled jobs be what files say: shows what differs, asks, creates and updates.
+    #[command(after_help = APPLY)]
+    Apply(ApplyArgs),
+    /// Servers by name.
+    #[command(subcommand)]
+    Context(ContextCommand),
+    /// Print completions for a shell, for example: windrow completions bash > /etc/bash_completion.d/windrow
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the man page, or write those of all commands into a directory.
+    Man {
+        /// Where to write them.
+        directory: Option<PathBuf>,
     },
     /// Follow a run until it ends; the exit code says how.
     #[command(after_help = EXIT_CODES)]

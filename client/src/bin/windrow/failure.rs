@@ -18,6 +18,8 @@ pub(crate) enum Failure {
     Output(#[from] io::Error),
     #[error("cannot show the answer as JSON: {0}")]
     Json(String),
+    #[error("{0}")]
+    Refused(String),
     #[error("the server's answer has no {0}")]
     Incomplete(&'static str),
 }
@@ -26,7 +28,11 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Client(_) | Self::Output(_) | Self::Json(_) | Self::Incomplete(_) => 1,
+            Self::Client(_)
+            | Self::Output(_)
+            | Self::Json(_)
+            | Self::Refused(_)
+            | Self::Incomplete(_) => 1,
         }
     }
 
@@ -46,7 +52,9 @@ impl Failure {
             lines.extend(error.field_violations().iter().map(of_field));
             lines.extend(root_cause(error).map(|cause| format!("  cause: {cause}")));
         }
-        let mut text = lines.iter().map(|line| clean(line)).collect::<Vec<_>>().join("\n");
+        // A refusal of files has a line for each of them.
+        let lines = lines.iter().flat_map(|line| line.lines());
+        let mut text = lines.map(clean).collect::<Vec<_>>().join("\n");
         text.push('\n');
         text
     }

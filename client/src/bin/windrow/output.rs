@@ -1,18 +1,24 @@
-//! The way to stdout: text for people, or proto JSON for programs.
+//! The way to stdout: text for people, or proto JSON, also as YAML, for programs.
 
 use std::io::{self, BufWriter, Stdout, Write};
 
+use clap::ValueEnum;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 use windrow_client::proto;
 
 use crate::failure::Failure;
 
-/// What `--json` decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What `--output` decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    Text,
+    /// For people.
+    #[default]
+    Table,
+    /// One object a line.
     Json,
+    /// One document for each answer.
+    Yaml,
 }
 
 impl Output {
@@ -25,10 +31,18 @@ impl Output {
     ) -> Result<(), Failure> {
         let shown = match self {
             Self::Json => json(name, message)?,
-            Self::Text => text(message),
+            Self::Yaml => yaml(&json(name, message)?)?,
+            Self::Table => text(message),
         };
         Ok(line(&shown)?)
     }
+}
+
+/// The same as a document of YAML.
+pub(crate) fn yaml(json: &str) -> Result<String, Failure> {
+    let value: serde_json::Value = serde_json::from_str(json).map_err(|e| failed(&e))?;
+    let text = serde_saphyr::to_string(&value).map_err(|e| failed(&e))?;
+    Ok(format!("---\n{}", text.trim_end()))
 }
 
 /// Writes a line at once, so that a reader of a pipe sees each state when it happens.

@@ -75,7 +75,7 @@ fn exit_code(run: &ScrapingJob) -> u8 {
 /// How states are shown.
 enum View {
     /// One object for each state.
-    Json,
+    Objects(Output),
     /// A line for each state that reads differently from the one before.
     Lines { last: String },
     /// A bar on the terminal, and the end as a line.
@@ -85,16 +85,16 @@ enum View {
 impl View {
     fn new(output: Output) -> Self {
         match output {
-            Output::Json => Self::Json,
-            Output::Text if io::stderr().is_terminal() => Self::Bar(bar()),
-            Output::Text => Self::Lines { last: String::new() },
+            Output::Json | Output::Yaml => Self::Objects(output),
+            Output::Table if io::stderr().is_terminal() => Self::Bar(bar()),
+            Output::Table => Self::Lines { last: String::new() },
         }
     }
 
     fn show(&mut self, run: &ScrapingJob) -> Result<(), Failure> {
         let text = text::progress(run);
         match self {
-            Self::Json => Output::Json.show("ScrapingJob", run, |_| text)?,
+            Self::Objects(output) => output.show("ScrapingJob", run, |_| text)?,
             Self::Lines { last } if *last == text => {}
             Self::Lines { last } => {
                 line(&text)?;

@@ -4,8 +4,10 @@ mod properties;
 mod stats;
 mod table;
 mod ticks;
+mod times;
 
-use prost_types::Timestamp;
+use std::collections::BTreeMap;
+
 use windrow_client::proto;
 
 pub(crate) use properties::{properties, property_with_changes};
@@ -13,6 +15,7 @@ pub(crate) use stats::stats;
 pub(crate) use table::clean;
 use table::{details, table};
 pub(crate) use ticks::{decided_ticks, ticks};
+use times::{ago, instant, time, time_and_ago};
 
 const NONE: &str = "-";
 
@@ -24,8 +27,8 @@ pub(crate) fn jobs(answer: &proto::ListScheduledJobsResponse) -> String {
             format!("{}{}", job.name, sample_mark(job.parameters.as_ref())),
             job_status(job),
             job.cron_expression.clone(),
-            time(job.next_run_at.as_ref()),
-            time(job.last_run_at.as_ref()),
+            ago(job.next_run_at.as_ref()),
+            ago(job.last_run_at.as_ref()),
             job.run_count.to_string(),
         ]
     });
@@ -60,12 +63,13 @@ pub(crate) fn job(job: Option<&proto::ScheduledJob>) -> String {
         ("Pause reason", job.pause_reason.clone()),
         ("Paused until", job.paused_until.as_ref().map(instant).unwrap_or_default()),
         ("Cron", format!("{} ({zone})", job.cron_expression)),
-        ("Next run", time(job.next_run_at.as_ref())),
+        ("Next run", time_and_ago(job.next_run_at.as_ref())),
         ("Last run", last_run(job)),
         ("Runs", job.run_count.to_string()),
-        ("Priority", short(job.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_")),
+        ("Priority", priority(job)),
     ];
-    lines.extend(parameters(job.parameters.as_ref()));
+    lines.extend(parameter_lines(job.parameters.as_ref()));
+    lines.push(("Labels", labels(&job.labels)));
     lines.push(("Etag", job.etag.clone()));
     details(lines)
 }
@@ -80,17 +84,18 @@ pub(crate) fn run(run: Option<&proto::ScrapingJob>) -> String {
         ("Priority", short(run.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_")),
         ("Origin", origin(run)),
         ("Requested by", run.requested_by.clone()),
-        ("Created", time(run.created_at.as_ref())),
+        ("Created", time_and_ago(run.created_at.as_ref())),
         ("Available", run.available_at.as_ref().map(instant).unwrap_or_default()),
-        ("Started", time(run.started_at.as_ref())),
-        ("Ended", time(run.completed_at.as_ref())),
+        ("Started", time_and_ago(run.started_at.as_ref())),
+        ("Ended", time_and_ago(run.completed_at.as_ref())),
         ("Took", took(run)),
         ("Attempt", format!("{} of {}", run.attempt, run.max_attempts)),
         ("Done", format!("{} of {} locations", run.completed_locations, run.total_locations)),
         ("Result", counts(run)),
         ("Error", run.error_message.clone()),
     ];
-    lines.extend(parameters(run.parameters.as_ref()));
+    lines.extend(parameter_lines(run.parameters.as_ref()));
+    lines.push(("Labels", labels(&run.labels)));
     let failed =
         |f: &proto::FailedLocation| ("Failed location", format!("{}: {}", f.location, f.reason));
     lines.extend(run.failed_locations.iter().map(failed));
@@ -136,7 +141,7 @@ fn runs_table(runs: &[proto::ScrapingJob]) -> String {
             format!("{}{}", run_status(run), sample_mark(run.parameters.as_ref())),
             short(run.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_"),
             origin(run),
-            time(run.created_at.as_ref()),
+            ago(run.created_at.as_ref()),
             took(run),
             run.properties_scraped.to_string(),
             run.properties_saved.to_string(),
@@ -145,7 +150,10 @@ fn runs_table(runs: &[proto::ScrapingJob]) -> String {
     table(header, rows)
 }
 
-fn parameters(parameters: Option<&proto::ScrapeParameters>) -> Vec<(&'static str, String)> {
+/// What is to be scraped, a line for each field; empty where it is not set.
+pub(crate) fn parameter_lines(
+    parameters: Option<&proto::ScrapeParameters>,
+) -> Vec<(&'static str, String)> {
     let Some(p) = parameters else { return Vec::new() };
     let kinds: Vec<_> =
         p.listing_types().map(|kind| short(kind.as_str_name(), "LISTING_TYPE_")).collect();
@@ -160,7 +168,17 @@ fn parameters(parameters: Option<&proto::ScrapeParameters>) -> Vec<(&'static str
             "Source",
             format!("{}{}", p.source.as_deref().unwrap_or_default(), sample_mark(parameters)),
         ),
+        ("Full scrape", p.full_scrape.map(|full| full.to_string()).unwrap_or_default()),
     ]
+}
+
+pub(crate) fn priority(job: &proto::ScheduledJob) -> String {
+    short(job.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_")
+}
+
+fn labels(labels: &BTreeMap<String, String>) -> String {
+    let label = |(key, value): (&String, &String)| format!("{key}={value}");
+    labels.iter().map(label).collect::<Vec<_>>().join(", ")
 }
 
 /// Nobody shall take synthetic listings for real ones.
@@ -207,15 +225,6 @@ fn took(run: &proto::ScrapingJob) -> String {
     };
     let seconds = u64::try_from(end.seconds.saturating_sub(start.seconds)).unwrap_or_default();
     humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
-}
-
-fn time(at: Option<&Timestamp>) -> String {
-    at.map_or_else(|| NONE.to_owned(), instant)
-}
-
-/// RFC 3339 without fractions.
-fn instant(at: &Timestamp) -> String {
-    Timestamp { seconds: at.seconds, nanos: 0 }.to_string()
 }
 
 fn short(name: &str, prefix: &str) -> String {

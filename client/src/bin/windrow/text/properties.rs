@@ -4,7 +4,7 @@ use prost_types::value::Kind;
 use windrow_client::proto;
 
 use super::table::{details, table};
-use super::{NONE, page_end, short, time};
+use super::{NONE, ago, page_end, short, time, time_and_ago};
 
 /// Longest value in a table, in characters.
 const VALUE: usize = 60;
@@ -17,8 +17,8 @@ pub(crate) fn properties(answer: &proto::ListPropertiesResponse) -> String {
             property.property_id.clone(),
             property.location.clone(),
             kind(property),
-            time(property.changed_at.as_ref()),
-            time(property.last_seen_at.as_ref()),
+            ago(property.changed_at.as_ref()),
+            ago(property.last_seen_at.as_ref()),
         ]
     });
     let more = if answer.total_is_lower_bound { "more than " } else { "" };
@@ -59,7 +59,7 @@ fn property(property: Option<&proto::Property>) -> String {
         ("Kind", kind(property)),
         ("First seen", first),
         ("Last seen", last),
-        ("Changed", time(property.changed_at.as_ref())),
+        ("Changed", time_and_ago(property.changed_at.as_ref())),
     ];
     let body = property.body.iter().flat_map(|body| &body.fields);
     lines.extend(body.map(|(name, field)| (name.as_str(), value(Some(field)))));

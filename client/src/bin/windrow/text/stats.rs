@@ -3,7 +3,7 @@
 use windrow_client::proto;
 
 use super::table::details;
-use super::{NONE, time};
+use super::{NONE, time, time_and_ago};
 
 pub(crate) fn stats(stats: &proto::GetScheduledJobStatsResponse) -> String {
     details(vec![
@@ -18,7 +18,7 @@ pub(crate) fn stats(stats: &proto::GetScheduledJobStatsResponse) -> String {
         ("95 of 100 took", duration(stats.p95_duration.as_ref())),
         ("Scraped", stats.properties_scraped.to_string()),
         ("Saved", stats.properties_saved.to_string()),
-        ("Last success", time(stats.last_success_at.as_ref())),
+        ("Last success", time_and_ago(stats.last_success_at.as_ref())),
     ])
 }
 

@@ -1,0 +1,219 @@
+//! `windrow apply`, and what else the command has for those who live with it.
+
+use std::path::Path;
+use std::process::Output;
+
+use windrow_client::proto;
+
+use crate::support::{QUICK, Windrow, program};
+use proto::{ScheduledJobStatus, ScrapingJobPriority};
+
+/// Two jobs, the second with little.
+const JOBS: &str = r#"
+scheduled_job_id: sold
+name: Sold in Indianapolis
+cron_expression: "0 2 1 1 *"
+timezone: America/Indiana/Indianapolis
+priority: high
+labels: {team: sales}
+parameters:
+  locations: ["Indianapolis, IN"]
+  listing_types: [sold]
+  past_days: 7
+  source: quick
+---
+scheduled_job_id: rent
+name: Rentals
+cron_expression: "@yearly"
+parameters: {locations: [Carmel], source: quick}
+"#;
+
+struct Try {
+    address: String,
+    dir: tempfile::TempDir,
+}
+
+impl Try {
+    fn new(windrow: &Windrow) -> Self {
+        Self { address: windrow.address(), dir: tempfile::tempdir().unwrap() }
+    }
+
+    async fn apply(&self, text: &str, flags: &[&str]) -> Output {
+        std::fs::write(self.dir.path().join("jobs.yaml"), text).unwrap();
+        let mut arguments = vec!["apply".to_owned(), "-f".to_owned()];
+        arguments.push(self.dir.path().display().to_string());
+        arguments.extend(flags.iter().map(ToString::to_string));
+        let address = self.address.clone();
+        let run = move || {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            program::windrow(&address, &arguments)
+        };
+        tokio::task::spawn_blocking(run).await.unwrap()
+    }
+}
+
+fn said(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    let text = if code == 0 { &output.stdout } else { &output.stderr };
+    String::from_utf8(text.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn files_create_then_change_nothing_then_only_what_differs() {
+    let windrow = Windrow::start().await;
+    let it = Try::new(&windrow);
+
+    let dry = said(&it.apply(JOBS, &["--dry-run"]).await, 0);
+    let unasked = said(&it.apply(JOBS, &[]).await, 2);
+    let jobs = windrow.client.list_scheduled_jobs(proto::ListScheduledJobsRequest::default());
+    assert_eq!(jobs.await.unwrap().total, 0);
+    assert!(dry.contains("create sold") && dry.contains("+ parameters.past_days: 7"), "{dry}");
+    assert!(unasked.contains("--yes"), "{unasked}");
+    let created = said(&it.apply(JOBS, &["--yes"]).await, 0);
+    assert!(created.contains("2 created, 0 restored, 0 updated, 0 deleted"), "{created}");
+
+    let sold = windrow.get_job("sold").await;
+    assert_eq!(
+        (sold.priority(), sold.labels["team"].as_str()),
+        (ScrapingJobPriority::High, "sales")
+    );
+    let request = proto::PauseScheduledJobRequest {
+        scheduled_job_id: "sold".to_owned(),
+        reason: "Holidays".to_owned(),
+        ..Default::default()
+    };
+    windrow.client.pause_scheduled_job(request).await.unwrap();
+    let again = said(&it.apply(JOBS, &["--yes"]).await, 0);
+    assert!(again.contains("Nothing to do") && again.contains("2 unchanged"), "{again}");
+
+    let changed = JOBS.replace("  past_days: 7\n", "").replace("\"0 2 1 1 *\"", "\"0 3 1 1 *\"");
+    let changed = said(&it.apply(&changed, &["--yes"]).await, 0);
+    for line in [
+        "update sold",
+        "- cron_expression: 0 2 1 1 *",
+        "+ cron_expression: 0 3 1 1 *",
+        "- parameters.past_days: 7",
+    ] {
+        assert!(changed.contains(line), "{line} is missing in {changed}");
+    }
+    assert!(!changed.contains("rent") && changed.contains("1 updated"), "{changed}");
+    let sold = windrow.get_job("sold").await;
+    assert_eq!(sold.parameters.unwrap().past_days, None);
+    assert_eq!(
+        (sold.status, sold.pause_reason.as_str()),
+        (ScheduledJobStatus::Paused.into(), "Holidays")
+    );
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn pruning_deletes_on_request_only_and_a_deleted_job_comes_back() {
+    let windrow = Windrow::start().await;
+    let it = Try::new(&windrow);
+    windrow.create("other").await;
+    let (sold, _) = JOBS.split_once("---").unwrap();
+    said(&it.apply(JOBS, &["--yes"]).await, 0);
+
+    let kept = said(&it.apply(sold, &["--yes"]).await, 0);
+    let pruned = said(&it.apply(sold, &["--yes", "--prune"]).await, 0);
+    assert!(kept.contains("Nothing to do"), "{kept}");
+    assert!(pruned.contains("delete other") && pruned.contains("delete rent"), "{pruned}");
+    assert!(pruned.contains("2 deleted"), "{pruned}");
+    assert!(windrow.get_job("rent").await.deleted_at.is_some());
+
+    let back = said(&it.apply(JOBS, &["--yes"]).await, 0);
+    assert!(back.contains("restore rent") && back.contains("1 restored"), "{back}");
+    assert!(windrow.get_job("rent").await.deleted_at.is_none());
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn one_wrong_document_changes_nothing() {
+    let windrow = Windrow::start().await;
+    let it = Try::new(&windrow);
+    for (wrong, expected) in [
+        (
+            JOBS.replace("@yearly", "61 * * * *"),
+            "document 2: cron_expression: minute 61 is out of range",
+        ),
+        (
+            JOBS.replace("source: quick}", "source: none}"),
+            "document 2: parameters.source: no source is named",
+        ),
+        (JOBS.replace("name: Rentals", "nam: Rentals"), "document 2: field nam cannot be set"),
+        (JOBS.replace("id: rent", "id: sold"), "document 2: sold is in"),
+    ] {
+        let refused = said(&it.apply(&wrong, &["--yes"]).await, 1);
+        assert!(refused.contains(expected) && refused.contains("nothing was changed"), "{refused}");
+    }
+    let jobs = windrow.client.list_scheduled_jobs(proto::ListScheduledJobsRequest::default());
+    assert_eq!(jobs.await.unwrap().total, 0);
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn answers_come_as_yaml_and_contexts_name_servers() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let address = windrow.address();
+    let home = tempfile::tempdir().unwrap();
+    let windrow_at = |home: &Path, arguments: &[&str]| {
+        let mut command = program::command("windrow");
+        command.env("XDG_CONFIG_HOME", home).env_remove("WINDROW_CONTEXT").args(arguments);
+        command.output().unwrap()
+    };
+    let (path, server) = (home.path().to_owned(), address.clone());
+    let outputs = tokio::task::spawn_blocking(move || {
+        [
+            windrow_at(&path, &["context", "set", "here", "--server", &server]),
+            windrow_at(&path, &["context", "use", "here"]),
+            windrow_at(&path, &["jobs", "get", "job", "-o", "yaml"]),
+            windrow_at(&path, &["context", "list"]),
+            windrow_at(&path, &["jobs", "list", "--context", "nowhere"]),
+        ]
+    });
+    let [set, used, shown, listed, unknown] = outputs.await.unwrap();
+
+    assert!(set.status.success() && used.status.success(), "{set:?} {used:?}");
+    let yaml = said(&shown, 0);
+    assert!(yaml.starts_with("---\n") && yaml.contains("scheduled_job_id: job"), "{yaml}");
+    assert!(yaml.contains(&format!("source: {QUICK}")), "{yaml}");
+    assert_eq!(said(&listed, 0).trim(), format!("* here  {address}"));
+    assert!(said(&unknown, 1).contains("there is no context 'nowhere'; known: here"));
+    windrow.stop().await;
+}
+
+#[test]
+fn shells_and_man_learn_all_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| program::command("windrow").args(arguments).output().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = said(&run(&["completions", shell]), 0);
+        assert!(script.contains("properties") && script.contains("apply"), "{shell}");
+    }
+    let pages = run(&["man", dir.path().to_str().unwrap()]);
+    assert!(pages.status.success(), "{pages:?}");
+    for page in ["windrow.1", "windrow-apply.1", "windrow-jobs-create.1"] {
+        assert!(dir.path().join(page).is_file(), "{page} is missing");
+    }
+    assert!(said(&run(&["man"]), 0).contains(".TH windrow 1"));
+}
+
+#[tokio::test]
+async fn states_have_colours_only_where_they_are_wanted() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let address = windrow.address();
+    let list = move |color: &'static [&'static str]| {
+        let address = address.clone();
+        let run = move || program::windrow(&address, &[&["jobs", "list"], color].concat());
+        tokio::task::spawn_blocking(run)
+    };
+
+    let plain = said(&list(&[]).await.unwrap(), 0);
+    let colored = said(&list(&["--color", "always"]).await.unwrap(), 0);
+
+    assert!(plain.contains("active") && !plain.contains('\u{1b}'), "{plain}");
+    assert!(colored.contains("\u{1b}[32mactive"), "{colored:?}");
+    windrow.stop().await;
+}
