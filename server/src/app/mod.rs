@@ -30,9 +30,7 @@ pub use self::error::AppError;
 pub use self::import::ImportedRuns;
 pub use self::leases::{Fence, Outcome, Pulse};
 pub use self::ledger::{LedgerEntry, LedgerPage, Preview};
-pub use self::properties::{
-    PropertiesWanted, PropertyDetail, PropertyPage, Report, ScrapedProperty,
-};
+pub use self::properties::{PropertyDetail, PropertyPage, Report, ScrapedProperty};
 pub use self::requests::RequestKey;
 pub use self::runs::{RunPage, RunsWanted, Submission, Trigger, Triggered};
 pub use self::scheduled_jobs::{JobPage, JobsWanted, NewScheduledJob};
@@ -40,7 +38,7 @@ pub use self::statistics::JobStatistics;
 pub use self::ticks::TickReport;
 pub use self::wakes::Wakes;
 pub use crate::store::parameters_json;
-pub use crate::store::properties::{FieldChange, Property, PropertyChange};
+pub use crate::store::properties::{FieldChange, Property, PropertyChange, PropertyFilter};
 
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;

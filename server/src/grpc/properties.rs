@@ -14,7 +14,7 @@ use super::convert::{self, to_time};
 use super::page;
 use super::status::{status, within};
 use crate::app::{
-    App, AppError, FieldChange, PropertiesWanted, Property, PropertyChange, PropertyPage,
+    App, AppError, FieldChange, Property, PropertyChange, PropertyFilter, PropertyPage,
 };
 
 /// Properties of one message of an export: with bodies of a few KiB one to two MiB.
@@ -42,8 +42,8 @@ impl Properties {
     ) -> Result<proto::ListPropertiesResponse, AppError> {
         let limit = page::size("page_size", request.page_size)?;
         let list = list_of("Properties", request.filter.as_ref());
-        let wanted = wanted(&list, request.filter, &request.page_token, limit)?;
-        let found = self.app.list_properties(wanted.clone()).await?;
+        let wanted = wanted(&list, request.filter, &request.page_token)?;
+        let found = self.app.list_properties(wanted.clone(), limit).await?;
         let (total, total_is_lower_bound) = self.app.count_properties(wanted).await?;
         Ok(proto::ListPropertiesResponse {
             next_page_token: next_token(&list, &found),
@@ -78,8 +78,8 @@ impl Properties {
         request: proto::ExportPropertiesRequest,
     ) -> Result<impl Stream<Item = Exported> + Send + 'static, AppError> {
         let list = list_of("Export", request.filter.as_ref());
-        let wanted = wanted(&list, request.filter, &request.page_token, BATCH)?;
-        let first = self.app.list_properties(wanted.clone()).await?;
+        let wanted = wanted(&list, request.filter, &request.page_token)?;
+        let first = self.app.list_properties(wanted.clone(), BATCH).await?;
         let app = Arc::clone(&self.app);
         let batches = stream::try_unfold(Some(first), move |page| {
             let (app, wanted) = (Arc::clone(&app), wanted.clone());
@@ -88,8 +88,8 @@ impl Properties {
                 // Read while the batch before is on its way.
                 let next = match page.next.clone() {
                     Some(place) => {
-                        let wanted = PropertiesWanted { after: Some(place), ..wanted };
-                        Some(app.list_properties(wanted).await?)
+                        let wanted = PropertyFilter { after: Some(place), ..wanted };
+                        Some(app.list_properties(wanted, BATCH).await?)
                     }
                     None => None,
                 };
@@ -113,24 +113,23 @@ fn wanted(
     list: &str,
     filter: Option<proto::PropertyFilter>,
     page_token: &str,
-    limit: i64,
-) -> Result<PropertiesWanted, AppError> {
+) -> Result<PropertyFilter, AppError> {
     let after = match page::position(list, page_token)? {
         Some(position) => Some(place(&position).ok_or_else(page::foreign)?),
         None => None,
     };
     let wanted = filtered(filter.unwrap_or_default()).map_err(within("filter"))?;
-    Ok(PropertiesWanted { after, limit, ..wanted })
+    Ok(PropertyFilter { after, ..wanted })
 }
 
-fn filtered(filter: proto::PropertyFilter) -> Result<PropertiesWanted, AppError> {
+fn filtered(filter: proto::PropertyFilter) -> Result<PropertyFilter, AppError> {
     for (field, value) in [("source", &filter.source), ("location", &filter.location)] {
         check_text(field, value)?;
     }
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
     let job = given(filter.scheduled_job_id);
     let run = given(filter.job_id);
-    Ok(PropertiesWanted {
+    Ok(PropertyFilter {
         source: given(filter.source),
         scheduled_job_id: job
             .map(|id| convert::scheduled_job_id("scheduled_job_id", &id))
@@ -139,7 +138,7 @@ fn filtered(filter: proto::PropertyFilter) -> Result<PropertiesWanted, AppError>
         location: given(filter.location),
         listing_type: convert::listing_type("listing_type", filter.listing_type)?,
         changed_since: convert::time("changed_since", filter.changed_since)?,
-        ..PropertiesWanted::default()
+        ..PropertyFilter::default()
     })
 }
 

@@ -22,7 +22,7 @@ pub const COUNT_LIMIT: i64 = 10_000;
 
 /// Selects whole runs; the first argument is what follows `from scraping_job`.
 macro_rules! select_runs {
-    ($tail:tt $(, $argument:expr)* $(,)?) => {
+    ($tail:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             RunRow,
             r#"
@@ -35,7 +35,7 @@ macro_rules! select_runs {
                 failed_locations as "failed_locations: Json<Vec<FailedLocationRow>>",
                 attempt, max_attempts, error_message, revision, worker_id, lease_expires_at
             from scraping_job
-            "# + $tail
+            "# + $tail $(+ $more)*
             $(, $argument)*
         )
     };
@@ -289,16 +289,25 @@ pub struct RunFilter {
     pub after: Option<(DateTime<Utc>, RunId)>,
 }
 
-/// The runs that a filter matches, from where its page begins; the arguments are the statement before
-/// and after the conditions, and the limit.
+/// Counts runs; the arguments are those of `select_runs`.
+macro_rules! count_runs {
+    ($tail:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
+        sqlx::query_scalar!(
+            r#"select count(*) as "count!" from (select 1 from scraping_job "#
+                + $tail $(+ $more)* + ") matching"
+            $(, $argument)*
+        )
+    };
+}
+
+/// Selects or counts the runs that a filter matches, from where its page begins.
 macro_rules! matching_runs {
-    ($query:ident!($($row:ty,)? $head:literal), $tail:literal, $filter:expr, $after:expr, $limit:expr) => {{
+    ($select:ident, $order:literal, $filter:expr, $after:expr, $limit:expr) => {{
         let RunFilter { conditions, .. } = $filter;
         let (after_at, after_id) = $after.unzip();
         let labels = LabelArrays::of(&conditions.labels);
-        sqlx::$query!(
-            $($row,)?
-            $head + r#"
+        $select!(
+            r#"
             where ($1::text is null or scheduled_job_id = $1)
                 and ($2::text is null or status = $2)
                 and ($3::timestamptz is null or (created_at, job_id) < ($3, $4::text))
@@ -313,7 +322,8 @@ macro_rules! matching_runs {
                 and ($13::text[] is null or (labels <> '{}' and labels ?& $13))
                 and ($14::text[] is null or not labels ?| $14)
                 and ($15::jsonb[] is null or not labels @> any($15))
-            "# + $tail,
+            "# + $order
+                + " limit $16",
             $filter.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
             $filter.status.map(Status::word),
             after_at,
@@ -340,43 +350,17 @@ pub async fn runs_list(
     filter: &RunFilter,
     limit: i64,
 ) -> Result<Vec<Run>, StoreError> {
-    let rows = matching_runs!(
-        query_as!(
-            RunRow,
-            r#"
-            select
-                job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-                parameters as "parameters: Json<ParametersRow>", requested_by,
-                labels as "labels: Json<Labels>", tick_at, created_at, available_at, started_at,
-                completed_at, cancel_requested_at, properties_scraped, properties_saved,
-                properties_updated, properties_skipped, properties_duplicate, total_locations,
-                completed_locations,
-                failed_locations as "failed_locations: Json<Vec<FailedLocationRow>>",
-                attempt, max_attempts, error_message, revision, worker_id, lease_expires_at
-            from scraping_job
-            "#
-        ),
-        "order by created_at desc, job_id desc limit $16",
-        filter,
-        filter.after.clone(),
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
+    let after = filter.after.clone();
+    let rows =
+        matching_runs!(select_runs, "order by created_at desc, job_id desc", filter, after, limit)
+            .fetch_all(conn)
+            .await?;
     rows.into_iter().map(Run::try_from).collect()
 }
 
 /// How many runs match on all pages, counted up to one more than [`COUNT_LIMIT`].
 pub async fn runs_count(conn: &mut PgConnection, filter: &RunFilter) -> Result<i64, StoreError> {
-    let nowhere: Option<(DateTime<Utc>, RunId)> = None;
-    let count = matching_runs!(
-        query_scalar!(r#"select count(*) as "count!" from (select 1 from scraping_job "#),
-        "limit $16) matching",
-        filter,
-        nowhere,
-        COUNT_LIMIT + 1
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(count)
+    let first: Option<(DateTime<Utc>, RunId)> = None;
+    let count = matching_runs!(count_runs, "", filter, first, COUNT_LIMIT + 1);
+    Ok(count.fetch_one(conn).await?)
 }

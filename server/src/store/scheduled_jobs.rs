@@ -40,7 +40,7 @@ struct JobRow {
 
 /// Selects whole scheduled jobs; the first argument is what follows the joined tables `j`, `s`, `h`.
 macro_rules! select_jobs {
-    ($tail:tt $(, $argument:expr)* $(,)?) => {
+    ($tail:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             JobRow,
             r#"
@@ -53,7 +53,7 @@ macro_rules! select_jobs {
             from scheduled_job j
             join scheduled_job_schedule s using (scheduled_job_id)
             join scheduled_job_history h using (scheduled_job_id)
-            "# + $tail
+            "# + $tail $(+ $more)*
             $(, $argument)*
         )
     };
@@ -149,44 +149,67 @@ pub struct JobFilter {
     pub after: Option<ScheduledJobId>,
 }
 
+/// Counts scheduled jobs; the arguments are those of `select_jobs`, without the history `h`.
+macro_rules! count_jobs {
+    ($tail:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
+        sqlx::query_scalar!(
+            r#"
+            select count(*) as "count!"
+            from scheduled_job j
+            join scheduled_job_schedule s using (scheduled_job_id)
+            "# + $tail $(+ $more)*
+            $(, $argument)*
+        )
+    };
+}
+
+/// Selects or counts the jobs that a filter matches; the last arguments are those of `$more`.
+macro_rules! matching_jobs {
+    ($select:ident, $filter:expr $(, $more:literal $(, $argument:expr)*)?) => {{
+        let JobFilter { conditions, .. } = $filter;
+        let labels = LabelArrays::of(&conditions.labels);
+        $select!(
+            r#"
+            where ($1::text is null or s.status = $1)
+                and ($2 or s.deleted_at is null)
+                and ($3::text[] is null or s.status = any($3))
+                and ($4::text[] is null or j.priority = any($4))
+                and ($5::text is null or j.parameters ->> 'source' = $5)
+                and ($6::timestamptz is null or j.created_at >= $6)
+                and ($7::timestamptz is null or j.created_at < $7)
+                and ($8::jsonb is null or j.labels @> $8)
+                and ($9::text[] is null or j.labels ?& $9)
+                and ($10::text[] is null or not j.labels ?| $10)
+                and ($11::jsonb[] is null or not j.labels @> any($11))
+            "# $(+ $more)?,
+            $filter.status.map(Status::word),
+            $filter.show_deleted,
+            words(conditions.status.as_deref(), Status::word) as _,
+            words(conditions.priority.as_deref(), Priority::word) as _,
+            conditions.source.as_deref(),
+            conditions.created.from,
+            conditions.created.until,
+            labels.equal as _,
+            labels.have as _,
+            labels.lack as _,
+            labels.differ as _
+            $($(, $argument)*)?
+        )
+    }};
+}
+
 /// A page of scheduled jobs by id.
 pub async fn scheduled_jobs_list(
     conn: &mut PgConnection,
     filter: &JobFilter,
     limit: i64,
 ) -> Result<Vec<ScheduledJob>, StoreError> {
-    let JobFilter { conditions, .. } = filter;
-    let labels = LabelArrays::of(&conditions.labels);
-    let rows = select_jobs!(
-        r#"
-        where ($1::text is null or s.status = $1)
-            and ($2 or s.deleted_at is null)
-            and ($3::text[] is null or s.status = any($3))
-            and ($4::text[] is null or j.priority = any($4))
-            and ($5::text is null or j.parameters ->> 'source' = $5)
-            and ($6::timestamptz is null or j.created_at >= $6)
-            and ($7::timestamptz is null or j.created_at < $7)
-            and ($8::jsonb is null or j.labels @> $8)
-            and ($9::text[] is null or j.labels ?& $9)
-            and ($10::text[] is null or not j.labels ?| $10)
-            and ($11::jsonb[] is null or not j.labels @> any($11))
-            and j.scheduled_job_id > $12
-        order by j.scheduled_job_id
-        limit $13
-        "#,
-        filter.status.map(Status::word),
-        filter.show_deleted,
-        words(conditions.status.as_deref(), Status::word) as _,
-        words(conditions.priority.as_deref(), Priority::word) as _,
-        conditions.source.as_deref(),
-        conditions.created.from,
-        conditions.created.until,
-        labels.equal as _,
-        labels.have as _,
-        labels.lack as _,
-        labels.differ as _,
+    let rows = matching_jobs!(
+        select_jobs,
+        filter,
+        "and j.scheduled_job_id > $12 order by j.scheduled_job_id limit $13",
         filter.after.as_ref().map_or("", ScheduledJobId::as_str),
-        limit,
+        limit
     )
     .fetch_all(conn)
     .await?;
@@ -198,40 +221,7 @@ pub async fn scheduled_jobs_count(
     conn: &mut PgConnection,
     filter: &JobFilter,
 ) -> Result<i64, StoreError> {
-    let JobFilter { conditions, .. } = filter;
-    let labels = LabelArrays::of(&conditions.labels);
-    let count = sqlx::query_scalar!(
-        r#"
-        select count(*) as "count!"
-        from scheduled_job j
-        join scheduled_job_schedule s using (scheduled_job_id)
-        where ($1::text is null or s.status = $1)
-            and ($2 or s.deleted_at is null)
-            and ($3::text[] is null or s.status = any($3))
-            and ($4::text[] is null or j.priority = any($4))
-            and ($5::text is null or j.parameters ->> 'source' = $5)
-            and ($6::timestamptz is null or j.created_at >= $6)
-            and ($7::timestamptz is null or j.created_at < $7)
-            and ($8::jsonb is null or j.labels @> $8)
-            and ($9::text[] is null or j.labels ?& $9)
-            and ($10::text[] is null or not j.labels ?| $10)
-            and ($11::jsonb[] is null or not j.labels @> any($11))
-        "#,
-        filter.status.map(Status::word),
-        filter.show_deleted,
-        words(conditions.status.as_deref(), Status::word) as _,
-        words(conditions.priority.as_deref(), Priority::word) as _,
-        conditions.source.as_deref(),
-        conditions.created.from,
-        conditions.created.until,
-        labels.equal as _,
-        labels.have as _,
-        labels.lack as _,
-        labels.differ as _,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(count)
+    Ok(matching_jobs!(count_jobs, filter).fetch_one(conn).await?)
 }
 
 /// Inserts the settings. [`StoreError::ScheduledJobExists`] when the id is or was in use.

@@ -15,7 +15,7 @@ use super::{App, AppError, Fence, commit};
 use crate::domain::run::{Counts, Event, Progress, Run};
 use crate::store::properties::{self, PropertyRow, Writer};
 
-pub use self::read::{PropertiesWanted, PropertyDetail, PropertyPage};
+pub use self::read::{PropertyDetail, PropertyPage};
 
 /// One row as a source gave it.
 #[derive(Clone, Debug, PartialEq)]

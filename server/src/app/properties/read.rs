@@ -1,35 +1,11 @@
 //! Looking at what the runs found.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::app::{App, AppError};
-use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::parameters::ListingType;
 use crate::store::properties::{self, Property, PropertyChange, PropertyFilter};
 use crate::store::runs::COUNT_LIMIT;
 use crate::store::{runs, scheduled_jobs};
-
-/// Which properties somebody wants to see.
-#[derive(Clone, Debug, Default)]
-pub struct PropertiesWanted {
-    /// Only of this source.
-    pub source: Option<String>,
-    /// Only those that a run of this scheduled job has found.
-    pub scheduled_job_id: Option<ScheduledJobId>,
-    /// Only those that this run has read.
-    pub job_id: Option<RunId>,
-    /// Only those last found there.
-    pub location: Option<String>,
-    /// Only of this kind.
-    pub listing_type: Option<ListingType>,
-    /// Only those first seen or changed since.
-    pub changed_since: Option<DateTime<Utc>>,
-    /// Where the page begins: after this source and id.
-    pub after: Option<(String, String)>,
-    /// At most so many.
-    pub limit: i64,
-}
 
 /// A page of properties by source and id.
 #[derive(Clone, Debug, Default)]
@@ -55,11 +31,11 @@ impl App {
     /// A page of properties.
     pub async fn list_properties(
         &self,
-        wanted: PropertiesWanted,
+        wanted: PropertyFilter,
+        limit: i64,
     ) -> Result<PropertyPage, AppError> {
         let mut conn = self.begin_snapshot().await?;
-        let limit = wanted.limit;
-        let Some(filter) = filter(&mut conn, wanted).await? else {
+        let Some(filter) = completed(&mut conn, wanted).await? else {
             return Ok(PropertyPage::default());
         };
         // One more than wanted tells whether there is a next page.
@@ -74,12 +50,9 @@ impl App {
     }
 
     /// How many properties match on all pages, and whether there are more.
-    pub async fn count_properties(
-        &self,
-        wanted: PropertiesWanted,
-    ) -> Result<(i64, bool), AppError> {
+    pub async fn count_properties(&self, wanted: PropertyFilter) -> Result<(i64, bool), AppError> {
         let mut conn = self.begin_snapshot().await?;
-        let Some(filter) = filter(&mut conn, wanted).await? else { return Ok((0, false)) };
+        let Some(filter) = completed(&mut conn, wanted).await? else { return Ok((0, false)) };
         let count = properties::properties_count(&mut conn, &filter).await?;
         Ok((count.min(COUNT_LIMIT), count > COUNT_LIMIT))
     }
@@ -105,35 +78,23 @@ impl App {
     }
 }
 
-/// What to look for; `None` when nothing can match.
-async fn filter(
+/// The filter with the source that a run's properties are of; `None` when nothing can match.
+async fn completed(
     conn: &mut PgConnection,
-    wanted: PropertiesWanted,
+    wanted: PropertyFilter,
 ) -> Result<Option<PropertyFilter>, AppError> {
     if let Some(id) = &wanted.scheduled_job_id
         && scheduled_jobs::scheduled_job_get(conn, id).await?.is_none()
     {
         return Err(AppError::ScheduledJobNotFound(id.clone()));
     }
-    let mut source = wanted.source;
-    if let Some(id) = &wanted.job_id {
-        let run = runs::run_get(conn, id).await?;
-        let run = run.ok_or_else(|| AppError::RunNotFound(id.clone()))?;
-        let of_other_job =
-            wanted.scheduled_job_id.is_some() && wanted.scheduled_job_id != run.scheduled_job_id;
-        let of_other_source = source.is_some() && source != run.parameters.source;
-        if of_other_job || of_other_source {
-            return Ok(None);
-        }
-        source = run.parameters.source;
-    }
-    Ok(Some(PropertyFilter {
-        source,
-        scheduled_job_id: wanted.scheduled_job_id,
-        job_id: wanted.job_id,
-        location: wanted.location,
-        listing_type: wanted.listing_type,
-        changed_since: wanted.changed_since,
-        after: wanted.after,
-    }))
+    let Some(id) = &wanted.job_id else { return Ok(Some(wanted)) };
+    let run = runs::run_get(conn, id).await?;
+    let run = run.ok_or_else(|| AppError::RunNotFound(id.clone()))?;
+    let source = run.parameters.source;
+    let of_other_job =
+        wanted.scheduled_job_id.is_some() && wanted.scheduled_job_id != run.scheduled_job_id;
+    let of_other_source = wanted.source.is_some() && wanted.source != source;
+    let possible = !of_other_job && !of_other_source;
+    Ok(possible.then_some(PropertyFilter { source, ..wanted }))
 }
