@@ -83,6 +83,26 @@ pub struct ScrapeRequest {
     pub changed_since: Option<DateTime<Utc>>,
 }
 
+impl ScrapeRequest {
+    /// Whether the run itself set its limit, and so wants no more.
+    fn limits_itself(&self) -> bool {
+        self.parameters.get("limit").is_some()
+    }
+
+    /// What it means that the location has more listings than the limit. Without a limit of its own a run
+    /// that passed over the others would take the location for complete.
+    fn beyond_limit(&self) -> Result<(), SourceError> {
+        if self.limits_itself() {
+            return Ok(());
+        }
+        let reason = format!(
+            "has more than {} listings: narrow the location, or set a limit to have no more",
+            self.limit
+        );
+        Err(SourceError::Failed { reason })
+    }
+}
+
 /// One listing as its source told it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScrapedRow {

@@ -38,10 +38,15 @@ def main():
     path = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("WINDROW_SALES_CSV")
     if not path:
         sys.exit("name the CSV file as an argument or in WINDROW_SALES_CSV")
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["zipcode"] == request["location"]:
-                print(json.dumps(listing(row)))
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["zipcode"] == request["location"]:
+                    print(json.dumps(listing(row)))
+    except OSError as error:
+        sys.exit(f"{path} cannot be read: {error.strerror}")
+    except (KeyError, ValueError) as error:
+        sys.exit(f"{path} does not have the columns of King County's sales: {error}")
 
 
 if __name__ == "__main__":

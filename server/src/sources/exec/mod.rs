@@ -162,10 +162,22 @@ impl Talk<'_> {
                 Err(error) => return Err(failed(&error)),
             }
         }
+        if !self.request.limits_itself() {
+            return self.end_read(lines).await;
+        }
         // A program that minds its limit ends by itself now, and its exit status counts.
         match timeout(GRACE, lines.next_line()).await {
             Ok(Ok(None)) => Ok(()),
             Ok(Ok(Some(_)) | Err(_)) | Err(_) => Err(Ending::LimitReached),
+        }
+    }
+
+    /// Nobody told the program to stop here, so one more row is one too many.
+    async fn end_read(&self, mut lines: Lines<'_, ChildStdout>) -> Result<(), Ending> {
+        match lines.next_line().await {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => self.request.beyond_limit().map_err(Ending::Because),
+            Err(error) => Err(failed(&error)),
         }
     }
 

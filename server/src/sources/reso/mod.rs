@@ -66,7 +66,7 @@ impl ResoSource {
                 Page::parse(&body).map_err(|reason| failed(format!("page {number}: {reason}")))?;
             for (index, listing) in page.listings.into_iter().enumerate() {
                 if sent == request.limit {
-                    return query::beyond_limit(request).map_err(failed);
+                    return request.beyond_limit();
                 }
                 let listing = row(listing, KEY).map_err(|reason| {
                     failed(format!("page {number}, listing {}: {reason}", index + 1))

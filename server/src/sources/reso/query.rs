@@ -57,17 +57,6 @@ pub(super) fn follow(root: &Url, from: &Url, link: &str) -> Result<Url, String> 
     Ok(next)
 }
 
-/// What to say when the server has more than the run takes.
-pub(super) fn beyond_limit(request: &ScrapeRequest) -> Result<(), String> {
-    match limit_of(request) {
-        Some(_) => Ok(()),
-        None => Err(format!(
-            "has more than {} listings: narrow the location, or set a limit to have the newest only",
-            request.limit
-        )),
-    }
-}
-
 fn directory(root: &Url) -> Url {
     let mut directory = root.clone();
     directory.set_path(&format!("{}/", root.path().trim_end_matches('/')));

@@ -67,17 +67,28 @@ async fn an_exit_status_fails_the_location_with_the_last_words() {
 }
 
 #[tokio::test]
-async fn the_limit_ends_an_endless_program_with_success() {
+async fn an_endless_program_fails_the_location_unless_the_run_wants_few() {
     let endless = r#"while :; do echo '{"property_id":"a"}'; done"#;
     let (rows, outcome) = run(endless).await;
+    assert!(failed(&outcome).starts_with("has more than 100 listings"), "{outcome:?}");
+    assert_eq!(rows.len(), 100);
+    let few = ScrapeRequest { parameters: json!({ "limit": 100 }), ..request() };
+    let (rows, outcome) = scrape(SourceSettings::Exec(shell(endless)), few).await;
     assert_eq!(outcome.result, Ok(()));
     assert_eq!(rows.len(), 100);
     assert_eq!(outcome.log, "windrow: ended the program after its first 100 rows\n");
 }
 
 #[tokio::test]
+async fn exactly_as_many_rows_as_there_may_be_are_fine() {
+    let script = r#"i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo "{\"property_id\":\"$i\"}"; done; sleep 1.2"#;
+    let (rows, outcome) = run(script).await;
+    assert_eq!((outcome.result, rows.len()), (Ok(()), 100));
+}
+
+#[tokio::test]
 async fn a_program_that_minds_its_limit_ends_by_itself() {
-    let request = ScrapeRequest { limit: 1, ..request() };
+    let request = ScrapeRequest { limit: 1, parameters: json!({ "limit": 1 }), ..request() };
     let script = shell(r#"echo '{"property_id":"a"}'"#);
     let (rows, outcome) = scrape(SourceSettings::Exec(script), request).await;
     assert_eq!((outcome.result, outcome.log.as_str(), rows.len()), (Ok(()), "", 1));

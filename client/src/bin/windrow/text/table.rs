@@ -33,7 +33,7 @@ fn fitted<const N: usize>(
         }
     }
     if let Some(room) = room {
-        shrink(&mut widths, room.saturating_sub(GAP * N.saturating_sub(1)));
+        shrink(&header, &mut widths, room.saturating_sub(GAP * N.saturating_sub(1)));
     }
     let line = |(number, row): (usize, &[String; N])| padded(&header, row, &widths, number > 0);
     rows.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
@@ -56,12 +56,12 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Takes from the widest column until all fit, or none can give more.
-fn shrink(widths: &mut [usize], room: usize) {
+/// Takes from the widest column until all fit, or none can give more. Ids stay whole: people copy them.
+fn shrink(header: &[&str], widths: &mut [usize], room: usize) {
     while widths.iter().sum::<usize>() > room {
-        let Some(widest) = widths.iter_mut().max().filter(|width| **width > NARROWEST) else {
-            return;
-        };
+        let cut = header.iter().zip(widths.iter_mut()).filter(|(name, _)| !name.ends_with("ID"));
+        let widest = cut.map(|(_, width)| width).max().filter(|width| **width > NARROWEST);
+        let Some(widest) = widest else { return };
         *widest -= 1;
     }
 }
@@ -114,6 +114,8 @@ mod tests {
         assert_eq!(shown, "NAME      N\né [2J     1\nlong na…  2");
         let narrow = fitted(["NAME", "N"], rows(), Some(3));
         assert!(narrow.contains("long na…"), "{narrow}");
+        let whole = fitted(["JOB ID", "N"], rows(), Some(3));
+        assert!(whole.contains("long name  2"), "{whole}");
     }
 
     #[test]
