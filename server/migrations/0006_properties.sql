@@ -17,6 +17,8 @@ create table property (
     last_job_id text not null,
     -- The first sight, or the last change.
     changed_at timestamptz not null,
+    -- Changes since the first sight.
+    change_count bigint not null default 0,
     primary key (source, property_id),
     constraint property_times_are_in_order
         check (first_seen_at <= changed_at and changed_at <= last_seen_at),
@@ -32,14 +34,14 @@ create index property_by_change on property (changed_at, source, property_id);
 create table property_change (
     source text not null,
     property_id text not null,
+    -- From 1: two runs may change a property at the same time, but one after the other.
+    number bigint not null,
     job_id text not null references scraping_job,
     changed_at timestamptz not null,
     fields jsonb not null,
-    primary key (source, property_id, job_id),
+    primary key (source, property_id, number),
     foreign key (source, property_id) references property
 );
-
-create index property_change_newest on property_change (source, property_id, changed_at desc, job_id desc);
 
 -- Which properties a run has read: the first row of each counts, across batches and attempts. A run
 -- has one source.

@@ -65,10 +65,11 @@ impl Properties {
         }
         let limit = page::size("limit", request.limit)?;
         let found = self.app.get_property(&request.source, &request.property_id, limit).await?;
+        let total_changes = found.property.change_count;
         Ok(proto::GetPropertyResponse {
             property: Some(to_property(found.property)),
             changes: found.changes.into_iter().map(to_change).collect(),
-            total_changes: found.total_changes,
+            total_changes,
         })
     }
 

@@ -6,6 +6,7 @@
 mod deleting;
 mod increments;
 mod leases;
+mod properties;
 mod support;
 mod ticks;
 mod updating;

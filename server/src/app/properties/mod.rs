@@ -129,12 +129,12 @@ async fn update(
     if changed.is_empty() {
         return Ok(0);
     }
-    properties::properties_change(conn, writer, &changed).await?;
-    let history = changed.iter().filter_map(|row| {
-        let before = before.get(row.property_id)?;
-        Some((row.property_id.to_owned(), content::changes(before, row.body)))
-    });
-    properties::property_changes_insert(conn, writer, &history.collect::<Vec<_>>()).await?;
+    let nothing = Map::new();
+    let differences = |row: &PropertyRow<'_>| {
+        content::changes(before.get(row.property_id).unwrap_or(&nothing), row.body)
+    };
+    let history: Vec<_> = changed.iter().map(differences).collect();
+    properties::properties_change(conn, writer, &changed, &history).await?;
     Ok(count(changed.len()))
 }
 

@@ -23,8 +23,6 @@ pub struct PropertyDetail {
     pub property: Property,
     /// Its newest changes.
     pub changes: Vec<PropertyChange>,
-    /// How many changes there are.
-    pub total_changes: i64,
 }
 
 impl App {
@@ -70,11 +68,9 @@ impl App {
             source_name: source.to_owned(),
             property_id: property_id.to_owned(),
         })?;
-        Ok(PropertyDetail {
-            property,
-            changes: properties::property_changes_list(&mut tx, source, property_id, limit).await?,
-            total_changes: properties::property_changes_count(&mut tx, source, property_id).await?,
-        })
+        let changes =
+            properties::property_changes_list(&mut tx, source, property_id, limit).await?;
+        Ok(PropertyDetail { property, changes })
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Property {
     pub last_job_id: String,
     /// When it was first seen or last changed.
     pub changed_at: DateTime<Utc>,
+    /// How often it has changed.
+    pub change_count: i64,
 }
 
 struct Row {
@@ -47,6 +49,7 @@ struct Row {
     last_seen_at: DateTime<Utc>,
     last_job_id: String,
     changed_at: DateTime<Utc>,
+    change_count: i64,
 }
 
 impl From<Row> for Property {
@@ -62,6 +65,7 @@ impl From<Row> for Property {
             last_seen_at: row.last_seen_at,
             last_job_id: row.last_job_id,
             changed_at: row.changed_at,
+            change_count: row.change_count,
         }
     }
 }
@@ -154,7 +158,7 @@ macro_rules! page {
             select
                 p.source, p.property_id, p.body as "body: Json<Map<String, Value>>", p.location,
                 p.listing_type, p.first_seen_at, p.first_job_id, p.last_seen_at, p.last_job_id,
-                p.changed_at
+                p.changed_at, p.change_count
             "#
                 + $tail
                 + r#"
@@ -235,7 +239,7 @@ pub async fn property_get(
         r#"
         select
             source, property_id, body as "body: Json<Map<String, Value>>", location, listing_type,
-            first_seen_at, first_job_id, last_seen_at, last_job_id, changed_at
+            first_seen_at, first_job_id, last_seen_at, last_job_id, changed_at, change_count
         from property
         where source = $1
             and property_id = $2
@@ -261,7 +265,7 @@ pub async fn property_changes_list(
         from property_change
         where source = $1
             and property_id = $2
-        order by changed_at desc, job_id desc
+        order by number desc
         limit $3
         "#,
         source,
@@ -276,25 +280,4 @@ pub async fn property_changes_list(
         fields: fields.0,
     };
     Ok(rows.into_iter().map(|row| change(row.job_id, row.changed_at, row.fields)).collect())
-}
-
-/// How often a property has changed.
-pub async fn property_changes_count(
-    conn: &mut PgConnection,
-    source: &str,
-    property_id: &str,
-) -> Result<i64, StoreError> {
-    let count = sqlx::query_scalar!(
-        r#"
-        select count(*) as "count!"
-        from property_change
-        where source = $1
-            and property_id = $2
-        "#,
-        source,
-        property_id,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(count)
 }

@@ -14,7 +14,7 @@ use crate::domain::id::{RunId, ScheduledJobId};
 
 pub use self::list::{
     Property, PropertyChange, PropertyFilter, properties_count, properties_list,
-    property_changes_count, property_changes_list, property_get,
+    property_changes_list, property_get,
 };
 
 /// One property of a batch.
@@ -181,28 +181,39 @@ pub async fn properties_seen(
     Ok(())
 }
 
-/// Writes what changed properties say now; they are locked.
+/// Writes what changed properties say now, and enters the changes into their history; they are locked.
+/// `changes` are those of `rows`, in their order.
 pub async fn properties_change(
     conn: &mut PgConnection,
     writer: Writer<'_>,
     rows: &[PropertyRow<'_>],
+    changes: &[Vec<FieldChange>],
 ) -> Result<(), StoreError> {
     let columns = Columns::of(rows);
+    let changes: Vec<Json<&[FieldChange]>> =
+        changes.iter().map(|fields| Json(fields.as_slice())).collect();
     sqlx::query!(
         r#"
-        update property p
-        set
-            content_hash = n.content_hash,
-            body = n.body,
-            location = n.location,
-            listing_type = n.listing_type,
-            last_seen_at = greatest(p.last_seen_at, $3),
-            last_job_id = $2,
-            changed_at = greatest(p.changed_at, $3)
-        from unnest($4::text[], $5::bytea[], $6::jsonb[], $7::text[], $8::text[])
-            as n (property_id, content_hash, body, location, listing_type)
-        where p.source = $1
-            and p.property_id = n.property_id
+        with changed as (
+            update property p
+            set
+                content_hash = n.content_hash,
+                body = n.body,
+                location = n.location,
+                listing_type = n.listing_type,
+                last_seen_at = greatest(p.last_seen_at, $3),
+                last_job_id = $2,
+                changed_at = greatest(p.changed_at, $3),
+                change_count = p.change_count + 1
+            from unnest($4::text[], $5::bytea[], $6::jsonb[], $7::text[], $8::text[], $9::jsonb[])
+                as n (property_id, content_hash, body, location, listing_type, fields)
+            where p.source = $1
+                and p.property_id = n.property_id
+            returning p.property_id, p.change_count, p.changed_at, n.fields
+        )
+        insert into property_change (source, property_id, number, job_id, changed_at, fields)
+        select $1, property_id, change_count, $2, changed_at, fields
+        from changed
         "#,
         writer.source,
         writer.run.as_str(),
@@ -212,32 +223,7 @@ pub async fn properties_change(
         &columns.bodies as _,
         &columns.locations as _,
         &columns.listing_types as _,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Enters what the run changed into the history of properties.
-pub async fn property_changes_insert(
-    conn: &mut PgConnection,
-    writer: Writer<'_>,
-    changes: &[(String, Vec<FieldChange>)],
-) -> Result<(), StoreError> {
-    let ids: Vec<&str> = changes.iter().map(|(id, _)| id.as_str()).collect();
-    let fields: Vec<Json<&[FieldChange]>> =
-        changes.iter().map(|(_, fields)| Json(fields.as_slice())).collect();
-    sqlx::query!(
-        r#"
-        insert into property_change (source, property_id, job_id, changed_at, fields)
-        select $1, n.property_id, $2, $3, n.fields
-        from unnest($4::text[], $5::jsonb[]) as n (property_id, fields)
-        "#,
-        writer.source,
-        writer.run.as_str(),
-        writer.now,
-        &ids as _,
-        &fields as _,
+        &changes as _,
     )
     .execute(conn)
     .await?;

@@ -1,0 +1,67 @@
+//! Runs that write the same properties at the same time: every sight is counted once, and every change is
+//! in the history.
+
+use futures::future::try_join_all;
+use serde_json::{Map, json};
+use windrow_server::app::{App, Fence, PropertyFilter, Report, ScrapedProperty};
+use windrow_server::domain::run::{Counts, Progress, Run};
+
+use crate::support::{LEASE, World, create, trigger};
+
+const RUNS: usize = 8;
+const PROPERTIES: i64 = 60;
+
+/// The same properties in each run, with the run's own price, in the run's own order.
+fn report(run: usize) -> Report {
+    let row = |number: i64| ScrapedProperty {
+        property_id: format!("{number:03}"),
+        location: "Indianapolis, IN".to_owned(),
+        body: Map::from_iter([("price".to_owned(), json!(run % 3))]),
+    };
+    let mut rows: Vec<ScrapedProperty> = (0..PROPERTIES).map(row).collect();
+    rows.rotate_left(run * 7);
+    Report { scraped_before: 0, rows, progress: Progress::none_of(1) }
+}
+
+async fn submit(app: &App, number: usize, run: &Run) -> Counts {
+    let fence = Fence { run: run.id.clone(), attempt: run.attempt };
+    app.submit_properties(&fence, &report(number)).await.unwrap().counts
+}
+
+#[tokio::test]
+async fn runs_that_write_the_same_properties_count_every_change_once() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    for _ in 0..RUNS {
+        trigger(&app, "job", None).await;
+    }
+    let count = i64::try_from(RUNS).unwrap();
+    let runs = app.lease_runs("worker", count, LEASE).await.unwrap();
+    assert_eq!(runs.len(), RUNS);
+
+    let submitted = runs.iter().enumerate().map(|(number, run)| {
+        let app = &app;
+        async move { Ok::<_, std::convert::Infallible>(submit(app, number, run).await) }
+    });
+    let counts: Vec<Counts> = try_join_all(submitted).await.unwrap();
+
+    let total = counts.iter().copied().fold(Counts::default(), |sum, more| sum + more);
+    assert_eq!(total.scraped, count * PROPERTIES);
+    assert_eq!((total.saved - total.updated, total.duplicate), (PROPERTIES, 0), "{counts:#?}");
+    assert!(total.updated > 0, "nothing collided: {counts:#?}");
+    let page = app.list_properties(PropertyFilter::default(), 1_000).await.unwrap();
+    let mut changes = 0;
+    for property in &page.properties {
+        let found = app.get_property(&property.source, &property.property_id, 1_000).await.unwrap();
+        // Each change begins where the one before ended, back to the first sight.
+        let mut price = &found.property.body["price"];
+        for change in &found.changes {
+            assert_eq!(change.fields[0].new.as_ref(), Some(price), "{found:#?}");
+            price = change.fields[0].old.as_ref().unwrap();
+        }
+        changes += found.property.change_count;
+    }
+    assert_eq!(i64::try_from(page.properties.len()).unwrap(), PROPERTIES);
+    assert_eq!(changes, total.updated);
+}
