@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use prost_types::Timestamp;
@@ -11,8 +10,10 @@ use windrow_client::proto::{ScheduledJobStatus, ScrapingJobPriority, ScrapingJob
 use crate::apply::{APPLY, ApplyArgs};
 use crate::context::ContextCommand;
 use crate::output::Output;
-use crate::parameters::{ParameterArgs, duration, label};
+use crate::page::PageArgs;
+use crate::parameters::{JobArgs, ParameterArgs};
 use crate::properties::PropertiesCommand;
+use crate::values::{duration, label, priority, scheduled_job_status, scraping_job_status, time};
 
 const EXIT_CODES: &str = "Exit codes: 0 completed, 1 error, 2 usage, 3 completed with failed \
 locations, 4 failed, 5 cancelled, 130 Ctrl-C while watching (the run goes on).
@@ -190,28 +191,6 @@ pub(crate) struct PreviewArgs {
     pub(crate) count: i32,
 }
 
-/// Settings of a scheduled job that both `create` and `update` take.
-#[derive(Debug, Default, Args)]
-pub(crate) struct JobArgs {
-    /// Name for people.
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// Five-field cron expression, for example '0 6 * * *'.
-    #[arg(long = "cron")]
-    pub(crate) cron_expression: Option<String>,
-    /// IANA time zone of the expression; UTC unless given.
-    #[arg(long)]
-    pub(crate) timezone: Option<String>,
-    /// Priority of the job's runs.
-    #[arg(long, value_parser = priority())]
-    pub(crate) priority: Option<ScrapingJobPriority>,
-    /// A label, for example team=sales; may be repeated. Those that are given replace all.
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    pub(crate) labels: Vec<(String, String)>,
-    #[command(flatten)]
-    pub(crate) parameters: ParameterArgs,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
     /// Id; generated from the name unless given.
@@ -249,20 +228,6 @@ pub(crate) struct JobsListArgs {
     pub(crate) filter: String,
     #[command(flatten)]
     pub(crate) page: PageArgs,
-}
-
-/// Which part of a list.
-#[derive(Debug, Args)]
-pub(crate) struct PageArgs {
-    /// At most so many on a page; 50 unless given, at most 1,000.
-    #[arg(long, visible_alias = "limit", default_value_t = 0, hide_default_value = true)]
-    pub(crate) page_size: i32,
-    /// Begin where the page before ended.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(crate) page_token: String,
-    /// Every page.
-    #[arg(long)]
-    pub(crate) all: bool,
 }
 
 /// How a creating call is kept from doing harm.
@@ -347,35 +312,4 @@ pub(crate) struct SubmitArgs {
     pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) once: OnceArgs,
-}
-
-/// A word of a fixed set, read as the proto enum value whose name ends with it.
-pub(crate) fn word<E: Clone + Send + Sync + 'static>(
-    words: &'static [&'static str],
-    prefix: &'static str,
-    parse: fn(&str) -> Option<E>,
-) -> impl TypedValueParser<Value = E> {
-    PossibleValuesParser::new(words).try_map(move |word| {
-        parse(&format!("{prefix}_{}", word.to_uppercase()))
-            .ok_or_else(|| format!("unknown: {word}"))
-    })
-}
-
-fn priority() -> impl TypedValueParser<Value = ScrapingJobPriority> {
-    let words = &["low", "normal", "high", "immediate"];
-    word(words, "SCRAPING_JOB_PRIORITY", ScrapingJobPriority::from_str_name)
-}
-
-fn scheduled_job_status() -> impl TypedValueParser<Value = ScheduledJobStatus> {
-    let words = &["active", "paused", "inactive"];
-    word(words, "SCHEDULED_JOB_STATUS", ScheduledJobStatus::from_str_name)
-}
-
-fn scraping_job_status() -> impl TypedValueParser<Value = ScrapingJobStatus> {
-    let words = &["pending", "running", "completed", "failed", "cancelled"];
-    word(words, "SCRAPING_JOB_STATUS", ScrapingJobStatus::from_str_name)
-}
-
-pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "not an RFC 3339 time such as 2026-12-01T06:00:00Z".to_owned())
 }

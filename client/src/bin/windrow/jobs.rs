@@ -5,7 +5,7 @@ use windrow_client::{Client, proto};
 use crate::args::{CreateArgs, JobsCommand, JobsListArgs, UpdateArgs};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::runs::MAX_PAGES;
+use crate::page::MAX_PAGES;
 use crate::text;
 
 pub(crate) async fn run(

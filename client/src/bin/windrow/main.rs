@@ -5,7 +5,9 @@
 //! 130 interrupted while watching. A closed pipe ends it quietly with 1.
 
 mod args;
+mod page;
 mod parameters;
+mod values;
 
 mod apply;
 mod context;

@@ -3,8 +3,7 @@
 use clap::Args;
 use windrow_client::proto;
 
-use crate::args::JobArgs;
-use crate::properties::listing_type;
+use crate::values::{duration, label, listing_type, priority};
 
 /// Every flag is optional here; the server says what is missing.
 #[derive(Clone, Debug, Default, Args)]
@@ -33,6 +32,28 @@ pub(crate) struct ParameterArgs {
     /// Read everything, and not only what changed since the last complete run.
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub(crate) full_scrape: Option<bool>,
+}
+
+/// Settings of a scheduled job that both `create` and `update` take.
+#[derive(Debug, Default, Args)]
+pub(crate) struct JobArgs {
+    /// Name for people.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Five-field cron expression, for example '0 6 * * *'.
+    #[arg(long = "cron")]
+    pub(crate) cron_expression: Option<String>,
+    /// IANA time zone of the expression; UTC unless given.
+    #[arg(long)]
+    pub(crate) timezone: Option<String>,
+    /// Priority of the job's runs.
+    #[arg(long, value_parser = priority())]
+    pub(crate) priority: Option<proto::ScrapingJobPriority>,
+    /// A label, for example team=sales; may be repeated. Those that are given replace all.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
 }
 
 impl ParameterArgs {
@@ -93,17 +114,6 @@ impl JobArgs {
 
 fn given<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
     fields.into_iter().filter(|(_, given)| *given).map(|(path, _)| path).collect()
-}
-
-/// `key=value`
-pub(crate) fn label(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("not of the form key=value")?;
-    Ok((key.to_owned(), value.to_owned()))
-}
-
-pub(crate) fn duration(text: &str) -> Result<prost_types::Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
-    duration.try_into().map_err(|_| "too long".to_owned())
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! `windrow properties …`: what the runs found.
 
-use clap::builder::TypedValueParser;
 use clap::{Args, Subcommand};
 use futures::TryStreamExt;
 use prost_types::Timestamp;
 use windrow_client::{Client, proto};
 
-use crate::args::{PageArgs, time, word};
 use crate::failure::Failure;
 use crate::output::{self, Output};
-use crate::runs::MAX_PAGES;
+use crate::page::{MAX_PAGES, PageArgs};
 use crate::text;
+use crate::values::{listing_type, time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PropertiesCommand {
@@ -81,11 +80,6 @@ impl FilterArgs {
             changed_since: self.changed_since,
         }
     }
-}
-
-pub(crate) fn listing_type() -> impl TypedValueParser<Value = proto::ListingType> {
-    let words = &["for_sale", "for_rent", "sold", "pending"];
-    word(words, "LISTING_TYPE", proto::ListingType::from_str_name)
 }
 
 pub(crate) async fn run(

@@ -5,11 +5,8 @@ use windrow_client::{Client, proto};
 use crate::args::{RunsCommand, RunsListArgs, SubmitArgs, TriggerArgs};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::page::MAX_PAGES;
 use crate::{text, watch};
-
-/// `--all` stops here, so that a server that repeats its pages cannot hold it for ever; the page
-/// token then says where to go on.
-pub(crate) const MAX_PAGES: u32 = 10_000;
 
 pub(crate) async fn run(
     client: &Client,

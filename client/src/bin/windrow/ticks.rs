@@ -2,10 +2,10 @@
 
 use windrow_client::{Client, proto};
 
-use crate::args::{PageArgs, PreviewArgs};
+use crate::args::PreviewArgs;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::runs::MAX_PAGES;
+use crate::page::{MAX_PAGES, PageArgs};
 use crate::text;
 
 pub(crate) async fn list(

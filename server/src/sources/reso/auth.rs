@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::page::error_message;
 use super::{OAuth2Settings, ResoSettings};
-use crate::sources::SourceError;
 
 /// A token is not used any more so long before it expires.
 const MARGIN: Duration = Duration::from_mins(1);
@@ -116,14 +115,4 @@ async fn secret(file: &Path) -> Result<String, AuthError> {
     let unreadable =
         |error| AuthError::Broken(format!("{} cannot be read: {error}", file.display()));
     Ok(text.map_err(unreadable)?.trim().to_owned())
-}
-
-impl From<AuthError> for SourceError {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::Lost(error) => Self::Failed { reason: super::fetch::told(&error) },
-            AuthError::Trouble(reason) => Self::Failed { reason },
-            AuthError::Broken(reason) => Self::Broken { reason },
-        }
-    }
 }

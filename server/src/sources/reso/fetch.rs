@@ -111,7 +111,7 @@ impl Fetcher {
 }
 
 /// A chain of causes as one sentence; the address may hold what nobody should see.
-pub(super) fn told(error: &reqwest::Error) -> String {
+fn told(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "the server did not answer in time".to_owned();
     }
@@ -181,7 +181,7 @@ impl From<AuthError> for Fault {
         match error {
             AuthError::Lost(error) => lost(&error),
             AuthError::Trouble(reason) => Self::Passing { reason, wait: None },
-            AuthError::Broken(_) => Self::Lasting(error.into()),
+            AuthError::Broken(reason) => Self::Lasting(SourceError::Broken { reason }),
         }
     }
 }

@@ -1,0 +1,54 @@
+//! Values of flags: words of fixed sets, times, durations and labels.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use prost_types::Timestamp;
+use windrow_client::proto::{
+    ListingType, ScheduledJobStatus, ScrapingJobPriority, ScrapingJobStatus,
+};
+
+/// A word of a fixed set, read as the proto enum value whose name ends with it.
+fn word<E: Clone + Send + Sync + 'static>(
+    words: &'static [&'static str],
+    prefix: &'static str,
+    parse: fn(&str) -> Option<E>,
+) -> impl TypedValueParser<Value = E> {
+    PossibleValuesParser::new(words).try_map(move |word| {
+        parse(&format!("{prefix}_{}", word.to_uppercase()))
+            .ok_or_else(|| format!("unknown: {word}"))
+    })
+}
+
+pub(crate) fn priority() -> impl TypedValueParser<Value = ScrapingJobPriority> {
+    let words = &["low", "normal", "high", "immediate"];
+    word(words, "SCRAPING_JOB_PRIORITY", ScrapingJobPriority::from_str_name)
+}
+
+pub(crate) fn scheduled_job_status() -> impl TypedValueParser<Value = ScheduledJobStatus> {
+    let words = &["active", "paused", "inactive"];
+    word(words, "SCHEDULED_JOB_STATUS", ScheduledJobStatus::from_str_name)
+}
+
+pub(crate) fn scraping_job_status() -> impl TypedValueParser<Value = ScrapingJobStatus> {
+    let words = &["pending", "running", "completed", "failed", "cancelled"];
+    word(words, "SCRAPING_JOB_STATUS", ScrapingJobStatus::from_str_name)
+}
+
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "not an RFC 3339 time such as 2026-12-01T06:00:00Z".to_owned())
+}
+
+pub(crate) fn listing_type() -> impl TypedValueParser<Value = ListingType> {
+    let words = &["for_sale", "for_rent", "sold", "pending"];
+    word(words, "LISTING_TYPE", ListingType::from_str_name)
+}
+
+/// `key=value`
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("not of the form key=value")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+pub(crate) fn duration(text: &str) -> Result<prost_types::Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    duration.try_into().map_err(|_| "too long".to_owned())
+}
