@@ -122,6 +122,38 @@ fn an_import_without_a_source_or_with_a_missing_file_says_so() {
     check(&import(&["--source", "a"]), "none.jsonl: No such file");
 }
 
+#[tokio::test]
+async fn an_imported_run_without_locations_can_be_triggered_with_some() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("windrow.toml"), SETTINGS).unwrap();
+    let run = "{\"job_id\": \"immediate_1736000000_a\", \"status\": \"failed\"}";
+    std::fs::write(dir.path().join("runs.json"), run).unwrap();
+    let url = new_database().await;
+    let output = program::command("windrow-server")
+        .args(["import", "runs.json", "--database-url", &url])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let windrow = Windrow::start_on(&url, |_| {}).await;
+    let trigger = async |locations: &[&str]| {
+        let locations = locations.iter().map(ToString::to_string).collect();
+        let request = proto::TriggerJobRequest {
+            job_id: "immediate_1736000000_a".to_owned(),
+            overrides: Some(proto::ScrapeParameters { locations, ..Default::default() }),
+            ..Default::default()
+        };
+        windrow.trigger_as(request).await
+    };
+
+    let refused = trigger(&[]).await.unwrap_err();
+    let made = trigger(&["46201"]).await.unwrap();
+
+    assert_eq!(refused.field_violations()[0].field, "overrides.locations");
+    assert_eq!(windrow.end(&made.job_id).await.status(), ScrapingJobStatus::Completed);
+    windrow.stop().await;
+}
+
 fn import(dir: &Path, url: &str, export: &Export, flags: &[&str]) -> Output {
     program::command("windrow-server")
         .args(["import", "--database-url", url])

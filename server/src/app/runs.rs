@@ -231,6 +231,11 @@ impl App {
         let id = RunId::parse(&trigger.job_id).map_err(|_| not_found())?;
         let earlier = runs::run_get(conn, &id).await?.ok_or_else(not_found)?;
         let parameters = earlier.parameters.overridden(&trigger.overrides);
+        if parameters.locations.is_empty() {
+            // As an imported run may be.
+            let text = format!("run {id} says no locations; name some");
+            return Err(AppError::invalid("overrides.locations", text));
+        }
         let scheduled_job_id = earlier.scheduled_job_id;
         let labels = labels::overlaid(&earlier.labels, &trigger.labels);
         Ok(NewRun { scheduled_job_id, original_job_id: Some(id), parameters, labels, ..base })
