@@ -33,7 +33,7 @@ struct OData {
 impl OData {
     fn start() -> Self {
         install();
-        let mut child = Command::new("node")
+        let mut child = Command::new(node())
             .args(["server.js", &LISTINGS.to_string()])
             .current_dir(HOME)
             .stdout(Stdio::piped())
@@ -68,6 +68,14 @@ impl Drop for OData {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// The Node that came with the packages, for the system's may be too old; else the system's.
+fn node() -> String {
+    let packaged =
+        ["x64", "arm64"].map(|cpu| format!("{HOME}/node_modules/node-linux-{cpu}/bin/node"));
+    let found = packaged.into_iter().find(|node| std::path::Path::new(node).is_file());
+    found.unwrap_or_else(|| "node".to_owned())
 }
 
 fn install() {

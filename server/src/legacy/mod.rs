@@ -8,8 +8,8 @@
 //! What is decided here, and nowhere else:
 //!
 //! - Ids are kept. A scheduled job's id that has not the form of one gets one that follows from it.
-//! - A `jobs` document with a cron expression of its own is a recurring job: it becomes a scheduled job, and also
-//!   a run if it says that it ran.
+//! - A `jobs` document with a cron expression of its own is a recurring job: it becomes a scheduled job,
+//!   and also a run if it says that it ran.
 //! - A run that names a scheduled job which is nowhere stays linked: an inactive job is made for it.
 //! - A run that had not ended failed: nothing is left that could go on with it.
 //! - A job whose schedule cannot be read is inactive, due at midnight once somebody resumes it.
