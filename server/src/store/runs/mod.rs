@@ -24,9 +24,10 @@ macro_rules! select_runs {
             select
                 job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
                 parameters as "parameters: Json<ParametersRow>", requested_by,
-                labels as "labels: Json<Labels>", tick_at, created_at, available_at, started_at, completed_at, cancel_requested_at,
-                properties_scraped, properties_saved, properties_updated, properties_skipped,
-                properties_duplicate, total_locations, completed_locations,
+                labels as "labels: Json<Labels>", tick_at, created_at, available_at, started_at,
+                completed_at, cancel_requested_at, properties_scraped, properties_saved,
+                properties_updated, properties_skipped, properties_duplicate, total_locations,
+                completed_locations,
                 failed_locations as "failed_locations: Json<Vec<FailedLocationRow>>",
                 attempt, max_attempts, error_message, revision, worker_id, lease_expires_at
             from scraping_job
