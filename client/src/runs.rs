@@ -67,4 +67,42 @@ impl Client {
         })
         .await
     }
+
+    /// Cancels all runs that match. What was cancelled stays so; a repeat goes on with the rest.
+    pub async fn cancel_scraping_jobs(
+        &self,
+        request: proto::CancelScrapingJobsRequest,
+    ) -> Result<proto::CancelScrapingJobsResponse, Error> {
+        self.call(Retry::Never, request, |request| {
+            let mut runs = self.runs.clone();
+            async move { runs.cancel_scraping_jobs(request).await }
+        })
+        .await
+    }
+
+    /// Makes a run for what an ended run has not done. An empty `request_id` is filled, and the call
+    /// retried under it.
+    pub async fn retry_failed_locations(
+        &self,
+        mut request: proto::RetryFailedLocationsRequest,
+    ) -> Result<proto::RetryFailedLocationsResponse, Error> {
+        fill_request_id(&mut request.request_id);
+        self.call(Retry::Safe, request, |request| {
+            let mut runs = self.runs.clone();
+            async move { runs.retry_failed_locations(request).await }
+        })
+        .await
+    }
+
+    /// Returns one page of a run's log.
+    pub async fn list_scraping_job_logs(
+        &self,
+        request: proto::ListScrapingJobLogsRequest,
+    ) -> Result<proto::ListScrapingJobLogsResponse, Error> {
+        self.call(Retry::Safe, request, |request| {
+            let mut runs = self.runs.clone();
+            async move { runs.list_scraping_job_logs(request).await }
+        })
+        .await
+    }
 }

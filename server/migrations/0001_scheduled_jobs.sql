@@ -11,11 +11,16 @@ create table scheduled_job (
     parameters jsonb not null,
     priority text not null,
     labels jsonb not null,
+    -- How stubbornly its runs are tried; what is absent has its default.
+    policy jsonb not null,
+    -- Runs that may be running at once; 0 is no limit.
+    max_concurrent_runs int not null,
     version bigint not null,
     created_at timestamptz not null,
     constraint scheduled_job_id_has_its_form check (scheduled_job_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
     constraint scheduled_job_has_a_name check (name <> ''),
     constraint scheduled_job_priority_is_known check (priority in ('low', 'normal', 'high', 'immediate')),
+    constraint scheduled_job_limit_is_a_number check (max_concurrent_runs >= 0),
     constraint scheduled_job_version_counts_up check (version >= 1)
 );
 

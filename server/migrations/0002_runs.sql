@@ -10,6 +10,11 @@ create table scraping_job (
     -- Order of work: the creation less the priority's boost.
     rank_at timestamptz not null,
     parameters jsonb not null,
+    source text generated always as (parameters ->> 'source') stored,
+    -- How stubbornly it is tried, as it was decided.
+    policy jsonb not null,
+    -- It fails then unless it has ended.
+    deadline_at timestamptz,
     requested_by text not null,
     -- Those of the scheduled job as they were, and those of the trigger.
     labels jsonb not null,
@@ -27,13 +32,20 @@ create table scraping_job (
     properties_duplicate bigint not null,
     total_locations int not null,
     completed_locations int not null,
+    -- Places of the locations that are done; a later attempt goes on with the others.
+    done_locations jsonb not null,
     failed_locations jsonb not null,
     attempt int not null,
+    attempt_started_at timestamptz,
     max_attempts int not null,
     error_message text not null,
     revision bigint not null,
     worker_id text,
     lease_expires_at timestamptz,
+    -- How long the worker may be silent.
+    lease_ms bigint,
+    -- It is never extended beyond.
+    lease_latest_at timestamptz,
     constraint run_origin_is_known check (
         origin in ('scheduled', 'triggered', 'immediate', 'recurring', 'backfill', 'retry')
     ),
@@ -44,13 +56,19 @@ create table scraping_job (
     constraint run_has_ended_iff_final
         check ((completed_at is not null) = (status in ('completed', 'failed', 'cancelled'))),
     constraint run_is_leased_iff_running
-        check (num_nonnulls(worker_id, lease_expires_at) = case status when 'running' then 2 else 0 end),
+        check (
+            num_nonnulls(worker_id, lease_expires_at, lease_ms, lease_latest_at)
+                = case status when 'running' then 4 else 0 end
+        ),
+    constraint run_lease_is_bounded check (lease_expires_at <= lease_latest_at),
     constraint run_of_a_schedule_has_its_tick check (
         origin <> 'scheduled' or (tick_at is not null and scheduled_job_id is not null)
     ),
     constraint run_cancelled_was_asked_for
         check (status <> 'cancelled' or cancel_requested_at is not null),
-    constraint run_started_iff_attempted check ((started_at is not null) = (attempt > 0)),
+    constraint run_started_iff_attempted check (
+        (started_at is not null) = (attempt > 0) and (attempt_started_at is not null) = (attempt > 0)
+    ),
     constraint run_attempts_are_bounded check (attempt between 0 and max_attempts),
     constraint run_counts_add_up check (
         properties_scraped = properties_saved + properties_skipped + properties_duplicate
@@ -65,6 +83,9 @@ create unique index scraping_job_one_per_tick on scraping_job (scheduled_job_id,
     where origin = 'scheduled';
 create index scraping_job_pending on scraping_job (rank_at, job_id) where status = 'pending';
 create index scraping_job_leased on scraping_job (lease_expires_at) where status = 'running';
+create index scraping_job_leased_by_worker on scraping_job (worker_id) where status = 'running';
+create index scraping_job_pending_with_deadline on scraping_job (deadline_at)
+    where status = 'pending' and deadline_at is not null;
 create index scraping_job_unfinished on scraping_job (scheduled_job_id)
     where status in ('pending', 'running');
 create index scraping_job_newest on scraping_job (created_at desc, job_id desc);

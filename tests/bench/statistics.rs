@@ -72,13 +72,14 @@ async fn fill(conn: &mut PgConnection, id: &str, runs: i32) {
              labels, tick_at, created_at, available_at, started_at, completed_at,
              properties_scraped, properties_saved, properties_updated, properties_skipped,
              properties_duplicate, total_locations, completed_locations, failed_locations, attempt,
-             max_attempts, error_message, revision
+             max_attempts, error_message, revision, policy, done_locations, attempt_started_at
          )
          select
              $1 || '_' || number, $1, 'scheduled',
              case when number % 20 = 0 then 'failed' else 'completed' end, 'normal', at,
              '{\"locations\": [\"46201\"], \"source\": \"sample\"}', '', '{}', at, at, at, at,
-             at + (number % 50) * interval '1 s', 100, 50, 0, 50, 0, 1, 1, '[]', 1, 3, '', 3
+             at + (number % 50) * interval '1 s', 100, 50, 0, 50, 0, 1, 1, '[]', 1, 3, '', 3,
+             '{}', '[0]', at
          from (
              select number, now() - number * interval '1 minute' as at
              from generate_series(1, $2) number

@@ -62,6 +62,27 @@ impl ScrapingJobService for Fake {
         Err(Status::unimplemented(""))
     }
 
+    async fn cancel_scraping_jobs(
+        &self,
+        _: Request<proto::CancelScrapingJobsRequest>,
+    ) -> Result<Response<proto::CancelScrapingJobsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn retry_failed_locations(
+        &self,
+        _: Request<proto::RetryFailedLocationsRequest>,
+    ) -> Result<Response<proto::RetryFailedLocationsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_scraping_job_logs(
+        &self,
+        _: Request<proto::ListScrapingJobLogsRequest>,
+    ) -> Result<Response<proto::ListScrapingJobLogsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn get_scraping_job(
         &self,
         _: Request<proto::GetScrapingJobRequest>,

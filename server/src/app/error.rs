@@ -49,6 +49,12 @@ pub enum AppError {
         /// The etag now.
         current: String,
     },
+    /// The run has not ended.
+    #[error("run {0} has not ended")]
+    RunActive(RunId),
+    /// The run has done all its locations.
+    #[error("run {0} has no failed locations")]
+    NothingToRetry(RunId),
     /// The caller's attempt is no longer the run's: its lease expired, or the run ended.
     #[error("attempt {attempt} of run {run} has lost its lease")]
     LeaseLost {

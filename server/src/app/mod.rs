@@ -9,6 +9,7 @@ mod import;
 mod increments;
 mod leases;
 mod ledger;
+mod logs;
 mod properties;
 mod requests;
 mod runs;
@@ -16,9 +17,11 @@ mod scheduled_jobs;
 mod statistics;
 mod ticks;
 mod upkeep;
+mod waits;
 mod wakes;
 mod watches;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,15 +31,16 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 pub use self::error::AppError;
 pub use self::import::ImportedRuns;
-pub use self::leases::{Fence, Outcome, Pulse};
+pub use self::leases::{Fence, LeaseWish, Outcome, Pulse, Said};
 pub use self::ledger::{LedgerEntry, LedgerPage, Preview};
 pub use self::properties::{PropertyDetail, PropertyPage, Report, ScrapedProperty};
 pub use self::requests::RequestKey;
-pub use self::runs::{RunPage, RunsWanted, Submission, Trigger, Triggered};
+pub use self::runs::{Cancelled, RetryWish, RunPage, RunsWanted, Submission, Trigger, Triggered};
 pub use self::scheduled_jobs::{JobPage, JobsWanted, NewScheduledJob};
 pub use self::statistics::JobStatistics;
 pub use self::ticks::TickReport;
 pub use self::wakes::Wakes;
+pub use crate::store::logs::LogFilter;
 pub use crate::store::parameters_json;
 pub use crate::store::properties::{FieldChange, Property, PropertyChange, PropertyFilter};
 
@@ -62,13 +66,21 @@ pub struct App {
     wakes: Wakes,
     hub: Arc<Hub>,
     sources: SourceNames,
+    source_limits: BTreeMap<String, i64>,
     tick_every: Option<Duration>,
 }
 
 impl App {
     /// Use cases over `pool`.
     pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
-        Self { pool, clock, wakes: Wakes::default(), hub, sources, tick_every: None }
+        let (wakes, source_limits) = (Wakes::default(), BTreeMap::new());
+        Self { pool, clock, wakes, hub, sources, source_limits, tick_every: None }
+    }
+
+    /// Runs of a source that may be running at once, on all servers and workers.
+    #[must_use]
+    pub fn with_source_limits(self, source_limits: BTreeMap<String, i64>) -> Self {
+        Self { source_limits, ..self }
     }
 
     /// For tests, which cannot wait for minutes: every schedule is due every `period`.

@@ -188,6 +188,7 @@ fn run_of(job: &ScheduledJob, decided: &Decided, now: DateTime<Utc>) -> Option<R
         labels: job.settings.labels.clone(),
         tick_at: Some(decided.tick_at),
         available_at: None,
+        policy: job.settings.policy.clone(),
     };
     (decided.decision == Decision::Fired).then(|| Run::new(new, now, rand::random()))
 }

@@ -6,8 +6,8 @@ use tokio::sync::Notify;
 /// One wake for each loop that waits.
 #[derive(Debug, Default)]
 pub struct Wakes {
-    /// A run may be ready to be leased, or room for one was made.
-    pub dispatcher: Notify,
+    /// A run may be ready to be leased. For all who wait.
+    pub work: Notify,
     /// A schedule may be due earlier than thought.
     pub scheduler: Notify,
     /// Events were committed here, of which other servers should know.

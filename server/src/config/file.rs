@@ -22,12 +22,21 @@ const NAME: &str = "windrow.toml";
 const VARIABLE: &str = "WINDROW_CONFIG";
 /// The key of the tables of sources.
 const SOURCES: &str = "sources";
+/// In such a table: how many runs of the source may be running at once.
+const LIMIT: &str = "max_concurrent_runs";
 
 /// What a settings file says.
 #[derive(Default)]
 pub(super) struct File {
     pub(super) values: Vec<(Key, Value)>,
-    pub(super) sources: BTreeMap<String, (SourceSettings, Place)>,
+    pub(super) sources: BTreeMap<String, FileSource>,
+}
+
+/// What a settings file says of a source.
+pub(super) struct FileSource {
+    pub(super) settings: SourceSettings,
+    pub(super) limit: Option<u32>,
+    pub(super) place: Place,
 }
 
 impl File {
@@ -126,18 +135,36 @@ fn sources(
     value: Spanned<DeValue<'_>>,
     place: &Place,
     lines: Lines<'_>,
-) -> Result<BTreeMap<String, (SourceSettings, Place)>, ConfigError> {
+) -> Result<BTreeMap<String, FileSource>, ConfigError> {
     let DeValue::Table(tables) = value.into_inner() else {
         return Err(ConfigError::new(place, "sources are tables such as [sources.NAME]"));
     };
     let mut sources = BTreeMap::new();
-    for (name, value) in tables {
+    for (name, mut value) in tables {
         let place = lines.place(name.span().start);
         let name = name.into_inner().into_owned();
+        let limit = limit(&name, &mut value, lines)?;
         let settings = source(&name, value, &place, lines)?;
-        sources.insert(name, (settings, place));
+        sources.insert(name, FileSource { settings, limit, place });
     }
     Ok(sources)
+}
+
+/// Takes the limit out of the table, as every kind of source may have one.
+fn limit(
+    name: &str,
+    value: &mut Spanned<DeValue<'_>>,
+    lines: Lines<'_>,
+) -> Result<Option<u32>, ConfigError> {
+    let DeValue::Table(table) = value.get_mut() else { return Ok(None) };
+    let Some(limit) = table.remove(LIMIT) else { return Ok(None) };
+    let number = limit.as_ref().as_integer().and_then(|text| text.as_str().parse().ok());
+    if let Some(number) = number.filter(|number| *number > 0) {
+        return Ok(Some(number));
+    }
+    let place = lines.place(limit.span().start);
+    let reason = format!("source {name:?}: {LIMIT} is a whole number, at least 1");
+    Err(ConfigError::new(&place, reason))
 }
 
 fn source(

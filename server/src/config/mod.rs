@@ -43,6 +43,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The sources of the settings file by name. The built-in sample is not among them.
     pub sources: BTreeMap<String, SourceSettings>,
+    /// How many runs of a source may be running at once, on all servers and workers.
+    pub source_limits: BTreeMap<String, u32>,
     /// For tests: every schedule is due every so often.
     pub tick_every: Option<Duration>,
 }
@@ -60,6 +62,7 @@ impl Config {
             heartbeat: Duration::from_secs(5),
             log: LogSettings { filter: "info".to_owned(), format: LogFormat::Text },
             sources: BTreeMap::new(),
+            source_limits: BTreeMap::new(),
             tick_every: None,
         }
     }

@@ -24,6 +24,8 @@ impl Resolved {
             let place = self.sources.get(name).unwrap_or(&Place::Default);
             lines.push(format!("\n[sources.{}]  # {place}", table_key(name)));
             lines.extend(source(settings));
+            let limit = self.config.source_limits.get(name);
+            lines.extend(limit.map(|limit| format!("max_concurrent_runs = {limit}")));
         }
         lines.push(String::new());
         lines.join("\n")
@@ -67,6 +69,7 @@ fn source(settings: &SourceSettings) -> Vec<String> {
             format!("listings_per_location = {}", settings.listings_per_location),
             format!("pace = {}", duration(settings.pace)),
         ],
+        SourceSettings::Worker(_) => vec!["kind = \"worker\"".to_owned()],
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::file::File;
+use super::file::{File, FileSource};
 use super::{Config, ConfigError, Database, Key, parse};
 use crate::cli::Flags;
 
@@ -55,8 +55,9 @@ impl Resolved {
         check_heartbeat(&config, &given)?;
         config.tick_every = tick_every(environment)?;
         let mut sources = BTreeMap::new();
-        for (name, (settings, place)) in file.sources {
+        for (name, FileSource { settings, limit, place }) in file.sources {
             config.sources.insert(name.clone(), settings);
+            config.source_limits.extend(limit.map(|limit| (name.clone(), limit)));
             sources.insert(name, place);
         }
         Ok(Self { config, given, sources })

@@ -84,8 +84,8 @@ impl RunId {
         Ok(Self(text.to_owned()))
     }
 
-    /// A new id: `{prefix}_{scheduled job}_{unix seconds}_{12 hex digits}`. `at` is the tick for a
-    /// scheduled run, else the creation.
+    /// A new id: `{origin}_{scheduled job}_{unix seconds}_{12 hex digits}`; without a scheduled job
+    /// `immediate_…`, or `retry_…` for a retry. `at` is the tick for a scheduled run, else the creation.
     pub fn new(
         origin: Origin,
         scheduled_job: Option<&ScheduledJobId>,
@@ -96,6 +96,7 @@ impl RunId {
         let seconds = at.timestamp();
         Self(match scheduled_job {
             Some(job) => format!("{origin}_{job}_{seconds}_{random:012x}"),
+            None if origin == Origin::Retry => format!("{origin}_{seconds}_{random:012x}"),
             None => format!("{}_{seconds}_{random:012x}", Origin::Immediate),
         })
     }

@@ -5,12 +5,15 @@
 pub mod filter;
 pub mod id;
 pub mod labels;
+pub mod log;
 pub mod parameters;
-pub mod retry;
+pub mod policy;
 pub mod run;
 pub mod schedule;
 pub mod scheduled_job;
 pub mod text;
 pub mod tick;
+pub mod turns;
 pub mod violation;
+pub mod wait;
 pub mod wanted;

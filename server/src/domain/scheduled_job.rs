@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::id::{RunId, ScheduledJobId};
 use super::labels::{self, Labels};
 use super::parameters::{ScrapeParameters, SourceNames};
+use super::policy::RunPolicy;
 use super::run::{Priority, Status as RunStatus};
 use super::schedule::Schedule;
 use super::text::{check_line, words};
@@ -12,6 +13,8 @@ use super::violation::Violation;
 
 /// Longest name, and longest reason of a pause, in characters.
 pub const NAME_LENGTH: usize = 200;
+/// Highest limit of runs at once.
+pub const CONCURRENT_RUNS: i32 = 1_000;
 
 words! {
     /// Whether ticks make runs.
@@ -38,6 +41,10 @@ pub struct Settings {
     pub priority: Priority,
     /// To find it and its runs.
     pub labels: Labels,
+    /// How stubbornly its runs are tried.
+    pub policy: RunPolicy,
+    /// At most so many of its runs are running at once; 0 is no limit.
+    pub max_concurrent_runs: i32,
 }
 
 /// What a caller sends, unchecked.
@@ -55,6 +62,10 @@ pub struct SettingsDraft {
     pub priority: Priority,
     /// To find it and its runs.
     pub labels: Labels,
+    /// How stubbornly its runs are tried.
+    pub policy: RunPolicy,
+    /// At most so many of its runs are running at once; 0 is no limit.
+    pub max_concurrent_runs: i32,
 }
 
 /// The schedule's side: the gate of its ticks.
@@ -121,6 +132,11 @@ impl SettingsDraft {
             violations.push(Violation::new("name", description));
         }
         violations.extend(labels::check(&self.labels));
+        violations.extend(self.policy.check().into_iter().map(|v| v.within("policy")));
+        if !(0..=CONCURRENT_RUNS).contains(&self.max_concurrent_runs) {
+            let text = format!("must be 1 to {CONCURRENT_RUNS}, or 0 for no limit");
+            violations.push(Violation::new("max_concurrent_runs", text));
+        }
         let schedule = Schedule::parse(&self.cron_expression, &self.timezone)
             .map_err(|error| violations.push(Violation::new(error.field(), error.to_string())));
         let parameters = self.parameters.complete(sources).map_err(|found| {
@@ -128,8 +144,16 @@ impl SettingsDraft {
         });
         match (schedule, parameters) {
             (Ok(schedule), Ok(parameters)) if violations.is_empty() => {
-                let Self { name, priority, labels, .. } = self;
-                Ok(Settings { name, schedule, parameters, priority, labels })
+                let Self { name, priority, labels, policy, max_concurrent_runs, .. } = self;
+                Ok(Settings {
+                    name,
+                    schedule,
+                    parameters,
+                    priority,
+                    labels,
+                    policy,
+                    max_concurrent_runs,
+                })
             }
             (_, _) => Err(violations),
         }
@@ -153,6 +177,8 @@ impl Settings {
             parameters: self.parameters.clone(),
             priority: self.priority,
             labels: self.labels.clone(),
+            policy: self.policy.clone(),
+            max_concurrent_runs: self.max_concurrent_runs,
         }
     }
 }

@@ -1,21 +1,16 @@
-//! What time drives: loops that decide ticks, lease and execute runs, and keep order.
+//! What time drives: loops that decide ticks and keep order, and the server's own worker.
 //!
 //! A loop is a `run`, which waits, and a `tick`, which does one pass. Wakes shorten the waiting;
 //! losing every wake costs latency and nothing else.
 
-mod attempts;
-mod dispatcher;
-mod executor;
+mod link;
 mod notifier;
 mod pruner;
 mod reaper;
-mod reporter;
 mod scheduler;
 mod timekeeper;
 
-pub use self::attempts::{Attempts, StopCause};
-pub use self::dispatcher::Dispatcher;
-pub use self::executor::Executor;
+pub use self::link::LocalLink;
 pub use self::notifier::Notifier;
 pub use self::pruner::Pruner;
 pub use self::reaper::Reaper;

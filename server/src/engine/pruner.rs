@@ -28,7 +28,7 @@ impl Pruner {
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             match self.tick().await {
-                Ok(count) => debug!(count, "Old request ids are forgotten"),
+                Ok(count) => debug!(count, "Old rows are forgotten"),
                 Err(error) => {
                     warn!(error = chain(&error), "Old rows cannot be pruned");
                 }
@@ -37,8 +37,8 @@ impl Pruner {
         }
     }
 
-    /// Prunes once; returns how many request ids were forgotten.
+    /// Prunes once; returns how many rows were forgotten.
     pub async fn tick(&self) -> Result<u64, AppError> {
-        self.app.prune_requests().await
+        self.app.prune().await
     }
 }

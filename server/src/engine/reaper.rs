@@ -39,7 +39,7 @@ impl Reaper {
 
     /// Takes one batch of runs whose lease has expired.
     pub async fn tick(&self) -> Result<Vec<Run>, AppError> {
-        let taken = self.app.reap_leases(BATCH).await?;
+        let taken = self.app.reap(BATCH).await?;
         for run in &taken {
             let (id, status, reason) = (&run.id, run.status, &run.error_message);
             warn!(run.id = %id, run.status = %status, "Run {id} is {status}: {reason}");

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use prost_types::{Duration as ProtoDuration, Timestamp};
 use windrow::v1 as proto;
 
+use super::policy::to_policy;
 use crate::app::{AppError, JobStatistics};
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::parameters::{ListingType, ScrapeParameters};
+use crate::domain::parameters::{LOCATION_LENGTH, ListingType, ScrapeParameters};
 use crate::domain::run::{self, FailedLocation, Origin, Priority, Run};
 use crate::domain::scheduled_job::{ScheduledJob, SettingsDraft, Status};
 use crate::domain::violation::Violation;
@@ -19,6 +20,27 @@ pub(super) fn scheduled_job_id(field: &str, text: &str) -> Result<ScheduledJobId
 
 pub(super) fn run_id(field: &str, text: &str) -> Result<RunId, AppError> {
     RunId::parse(text).map_err(|error| AppError::invalid(field, error.to_string()))
+}
+
+/// A location, or nothing.
+pub(super) fn location(field: &str, text: String) -> Result<String, AppError> {
+    let text = self::text(field, text)?;
+    let length = text.chars().count();
+    if length > LOCATION_LENGTH {
+        return Err(AppError::invalid(
+            field,
+            format!("has more than {LOCATION_LENGTH} characters"),
+        ));
+    }
+    Ok(text)
+}
+
+/// A text that can be stored.
+pub(super) fn text(field: &str, text: String) -> Result<String, AppError> {
+    if text.contains('\0') {
+        return Err(AppError::invalid(field, "holds U+0000, which cannot be stored"));
+    }
+    Ok(text)
 }
 
 /// The settings in a job; paths are relative to the job.
@@ -32,6 +54,8 @@ pub(super) fn settings_draft(job: proto::ScheduledJob) -> Result<SettingsDraft, 
         parameters,
         priority,
         labels: job.labels,
+        policy: super::policy::policy(job.policy).map_err(super::status::within("policy"))?,
+        max_concurrent_runs: job.max_concurrent_runs,
     })
 }
 
@@ -151,6 +175,8 @@ pub(super) fn to_job(job: &ScheduledJob) -> proto::ScheduledJob {
         parameters: Some(to_parameters(&settings.parameters)),
         priority: to_priority(settings.priority).into(),
         labels: settings.labels.clone(),
+        policy: to_policy(&settings.policy),
+        max_concurrent_runs: settings.max_concurrent_runs,
         run_count: job.history.run_count,
         last_run_at: last.map(|run| to_time(run.run_at)),
         last_run_status: last.map_or(0, |run| to_run_status(run.status).into()),
@@ -194,9 +220,13 @@ pub(super) fn to_run(run: &Run) -> proto::ScrapingJob {
         properties_skipped: run.counts.skipped,
         properties_duplicate: run.counts.duplicate,
         total_locations: run.progress.total_locations,
-        completed_locations: run.progress.completed_locations,
-        failed_locations: run.progress.failed_locations.iter().map(to_failed).collect(),
+        completed_locations: run.progress.completed_locations(),
+        failed_locations: run.progress.failed.iter().map(to_failed).collect(),
         attempt: run.attempt,
+        attempt_started_at: run.attempt_started_at.map(to_time),
+        policy: to_policy(&run.policy.complete()),
+        // Who shows pending runs fills it in.
+        waits_for: None,
         max_attempts: run.max_attempts,
         error_message: run.error_message.clone(),
         revision: run.revision,
@@ -224,7 +254,7 @@ pub(super) fn to_stats(stats: &JobStatistics) -> proto::GetScheduledJobStatsResp
 }
 
 /// Durations of runs and requests are far below the 10,000 years that fit.
-fn to_duration(duration: Duration) -> Option<ProtoDuration> {
+pub(super) fn to_duration(duration: Duration) -> Option<ProtoDuration> {
     ProtoDuration::try_from(duration).ok()
 }
 
@@ -259,7 +289,8 @@ fn to_parameters(parameters: &ScrapeParameters) -> proto::ScrapeParameters {
 }
 
 fn to_failed(failed: &FailedLocation) -> proto::FailedLocation {
-    proto::FailedLocation { location: failed.location.clone(), reason: failed.reason.clone() }
+    let FailedLocation { location, reason, permanent } = failed.clone();
+    proto::FailedLocation { location, reason, permanent }
 }
 
 fn to_job_status(status: Status) -> proto::ScheduledJobStatus {

@@ -20,7 +20,7 @@ const fn field(path: &'static str, is_set: fn(&proto::ScheduledJob) -> bool, cop
 }
 
 /// Every path but `parameters` and `*`, which stand for several of these.
-const FIELDS: [Field; 13] = [
+const FIELDS: [Field; 15] = [
     field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
     field(
         "cron_expression",
@@ -34,6 +34,12 @@ const FIELDS: [Field; 13] = [
     ),
     field("priority", |job| job.priority != 0, |to, from| to.priority = from.priority),
     field("labels", |job| !job.labels.is_empty(), |to, from| to.labels.clone_from(&from.labels)),
+    field("policy", |job| job.policy.is_some(), |to, from| to.policy.clone_from(&from.policy)),
+    field(
+        "max_concurrent_runs",
+        |job| job.max_concurrent_runs != 0,
+        |to, from| to.max_concurrent_runs = from.max_concurrent_runs,
+    ),
     field(
         "parameters.locations",
         |job| parameters(job).is_some_and(|p| !p.locations.is_empty()),

@@ -1,14 +1,18 @@
 //! The gRPC edge, thin: proto → domain → use case → proto. It knows no store.
 
 mod convert;
+mod logs;
 mod mask;
 mod page;
+mod policy;
 mod properties;
 mod request_id;
 mod scheduled_jobs;
 mod scraping_jobs;
 mod status;
 mod ticks;
+mod values;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,11 +33,13 @@ use windrow::v1::scheduled_job_service_server::{
 use windrow::v1::scraping_job_service_server::{
     SERVICE_NAME as SCRAPING_JOBS, ScrapingJobServiceServer,
 };
+use windrow::v1::worker_service_server::{SERVICE_NAME as WORKERS, WorkerServiceServer};
 
 use self::properties::Properties;
 use self::scheduled_jobs::ScheduledJobs;
 use self::scraping_jobs::ScrapingJobs;
 use self::status::unavailable;
+use self::workers::Workers;
 use crate::app::{App, Mode};
 
 /// Who calls, as long as callers do not say who they are.
@@ -57,21 +63,25 @@ pub(crate) struct Stopping {
     pub(crate) closing: CancellationToken,
 }
 
-/// Serves until it is told to close and the last call is answered.
+/// Serves until it is told to close and the last call is answered. Workers get leases of `lease`.
 pub(crate) async fn serve(
     app: Arc<App>,
     listener: TcpListener,
     stopping: Stopping,
+    lease: Duration,
 ) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = health_reporter();
     set_status(&health, ServingStatus::Serving).await;
     let jobs = ScheduledJobServiceServer::new(ScheduledJobs::new(Arc::clone(&app)));
     let closing = || stopping.closing.clone();
     let runs = ScrapingJobServiceServer::new(ScrapingJobs::new(Arc::clone(&app), closing()));
+    let workers = Workers::new(Arc::clone(&app), stopping.clone(), lease);
+    let workers = WorkerServiceServer::new(workers);
     let properties = PropertyServiceServer::new(Properties::new(app, closing()));
     let routes = Routes::new(health_service)
         .add_service(jobs.max_decoding_message_size(REQUEST_LIMIT))
         .add_service(runs.max_decoding_message_size(REQUEST_LIMIT))
+        .add_service(workers.max_decoding_message_size(REQUEST_LIMIT))
         .add_service(properties.max_decoding_message_size(REQUEST_LIMIT));
     let serving = Server::builder()
         .timeout(CALL_LIMIT)
@@ -96,7 +106,7 @@ pub(crate) async fn serve(
 }
 
 async fn set_status(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", SCHEDULED_JOBS, SCRAPING_JOBS, PROPERTIES] {
+    for service in ["", SCHEDULED_JOBS, SCRAPING_JOBS, WORKERS, PROPERTIES] {
         health.set_service_status(service, status).await;
     }
 }

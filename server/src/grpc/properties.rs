@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::{Stream, TryStreamExt, stream};
-use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 use windrow::v1 as proto;
@@ -13,14 +12,13 @@ use windrow::v1::property_service_server::PropertyService;
 use super::convert::{self, to_time};
 use super::page;
 use super::status::{status, within};
+use super::values::{to_struct, to_value};
 use crate::app::{
     App, AppError, FieldChange, Property, PropertyChange, PropertyFilter, PropertyPage,
 };
 
 /// Properties of one message of an export: with bodies of a few KiB one to two MiB.
 const BATCH: i64 = 500;
-/// Larger integers may not be exact as doubles.
-const LARGEST_EXACT: u64 = 1 << 53;
 /// Between the source and the id in a token; neither holds it.
 const SEPARATOR: char = '\0';
 
@@ -189,35 +187,6 @@ fn to_change(change: PropertyChange) -> proto::PropertyChange {
     }
 }
 
-fn to_struct(fields: Map<String, Value>) -> prost_types::Struct {
-    let fields = fields.into_iter().map(|(name, value)| (name, to_value(value)));
-    prost_types::Struct { fields: fields.collect() }
-}
-
-fn to_value(value: Value) -> prost_types::Value {
-    use prost_types::value::Kind;
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(is) => Kind::BoolValue(is),
-        Value::Number(number) => match exact(&number) {
-            Some(number) => Kind::NumberValue(number),
-            None => Kind::StringValue(number.to_string()),
-        },
-        Value::String(text) => Kind::StringValue(text),
-        Value::Array(items) => Kind::ListValue(prost_types::ListValue {
-            values: items.into_iter().map(to_value).collect(),
-        }),
-        Value::Object(fields) => Kind::StructValue(to_struct(fields)),
-    };
-    prost_types::Value { kind: Some(kind) }
-}
-
-/// The number as a double, unless it is an integer that a double cannot hold.
-fn exact(number: &serde_json::Number) -> Option<f64> {
-    let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
-    if size.is_some_and(|size| size > LARGEST_EXACT) { None } else { number.as_f64() }
-}
-
 #[async_trait]
 impl PropertyService for Properties {
     type ExportPropertiesStream = Pin<Box<dyn Stream<Item = Exported> + Send>>;
@@ -247,19 +216,7 @@ impl PropertyService for Properties {
 
 #[cfg(test)]
 mod tests {
-    use prost_types::value::Kind;
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn numbers_that_a_double_cannot_hold_are_text() {
-        let check = |value: Value, expected: Kind| assert_eq!(to_value(value).kind, Some(expected));
-        check(json!(1.5), Kind::NumberValue(1.5));
-        check(json!(-9_007_199_254_740_992_i64), Kind::NumberValue(-9_007_199_254_740_992.0));
-        check(json!(9_007_199_254_740_993_u64), Kind::StringValue("9007199254740993".to_owned()));
-        check(json!(-9_007_199_254_740_993_i64), Kind::StringValue("-9007199254740993".to_owned()));
-    }
 
     #[test]
     fn a_place_survives_its_token() {

@@ -11,12 +11,14 @@ use windrow::v1 as proto;
 use windrow::v1::scraping_job_service_server::ScrapingJobService;
 
 use super::convert::{self, to_run, to_run_status, to_time};
+use super::policy::{policy, to_wait};
 use super::request_id::request_key;
 use super::status::{status, within};
 use super::{ANONYMOUS, page};
-use crate::app::{App, AppError, RunsWanted, Submission, Trigger};
+use crate::app::{App, AppError, RetryWish, RunsWanted, Submission, Trigger};
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
+use crate::domain::wait::Wait;
 use crate::domain::wanted::RunConditions;
 
 type Watched = Result<proto::WatchScrapingJobResponse, Status>;
@@ -71,6 +73,7 @@ impl ScrapingJobs {
             priority: convert::priority(request.priority)?,
             available_at: convert::time("available_at", request.available_at)?,
             labels: request.labels,
+            policy: policy(request.policy).map_err(within("policy"))?,
             requested_by: ANONYMOUS.to_owned(),
             request: key,
         };
@@ -101,11 +104,57 @@ impl ScrapingJobs {
         let found = self.app.list_runs(wanted).await?;
         let next = found.next.map(|(made, id)| format!("{} {id}", made.timestamp_micros()));
         Ok(proto::ListScrapingJobsResponse {
-            scraping_jobs: found.runs.iter().map(to_run).collect(),
+            scraping_jobs: self.with_waits(&found.runs).await?,
             total: found.total,
             total_is_lower_bound: found.total_is_lower_bound,
             next_page_token: super::next_token(&list, next),
         })
+    }
+
+    async fn cancel_many(
+        &self,
+        request: proto::CancelScrapingJobsRequest,
+    ) -> Result<proto::CancelScrapingJobsResponse, AppError> {
+        let proto::CancelScrapingJobsRequest { scheduled_job_id, filter, validate_only } = request;
+        if scheduled_job_id.is_empty() && filter.trim().is_empty() {
+            let text = "is required without scheduled_job_id: it would cancel every run";
+            return Err(AppError::invalid("filter", text));
+        }
+        let job = match scheduled_job_id.as_str() {
+            "" => None,
+            id => Some(convert::scheduled_job_id("scheduled_job_id", id)?),
+        };
+        let conditions =
+            RunConditions::read(&filter).map_err(|text| AppError::invalid("filter", text))?;
+        let all = self.app.cancel_runs(job, conditions, super::mode(validate_only)).await?;
+        let (cancelled, cancel_requested) = (all.pending, all.running);
+        Ok(proto::CancelScrapingJobsResponse { cancelled, cancel_requested })
+    }
+
+    async fn retry(
+        &self,
+        mut request: proto::RetryFailedLocationsRequest,
+    ) -> Result<proto::ScrapingJob, AppError> {
+        let request_id = std::mem::take(&mut request.request_id);
+        let wish = RetryWish {
+            request: request_key("RetryFailedLocations", request_id, &request)?,
+            run: convert::run_id("job_id", &request.job_id)?,
+            priority: convert::priority(request.priority)?,
+            requested_by: ANONYMOUS.to_owned(),
+        };
+        let mode = super::mode(request.validate_only);
+        let run = self.app.retry_failed_locations(wish, mode).await?;
+        Ok(shown(&run, request.validate_only))
+    }
+
+    /// Runs for a response, with what pending ones wait for.
+    async fn with_waits(&self, runs: &[Run]) -> Result<Vec<proto::ScrapingJob>, AppError> {
+        let waits = self.app.waits(runs).await?;
+        let shown = |(run, wait): (&Run, Option<Wait>)| {
+            let waits_for = wait.as_ref().map(to_wait);
+            proto::ScrapingJob { waits_for, ..to_run(run) }
+        };
+        Ok(runs.iter().zip(waits).map(shown).collect())
     }
 
     async fn watch(
@@ -164,7 +213,8 @@ impl ScrapingJobService for ScrapingJobs {
     ) -> Result<Response<proto::GetScrapingJobResponse>, Status> {
         let id = convert::run_id("job_id", &request.get_ref().job_id).map_err(status)?;
         let run = self.app.get_run(&id).await.map_err(status)?;
-        Ok(Response::new(proto::GetScrapingJobResponse { scraping_job: Some(to_run(&run)) }))
+        let scraping_job = self.with_waits(&[run]).await.map_err(status)?.pop();
+        Ok(Response::new(proto::GetScrapingJobResponse { scraping_job }))
     }
 
     async fn list_scraping_jobs(
@@ -181,6 +231,29 @@ impl ScrapingJobService for ScrapingJobs {
         let id = convert::run_id("job_id", &request.get_ref().job_id).map_err(status)?;
         let run = self.app.cancel_run(&id).await.map_err(status)?;
         Ok(Response::new(proto::CancelScrapingJobResponse { scraping_job: Some(to_run(&run)) }))
+    }
+
+    async fn cancel_scraping_jobs(
+        &self,
+        request: Request<proto::CancelScrapingJobsRequest>,
+    ) -> Result<Response<proto::CancelScrapingJobsResponse>, Status> {
+        self.cancel_many(request.into_inner()).await.map(Response::new).map_err(status)
+    }
+
+    async fn retry_failed_locations(
+        &self,
+        request: Request<proto::RetryFailedLocationsRequest>,
+    ) -> Result<Response<proto::RetryFailedLocationsResponse>, Status> {
+        let scraping_job = Some(self.retry(request.into_inner()).await.map_err(status)?);
+        Ok(Response::new(proto::RetryFailedLocationsResponse { scraping_job }))
+    }
+
+    async fn list_scraping_job_logs(
+        &self,
+        request: Request<proto::ListScrapingJobLogsRequest>,
+    ) -> Result<Response<proto::ListScrapingJobLogsResponse>, Status> {
+        let listed = super::logs::list(&self.app, request.into_inner()).await;
+        listed.map(Response::new).map_err(status)
     }
 
     async fn watch_scraping_job(

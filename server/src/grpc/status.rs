@@ -43,7 +43,11 @@ pub(super) fn status(error: AppError) -> Status {
             with_reason(Code::AlreadyExists, message, "REQUEST_ID_REUSED")
         }
         AppError::EtagMismatch { .. } => with_reason(Code::Aborted, message, "ETAG_MISMATCH"),
-        AppError::LeaseLost { .. } => with_reason(Code::Aborted, message, "LEASE_LOST"),
+        AppError::RunActive(_) => with_reason(Code::FailedPrecondition, message, "RUN_ACTIVE"),
+        AppError::NothingToRetry(_) => {
+            with_reason(Code::FailedPrecondition, message, "NOTHING_TO_RETRY")
+        }
+        AppError::LeaseLost { .. } => with_reason(Code::FailedPrecondition, message, "LEASE_LOST"),
         AppError::CursorAhead { .. } => with_reason(Code::OutOfRange, message, "CURSOR_AHEAD"),
         AppError::Store(store) if store.is_transient() => {
             warn!(error = chain(&store), "A call was refused because of the database");

@@ -9,6 +9,7 @@ use super::run::LegacyRun;
 use crate::domain::id::ScheduledJobId;
 use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
+use crate::domain::policy::RunPolicy;
 use crate::domain::run::Run;
 use crate::domain::scheduled_job::{Gate, History, LastRun, ScheduledJob, Settings, Status};
 
@@ -169,6 +170,8 @@ fn imported(
         parameters,
         priority: legacy.priority,
         labels: Labels::new(),
+        policy: RunPolicy::default(),
+        max_concurrent_runs: 0,
     };
     let job = ScheduledJob {
         id: legacy.id,

@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::{Defaults, ids, parameters};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
-use crate::domain::retry::MAX_ATTEMPTS;
+use crate::domain::policy::{MAX_ATTEMPTS, RunPolicy};
 use crate::domain::run::{Counts, FailedLocation, Origin, Priority, Progress, Run, Status};
 
 /// Who asked for imported runs.
@@ -91,7 +91,10 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
         counts: counts(fields),
         progress: progress(fields, parameters.locations.len()),
         attempt: i32::from(times.started.is_some()),
+        attempt_started_at: times.started,
         max_attempts: MAX_ATTEMPTS,
+        policy: RunPolicy::default(),
+        deadline_at: None,
         error_message: error_message(fields, status),
         revision: 1,
         lease: None,
@@ -213,9 +216,8 @@ fn progress(fields: &mut Fields, locations: usize) -> Progress {
         progress.total_locations = small(total);
     }
     let completed = fields.count("completed_locations").map(small);
-    progress.completed_locations =
-        completed.unwrap_or(progress.total_locations).min(progress.total_locations);
-    progress.failed_locations = match fields.value("failed_locations") {
+    let completed = completed.unwrap_or(progress.total_locations).min(progress.total_locations);
+    progress.failed = match fields.value("failed_locations") {
         Some(Value::Array(failed)) => failed.iter().filter_map(failed_location).collect(),
         Some(_) => {
             fields.note("failed_locations is not a list and was left out".to_owned());
@@ -223,6 +225,9 @@ fn progress(fields: &mut Fields, locations: usize) -> Progress {
         }
         None => Vec::new(),
     };
+    // How many is known, which ones is not.
+    let done = completed - small(i64::try_from(progress.failed.len()).unwrap_or(i64::MAX));
+    progress.done = (0..done).collect();
     progress
 }
 
@@ -230,7 +235,7 @@ fn failed_location(value: &Value) -> Option<FailedLocation> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let location = value.as_str().map(str::to_owned).or_else(|| text("location"))?;
     let reason = text("reason").or_else(|| text("error")).or_else(|| text("error_message"));
-    Some(FailedLocation { location, reason: reason.unwrap_or_default() })
+    Some(FailedLocation { location, reason: reason.unwrap_or_default(), permanent: false })
 }
 
 fn error_message(fields: &mut Fields, status: Status) -> String {

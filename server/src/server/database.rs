@@ -15,6 +15,8 @@ use crate::store::embedded::{Durability, EmbeddedPostgres, EmbeddedSettings};
 
 /// A call waits at most so long for a connection before it is UNAVAILABLE.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A transaction of ours waits for nothing but the database.
+const IDLE_IN_TRANSACTION: &str = "5s";
 /// How long connections may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -62,7 +64,11 @@ async fn open_pool(options: PgConnectOptions, connections: u32) -> Result<PgPool
     let options = options
         .application_name("windrow-server")
         // Notices such as "already exists, skipping" tell nobody anything.
-        .options([("client_min_messages", "warning")]);
+        // A transaction whose server was stopped in the middle must not hold its locks for ever.
+        .options([
+            ("client_min_messages", "warning"),
+            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+        ]);
     // A pool would try for long and then only say that it timed out.
     let first = PgConnection::connect_with(&options).await.map_err(StartError::Database)?;
     first.close().await.map_err(StartError::Database)?;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
+use windrow_worker::Worker;
 
 use crate::app::App;
+use crate::chain::chain;
 use crate::config::Config;
-use crate::engine::{
-    Attempts, Dispatcher, Executor, Notifier, Pruner, Reaper, Scheduler, StopCause, Timekeeper,
-};
+use crate::engine::{LocalLink, Notifier, Pruner, Reaper, Scheduler, Timekeeper};
 use crate::sources::SourceRegistry;
 use crate::store::embedded::EmbeddedPostgres;
 use crate::supervisor::Supervisor;
@@ -18,8 +18,6 @@ use crate::watch::Hub;
 
 /// How long loops may take to end. None of them waits for work.
 const STOP: Duration = Duration::from_secs(5);
-/// How long interrupted work may take to put itself back to pending.
-const RELEASE: Duration = Duration::from_secs(10);
 
 /// What the loops work with.
 pub(super) struct Parts<'a> {
@@ -35,9 +33,10 @@ pub(super) struct Parts<'a> {
 pub(super) struct Loops {
     /// Makes and takes work.
     intake: Supervisor,
-    /// The work.
-    executions: Supervisor,
-    attempts: Arc<Attempts>,
+    /// Executes runs.
+    worker: Arc<Worker>,
+    worker_id: String,
+    app: Arc<App>,
     /// Keeps order, until after the last call is answered.
     background: Supervisor,
 }
@@ -45,12 +44,21 @@ pub(super) struct Loops {
 impl Loops {
     /// Starts them all.
     pub(super) fn start(parts: Parts<'_>) -> Self {
-        let Config { lease, heartbeat, .. } = *parts.config;
-        let attempts = Arc::new(Attempts::new(Arc::clone(&parts.app), lease, heartbeat));
+        let worker_id = worker_id();
+        info!(worker.id = %worker_id, "This server is worker {worker_id}");
+        let executed = parts.sources.executed();
+        let link = LocalLink::new(
+            Arc::clone(&parts.app),
+            worker_id.clone(),
+            executed.keys().cloned().collect(),
+            parts.config.lease,
+        );
+        let room = usize::try_from(parts.config.max_concurrent_runs).unwrap_or(usize::MAX);
         let loops = Self {
             intake: Supervisor::default(),
-            executions: Supervisor::default(),
-            attempts,
+            worker: Arc::new(Worker::new(Arc::new(link), executed, room)),
+            worker_id,
+            app: Arc::clone(&parts.app),
             background: Supervisor::default(),
         };
         loops.take_work(&parts);
@@ -62,13 +70,11 @@ impl Loops {
     /// back to pending.
     pub(super) async fn drain(&self, grace: Duration) {
         self.intake.stop_within(STOP).await;
-        if self.executions.stop_within(grace).await {
-            return;
-        }
-        info!("What is not done goes back to pending");
-        self.attempts.stop_all(StopCause::ServerStops);
-        if !self.executions.stop_within(RELEASE).await {
+        if !self.worker.drain(grace).await {
             warn!("Some work could not be put back; it is taken over when its lease expires");
+        }
+        if let Err(error) = self.app.forget_worker(&self.worker_id).await {
+            warn!(error = chain(&error), "This server still counts as a worker for a minute");
         }
     }
 
@@ -80,31 +86,27 @@ impl Loops {
     }
 
     fn take_work(&self, parts: &Parts<'_>) {
-        let (lease, room) = (parts.config.lease, parts.config.max_concurrent_runs);
-        let worker_id = worker_id();
-        info!(worker.id = %worker_id, "This server is worker {worker_id}");
         let app = Arc::clone(&parts.app);
-        let (sources, attempts) = (parts.sources.clone(), Arc::clone(&self.attempts));
-        let executor = Executor::new(Arc::clone(&app), sources, attempts, worker_id, lease);
-        let dispatcher = Arc::new(Dispatcher::new(
-            Arc::clone(&app),
-            Arc::new(executor),
-            self.executions.clone(),
-            usize::try_from(room).unwrap_or(usize::MAX),
-        ));
         self.intake.run("scheduler", move |stop| Scheduler::new(Arc::clone(&app)).run(stop));
-        run(&self.intake, "dispatcher", dispatcher, |it, stop| async move { it.run(stop).await });
+        run(&self.intake, "worker", Arc::clone(&self.worker), |it, stop| async move {
+            if let Err(error) = it.run(stop).await {
+                error!(error = chain(&error), "This server takes no more runs");
+            }
+        });
     }
 
     fn keep_order(&self, parts: Parts<'_>) {
         let group = &self.background;
         let Parts { app, hub, timekeeper, embedded, .. } = parts;
-        let attempts = Arc::clone(&self.attempts);
-        run(group, "lease keeper", attempts, |it, stop| async move { it.run(stop).await });
+        let worker = Arc::clone(&self.worker);
+        run(group, "lease keeper", worker, |it, stop| async move { it.keep(stop).await });
         let reaper = Arc::new(Reaper::new(Arc::clone(&app)));
         run(group, "reaper", reaper, |it, stop| async move { it.run(stop).await });
         let notifier = Arc::new(Notifier::new(Arc::clone(&app)));
         run(group, "notifier", notifier, |it, stop| async move { it.run(stop).await });
+        run(group, "messenger", Arc::clone(&app), |it, stop| async move {
+            stop.run_until_cancelled(it.pass_hints_on()).await;
+        });
         let pruner = Arc::new(Pruner::new(app));
         run(group, "pruner", pruner, |it, stop| async move { it.run(stop).await });
         let timekeeper = Arc::new(timekeeper);

@@ -115,7 +115,8 @@ impl Server {
             }
         };
         let stopping = Stopping::default();
-        let serving = Supervisor::default().work(grpc::serve(app, listener, stopping.clone()));
+        let serving =
+            Supervisor::default().work(grpc::serve(app, listener, stopping.clone(), config.lease));
         info!("Serving on {address}");
         let stop_grace = config.stop_grace;
         Ok(Running { address, stop_grace, stopping, serving, loops, database })
@@ -159,7 +160,10 @@ impl Server {
         let corrected = Arc::new(SystemClock::default());
         let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&corrected);
         let app = App::new(database.pool.clone(), clock, Arc::clone(&hub), sources);
-        let app = Arc::new(app.with_ticks_every(config.tick_every));
+        let limits =
+            config.source_limits.iter().map(|(name, limit)| (name.clone(), i64::from(*limit)));
+        let app = app.with_ticks_every(config.tick_every).with_source_limits(limits.collect());
+        let app = Arc::new(app);
         let timekeeper = Timekeeper::new(Arc::clone(&app), corrected);
         timekeeper.tick().await?;
         Ok((app, hub, timekeeper))

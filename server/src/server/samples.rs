@@ -7,6 +7,7 @@ use crate::app::{App, AppError, JobsWanted, Mode, NewScheduledJob};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::labels::Labels;
 use crate::domain::parameters::{ListingType, ScrapeParameters};
+use crate::domain::policy::RunPolicy;
 use crate::domain::run::Priority;
 use crate::domain::scheduled_job::SettingsDraft;
 use crate::domain::wanted::JobConditions;
@@ -41,6 +42,8 @@ pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
                 ..ScrapeParameters::default()
             },
             priority: Priority::Normal,
+            policy: RunPolicy::default(),
+            max_concurrent_runs: 0,
             labels: Labels::new(),
         };
         let new = NewScheduledJob { id: ScheduledJobId::parse(id).ok(), draft, request: None };

@@ -1,8 +1,7 @@
 //! Where listings come from: the adapters behind a run's `source` name.
 //!
-//! A source scrapes one location at a time into a bounded channel. It promises to end soon after it is
-//! stopped or its receiver goes away, to leave nothing running behind, and to keep rows it has sent.
-//! Retries, deduplication and storage are the caller's.
+//! Here are those that a server executes itself; see [`Source`] for what they promise. A source of kind
+//! `worker` is known by its name only: processes on other machines execute its runs.
 
 mod exec;
 mod reso;
@@ -12,145 +11,24 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-
-use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use std::{collections::BTreeMap, sync::Arc};
 
 use self::{exec::ExecSource, reso::ResoSource, sample::SampleSource};
 
+pub use windrow_worker::{ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError};
+
 pub use self::reso::{OAuth2Settings, ResoSettings};
-pub use self::settings::{ExecSettings, InvalidSource, SampleSettings, SourceSettings};
+pub use self::settings::{
+    ExecSettings, InvalidSource, SampleSettings, SourceSettings, WorkerSettings,
+};
 
 /// The source that every server has, whatever its settings say.
 pub const SAMPLE: &str = "sample";
 
-/// An adapter that scrapes one location at a time. Many calls may run at once.
-#[async_trait]
-pub trait Source: Send + Sync + 'static {
-    /// The adapter's name in the settings: `exec`, `reso` or `sample`.
-    fn kind(&self) -> &'static str;
-
-    /// The longest that one location may take. The source enforces it itself; winding down may take two
-    /// seconds more.
-    fn timeout(&self) -> Duration;
-
-    /// For a source that can tell what changed since a time: every so many runs of a scheduled job read
-    /// everything all the same.
-    fn full_every(&self) -> Option<u32> {
-        None
-    }
-
-    /// Scrapes one location into `rows`, at most `request.limit` of them.
-    ///
-    /// Waits while `rows` is full; that time counts towards [`Source::timeout`]. Rows sent before an
-    /// error are good. Dropping the future kills what it started at once.
-    async fn scrape(
-        &self,
-        request: ScrapeRequest,
-        rows: mpsc::Sender<ScrapedRow>,
-        stop: CancellationToken,
-    ) -> ScrapeOutcome;
-}
-
-/// One location of one attempt, as the source is told of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScrapeRequest {
-    /// The run's id.
-    pub job_id: String,
-    /// The attempt's number, from 1.
-    pub attempt: u32,
-    /// The scheduled job that made the run, if one did.
-    pub scheduled_job_id: Option<String>,
-    /// Why the run exists, as the API names it.
-    pub origin: String,
-    /// The nominal instant the run is for, if it is for one.
-    pub tick_at: Option<DateTime<Utc>>,
-    /// What `past_days` counts back from.
-    pub reference_time: DateTime<Utc>,
-    /// The location, as the user wrote it.
-    pub location: String,
-    /// The run's parameters as proto JSON with snake_case names, passed on unread.
-    pub parameters: Value,
-    /// The listing types of `parameters`; empty means the source's default.
-    pub listing_types: Vec<String>,
-    /// The most rows wanted from this location.
-    pub limit: u32,
-    /// Everything before was read by an earlier run. Sources without [`Source::full_every`] read all.
-    pub changed_since: Option<DateTime<Utc>>,
-}
-
-impl ScrapeRequest {
-    /// Whether the run itself set its limit, and so wants no more.
-    fn limits_itself(&self) -> bool {
-        self.parameters.get("limit").is_some()
-    }
-
-    /// What it means that the location has more listings than the limit. Without a limit of its own a run
-    /// that passed over the others would take the location for complete.
-    fn beyond_limit(&self) -> Result<(), SourceError> {
-        if self.limits_itself() {
-            return Ok(());
-        }
-        let reason = format!(
-            "has more than {} listings: narrow the location, or set a limit to have no more",
-            self.limit
-        );
-        Err(SourceError::Failed { reason })
-    }
-}
-
-/// One listing as its source told it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScrapedRow {
-    /// The source's id of the property, 1 to 200 characters.
-    pub property_id: String,
-    /// All other fields; `property_id` is not among them. No string holds U+0000, which jsonb refuses.
-    pub body: Map<String, Value>,
-}
-
-/// How the scraping of one location ended.
-#[derive(Debug)]
-pub struct ScrapeOutcome {
-    /// Whether the location is complete.
-    pub result: Result<(), SourceError>,
-    /// What the source logged: the last 64 KiB, often empty. Never holds U+0000.
-    pub log: String,
-}
-
-/// Why a location is not complete.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
-    /// This location failed; another may work.
-    #[error("{reason}")]
-    Failed {
-        /// What went wrong, for the user.
-        reason: String,
-    },
-    /// The source itself cannot work, so that no location will until someone mends its settings.
-    #[error("the source cannot work: {reason}")]
-    Broken {
-        /// What went wrong, for whoever runs the server.
-        reason: String,
-    },
-    /// The location took longer than [`Source::timeout`].
-    #[error("timed out after {}", humantime::format_duration(*after))]
-    TimedOut {
-        /// The time it had.
-        after: Duration,
-    },
-    /// The caller asked to stop, or no longer receives rows.
-    #[error("stopped")]
-    Stopped,
-}
-
 /// The sources of this server by name. Always holds [`SAMPLE`].
 #[derive(Clone)]
 pub struct SourceRegistry {
-    sources: BTreeMap<String, Arc<dyn Source>>,
+    sources: BTreeMap<String, Option<Arc<dyn Source>>>,
 }
 
 impl SourceRegistry {
@@ -171,7 +49,15 @@ impl SourceRegistry {
 
     /// The source of that name, if this server has it.
     pub fn get(&self, name: &str) -> Option<Arc<dyn Source>> {
-        self.sources.get(name).map(Arc::clone)
+        self.sources.get(name)?.as_ref().map(Arc::clone)
+    }
+
+    /// The sources that this server executes itself.
+    pub fn executed(&self) -> BTreeMap<String, Arc<dyn Source>> {
+        let of = |(name, source): (&String, &Option<Arc<dyn Source>>)| {
+            Some((name.clone(), Arc::clone(source.as_ref()?)))
+        };
+        self.sources.iter().filter_map(of).collect()
     }
 
     /// The names of all sources, sorted.
@@ -186,10 +72,11 @@ impl std::fmt::Debug for SourceRegistry {
     }
 }
 
-fn source_of(settings: &SourceSettings) -> Arc<dyn Source> {
+fn source_of(settings: &SourceSettings) -> Option<Arc<dyn Source>> {
     match settings {
-        SourceSettings::Exec(settings) => Arc::new(ExecSource::new(settings.clone())),
-        SourceSettings::Reso(settings) => Arc::new(ResoSource::new((**settings).clone())),
-        SourceSettings::Sample(settings) => Arc::new(SampleSource::new(settings.clone())),
+        SourceSettings::Exec(settings) => Some(Arc::new(ExecSource::new(settings.clone()))),
+        SourceSettings::Reso(settings) => Some(Arc::new(ResoSource::new((**settings).clone()))),
+        SourceSettings::Sample(settings) => Some(Arc::new(SampleSource::new(settings.clone()))),
+        SourceSettings::Worker(_) => None,
     }
 }

@@ -50,10 +50,6 @@ impl SampleSource {
 
 #[async_trait]
 impl Source for SampleSource {
-    fn kind(&self) -> &'static str {
-        "sample"
-    }
-
     fn timeout(&self) -> Duration {
         self.settings
             .pace

@@ -25,7 +25,14 @@ pub enum SourceSettings {
     Reso(Box<ResoSettings>),
     /// Make up listings.
     Sample(SampleSettings),
+    /// Leave it to workers: processes that lease runs over gRPC.
+    Worker(WorkerSettings),
 }
+
+/// Nothing to set: the worker knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerSettings {}
 
 impl SourceSettings {
     /// Says in one sentence what is wrong, if something is. Does not look at the file system.
@@ -34,6 +41,7 @@ impl SourceSettings {
             Self::Exec(settings) => settings.validate(),
             Self::Reso(settings) => settings.validate(),
             Self::Sample(settings) => settings.validate(),
+            Self::Worker(WorkerSettings {}) => Ok(()),
         }
     }
 }
@@ -42,7 +50,7 @@ impl SourceSettings {
 ///
 /// It reads one JSON object from stdin (`schema`, `job_id`, `attempt`, `scheduled_job_id`, `origin`,
 /// `tick_at`, `reference_time`, `location`, `parameters`), writes one JSON object with a `property_id`
-/// per line of at most 1 MiB to stdout, and exits with 0. It inherits `PATH`, `HOME`, `LANG`, `LC_*`,
+/// per line of at most 1 MiB to stdout, and exits with 0; with 78 when trying again is useless. It inherits `PATH`, `HOME`, `LANG`, `LC_*`,
 /// `TZ` and `TMPDIR`, and gets `WINDROW_JOB_ID`, `WINDROW_ATTEMPT` and `WINDROW_LOCATION`.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

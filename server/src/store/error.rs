@@ -53,9 +53,10 @@ fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Tls(_) => true,
-        // Connection exceptions, rollbacks by the database, lack of resources, operator intervention.
+        // Connection exceptions, rollbacks by the database, lack of resources, operator intervention,
+        // and a transaction that was idle for too long.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
+            ["08", "40", "53", "57", "25P03"].iter().any(|class| code.starts_with(class))
         }),
         _ => false,
     }

@@ -9,6 +9,7 @@ use sqlx::types::Json;
 
 use super::StoreError;
 use super::parameters::ParametersRow;
+use super::policy::PolicyRow;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::scheduled_job::ScheduledJob;
@@ -23,6 +24,8 @@ struct ImportRow {
     parameters: ParametersRow,
     priority: &'static str,
     labels: Labels,
+    policy: PolicyRow,
+    max_concurrent_runs: i32,
     version: i64,
     created_at: DateTime<Utc>,
     status: &'static str,
@@ -97,11 +100,11 @@ pub async fn scheduled_jobs_import(
         r#"
         insert into scheduled_job (
             scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
-            version, created_at
+            policy, max_concurrent_runs, version, created_at
         )
         select
             scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
-            version, created_at
+            policy, max_concurrent_runs, version, created_at
         from jsonb_populate_recordset(null::scheduled_job, $1)
         "#,
         Json(&rows) as _,
@@ -148,6 +151,8 @@ fn import_row(job: &ScheduledJob, last_ended_at: Option<DateTime<Utc>>) -> Impor
         parameters: ParametersRow::from(&job.settings.parameters),
         priority: job.settings.priority.word(),
         labels: job.settings.labels.clone(),
+        policy: PolicyRow::from(&job.settings.policy),
+        max_concurrent_runs: job.settings.max_concurrent_runs,
         version: job.version,
         created_at: job.created_at,
         status: job.gate.status.word(),

@@ -1,9 +1,16 @@
-//! Leases of running attempts. Extending one writes no event.
+//! Leases of running attempts, and whose turn is next. Extending a lease writes no event.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::StoreError;
+use crate::domain::id::RunId;
+use crate::domain::turns::Candidate;
+
+/// Names the lock of [`leases_serialize`] among the advisory locks of the database: "windrow" in ASCII.
+const LEASING: i64 = 0x0077_696e_6472_6f77;
 
 /// A running attempt as its worker knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,23 +26,204 @@ pub struct AttemptKey {
 pub struct LiveAttempt {
     /// The run.
     pub job_id: String,
+    /// The attempt.
+    pub attempt: i32,
     /// Whether its cancellation was asked for.
     pub cancel_requested: bool,
+    /// It is lost then.
+    pub expires_at: DateTime<Utc>,
+    /// It is extended by so much.
+    pub lease_ms: i64,
+    /// It is not extended beyond.
+    pub latest_at: DateTime<Utc>,
 }
 
-/// Extends the leases of attempts that still have theirs, and returns those. A lease is never
+/// Running runs of one source and one scheduled job.
+#[derive(Clone, Debug)]
+pub struct RunningCount {
+    /// The source.
+    pub source: String,
+    /// The scheduled job; empty for one-off runs.
+    pub queue: String,
+    /// The job's limit; 0 is none.
+    pub job_limit: i64,
+    /// How many.
+    pub count: i64,
+}
+
+/// A candidate, and the limit of its scheduled job; 0 is none.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// The run.
+    pub candidate: Candidate,
+    /// The limit.
+    pub job_limit: i64,
+}
+
+/// Until the end of the transaction no other one leases runs: what is counted stays so.
+pub async fn leases_serialize(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!(r#"select 1 as "one!" from pg_advisory_xact_lock($1)"#, LEASING)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+/// How many runs are running.
+pub async fn running_counts(conn: &mut PgConnection) -> Result<Vec<RunningCount>, StoreError> {
+    let counts = sqlx::query_as!(
+        RunningCount,
+        r#"
+        select
+            coalesce(r.source, '') as "source!",
+            coalesce(r.scheduled_job_id, '') as "queue!",
+            coalesce(max(j.max_concurrent_runs), 0)::bigint as "job_limit!",
+            count(*) as "count!"
+        from scraping_job r
+        left join scheduled_job j using (scheduled_job_id)
+        where r.status = 'running'
+        group by 1, 2
+        "#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(counts)
+}
+
+/// Whether a pending run could be executed now, limits aside.
+pub async fn ready_exists(
+    conn: &mut PgConnection,
+    sources: &BTreeSet<String>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let exists = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select
+            from scraping_job
+            where status = 'pending'
+                and available_at <= $1
+                and source = any($2)
+        ) as "exists!"
+        "#,
+        now,
+        &sources as _,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(exists)
+}
+
+/// The first pending runs by rank that could be executed now, without those of some queues.
+pub async fn ready_runs(
+    conn: &mut PgConnection,
+    sources: &BTreeSet<String>,
+    except_queues: &BTreeSet<String>,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Ready>, StoreError> {
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let except: Vec<&str> = except_queues.iter().map(String::as_str).collect();
+    let rows = sqlx::query!(
+        r#"
+        select
+            r.job_id,
+            coalesce(r.scheduled_job_id, '') as "queue!",
+            coalesce(r.source, '') as "source!",
+            r.rank_at,
+            r.created_at,
+            t.had_at as "last_turn_at?",
+            coalesce(j.max_concurrent_runs, 0)::bigint as "job_limit!"
+        from (
+            select job_id, scheduled_job_id, source, rank_at, created_at
+            from scraping_job
+            where status = 'pending'
+                and available_at <= $1
+                and source = any($2)
+                and coalesce(scheduled_job_id, '') <> all($3)
+            order by rank_at, job_id
+            limit $4
+        ) r
+        left join scheduled_job j using (scheduled_job_id)
+        left join turn t on t.queue = coalesce(r.scheduled_job_id, '')
+        "#,
+        now,
+        &sources as _,
+        &except as _,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    let ready = rows.into_iter().filter_map(|row| {
+        let candidate = Candidate {
+            run: RunId::parse(&row.job_id).ok()?,
+            queue: row.queue,
+            source: row.source,
+            rank_at: row.rank_at,
+            boost: row.created_at - row.rank_at,
+            last_turn_at: row.last_turn_at,
+        };
+        Some(Ready { candidate, job_limit: row.job_limit })
+    });
+    Ok(ready.collect())
+}
+
+/// The queues had their turns.
+pub async fn turns_write(
+    conn: &mut PgConnection,
+    queues: &BTreeSet<String>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
+    sqlx::query!(
+        r#"
+        insert into turn (queue, had_at)
+        select queue, $2 from unnest($1::text[]) as n (queue)
+        on conflict (queue) do update set had_at = excluded.had_at
+        "#,
+        &queues as _,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets turns before a time, up to a limit; returns how many.
+pub async fn turns_prune(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let pruned = sqlx::query!(
+        r#"
+        delete from turn
+        where queue in (select queue from turn where had_at < $1 limit $2)
+        "#,
+        before,
+        limit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(pruned.rows_affected())
+}
+
+/// Extends the leases of attempts that still have theirs, as far as each may be. A lease is never
 /// shortened.
 pub async fn leases_extend(
     conn: &mut PgConnection,
     attempts: &[AttemptKey],
-    until: DateTime<Utc>,
+    now: DateTime<Utc>,
 ) -> Result<Vec<LiveAttempt>, StoreError> {
     let (job_ids, numbers) = columns(attempts);
     let live = sqlx::query_as!(
         LiveAttempt,
         r#"
         update scraping_job r
-        set lease_expires_at = greatest(r.lease_expires_at, $3)
+        set lease_expires_at = greatest(
+            r.lease_expires_at,
+            least($3::timestamptz + r.lease_ms * interval '1 millisecond', r.lease_latest_at)
+        )
         from (
             select r.job_id
             from unnest($1::text[], $2::int[]) as n (job_id, attempt)
@@ -45,11 +233,14 @@ pub async fn leases_extend(
             for update of r
         ) n
         where r.job_id = n.job_id
-        returning r.job_id, r.cancel_requested_at is not null as "cancel_requested!"
+        returning
+            r.job_id, r.attempt, r.cancel_requested_at is not null as "cancel_requested!",
+            r.lease_expires_at as "expires_at!", r.lease_ms as "lease_ms!",
+            r.lease_latest_at as "latest_at!"
         "#,
         &job_ids,
         &numbers,
-        until,
+        now,
     )
     .fetch_all(conn)
     .await?;
@@ -65,7 +256,10 @@ pub async fn leases_live(
     let live = sqlx::query_as!(
         LiveAttempt,
         r#"
-        select r.job_id, r.cancel_requested_at is not null as "cancel_requested!"
+        select
+            r.job_id, r.attempt, r.cancel_requested_at is not null as "cancel_requested!",
+            r.lease_expires_at as "expires_at!", r.lease_ms as "lease_ms!",
+            r.lease_latest_at as "latest_at!"
         from unnest($1::text[], $2::int[]) as n (job_id, attempt)
         join scraping_job r on r.job_id = n.job_id and r.attempt = n.attempt
         where r.status = 'running'

@@ -12,7 +12,9 @@ pub mod history;
 pub mod imports;
 pub mod leases;
 pub mod listen;
+pub mod logs;
 mod parameters;
+mod policy;
 pub mod properties;
 pub mod requests;
 mod rows;
@@ -20,6 +22,7 @@ pub mod runs;
 pub mod scheduled_jobs;
 pub mod statistics;
 pub mod ticks;
+pub mod workers;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

@@ -76,7 +76,7 @@ fn listing_type(name: &String) -> Result<ListingType, String> {
 }
 
 /// Seconds with up to nine decimals and an `s`, as protobuf's JSON writes a duration.
-fn duration_text(duration: Duration) -> String {
+pub(super) fn duration_text(duration: Duration) -> String {
     let decimals = format!("{:09}", duration.subsec_nanos());
     match decimals.trim_end_matches('0') {
         "" => format!("{}s", duration.as_secs()),
@@ -84,7 +84,7 @@ fn duration_text(duration: Duration) -> String {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let unknown = || format!("{text} is not a duration");
     let number = text.strip_suffix('s').ok_or_else(unknown)?;
     let (seconds, decimals) = number.split_once('.').unwrap_or((number, ""));

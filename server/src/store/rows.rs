@@ -1,14 +1,19 @@
 //! Runs as rows: the whole of one, and its mutable fields, which an event keeps.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
 use super::StoreError;
 use super::parameters::ParametersRow;
+use super::policy::PolicyRow;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
+use crate::domain::policy::RunPolicy;
 use crate::domain::run::{Counts, FailedLocation, Lease, Origin, Priority, Progress, Run, Status};
 
 /// A row of `scraping_job`.
@@ -22,6 +27,8 @@ pub(super) struct RunRow {
     pub(super) priority: String,
     pub(super) rank_at: DateTime<Utc>,
     pub(super) parameters: Json<ParametersRow>,
+    pub(super) policy: Json<PolicyRow>,
+    pub(super) deadline_at: Option<DateTime<Utc>>,
     pub(super) requested_by: String,
     pub(super) labels: Json<Labels>,
     pub(super) tick_at: Option<DateTime<Utc>>,
@@ -37,13 +44,17 @@ pub(super) struct RunRow {
     pub(super) properties_duplicate: i64,
     pub(super) total_locations: i32,
     pub(super) completed_locations: i32,
+    pub(super) done_locations: Json<BTreeSet<i32>>,
     pub(super) failed_locations: Json<Vec<FailedLocationRow>>,
     pub(super) attempt: i32,
+    pub(super) attempt_started_at: Option<DateTime<Utc>>,
     pub(super) max_attempts: i32,
     pub(super) error_message: String,
     pub(super) revision: i64,
     pub(super) worker_id: Option<String>,
     pub(super) lease_expires_at: Option<DateTime<Utc>>,
+    pub(super) lease_ms: Option<i64>,
+    pub(super) lease_latest_at: Option<DateTime<Utc>>,
 }
 
 /// What changes in a run, with its id.
@@ -62,13 +73,17 @@ pub(super) struct RunState {
     properties_duplicate: i64,
     total_locations: i32,
     completed_locations: i32,
+    done_locations: BTreeSet<i32>,
     failed_locations: Vec<FailedLocationRow>,
     attempt: i32,
+    attempt_started_at: Option<DateTime<Utc>>,
     max_attempts: i32,
     error_message: String,
     revision: i64,
     worker_id: Option<String>,
     lease_expires_at: Option<DateTime<Utc>>,
+    lease_ms: Option<i64>,
+    lease_latest_at: Option<DateTime<Utc>>,
 }
 
 /// One entry of `failed_locations`.
@@ -76,6 +91,7 @@ pub(super) struct RunState {
 pub(super) struct FailedLocationRow {
     location: String,
     reason: String,
+    permanent: bool,
 }
 
 impl From<&Run> for RunRow {
@@ -90,6 +106,8 @@ impl From<&Run> for RunRow {
             priority: run.priority.word().to_owned(),
             rank_at: run.rank_at(),
             parameters: Json(ParametersRow::from(&run.parameters)),
+            policy: Json(PolicyRow::from(&run.policy)),
+            deadline_at: run.deadline_at,
             requested_by: run.requested_by.clone(),
             labels: Json(run.labels.clone()),
             tick_at: run.tick_at,
@@ -105,13 +123,17 @@ impl From<&Run> for RunRow {
             properties_duplicate: state.properties_duplicate,
             total_locations: state.total_locations,
             completed_locations: state.completed_locations,
+            done_locations: Json(state.done_locations),
             failed_locations: Json(state.failed_locations),
             attempt: state.attempt,
+            attempt_started_at: state.attempt_started_at,
             max_attempts: state.max_attempts,
             error_message: state.error_message,
             revision: state.revision,
             worker_id: state.worker_id,
             lease_expires_at: state.lease_expires_at,
+            lease_ms: state.lease_ms,
+            lease_latest_at: state.lease_latest_at,
         }
     }
 }
@@ -121,6 +143,7 @@ impl From<&Run> for RunState {
         let failed = |failed: &FailedLocation| FailedLocationRow {
             location: failed.location.clone(),
             reason: failed.reason.clone(),
+            permanent: failed.permanent,
         };
         Self {
             job_id: run.id.to_string(),
@@ -135,14 +158,18 @@ impl From<&Run> for RunState {
             properties_skipped: run.counts.skipped,
             properties_duplicate: run.counts.duplicate,
             total_locations: run.progress.total_locations,
-            completed_locations: run.progress.completed_locations,
-            failed_locations: run.progress.failed_locations.iter().map(failed).collect(),
+            completed_locations: run.progress.completed_locations(),
+            done_locations: run.progress.done.clone(),
+            failed_locations: run.progress.failed.iter().map(failed).collect(),
             attempt: run.attempt,
+            attempt_started_at: run.attempt_started_at,
             max_attempts: run.max_attempts,
             error_message: run.error_message.clone(),
             revision: run.revision,
             worker_id: run.lease.as_ref().map(|lease| lease.worker_id.clone()),
             lease_expires_at: run.lease.as_ref().map(|lease| lease.expires_at),
+            lease_ms: run.lease.as_ref().map(|lease| millis(lease.length)),
+            lease_latest_at: run.lease.as_ref().map(|lease| lease.latest_at),
         }
     }
 }
@@ -166,14 +193,20 @@ impl RunState {
             },
             progress: Progress {
                 total_locations: self.total_locations,
-                completed_locations: self.completed_locations,
-                failed_locations: failed_locations(self.failed_locations),
+                done: self.done_locations,
+                failed: failed_locations(self.failed_locations),
             },
             attempt: self.attempt,
+            attempt_started_at: self.attempt_started_at,
             max_attempts: self.max_attempts,
             error_message: self.error_message,
             revision: self.revision,
-            lease: lease(self.worker_id, self.lease_expires_at),
+            lease: lease(
+                self.worker_id,
+                self.lease_expires_at,
+                self.lease_ms,
+                self.lease_latest_at,
+            ),
             ..run.clone()
         })
     }
@@ -195,6 +228,8 @@ impl TryFrom<RunRow> for Run {
             status: word(&row.job_id, "status", &row.status, Status::from_word)?,
             priority: word(&row.job_id, "priority", &row.priority, Priority::from_word)?,
             parameters: ScrapeParameters::try_from(row.parameters.0).map_err(unreadable)?,
+            policy: RunPolicy::try_from(row.policy.0).map_err(unreadable)?,
+            deadline_at: row.deadline_at,
             requested_by: row.requested_by,
             labels: row.labels.0,
             tick_at: row.tick_at,
@@ -212,27 +247,42 @@ impl TryFrom<RunRow> for Run {
             },
             progress: Progress {
                 total_locations: row.total_locations,
-                completed_locations: row.completed_locations,
-                failed_locations: failed_locations(row.failed_locations.0),
+                done: row.done_locations.0,
+                failed: failed_locations(row.failed_locations.0),
             },
             attempt: row.attempt,
+            attempt_started_at: row.attempt_started_at,
             max_attempts: row.max_attempts,
             error_message: row.error_message,
             revision: row.revision,
-            lease: lease(row.worker_id, row.lease_expires_at),
+            lease: lease(row.worker_id, row.lease_expires_at, row.lease_ms, row.lease_latest_at),
             id,
         })
     }
 }
 
 fn failed_locations(rows: Vec<FailedLocationRow>) -> Vec<FailedLocation> {
-    let one =
-        |row: FailedLocationRow| FailedLocation { location: row.location, reason: row.reason };
+    let one = |row: FailedLocationRow| FailedLocation {
+        location: row.location,
+        reason: row.reason,
+        permanent: row.permanent,
+    };
     rows.into_iter().map(one).collect()
 }
 
-fn lease(worker_id: Option<String>, expires_at: Option<DateTime<Utc>>) -> Option<Lease> {
-    worker_id.zip(expires_at).map(|(worker_id, expires_at)| Lease { worker_id, expires_at })
+fn lease(
+    worker_id: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+    length: Option<i64>,
+    latest_at: Option<DateTime<Utc>>,
+) -> Option<Lease> {
+    let length = Duration::from_millis(u64::try_from(length?).unwrap_or(0));
+    let (worker_id, expires_at, latest_at) = (worker_id?, expires_at?, latest_at?);
+    Some(Lease { worker_id, expires_at, length, latest_at })
+}
+
+fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn word<T>(

@@ -24,6 +24,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Hub {
     pool: PgPool,
     wake: Notify,
+    hinted: Notify,
     position: tokio::sync::Mutex<FeedPosition>,
     watches: Mutex<HashMap<RunId, watch::Sender<()>>>,
 }
@@ -35,6 +36,7 @@ impl Hub {
         Ok(Self {
             pool,
             wake: Notify::new(),
+            hinted: Notify::new(),
             position: tokio::sync::Mutex::new(position),
             watches: Mutex::default(),
         })
@@ -43,6 +45,11 @@ impl Hub {
     /// A hint that something was committed.
     pub fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// Ends when another server, or this one, has told that something was committed.
+    pub async fn hint(&self) {
+        self.hinted.notified().await;
     }
 
     /// Reads on until `stop`.
@@ -103,6 +110,7 @@ impl Hub {
             // `None` tells of a lost connection, whose hints are lost too.
             let _hint = listener.try_recv().await?;
             self.wake();
+            self.hinted.notify_one();
         }
     }
 

@@ -2,14 +2,10 @@
 
 use futures::future::{join_all, try_join_all};
 use serde_json::{Map, json};
-use windrow_server::app::{AppError, Fence, Outcome, Report, ScrapedProperty};
-use windrow_server::domain::run::{Counts, Priority, Progress, Run, Status};
+use windrow_server::app::{AppError, Outcome, Report, Said, ScrapedProperty};
+use windrow_server::domain::run::{Counts, Priority, Status};
 
-use crate::support::{LEASE, World, create, job, lease, trigger};
-
-fn fence(run: &Run) -> Fence {
-    Fence { run: run.id.clone(), attempt: run.attempt }
-}
+use crate::support::{World, complete, create, done, fence, job, lease, lease_many, trigger};
 
 fn property(id: &str, price: i64) -> ScrapedProperty {
     let body = Map::from_iter([("price".to_owned(), json!(price))]);
@@ -17,7 +13,7 @@ fn property(id: &str, price: i64) -> ScrapedProperty {
 }
 
 fn report(scraped_before: i64, rows: Vec<ScrapedProperty>) -> Report {
-    Report { scraped_before, rows, progress: Progress::none_of(1) }
+    Report { scraped_before, rows, said: Said::default() }
 }
 
 #[tokio::test]
@@ -28,22 +24,24 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     world.pass(21);
-    let taken = app.reap_leases(10).await.unwrap();
+    let taken = app.reap(10).await.unwrap();
     assert_eq!((taken[0].status, taken[0].attempt), (Status::Pending, 1));
     world.pass(3_600);
     let second = lease(&app, "second").await;
     let stale = fence(&first);
 
     let lost = |refused: AppError| assert!(matches!(refused, AppError::LeaseLost { .. }));
-    for outcome in [Outcome::Completed, Outcome::Failed("late".to_owned()), Outcome::Released] {
-        lost(app.finish(&stale, outcome).await.unwrap_err());
+    let failed = Outcome::Failed { reason: "late".to_owned(), permanent: false };
+    for outcome in [Outcome::Done, failed, Outcome::Released] {
+        lost(app.finish(&stale, outcome, done(&["Indianapolis, IN"])).await.unwrap_err());
     }
     let late = report(0, vec![property("late", 1)]);
-    lost(app.submit_properties(&stale, &late).await.unwrap_err());
-    assert_eq!(app.extend_leases(std::slice::from_ref(&stale), LEASE).await.unwrap(), []);
+    lost(app.submit_properties(&stale, late).await.unwrap_err());
+    let said = done(&["Indianapolis, IN"]);
+    assert!(app.heartbeat("first", vec![(stale, said)]).await.unwrap().is_empty());
 
     assert_eq!(app.get_run(&second.id).await.unwrap(), second);
-    let ended = app.finish(&fence(&second), Outcome::Completed).await.unwrap();
+    let ended = complete(&app, &second).await.unwrap();
     assert_eq!(
         (ended.status, ended.attempt, ended.counts),
         (Status::Completed, 2, Counts::default())
@@ -61,9 +59,9 @@ async fn a_worker_that_dies_every_time_ends_the_run_after_its_last_attempt() {
     for attempt in 1..=run.max_attempts {
         assert_eq!(lease(&app, "worker").await.attempt, attempt);
         world.pass(19);
-        assert_eq!(app.reap_leases(10).await.unwrap(), [], "the lease still holds");
+        assert_eq!(app.reap(10).await.unwrap(), [], "the lease still holds");
         world.pass(2);
-        assert_eq!(app.reap_leases(10).await.unwrap().len(), 1);
+        assert_eq!(app.reap(10).await.unwrap().len(), 1);
         world.pass(3_600);
     }
 
@@ -82,12 +80,13 @@ async fn an_extended_lease_is_kept() {
     let run = lease(&app, "worker").await;
     for _ in 0..5 {
         world.pass(15);
-        let pulses = app.extend_leases(&[fence(&run)], LEASE).await.unwrap();
+        let pulses = app.heartbeat("worker", vec![(fence(&run), Said::default())]).await.unwrap();
         assert_eq!(pulses.len(), 1);
-        assert_eq!(app.reap_leases(10).await.unwrap(), []);
+        assert_eq!(app.reap(10).await.unwrap(), []);
     }
     app.cancel_run(&run.id).await.unwrap();
-    assert!(app.check_leases(&[fence(&run)]).await.unwrap()[0].cancel_requested);
+    let pulses = app.heartbeat("worker", vec![(fence(&run), Said::default())]).await.unwrap();
+    assert!(pulses[&fence(&run)].cancel_requested);
 }
 
 #[tokio::test]
@@ -100,7 +99,7 @@ async fn a_lease_lost_after_a_cancel_ends_the_run_as_cancelled() {
     app.cancel_run(&run.id).await.unwrap();
     world.pass(21);
 
-    app.reap_leases(10).await.unwrap();
+    app.reap(10).await.unwrap();
 
     assert_eq!(app.get_run(&run.id).await.unwrap().status, Status::Cancelled);
     assert_eq!(job(&app, "job").await.history.run_count, 1);
@@ -119,7 +118,7 @@ async fn urgent_runs_go_first_and_then_older_ones() {
         world.pass(1);
     }
 
-    let leased = app.lease_runs("worker", 10, LEASE).await.unwrap();
+    let leased = lease_many(&app, "worker", 10).await;
 
     let mut ids: Vec<_> = leased.iter().map(|run| (run.rank_at(), run.id.clone())).collect();
     ids.sort();
@@ -136,9 +135,9 @@ async fn two_workers_never_get_one_run() {
         trigger(&one, "job", None).await;
     }
 
-    let (a, b) = tokio::join!(one.lease_runs("a", 20, LEASE), other.lease_runs("b", 20, LEASE));
+    let (a, b) = tokio::join!(lease_many(&one, "a", 20), lease_many(&other, "b", 20));
 
-    let mut ids: Vec<_> = a.unwrap().into_iter().chain(b.unwrap()).map(|run| run.id).collect();
+    let mut ids: Vec<_> = a.into_iter().chain(b).map(|run| run.id).collect();
     let leased = ids.len();
     ids.sort();
     ids.dedup();
@@ -153,16 +152,16 @@ async fn a_property_counts_once_in_a_run_across_batches_and_attempts() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     let rows = vec![property("a", 1), property("b", 1), property("a", 2)];
-    app.submit_properties(&fence(&first), &report(0, rows)).await.unwrap();
+    app.submit_properties(&fence(&first), report(0, rows)).await.unwrap();
     world.pass(21);
-    app.reap_leases(10).await.unwrap();
+    app.reap(10).await.unwrap();
     world.pass(3_600);
     let second = lease(&app, "second").await;
     let rows = vec![property("a", 3), property("c", 1)];
 
-    app.submit_properties(&fence(&second), &report(3, rows)).await.unwrap();
+    app.submit_properties(&fence(&second), report(3, rows)).await.unwrap();
 
-    let ended = app.finish(&fence(&second), Outcome::Completed).await.unwrap();
+    let ended = complete(&app, &second).await.unwrap();
     assert_eq!(ended.counts, Counts { scraped: 5, saved: 3, updated: 0, skipped: 0, duplicate: 2 });
 }
 
@@ -183,8 +182,8 @@ async fn the_next_run_tells_changed_properties_from_unchanged_ones() {
     ] {
         trigger(&app, "job", None).await;
         let run = lease(&app, "worker").await;
-        app.submit_properties(&fence(&run), &report(0, rows)).await.unwrap();
-        let ended = app.finish(&fence(&run), Outcome::Completed).await.unwrap();
+        app.submit_properties(&fence(&run), report(0, rows)).await.unwrap();
+        let ended = complete(&app, &run).await.unwrap();
         assert_eq!(ended.counts, expected);
     }
 }
@@ -200,12 +199,12 @@ async fn a_report_that_is_sent_again_counts_once() {
     let second = report(2, vec![property("c", 1)]);
 
     for sent in [&first, &first, &second, &second] {
-        app.submit_properties(&fence(&run), sent).await.unwrap();
+        app.submit_properties(&fence(&run), sent.clone()).await.unwrap();
     }
-    let out_of_order = app.submit_properties(&fence(&run), &first).await.unwrap_err();
+    let out_of_order = app.submit_properties(&fence(&run), first).await.unwrap_err();
 
     assert!(matches!(out_of_order, AppError::Invalid(_)), "{out_of_order:?}");
-    let ended = app.finish(&fence(&run), Outcome::Completed).await.unwrap();
+    let ended = complete(&app, &run).await.unwrap();
     assert_eq!(ended.counts, Counts { scraped: 3, saved: 3, updated: 0, skipped: 0, duplicate: 0 });
 }
 
@@ -217,11 +216,10 @@ async fn ten_runs_that_end_at_one_moment_add_exactly_ten() {
     for _ in 0..10 {
         trigger(&apps[0], "job", None).await;
     }
-    let leased = apps[0].lease_runs("worker", 10, LEASE).await.unwrap();
+    let leased = lease_many(&apps[0], "worker", 10).await;
     world.pass(1);
 
-    let fences: Vec<Fence> = leased.iter().map(fence).collect();
-    let ends = apps.iter().zip(&fences).map(|(app, fence)| app.finish(fence, Outcome::Completed));
+    let ends = apps.iter().zip(&leased).map(|(app, run)| complete(app, run));
     try_join_all(ends).await.unwrap();
 
     assert_eq!(job(&apps[0], "job").await.history.run_count, 10);

@@ -3,10 +3,10 @@
 
 use futures::future::try_join_all;
 use serde_json::{Map, json};
-use windrow_server::app::{App, Fence, PropertyFilter, Report, ScrapedProperty};
-use windrow_server::domain::run::{Counts, Progress, Run};
+use windrow_server::app::{App, PropertyFilter, Report, Said, ScrapedProperty};
+use windrow_server::domain::run::{Counts, Run};
 
-use crate::support::{LEASE, World, create, trigger};
+use crate::support::{World, create, fence, lease_many, trigger};
 
 const RUNS: usize = 8;
 const PROPERTIES: i64 = 60;
@@ -20,12 +20,11 @@ fn report(run: usize) -> Report {
     };
     let mut rows: Vec<ScrapedProperty> = (0..PROPERTIES).map(row).collect();
     rows.rotate_left(run * 7);
-    Report { scraped_before: 0, rows, progress: Progress::none_of(1) }
+    Report { scraped_before: 0, rows, said: Said::default() }
 }
 
 async fn submit(app: &App, number: usize, run: &Run) -> Counts {
-    let fence = Fence { run: run.id.clone(), attempt: run.attempt };
-    app.submit_properties(&fence, &report(number)).await.unwrap().counts
+    app.submit_properties(&fence(run), report(number)).await.unwrap().counts
 }
 
 #[tokio::test]
@@ -37,7 +36,7 @@ async fn runs_that_write_the_same_properties_count_every_change_once() {
         trigger(&app, "job", None).await;
     }
     let count = i64::try_from(RUNS).unwrap();
-    let runs = app.lease_runs("worker", count, LEASE).await.unwrap();
+    let runs = lease_many(&app, "worker", RUNS).await;
     assert_eq!(runs.len(), RUNS);
 
     let submitted = runs.iter().enumerate().map(|(number, run)| {

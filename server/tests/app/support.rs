@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
-use windrow_server::app::{App, Mode, NewScheduledJob, Trigger};
+use windrow_server::app::{
+    App, AppError, Fence, LeaseWish, Mode, NewScheduledJob, Outcome, Said, Trigger,
+};
 use windrow_server::clock::{Clock, ManualClock};
 use windrow_server::domain::id::ScheduledJobId;
 use windrow_server::domain::parameters::{ScrapeParameters, SourceNames};
-use windrow_server::domain::run::{Priority, Run};
+use windrow_server::domain::policy::RunPolicy;
+use windrow_server::domain::run::{LocationResult, Priority, Run};
 use windrow_server::domain::scheduled_job::{ScheduledJob, SettingsDraft};
 use windrow_server::watch::Hub;
 
@@ -58,6 +61,8 @@ pub async fn create(app: &App, id: &str) -> ScheduledJob {
         parameters: parameters(),
         priority: Priority::Normal,
         labels: std::collections::BTreeMap::new(),
+        policy: RunPolicy { backoff_jitter: Some(0.0), ..RunPolicy::default() },
+        max_concurrent_runs: 0,
     };
     let id = Some(ScheduledJobId::parse(id).unwrap());
     let new = NewScheduledJob { id, draft, request: None };
@@ -66,7 +71,7 @@ pub async fn create(app: &App, id: &str) -> ScheduledJob {
 
 pub fn parameters() -> ScrapeParameters {
     ScrapeParameters {
-        locations: vec!["Indianapolis, IN".to_owned()],
+        locations: ["Indianapolis, IN", "Carmel, IN"].map(str::to_owned).to_vec(),
         source: Some("sample".to_owned()),
         ..ScrapeParameters::default()
     }
@@ -85,7 +90,32 @@ pub async fn trigger(app: &App, id: &str, priority: Option<Priority>) -> Run {
 }
 
 pub async fn lease(app: &App, worker: &str) -> Run {
-    app.lease_runs(worker, 1, LEASE).await.unwrap().pop().expect("a run is ready")
+    lease_many(app, worker, 1).await.pop().expect("a run is ready")
+}
+
+/// Leases to a worker that is new to the server, and so holds nothing.
+pub async fn lease_many(app: &App, worker: &str, capacity: usize) -> Vec<Run> {
+    let sources = BTreeSet::from(["sample".to_owned()]);
+    let worker_id = &format!("{worker}-{:x}", rand::random::<u64>());
+    let wish = LeaseWish { worker_id, sources: &sources, capacity, lease: LEASE, held: &[] };
+    app.lease_runs(&wish).await.unwrap()
+}
+
+pub fn fence(run: &Run) -> Fence {
+    Fence { run: run.id.clone(), attempt: run.attempt }
+}
+
+/// What says that locations are done.
+pub fn done(locations: &[&str]) -> Said {
+    let result =
+        |location: &&str| LocationResult { location: (*location).to_owned(), failure: None };
+    Said { results: locations.iter().map(result).collect(), lines: Vec::new() }
+}
+
+/// Ends an attempt that has done everything.
+pub async fn complete(app: &App, run: &Run) -> Result<Run, AppError> {
+    let locations: Vec<&str> = run.parameters.locations.iter().map(String::as_str).collect();
+    app.finish(&fence(run), Outcome::Done, done(&locations)).await
 }
 
 pub async fn job(app: &App, id: &str) -> ScheduledJob {

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use windrow_server::app::{Fence, Mode, Outcome};
+use windrow_server::app::Mode;
 use windrow_server::domain::id::ScheduledJobId;
-use windrow_server::domain::run::Run;
 use windrow_server::domain::scheduled_job::{SettingsDraft, Status};
 
-use crate::support::{World, at, create, job, lease, ledger, row, runs, trigger};
+use crate::support::{World, at, complete, create, job, lease, ledger, row, runs, trigger};
 use windrow_server::app::App;
 
 fn id(text: &str) -> ScheduledJobId {
@@ -20,11 +19,6 @@ async fn decide(app: &App) -> Vec<String> {
     let report = app.decide_due(&[], 100).await.unwrap();
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     report.fired.iter().map(ToString::to_string).collect()
-}
-
-async fn finish(app: &App, run: &Run) {
-    let fence = Fence { run: run.id.clone(), attempt: run.attempt };
-    app.finish(&fence, Outcome::Completed).await.unwrap();
 }
 
 #[tokio::test]
@@ -42,7 +36,7 @@ async fn ten_servers_make_one_run_of_a_tick() {
         let distinct: BTreeSet<_> = fired.iter().chain(&rest).collect();
         assert_eq!((fired.len() + rest.len(), distinct.len()), (3, 3), "minute {minute}");
         for _ in 0..3 {
-            finish(&apps[0], &lease(&apps[0], "worker").await).await;
+            complete(&apps[0], &lease(&apps[0], "worker").await).await.unwrap();
         }
     }
     assert_eq!(job(&apps[0], "a").await.history.run_count, 5);
@@ -74,7 +68,7 @@ async fn a_tick_is_skipped_while_the_run_of_the_last_one_goes_on() {
     let run = lease(&app, "worker").await;
     world.pass(60);
     assert_eq!(decide(&app).await.len(), 0);
-    finish(&app, &run).await;
+    complete(&app, &run).await.unwrap();
     world.pass(60);
     assert_eq!(decide(&app).await.len(), 1);
 
@@ -98,7 +92,7 @@ async fn a_trigger_neither_moves_the_schedule_nor_makes_a_tick_skip() {
 
     assert_eq!(decide(&app).await.len(), 1, "the triggered run still goes on");
 
-    finish(&app, &run).await;
+    complete(&app, &run).await.unwrap();
     let after = job(&app, "job").await;
     assert_eq!(after.gate.next_tick_at, Some(at("2026-01-01T00:32:00Z")));
     assert_eq!(after.history.run_count, 1);

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use prost_types::Timestamp;
-use windrow_client::proto::{ScheduledJobStatus, ScrapingJobPriority, ScrapingJobStatus};
+use windrow_client::proto::{
+    ScheduledJobStatus, ScrapingJobLogLevel, ScrapingJobPriority, ScrapingJobStatus,
+};
 
 use crate::apply::{APPLY, ApplyArgs};
 use crate::context::ContextCommand;
@@ -13,7 +15,9 @@ use crate::output::Output;
 use crate::page::PageArgs;
 use crate::parameters::{JobArgs, ParameterArgs};
 use crate::properties::PropertiesCommand;
-use crate::values::{duration, label, priority, scheduled_job_status, scraping_job_status, time};
+use crate::values::{
+    duration, label, log_level, priority, scheduled_job_status, scraping_job_status, time,
+};
 
 const EXIT_CODES: &str = "Exit codes: 0 completed, 1 error, 2 usage, 3 completed with failed \
 locations, 4 failed, 5 cancelled, 130 Ctrl-C while watching (the run goes on).
@@ -269,11 +273,14 @@ pub(crate) enum RunsCommand {
     },
     /// List runs, newest first.
     List(RunsListArgs),
-    /// Cancel a pending run, or ask the worker of a running one to stop.
-    Cancel {
-        /// The run.
-        job_id: String,
-    },
+    /// Cancel a pending run, or ask the worker of a running one to stop; or all runs that match.
+    #[command(after_help = "Example: windrow runs cancel --filter 'labels.team = sales' --dry-run")]
+    Cancel(CancelArgs),
+    /// Make a run for the locations that an ended run has not done.
+    Retry(RetryArgs),
+    /// Show what the workers and sources of a run said.
+    #[command(after_help = "Example: windrow runs logs triggered_daily_1736841234_0123456789ab -f")]
+    Logs(LogsArgs),
     /// Make a one-off run without a scheduled job.
     #[command(after_help = "Example: windrow runs submit --location 46220 --source sample --watch")]
     Submit(SubmitArgs),
@@ -292,6 +299,54 @@ pub(crate) struct RunsListArgs {
     pub(crate) filter: String,
     #[command(flatten)]
     pub(crate) page: PageArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// The run.
+    #[arg(required_unless_present_any = ["scheduled_job_id", "filter"])]
+    pub(crate) job_id: Option<String>,
+    /// All runs of this scheduled job instead.
+    #[arg(long = "job", conflicts_with = "job_id")]
+    pub(crate) scheduled_job_id: Option<String>,
+    /// All runs that match instead, as in `runs list`.
+    #[arg(long, conflicts_with = "job_id")]
+    pub(crate) filter: Option<String>,
+    /// Only count them.
+    #[arg(long, conflicts_with = "job_id")]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// The ended run.
+    pub(crate) job_id: String,
+    /// Priority; immediate unless given.
+    #[arg(long, value_parser = priority())]
+    pub(crate) priority: Option<ScrapingJobPriority>,
+    /// Follow the run until it ends.
+    #[arg(long, conflicts_with = "validate_only")]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) once: OnceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The run.
+    pub(crate) job_id: String,
+    /// Go on until the run ends.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only of this attempt.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub(crate) attempt: i32,
+    /// Only about this location.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) location: String,
+    /// Only lines at least as serious.
+    #[arg(long = "level", value_parser = log_level())]
+    pub(crate) min_level: Option<ScrapingJobLogLevel>,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod context;
 mod shell;
 
 mod jobs;
+mod logs;
 mod properties;
 mod runs;
 mod ticks;

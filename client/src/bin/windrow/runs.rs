@@ -1,12 +1,12 @@
-//! `windrow trigger` and `windrow runs …`: runs made by hand, looked at, cancelled.
+//! `windrow trigger` and `windrow runs …`: runs made by hand, looked at, cancelled, retried.
 
 use windrow_client::{Client, proto};
 
-use crate::args::{RunsCommand, RunsListArgs, SubmitArgs, TriggerArgs};
+use crate::args::{CancelArgs, RetryArgs, RunsCommand, RunsListArgs, SubmitArgs, TriggerArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::page::MAX_PAGES;
-use crate::{text, watch};
+use crate::{logs, text, watch};
 
 pub(crate) async fn run(
     client: &Client,
@@ -20,13 +20,9 @@ pub(crate) async fn run(
                 .show("GetScrapingJobResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;
         }
         RunsCommand::List(args) => list(client, output, args).await?,
-        RunsCommand::Cancel { job_id } => {
-            let answer =
-                client.cancel_scraping_job(proto::CancelScrapingJobRequest { job_id }).await?;
-            output.show("CancelScrapingJobResponse", &answer, |a| {
-                text::run(a.scraping_job.as_ref())
-            })?;
-        }
+        RunsCommand::Cancel(args) => cancel(client, output, args).await?,
+        RunsCommand::Retry(args) => return retry(client, output, args).await,
+        RunsCommand::Logs(args) => logs::show(client, output, args).await?,
         RunsCommand::Submit(args) => return submit(client, output, args).await,
     }
     Ok(0)
@@ -51,6 +47,38 @@ pub(crate) async fn trigger(
     if args.watch { watch::run(client, output, &answer.job_id, Some(0)).await } else { Ok(0) }
 }
 
+async fn cancel(client: &Client, output: Output, args: CancelArgs) -> Result<(), Failure> {
+    if let Some(job_id) = args.job_id {
+        let request = proto::CancelScrapingJobRequest { job_id };
+        let answer = client.cancel_scraping_job(request).await?;
+        let text = |a: &proto::CancelScrapingJobResponse| text::run(a.scraping_job.as_ref());
+        return output.show("CancelScrapingJobResponse", &answer, text);
+    }
+    let request = proto::CancelScrapingJobsRequest {
+        scheduled_job_id: args.scheduled_job_id.unwrap_or_default(),
+        filter: args.filter.unwrap_or_default(),
+        validate_only: args.dry_run,
+    };
+    let answer = client.cancel_scraping_jobs(request).await?;
+    output.show("CancelScrapingJobsResponse", &answer, text::cancelled)
+}
+
+async fn retry(client: &Client, output: Output, args: RetryArgs) -> Result<u8, Failure> {
+    let request = proto::RetryFailedLocationsRequest {
+        job_id: args.job_id,
+        priority: args.priority.unwrap_or_default().into(),
+        request_id: args.once.request_id,
+        validate_only: args.once.validate_only,
+    };
+    let answer = client.retry_failed_locations(request).await?;
+    output.show("RetryFailedLocationsResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;
+    if !args.watch {
+        return Ok(0);
+    }
+    let run = answer.scraping_job.ok_or(Failure::Incomplete("run"))?;
+    watch::run(client, output, &run.job_id, Some(0)).await
+}
+
 async fn submit(client: &Client, output: Output, args: SubmitArgs) -> Result<u8, Failure> {
     let request = proto::SubmitScrapingJobRequest {
         parameters: Some(args.parameters.into_proto()),
@@ -59,6 +87,7 @@ async fn submit(client: &Client, output: Output, args: SubmitArgs) -> Result<u8,
         request_id: args.once.request_id,
         validate_only: args.once.validate_only,
         labels: args.labels.into_iter().collect(),
+        policy: None,
     };
     let answer = client.submit_scraping_job(request).await?;
     output.show("SubmitScrapingJobResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;

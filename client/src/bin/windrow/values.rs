@@ -3,7 +3,7 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use prost_types::Timestamp;
 use windrow_client::proto::{
-    ListingType, ScheduledJobStatus, ScrapingJobPriority, ScrapingJobStatus,
+    ListingType, ScheduledJobStatus, ScrapingJobLogLevel, ScrapingJobPriority, ScrapingJobStatus,
 };
 
 /// A word of a fixed set, read as the proto enum value whose name ends with it.
@@ -31,6 +31,11 @@ pub(crate) fn scheduled_job_status() -> impl TypedValueParser<Value = ScheduledJ
 pub(crate) fn scraping_job_status() -> impl TypedValueParser<Value = ScrapingJobStatus> {
     let words = &["pending", "running", "completed", "failed", "cancelled"];
     word(words, "SCRAPING_JOB_STATUS", ScrapingJobStatus::from_str_name)
+}
+
+pub(crate) fn log_level() -> impl TypedValueParser<Value = ScrapingJobLogLevel> {
+    let words = &["debug", "info", "warning", "error"];
+    word(words, "SCRAPING_JOB_LOG_LEVEL", ScrapingJobLogLevel::from_str_name)
 }
 
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {

@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use sqlx::PgConnection;
 
 use super::changes::write_changed;
-use super::leases::lock_fenced;
-use super::{App, AppError, Fence, commit};
-use crate::domain::run::{Counts, Event, Progress, Run};
+use super::leases::{lock_fenced, lost, progressed};
+use super::logs::append;
+use super::{App, AppError, Fence, Said, commit};
+use crate::domain::run::{Counts, Run};
 use crate::store::properties::{self, PropertyRow, Writer};
 
 pub use self::read::{PropertyDetail, PropertyPage};
@@ -29,33 +30,32 @@ pub struct ScrapedProperty {
 }
 
 /// What an attempt reports at once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// The run's scraped rows before this report, as the last answer had them. They tell a report
     /// that is sent again, because its answer was lost, from a new one.
     pub scraped_before: i64,
     /// What was read since.
     pub rows: Vec<ScrapedProperty>,
-    /// How far the attempt has got.
-    pub progress: Progress,
+    /// What else there is to say.
+    pub said: Said,
 }
 
 impl App {
-    /// Saves a batch of rows and how far the attempt got, in one transaction. For each run and property
-    /// the first row counts, across batches and attempts. A repeated report counts once.
-    pub async fn submit_properties(&self, fence: &Fence, report: &Report) -> Result<Run, AppError> {
+    /// Saves a batch of rows, how far the attempt got and its log, in one transaction. For each run and
+    /// property the first row counts, across batches and attempts. A repeated report counts once.
+    pub async fn submit_properties(&self, fence: &Fence, report: Report) -> Result<Run, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
         let run = lock_fenced(&mut tx, fence).await?;
-        let Report { scraped_before, rows, progress } = report;
-        if run.counts.scraped != *scraped_before {
+        let Report { scraped_before, rows, said } = report;
+        if run.counts.scraped != scraped_before {
             return seen(run, scraped_before + count(rows.len()));
         }
-        let counts = run.counts + save(&mut tx, &run, rows, now).await?;
-        let event =
-            Event::Progressed { attempt: fence.attempt, counts, progress: progress.clone() };
-        let lost = |_| AppError::LeaseLost { run: fence.run.clone(), attempt: fence.attempt };
-        let run = run.apply(event, now).map_err(lost)?;
+        let found = save(&mut tx, &run, &rows, now).await?;
+        append(&mut tx, fence, said.lines).await?;
+        let run =
+            run.apply(progressed(fence, found, said.results), now).map_err(|_| lost(fence))?;
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
         self.events_written();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Counts, Progress, Status};
+use super::{Counts, LocationResult, Status};
 use crate::domain::id::RunId;
 
 /// Something that happens to a run. Events of a worker carry its attempt, which fences it.
@@ -12,29 +12,31 @@ pub enum Event {
     Leased {
         /// The worker.
         worker_id: String,
-        /// How long it may be silent.
+        /// How long it may be silent, unless the run's policy says otherwise.
         lease: Duration,
     },
-    /// The worker got on.
+    /// The worker got on, which extends its lease.
     Progressed {
         /// The worker's attempt.
         attempt: i32,
-        /// Counts over all attempts.
-        counts: Counts,
-        /// Locations of this attempt.
-        progress: Progress,
+        /// What it has found since.
+        found: Counts,
+        /// Locations that ended since.
+        results: Vec<LocationResult>,
     },
-    /// The attempt succeeded, perhaps with failed locations.
-    Completed {
+    /// The attempt went through all its locations.
+    Done {
         /// The worker's attempt.
         attempt: i32,
     },
-    /// The attempt failed.
+    /// The attempt broke off.
     AttemptFailed {
         /// The worker's attempt.
         attempt: i32,
         /// Why, as a sentence.
         reason: String,
+        /// Whether another attempt would fail too.
+        permanent: bool,
     },
     /// The worker stopped because of a cancellation.
     CancelNoticed {
@@ -48,6 +50,8 @@ pub enum Event {
     },
     /// The lease ran out.
     LeaseExpired,
+    /// It should have ended by now, and no worker has it.
+    DeadlinePassed,
     /// Somebody wants it cancelled.
     CancelRequested,
 }
@@ -57,11 +61,12 @@ impl Event {
         match self {
             Self::Leased { .. } => "leased",
             Self::Progressed { .. } => "progressed",
-            Self::Completed { .. } => "completed",
+            Self::Done { .. } => "done",
             Self::AttemptFailed { .. } => "failed in an attempt",
             Self::CancelNoticed { .. } => "stopped by a cancellation",
             Self::Released { .. } => "released",
             Self::LeaseExpired => "taken from its worker",
+            Self::DeadlinePassed => "given up",
             Self::CancelRequested => "cancelled",
         }
     }

@@ -103,32 +103,3 @@ impl std::ops::Add for Counts {
         }
     }
 }
-
-/// How far the current attempt got.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Locations of the run.
-    pub total_locations: i32,
-    /// Locations done, failed ones included.
-    pub completed_locations: i32,
-    /// Those that failed.
-    pub failed_locations: Vec<FailedLocation>,
-}
-
-/// A location that could not be scraped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedLocation {
-    /// As in the parameters.
-    pub location: String,
-    /// Why, as a sentence.
-    pub reason: String,
-}
-
-impl Progress {
-    /// The progress of an attempt that has not begun.
-    pub fn none_of(locations: usize) -> Self {
-        // Parameters have at most a thousand locations.
-        let total_locations = i32::try_from(locations).unwrap_or(i32::MAX);
-        Self { total_locations, ..Self::default() }
-    }
-}

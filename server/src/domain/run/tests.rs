@@ -6,6 +6,11 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
+/// Without chance.
+fn steady() -> RunPolicy {
+    RunPolicy { backoff_jitter: Some(0.0), ..RunPolicy::default() }
+}
+
 fn pending() -> Run {
     let new = NewRun {
         origin: Origin::Triggered,
@@ -20,6 +25,7 @@ fn pending() -> Run {
         labels: Labels::new(),
         tick_at: None,
         available_at: None,
+        policy: steady(),
     };
     Run::new(new, at(0), 7)
 }
@@ -29,7 +35,24 @@ fn leased() -> Event {
 }
 
 fn failed(attempt: i32) -> Event {
-    Event::AttemptFailed { attempt, reason: "no network".to_owned() }
+    Event::AttemptFailed { attempt, reason: "no network".to_owned(), permanent: false }
+}
+
+fn done(location: &str) -> LocationResult {
+    LocationResult { location: location.to_owned(), failure: None }
+}
+
+fn failed_at(location: &str, permanent: bool) -> LocationResult {
+    let failure = Some(Failure { reason: "no such place".to_owned(), permanent });
+    LocationResult { location: location.to_owned(), failure }
+}
+
+fn progressed(attempt: i32, results: Vec<LocationResult>) -> Event {
+    Event::Progressed { attempt, found: Counts::default(), results }
+}
+
+fn nothing_new(attempt: i32) -> Event {
+    progressed(attempt, Vec::new())
 }
 
 fn after(run: Run, events: impl IntoIterator<Item = Event>) -> Run {
@@ -42,18 +65,11 @@ fn after(run: Run, events: impl IntoIterator<Item = Event>) -> Run {
 #[test]
 fn a_run_is_leased_progresses_and_completes() {
     let counts = Counts { scraped: 3, saved: 2, updated: 0, skipped: 0, duplicate: 1 };
-    let progress = Progress { completed_locations: 1, ..Progress::none_of(2) };
-    let run = after(
-        pending(),
-        [
-            leased(),
-            Event::Progressed { attempt: 1, counts, progress: progress.clone() },
-            Event::Completed { attempt: 1 },
-        ],
-    );
+    let progressed = Event::Progressed { attempt: 1, found: counts, results: vec![done("46220")] };
+    let run = after(pending(), [leased(), progressed, Event::Done { attempt: 1 }]);
     assert_eq!((run.status, run.revision, run.attempt), (Status::Completed, 4, 1));
     assert_eq!((run.started_at, run.completed_at), (Some(at(1)), Some(at(3))));
-    assert_eq!((run.counts, run.progress, run.lease), (counts, progress, None));
+    assert_eq!((run.counts, run.progress.completed_locations(), run.lease), (counts, 1, None));
 }
 
 #[test]
@@ -68,13 +84,9 @@ fn a_failed_attempt_is_tried_again_later_and_the_third_is_final() {
 #[test]
 fn another_attempt_than_the_current_one_is_fenced_off() {
     let second = after(pending(), [leased(), failed(1), leased()]);
-    let progress = Progress::none_of(2);
-    for stale in [
-        Event::Completed { attempt: 1 },
-        failed(1),
-        Event::Released { attempt: 1 },
-        Event::Progressed { attempt: 1, counts: Counts::default(), progress },
-    ] {
+    for stale in
+        [Event::Done { attempt: 1 }, failed(1), Event::Released { attempt: 1 }, nothing_new(1)]
+    {
         assert!(second.clone().apply(stale, at(9)).is_err());
     }
 }
@@ -96,7 +108,7 @@ fn a_cancel_ends_a_pending_run_and_marks_a_running_one() {
     assert_eq!((marked.status, marked.cancel_requested_at), (Status::Running, Some(at(2))));
     let noticed = after(marked.clone(), [Event::CancelNoticed { attempt: 1 }]);
     assert_eq!(noticed.status, Status::Cancelled);
-    let completed = after(marked.clone(), [Event::Completed { attempt: 1 }]);
+    let completed = after(marked.clone(), [Event::Done { attempt: 1 }]);
     assert_eq!(completed.status, Status::Completed, "a completion before the notice stands");
     assert_eq!(after(marked.clone(), [failed(1)]).status, Status::Cancelled);
     assert_eq!(marked.apply(Event::LeaseExpired, at(99)).unwrap().status, Status::Cancelled);
@@ -106,22 +118,22 @@ fn a_cancel_ends_a_pending_run_and_marks_a_running_one() {
 fn a_released_attempt_does_not_count() {
     let run = after(pending(), [leased(), Event::Released { attempt: 1 }]);
     assert_eq!((run.status, run.available_at), (Status::Pending, at(2)));
-    assert_eq!(run.max_attempts - run.attempt, retry::MAX_ATTEMPTS);
+    assert_eq!(run.max_attempts - run.attempt, crate::domain::policy::MAX_ATTEMPTS);
 }
 
 #[test]
 fn nothing_changes_a_final_state() {
-    let done = after(pending(), [leased(), Event::Completed { attempt: 1 }]);
-    let progress = Progress::none_of(2);
+    let done = after(pending(), [leased(), Event::Done { attempt: 1 }]);
     for event in [
         leased(),
         failed(1),
-        Event::Completed { attempt: 1 },
+        Event::Done { attempt: 1 },
         Event::Released { attempt: 1 },
         Event::CancelRequested,
         Event::CancelNoticed { attempt: 1 },
         Event::LeaseExpired,
-        Event::Progressed { attempt: 1, counts: Counts::default(), progress },
+        Event::DeadlinePassed,
+        nothing_new(1),
     ] {
         assert!(done.clone().apply(event, at(9)).is_err());
     }
@@ -147,8 +159,90 @@ fn a_run_made_from_a_run_is_named_like_a_one_off_and_stays_linked() {
         labels: Labels::new(),
         tick_at: None,
         available_at: None,
+        policy: steady(),
     };
     let second = Run::new(new, at(5), 7);
     assert_eq!(second.id.as_str(), "immediate_1800000005_000000000007");
     assert_eq!(second.scheduled_job_id, first.scheduled_job_id);
+}
+
+#[test]
+fn a_retry_goes_on_with_what_is_not_done() {
+    let first = progressed(1, vec![done("46220"), failed_at("46221", false)]);
+    let lost = after(pending(), [leased(), first, failed(1)]);
+    assert_eq!(lost.remaining_locations(), ["46221"]);
+    let again = after(lost, [leased(), progressed(2, vec![done("46221")])]);
+    assert_eq!(again.progress.completed_locations(), 2);
+    let ended = again.apply(Event::Done { attempt: 2 }, at(9)).unwrap();
+    assert_eq!((ended.status, ended.error_message.as_str()), (Status::Completed, ""));
+}
+
+#[test]
+fn an_attempt_without_any_success_has_failed_for_good_if_all_its_errors_are() {
+    let all = |permanent| {
+        let results = vec![failed_at("46220", true), failed_at("46221", permanent)];
+        after(pending(), [leased(), progressed(1, results), Event::Done { attempt: 1 }])
+    };
+    assert_eq!(all(true).status, Status::Failed);
+    assert_eq!(all(false).status, Status::Pending);
+    let broken = Event::AttemptFailed { attempt: 1, reason: "no key".to_owned(), permanent: true };
+    assert_eq!(after(pending(), [leased(), broken]).status, Status::Failed);
+}
+
+#[test]
+fn an_attempt_that_takes_too_long_loses_its_lease_however_alive_it_is() {
+    let policy = RunPolicy { attempt_timeout: Some(Duration::from_secs(25)), ..steady() };
+    let mut run = Run { policy, ..pending() }.apply(leased(), at(0)).unwrap();
+    for second in [10, 20, 24] {
+        run = run.apply(nothing_new(1), at(second)).unwrap();
+    }
+    assert_eq!(run.lease.as_ref().unwrap().expires_at, at(25));
+    let lost = run.apply(Event::LeaseExpired, at(25)).unwrap();
+    assert_eq!(lost.error_message, "the attempt took longer than 25s");
+}
+
+#[test]
+fn a_run_has_to_end_in_its_time_begun_or_not() {
+    let mut run = pending();
+    run.policy.run_timeout = Some(Duration::from_secs(30));
+    run.deadline_at = Some(at(30));
+    assert!(run.clone().apply(Event::DeadlinePassed, at(29)).is_err());
+    let never = run.clone().apply(Event::DeadlinePassed, at(30)).unwrap();
+    assert_eq!((never.status, never.attempt), (Status::Failed, 0));
+    let late = run.clone().apply(leased(), at(20)).unwrap();
+    assert_eq!(late.lease.as_ref().unwrap().expires_at, at(30), "not beyond the run's time");
+    assert_eq!(late.clone().apply(failed(1), at(25)).unwrap().status, Status::Pending);
+    let ended = late.apply(failed(1), at(29)).unwrap();
+    assert_eq!(ended.status, Status::Failed, "there is no time for another attempt");
+    assert!(ended.error_message.contains("no network"), "{}", ended.error_message);
+}
+
+#[test]
+fn a_worker_that_ignores_a_cancel_loses_its_lease() {
+    let run = after(pending(), [leased(), Event::CancelRequested]);
+    let run = run.apply(nothing_new(1), at(11)).unwrap();
+    assert_eq!(run.lease.as_ref().unwrap().expires_at, at(12));
+    let ended = run.apply(Event::LeaseExpired, at(12)).unwrap();
+    assert_eq!(ended.status, Status::Cancelled);
+    assert!(ended.error_message.contains("did not stop"), "{}", ended.error_message);
+}
+
+#[test]
+fn a_retry_of_failed_locations_is_named_and_linked() {
+    let first = pending();
+    let new = |scheduled_job_id| NewRun {
+        origin: Origin::Retry,
+        scheduled_job_id,
+        original_job_id: Some(first.id.clone()),
+        priority: Priority::Immediate,
+        parameters: first.parameters.clone(),
+        requested_by: String::new(),
+        labels: Labels::new(),
+        tick_at: None,
+        available_at: None,
+        policy: steady(),
+    };
+    let linked = Run::new(new(first.scheduled_job_id.clone()), at(5), 7);
+    assert_eq!(linked.id.as_str(), "retry_sold_daily_1800000005_000000000007");
+    assert_eq!(Run::new(new(None), at(5), 7).id.as_str(), "retry_1800000005_000000000007");
 }

@@ -23,6 +23,8 @@ use super::{
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
 /// A reason is one line in a list; the whole line is in the log.
 const LAST_LINE_MAX: usize = 300;
+/// The exit code, `EX_CONFIG` of sysexits.h, by which a program says that trying again is useless.
+const WILL_FAIL_AGAIN: i32 = 78;
 /// The version of what stdin says.
 const SCHEMA: u32 = 1;
 
@@ -62,6 +64,7 @@ pub(super) fn input(request: &ScrapeRequest) -> String {
 
 /// What the exit of a program that ended by itself means for its location.
 pub(super) fn verdict(status: io::Result<ExitStatus>, log: &mut Tail) -> Result<(), SourceError> {
+    let permanent = status.as_ref().is_ok_and(|status| status.code() == Some(WILL_FAIL_AGAIN));
     let ended = match status {
         Ok(status) if status.success() => return Ok(()),
         Ok(status) => exit_name(status),
@@ -71,7 +74,7 @@ pub(super) fn verdict(status: io::Result<ExitStatus>, log: &mut Tail) -> Result<
         Some(line) => format!("{ended}: {}", shortened(&line)),
         None => ended,
     };
-    Err(SourceError::Failed { reason })
+    Err(SourceError::Failed { reason, permanent })
 }
 
 fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
@@ -99,7 +102,7 @@ fn not_started(settings: &ExecSettings, program: &str, error: &io::Error) -> Sou
     if lasting || Errno::from_io_error(error) == Some(Errno::NOEXEC) {
         SourceError::Broken { reason }
     } else {
-        SourceError::Failed { reason }
+        SourceError::failed(reason)
     }
 }
 

@@ -70,10 +70,6 @@ impl ExecSource {
 
 #[async_trait]
 impl Source for ExecSource {
-    fn kind(&self) -> &'static str {
-        "exec"
-    }
-
     fn timeout(&self) -> Duration {
         self.settings.timeout
     }
@@ -187,7 +183,7 @@ impl Talk<'_> {
 }
 
 fn failed(error: &LineError) -> Ending {
-    Ending::Because(SourceError::Failed { reason: error.to_string() })
+    Ending::Because(SourceError::failed(error.to_string()))
 }
 
 /// Ends with the leader, for a background process may hold the pipe open without ever reading.

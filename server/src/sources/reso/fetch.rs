@@ -105,7 +105,7 @@ impl Fetcher {
             status if status.is_redirection() => {
                 Fault::Lasting(failed(format!("{reason}, which is not followed")))
             }
-            _ => Fault::Lasting(failed(reason)),
+            _ => Fault::Lasting(SourceError::Failed { reason, permanent: true }),
         })
     }
 }
@@ -173,7 +173,7 @@ fn pause(tries: u32) -> Duration {
 }
 
 fn failed(reason: String) -> SourceError {
-    SourceError::Failed { reason }
+    SourceError::failed(reason)
 }
 
 impl From<AuthError> for Fault {

@@ -87,10 +87,6 @@ impl ResoSource {
 
 #[async_trait]
 impl Source for ResoSource {
-    fn kind(&self) -> &'static str {
-        "reso"
-    }
-
     fn timeout(&self) -> Duration {
         self.settings.timeout
     }
@@ -119,5 +115,5 @@ impl Source for ResoSource {
 }
 
 fn failed(reason: String) -> SourceError {
-    SourceError::Failed { reason }
+    SourceError::failed(reason)
 }

@@ -162,7 +162,7 @@ async fn scrape(
 
 fn reason(result: Result<(), SourceError>) -> String {
     match result.unwrap_err() {
-        SourceError::Failed { reason } => reason,
+        SourceError::Failed { reason, .. } => reason,
         other => panic!("{other:?} is not a failed location"),
     }
 }

@@ -1,5 +1,7 @@
 //! Lists of runs.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -11,6 +13,7 @@ use crate::domain::wanted::RunConditions;
 use crate::store::StoreError;
 use crate::store::conditions::{LabelArrays, words};
 use crate::store::parameters::ParametersRow;
+use crate::store::policy::PolicyRow;
 use crate::store::rows::{FailedLocationRow, RunRow};
 
 /// Totals are exact up to here.
@@ -55,7 +58,7 @@ macro_rules! matching_runs {
                 and ($6::text[] is null or origin = any($6))
                 and ($7::text[] is null or priority = any($7))
                 and ($8::text is null or scheduled_job_id = $8)
-                and ($9::text is null or parameters ->> 'source' = $9)
+                and ($9::text is null or source = $9)
                 and ($10::timestamptz is null or created_at >= $10)
                 and ($11::timestamptz is null or created_at < $11)
                 and ($12::jsonb is null or (labels <> '{}' and labels @> $12))
@@ -103,4 +106,58 @@ pub async fn runs_count(conn: &mut PgConnection, filter: &RunFilter) -> Result<i
     let first: Option<(DateTime<Utc>, RunId)> = None;
     let count = matching_runs!(count_runs, "", filter, first, COUNT_LIMIT + 1);
     Ok(count.fetch_one(conn).await?)
+}
+
+/// Ids of runs after `after` that a filter matches, were made until `now` and can be cancelled.
+pub async fn runs_to_cancel(
+    conn: &mut PgConnection,
+    filter: &RunFilter,
+    after: &str,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<RunId>, StoreError> {
+    let RunFilter { conditions, .. } = filter;
+    let labels = LabelArrays::of(&conditions.labels);
+    let ids = sqlx::query_scalar!(
+        r#"
+        select job_id
+        from scraping_job
+        where status in ('pending', 'running')
+            and cancel_requested_at is null
+            and job_id > $1
+            and created_at <= $2
+            and ($3::text is null or scheduled_job_id = $3)
+            and ($4::text[] is null or status = any($4))
+            and ($5::text[] is null or origin = any($5))
+            and ($6::text[] is null or priority = any($6))
+            and ($7::text is null or scheduled_job_id = $7)
+            and ($8::text is null or source = $8)
+            and ($9::timestamptz is null or created_at >= $9)
+            and ($10::timestamptz is null or created_at < $10)
+            and ($11::jsonb is null or (labels <> '{}' and labels @> $11))
+            and ($12::text[] is null or (labels <> '{}' and labels ?& $12))
+            and ($13::text[] is null or not labels ?| $13)
+            and ($14::jsonb[] is null or not labels @> any($14))
+        order by job_id
+        limit $15
+        "#,
+        after,
+        now,
+        filter.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
+        words(conditions.status.as_deref(), Status::word) as _,
+        words(conditions.origin.as_deref(), Origin::word) as _,
+        words(conditions.priority.as_deref(), Priority::word) as _,
+        conditions.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
+        conditions.source.as_deref(),
+        conditions.created.from,
+        conditions.created.until,
+        labels.equal as _,
+        labels.have as _,
+        labels.lack as _,
+        labels.differ as _,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.iter().filter_map(|id| RunId::parse(id).ok()).collect())
 }

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::parameters::ParametersRow;
+use super::policy::PolicyRow;
 use super::rows::{FailedLocationRow, RunRow, RunState};
 use super::{StoreError, events};
 use crate::domain::id::{RunId, ScheduledJobId};
@@ -23,13 +24,15 @@ macro_rules! select_runs {
             r#"
             select
                 job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-                parameters as "parameters: Json<ParametersRow>", requested_by,
+                parameters as "parameters: Json<ParametersRow>",
+                policy as "policy: Json<PolicyRow>", deadline_at, requested_by,
                 labels as "labels: Json<Labels>", tick_at, created_at, available_at, started_at,
                 completed_at, cancel_requested_at, properties_scraped, properties_saved,
                 properties_updated, properties_skipped, properties_duplicate, total_locations,
-                completed_locations,
+                completed_locations, done_locations as "done_locations: Json<BTreeSet<i32>>",
                 failed_locations as "failed_locations: Json<Vec<FailedLocationRow>>",
-                attempt, max_attempts, error_message, revision, worker_id, lease_expires_at
+                attempt, attempt_started_at, max_attempts, error_message, revision, worker_id,
+                lease_expires_at, lease_ms, lease_latest_at
             from scraping_job
             "# + $tail $(+ $more)*
             $(, $argument)*
@@ -40,7 +43,7 @@ macro_rules! select_runs {
 // After the macro, which it uses.
 mod list;
 
-pub use self::list::{COUNT_LIMIT, RunFilter, runs_count, runs_list};
+pub use self::list::{COUNT_LIMIT, RunFilter, runs_count, runs_list, runs_to_cancel};
 
 /// Inserts new runs with their first events.
 pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), StoreError> {
@@ -49,19 +52,19 @@ pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), St
         r#"
         insert into scraping_job (
             job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-            parameters, requested_by, labels, tick_at, created_at, available_at, started_at,
-            completed_at, cancel_requested_at, properties_scraped, properties_saved,
-            properties_updated, properties_skipped, properties_duplicate, total_locations, completed_locations,
-            failed_locations, attempt, max_attempts, error_message, revision, worker_id,
-            lease_expires_at
+            parameters, policy, deadline_at, requested_by, labels, tick_at, created_at, available_at,
+            started_at, completed_at, cancel_requested_at, properties_scraped, properties_saved,
+            properties_updated, properties_skipped, properties_duplicate, total_locations,
+            completed_locations, done_locations, failed_locations, attempt, attempt_started_at,
+            max_attempts, error_message, revision, worker_id, lease_expires_at, lease_ms, lease_latest_at
         )
         select
             job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-            parameters, requested_by, labels, tick_at, created_at, available_at, started_at,
-            completed_at, cancel_requested_at, properties_scraped, properties_saved,
-            properties_updated, properties_skipped, properties_duplicate, total_locations, completed_locations,
-            failed_locations, attempt, max_attempts, error_message, revision, worker_id,
-            lease_expires_at
+            parameters, policy, deadline_at, requested_by, labels, tick_at, created_at, available_at,
+            started_at, completed_at, cancel_requested_at, properties_scraped, properties_saved,
+            properties_updated, properties_skipped, properties_duplicate, total_locations,
+            completed_locations, done_locations, failed_locations, attempt, attempt_started_at,
+            max_attempts, error_message, revision, worker_id, lease_expires_at, lease_ms, lease_latest_at
         from jsonb_populate_recordset(null::scraping_job, $1)
         "#,
         Json(&rows) as _,
@@ -92,13 +95,17 @@ pub async fn runs_write(conn: &mut PgConnection, runs: &[Run]) -> Result<(), Sto
             properties_duplicate = n.properties_duplicate,
             total_locations = n.total_locations,
             completed_locations = n.completed_locations,
+            done_locations = n.done_locations,
             failed_locations = n.failed_locations,
             attempt = n.attempt,
+            attempt_started_at = n.attempt_started_at,
             max_attempts = n.max_attempts,
             error_message = n.error_message,
             revision = n.revision,
             worker_id = n.worker_id,
-            lease_expires_at = n.lease_expires_at
+            lease_expires_at = n.lease_expires_at,
+            lease_ms = n.lease_ms,
+            lease_latest_at = n.lease_latest_at
         from jsonb_populate_recordset(null::scraping_job, $1) n
         where r.job_id = n.job_id
             and r.revision = n.revision - 1
@@ -129,26 +136,57 @@ pub async fn runs_lock(conn: &mut PgConnection, ids: &[RunId]) -> Result<Vec<Run
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// Locks the first pending runs in the order of work whose source is one of `sources`, passing over
-/// runs that somebody else has locked.
-pub async fn runs_lock_ready(
+/// Locks those of the runs that are still pending, passing over runs that somebody else has locked.
+pub async fn runs_lock_pending(
     conn: &mut PgConnection,
-    sources: &BTreeSet<String>,
+    ids: &[RunId],
+) -> Result<Vec<Run>, StoreError> {
+    let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
+    let rows = select_runs!(
+        r#"
+        where job_id = any($1)
+            and status = 'pending'
+        order by job_id
+        for update skip locked
+        "#,
+        &ids as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Run::try_from).collect()
+}
+
+/// The running runs of a worker whose lease still holds.
+pub async fn runs_leased_to(
+    conn: &mut PgConnection,
+    worker_id: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<Run>, StoreError> {
+    let rows = select_runs!(
+        "where status = 'running' and worker_id = $1 and lease_expires_at > $2 order by job_id",
+        worker_id,
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Run::try_from).collect()
+}
+
+/// Locks pending runs whose time is over, passing over locked ones.
+pub async fn runs_lock_overdue(
+    conn: &mut PgConnection,
     limit: i64,
     now: DateTime<Utc>,
 ) -> Result<Vec<Run>, StoreError> {
-    let sources: Vec<String> = sources.iter().cloned().collect();
     let rows = select_runs!(
         r#"
         where status = 'pending'
-            and available_at <= $1
-            and parameters ->> 'source' = any($2)
-        order by rank_at, job_id
-        limit $3
+            and deadline_at <= $1
+        order by deadline_at
+        limit $2
         for update skip locked
         "#,
         now,
-        &sources,
         limit,
     )
     .fetch_all(conn)

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::JobRow;
+use super::{JobRow, PolicyRow};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::labels::Labels;
 use crate::domain::run::Priority;

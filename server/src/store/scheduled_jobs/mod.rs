@@ -6,9 +6,11 @@ use sqlx::types::Json;
 
 use super::StoreError;
 use super::parameters::ParametersRow;
+use super::policy::PolicyRow;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
+use crate::domain::policy::RunPolicy;
 use crate::domain::run::{Priority, Status as RunStatus};
 use crate::domain::schedule::Schedule;
 use crate::domain::scheduled_job::{Gate, History, LastRun, ScheduledJob, Settings, Status};
@@ -21,6 +23,8 @@ struct JobRow {
     parameters: Json<ParametersRow>,
     priority: String,
     labels: Json<Labels>,
+    policy: Json<PolicyRow>,
+    max_concurrent_runs: i32,
     version: i64,
     created_at: DateTime<Utc>,
     status: String,
@@ -45,8 +49,9 @@ macro_rules! select_jobs {
             select
                 j.scheduled_job_id, j.name, j.cron_expression, j.timezone,
                 j.parameters as "parameters: Json<ParametersRow>", j.priority,
-                j.labels as "labels: Json<Labels>", j.version, j.created_at, s.status, s.pause_reason, s.paused_until, s.deleted_at,
-                s.updated_at, s.watermark, s.next_tick_at, h.run_count, h.last_run_at,
+                j.labels as "labels: Json<Labels>", j.policy as "policy: Json<PolicyRow>",
+                j.max_concurrent_runs, j.version, j.created_at, s.status, s.pause_reason,
+                s.paused_until, s.deleted_at, s.updated_at, s.watermark, s.next_tick_at, h.run_count, h.last_run_at,
                 h.last_run_status, h.last_run_job_id
             from scheduled_job j
             join scheduled_job_schedule s using (scheduled_job_id)
@@ -148,9 +153,9 @@ pub async fn settings_insert(
         r#"
         insert into scheduled_job (
             scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
-            version, created_at
+            version, created_at, policy, max_concurrent_runs
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         "#,
         job.id.as_str(),
         job.settings.name,
@@ -161,6 +166,8 @@ pub async fn settings_insert(
         Json(&job.settings.labels) as _,
         job.version,
         job.created_at,
+        Json(PolicyRow::from(&job.settings.policy)) as _,
+        job.settings.max_concurrent_runs,
     )
     .execute(conn)
     .await?;
@@ -179,7 +186,9 @@ pub async fn settings_write(conn: &mut PgConnection, job: &ScheduledJob) -> Resu
             parameters = $5,
             priority = $6,
             labels = $7,
-            version = $8
+            version = $8,
+            policy = $9,
+            max_concurrent_runs = $10
         where scheduled_job_id = $1
         "#,
         job.id.as_str(),
@@ -190,6 +199,8 @@ pub async fn settings_write(conn: &mut PgConnection, job: &ScheduledJob) -> Resu
         job.settings.priority.word(),
         Json(&job.settings.labels) as _,
         job.version,
+        Json(PolicyRow::from(&job.settings.policy)) as _,
+        job.settings.max_concurrent_runs,
     )
     .execute(conn)
     .await?;
@@ -302,6 +313,8 @@ impl ScheduledJob {
                 parameters: ScrapeParameters::try_from(row.parameters.0)?,
                 priority: Priority::from_word(&row.priority).ok_or("unknown priority")?,
                 labels: row.labels.0,
+                policy: RunPolicy::try_from(row.policy.0)?,
+                max_concurrent_runs: row.max_concurrent_runs,
             },
             version: row.version,
             created_at: row.created_at,

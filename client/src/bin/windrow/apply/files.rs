@@ -10,8 +10,17 @@ use serde_json::{Map, Value};
 use windrow_client::proto;
 
 /// What a file may set.
-const FIELDS: [&str; 7] =
-    ["scheduled_job_id", "name", "cron_expression", "timezone", "priority", "labels", "parameters"];
+const FIELDS: [&str; 9] = [
+    "scheduled_job_id",
+    "name",
+    "cron_expression",
+    "timezone",
+    "priority",
+    "labels",
+    "parameters",
+    "policy",
+    "max_concurrent_runs",
+];
 
 /// A job, and where it is described.
 #[derive(Debug)]

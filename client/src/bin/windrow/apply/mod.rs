@@ -17,7 +17,8 @@ use crate::failure::Failure;
 use crate::output::{Output, hint, line};
 
 pub(crate) const APPLY: &str = "A file has one or more YAML documents, or a JSON object, with \
-scheduled_job_id, name, cron_expression, timezone, priority, labels and parameters. What it leaves \
+scheduled_job_id, name, cron_expression, timezone, priority, labels, parameters, \
+policy and max_concurrent_runs. What it leaves \
 out is as if it had never been set. A job that is not there is created, a deleted one restored; pauses \
 stay.
 

@@ -1,5 +1,6 @@
 //! Answers as text for people: aligned tables, details, and the lines of a watch. Times are UTC.
 
+mod policy;
 mod properties;
 mod stats;
 mod table;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 use windrow_client::proto;
 
+pub(crate) use policy::policy_lines;
 pub(crate) use properties::{properties, property_with_changes};
 pub(crate) use stats::stats;
 pub(crate) use table::clean;
@@ -69,6 +71,9 @@ pub(crate) fn job(job: Option<&proto::ScheduledJob>) -> String {
         ("Priority", priority(job)),
     ];
     lines.extend(parameter_lines(job.parameters.as_ref()));
+    lines.extend(policy_lines(job.policy.as_ref()));
+    let limit = (job.max_concurrent_runs > 0).then(|| format!("{} runs", job.max_concurrent_runs));
+    lines.push(("At once", limit.unwrap_or_default()));
     lines.push(("Labels", labels(&job.labels)));
     lines.push(("Etag", job.etag.clone()));
     details(lines)
@@ -93,6 +98,8 @@ pub(crate) fn run(run: Option<&proto::ScrapingJob>) -> String {
         ("Done", format!("{} of {} locations", run.completed_locations, run.total_locations)),
         ("Result", counts(run)),
         ("Error", run.error_message.clone()),
+        ("Waits for", run.waits_for.as_ref().map(|wait| wait.message.clone()).unwrap_or_default()),
+        ("Worker", run.worker_id.clone()),
     ];
     lines.extend(parameter_lines(run.parameters.as_ref()));
     lines.push(("Labels", labels(&run.labels)));
@@ -112,6 +119,28 @@ pub(crate) fn triggered(answer: &proto::TriggerJobResponse, watched: bool) -> St
         return format!("{message}\n{}", answer.job_id);
     }
     format!("{message}\n{}\nWatch it: windrow watch {}", answer.job_id, answer.job_id)
+}
+
+/// What many cancellations did.
+pub(crate) fn cancelled(answer: &proto::CancelScrapingJobsResponse) -> String {
+    let (pending, running) = (answer.cancelled, answer.cancel_requested);
+    format!("{pending} pending runs cancelled, {running} running ones asked to stop")
+}
+
+/// A line of a run's log.
+pub(crate) fn log(line: &proto::ScrapingJobLog) -> String {
+    let level = short(line.level().as_str_name(), "SCRAPING_JOB_LOG_LEVEL_");
+    let place = match line.location.as_str() {
+        "" => String::new(),
+        location => format!(" [{}]", clean(location)),
+    };
+    let at = line.logged_at.as_ref().map(instant).unwrap_or_default();
+    format!("{at} {}{level:<7}{place} {}", attempt_mark(line.attempt), clean(&line.text))
+}
+
+/// The first attempt goes without saying.
+fn attempt_mark(attempt: i32) -> String {
+    if attempt > 1 { format!("#{attempt} ") } else { String::new() }
 }
 
 /// One line about a watched run.

@@ -1,0 +1,53 @@
+//! `windrow runs logs`: what the workers and sources of a run said, also while it runs.
+
+use std::time::Duration;
+
+use windrow_client::{Client, proto};
+
+use crate::args::LogsArgs;
+use crate::failure::Failure;
+use crate::output::{self, Output};
+use crate::text;
+
+/// How often a log that is followed is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Lines of one answer.
+const PAGE: i32 = 1_000;
+
+pub(crate) async fn show(client: &Client, output: Output, args: LogsArgs) -> Result<(), Failure> {
+    let mut request = proto::ListScrapingJobLogsRequest {
+        job_id: args.job_id.clone(),
+        attempt: args.attempt,
+        location: args.location,
+        min_level: args.min_level.unwrap_or_default().into(),
+        page_size: PAGE,
+        ..Default::default()
+    };
+    loop {
+        // Before the lines, so that none comes after the last look.
+        let has_ended = !args.follow || has_ended(client, &args.job_id).await?;
+        loop {
+            let answer = client.list_scraping_job_logs(request.clone()).await?;
+            for line in &answer.logs {
+                match output {
+                    Output::Table => output::line(&text::log(line))?,
+                    Output::Json | Output::Yaml => {
+                        output::line(&output::json("ScrapingJobLog", line)?)?;
+                    }
+                }
+            }
+            let Some(last) = answer.logs.last() else { break };
+            request.after_number = last.number;
+        }
+        if has_ended {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn has_ended(client: &Client, job_id: &str) -> Result<bool, Failure> {
+    let request = proto::GetScrapingJobRequest { job_id: job_id.to_owned() };
+    let run = client.get_scraping_job(request).await?.scraping_job;
+    Ok(run.is_none_or(|run| run.completed_at.is_some()))
+}

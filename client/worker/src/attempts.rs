@@ -1,0 +1,148 @@
+//! The attempts that a worker holds.
+//!
+//! What cannot be kept is given up before others take it: an attempt whose lease is over by the
+//! worker's own clock stops, also when nobody can be asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::link::{Assignment, AttemptId, Pulse};
+
+/// Attempts that were given up are remembered for longer than any lease.
+const REMEMBERED: Duration = Duration::from_mins(15);
+
+/// Why an attempt has to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// Somebody cancelled the run.
+    Cancelled,
+    /// The lease is lost; somebody else may execute the run.
+    LeaseLost,
+    /// The attempt took too long.
+    TimedOut,
+    /// The worker stops.
+    WorkerStops,
+}
+
+/// Tells one attempt to stop, and why.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AttemptStop {
+    token: CancellationToken,
+    cause: Arc<OnceLock<StopCause>>,
+}
+
+impl AttemptStop {
+    /// Cancelled when the attempt has to stop.
+    pub(crate) fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    /// Why it has to stop, if it has to.
+    pub(crate) fn cause(&self) -> Option<StopCause> {
+        self.cause.get().copied()
+    }
+
+    /// Stops the attempt. The first cause stands.
+    pub(crate) fn stop(&self, cause: StopCause) {
+        self.cause.get_or_init(|| cause);
+        self.token.cancel();
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    stop: AttemptStop,
+    expires_at: Instant,
+    attempt_expires_at: Instant,
+}
+
+/// The attempts that a worker holds.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    held: Mutex<BTreeMap<AttemptId, Held>>,
+    /// Ended here, but not finished: not to be taken up again.
+    given_up: Mutex<BTreeMap<AttemptId, Instant>>,
+}
+
+impl Attempts {
+    /// Holds an attempt that was leased by a call that began at `asked_at`.
+    pub(crate) fn hold(&self, assignment: &Assignment, asked_at: Instant) -> AttemptStop {
+        let stop = AttemptStop::default();
+        let held = Held {
+            stop: stop.clone(),
+            expires_at: asked_at + assignment.expires_in,
+            attempt_expires_at: asked_at + assignment.attempt_expires_in,
+        };
+        lock(&self.held).insert(assignment.id.clone(), held);
+        stop
+    }
+
+    /// The attempt has ended here; `finished` if Windrow knows.
+    pub(crate) fn release(&self, id: &AttemptId, finished: bool) {
+        lock(&self.held).remove(id);
+        if !finished {
+            lock(&self.given_up).insert(id.clone(), Instant::now() + REMEMBERED);
+        }
+    }
+
+    /// Those in work.
+    pub(crate) fn in_work(&self) -> Vec<AttemptId> {
+        lock(&self.held).keys().cloned().collect()
+    }
+
+    /// Those in work, and those that were given up.
+    pub(crate) fn known(&self) -> Vec<AttemptId> {
+        let mut given_up = lock(&self.given_up);
+        given_up.retain(|_, until| *until > Instant::now());
+        self.in_work().into_iter().chain(given_up.keys().cloned()).collect()
+    }
+
+    /// Stops every attempt.
+    pub(crate) fn stop_all(&self, cause: StopCause) {
+        for held in lock(&self.held).values() {
+            held.stop.stop(cause);
+        }
+    }
+
+    /// What a heartbeat for `asked`, sent at `asked_at`, has told.
+    pub(crate) fn told(
+        &self,
+        asked: &[AttemptId],
+        asked_at: Instant,
+        pulses: &[(AttemptId, Pulse)],
+    ) {
+        let mut held = lock(&self.held);
+        for id in asked {
+            let Some(attempt) = held.get_mut(id) else { continue };
+            match pulses.iter().find(|(alive, _)| alive == id) {
+                Some((_, pulse)) => {
+                    attempt.expires_at = asked_at + pulse.expires_in;
+                    if pulse.cancel_requested {
+                        attempt.stop.stop(StopCause::Cancelled);
+                    }
+                }
+                None => attempt.stop.stop(StopCause::LeaseLost),
+            }
+        }
+    }
+
+    /// Stops what is over by this clock.
+    pub(crate) fn stop_expired(&self) {
+        let now = Instant::now();
+        for held in lock(&self.held).values() {
+            if held.attempt_expires_at <= now {
+                held.stop.stop(StopCause::TimedOut);
+            } else if held.expires_at <= now {
+                held.stop.stop(StopCause::LeaseLost);
+            }
+        }
+    }
+}
+
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,156 @@
+//! Gathers what an attempt finds and reports it in batches, with its results and its log.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::warn;
+
+use crate::attempts::{AttemptStop, StopCause};
+use crate::link::{
+    Assignment, AttemptId, Level, Line, Link, LinkError, LocationResult, Report, Said,
+};
+use crate::source::ScrapedRow;
+
+/// Rows of one report: one statement of a few milliseconds.
+const BATCH_ROWS: usize = 500;
+/// Bytes of one report, as rows may have up to a MiB each, and requests at most 4.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Lines of one report.
+const BATCH_LINES: usize = 500;
+/// The oldest row waits at most so long, and so does progress.
+const BATCH_AGE: Duration = Duration::from_secs(1);
+/// Pause before a report that failed is sent again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why nothing more can be reported.
+#[derive(Debug)]
+pub(crate) enum ReportError {
+    /// The attempt has to stop.
+    Stopped,
+    /// The rows were refused.
+    Refused(String),
+}
+
+/// What an attempt has found and is not reported yet.
+pub(crate) struct Reporter<'a> {
+    link: &'a dyn Link,
+    id: &'a AttemptId,
+    report: Report,
+    bytes: usize,
+    sequence: i64,
+    /// Since when there is something to report.
+    dirty_since: Option<Instant>,
+}
+
+impl<'a> Reporter<'a> {
+    pub(crate) fn new(link: &'a dyn Link, assignment: &'a Assignment) -> Self {
+        let report = Report { scraped_before: assignment.scraped, ..Report::default() };
+        Self { link, id: &assignment.id, report, bytes: 0, sequence: 0, dirty_since: None }
+    }
+
+    /// Takes a location's rows until their sender is gone, and reports full batches; returns how many.
+    pub(crate) async fn take(
+        &mut self,
+        location: &str,
+        rows: &mut mpsc::Receiver<ScrapedRow>,
+        stop: &AttemptStop,
+    ) -> Result<u64, ReportError> {
+        let mut count = 0;
+        loop {
+            let due = self.dirty_since.unwrap_or_else(Instant::now) + BATCH_AGE;
+            match timeout_at(due, rows.recv()).await {
+                Ok(Some(row)) => {
+                    count += 1;
+                    self.bytes += size(&row);
+                    self.report.rows.push((location.to_owned(), row));
+                    self.touch();
+                }
+                Ok(None) => return Ok(count),
+                Err(_) => {}
+            }
+            self.flush_if_due(stop).await?;
+        }
+    }
+
+    /// The location has ended.
+    pub(crate) fn ended(&mut self, location: &str, failure: Option<(String, bool)>) {
+        self.report.said.results.push(LocationResult { location: location.to_owned(), failure });
+        self.touch();
+    }
+
+    /// Writes to the run's log.
+    pub(crate) fn log(&mut self, level: Level, location: &str, text: impl Into<String>) {
+        self.sequence += 1;
+        self.report.said.lines.push(Line {
+            sequence: self.sequence,
+            location: location.to_owned(),
+            logged_at: self.link.now(),
+            level,
+            text: text.into(),
+        });
+        self.touch();
+    }
+
+    /// Reports if a batch is full or old enough.
+    pub(crate) async fn flush_if_due(&mut self, stop: &AttemptStop) -> Result<(), ReportError> {
+        let full = self.report.rows.len() >= BATCH_ROWS
+            || self.bytes >= BATCH_BYTES
+            || self.report.said.lines.len() >= BATCH_LINES;
+        let old = self.dirty_since.is_some_and(|since| since.elapsed() >= BATCH_AGE);
+        if full || old { self.flush(stop).await } else { Ok(()) }
+    }
+
+    /// Reports what there is, again and again while nobody answers and the lease lasts.
+    pub(crate) async fn flush(&mut self, stop: &AttemptStop) -> Result<(), ReportError> {
+        if self.dirty_since.is_none() {
+            return Ok(());
+        }
+        let scraped = self.send(stop).await?;
+        self.report = Report { scraped_before: scraped, ..Report::default() };
+        self.bytes = 0;
+        self.dirty_since = None;
+        Ok(())
+    }
+
+    /// What could not be reported, for the end.
+    pub(crate) fn rest(self) -> Said {
+        self.report.said
+    }
+
+    async fn send(&self, stop: &AttemptStop) -> Result<i64, ReportError> {
+        loop {
+            match self.link.submit(self.id, &self.report).await {
+                Ok(scraped) => return Ok(scraped),
+                Err(LinkError::LeaseLost) => {
+                    stop.stop(StopCause::LeaseLost);
+                    return Err(ReportError::Stopped);
+                }
+                Err(error @ LinkError::Transient(_)) => {
+                    let run = &self.id.job_id;
+                    warn!(run.id = %run, %error, "What run {run} has found waits to be taken");
+                }
+                Err(error @ LinkError::Refused(_)) => {
+                    let reason = format!("what was found could not be saved: {error}");
+                    return Err(ReportError::Refused(reason));
+                }
+            }
+            if stop.token().is_cancelled() {
+                return Err(ReportError::Stopped);
+            }
+            tokio::select! {
+                () = stop.token().cancelled() => {}
+                () = sleep(RETRY_PAUSE) => {}
+            }
+        }
+    }
+
+    fn touch(&mut self) {
+        self.dirty_since.get_or_insert_with(Instant::now);
+    }
+}
+
+/// About what the row weighs; strings are what makes one heavy.
+fn size(row: &ScrapedRow) -> usize {
+    row.body.iter().map(|(key, value)| key.len() + value.as_str().map_or(16, str::len)).sum()
+}

@@ -1,0 +1,260 @@
+//! Workers' rights: lease pending runs, keep the lease, finish; and take it from those that are gone.
+//!
+//! Workers inside the server and on other machines use the same calls. A worker is fenced by its
+//! attempt: once the lease is lost, nothing it sends is accepted.
+
+mod take;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+
+use super::changes::write_changed;
+use super::logs::{self, append};
+use super::{App, AppError, commit};
+use crate::domain::id::RunId;
+use crate::domain::log::{Level, Line};
+use crate::domain::run::{Counts, Event, LocationResult, Run, Status};
+use crate::store::leases::{self, AttemptKey, LiveAttempt};
+use crate::store::{runs, workers};
+
+pub use self::take::LeaseWish;
+pub(super) use self::take::WORKER_LOST_AFTER;
+
+/// A worker's entry in the list of workers is not written more often.
+const SEEN_EVERY: TimeDelta = TimeDelta::seconds(5);
+
+/// A worker's proof that it holds an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fence {
+    /// The run.
+    pub run: RunId,
+    /// The attempt.
+    pub attempt: i32,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It went through all its locations.
+    Done,
+    /// It broke off.
+    Failed {
+        /// Why, as a sentence.
+        reason: String,
+        /// Whether another attempt would fail too.
+        permanent: bool,
+    },
+    /// The worker stopped because of the cancellation.
+    Cancelled,
+    /// The worker stops and gives the attempt back.
+    Released,
+}
+
+/// What a worker says of an attempt besides properties. Saying it again is harmless.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Locations that ended.
+    pub results: Vec<LocationResult>,
+    /// New lines of the log.
+    pub lines: Vec<Line>,
+}
+
+/// An attempt that still has its lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// Whether its cancellation was asked for.
+    pub cancel_requested: bool,
+    /// The lease is lost after this time without a heartbeat.
+    pub expires_in: Duration,
+}
+
+impl Said {
+    fn is_empty(&self) -> bool {
+        self.results.is_empty() && self.lines.is_empty()
+    }
+}
+
+impl App {
+    /// Takes a heartbeat of a worker for all its attempts: what they say is written, leases that have
+    /// used up a third are extended, and those that are still held are returned.
+    pub async fn heartbeat(
+        &self,
+        worker_id: &str,
+        beats: Vec<(Fence, Said)>,
+    ) -> Result<BTreeMap<Fence, Pulse>, AppError> {
+        let now = self.now();
+        let fences: Vec<Fence> = beats.iter().map(|(fence, _)| fence.clone()).collect();
+        for (fence, said) in beats.into_iter().filter(|(_, said)| !said.is_empty()) {
+            match self.progress(&fence, said).await {
+                Ok(()) | Err(AppError::LeaseLost { .. } | AppError::RunNotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut conn = self.acquire().await?;
+        let mut live = leases::leases_live(&mut conn, &keys(&fences)).await?;
+        let aging: Vec<AttemptKey> =
+            live.iter().filter(|live| is_aging(live, now)).map(key_of).collect();
+        if !aging.is_empty() {
+            let extended = leases::leases_extend(&mut conn, &aging, now).await?;
+            // One that was lost between the two is not among the extended.
+            live.retain(|live| !aging.contains(&key_of(live)));
+            live.extend(extended);
+        }
+        workers::worker_alive(&mut conn, worker_id, now, now - SEEN_EVERY).await?;
+        Ok(live.iter().filter_map(|live| pulse(live, now)).collect())
+    }
+
+    /// Ends an attempt. A repeated call gets the run as the first one left it.
+    pub async fn finish(
+        &self,
+        fence: &Fence,
+        outcome: Outcome,
+        said: Said,
+    ) -> Result<Run, AppError> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let run = lock(&mut tx, fence).await?;
+        if !holds(&run, fence) {
+            return if has_ended_so(&run, fence, &outcome) { Ok(run) } else { Err(lost(fence)) };
+        }
+        append(&mut tx, fence, said.lines).await?;
+        let run = if said.results.is_empty() {
+            run
+        } else {
+            let run = run.apply(progressed(fence, Counts::default(), said.results), now);
+            let run = run.map_err(|_| lost(fence))?;
+            write_changed(&mut tx, std::slice::from_ref(&run)).await?;
+            run
+        };
+        let missing = run.progress.without_result(&run.parameters.locations);
+        if let (Outcome::Done, Some(first)) = (&outcome, missing.first()) {
+            let text = format!("'{first}' has no result, and so have {} in all", missing.len());
+            return Err(AppError::invalid("location_results", text));
+        }
+        let run = run.apply(outcome.event(fence.attempt), now).map_err(|_| lost(fence))?;
+        write_changed(&mut tx, std::slice::from_ref(&run)).await?;
+        commit(tx).await?;
+        self.runs_made();
+        Ok(run)
+    }
+
+    /// Takes up to `limit` runs from workers whose lease expired, gives up pending ones whose time is
+    /// over, and returns them as they are then.
+    pub async fn reap(&self, limit: i64) -> Result<Vec<Run>, AppError> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let expired = runs::runs_lock_expired(&mut tx, limit, now).await?;
+        let mut ended = apply_all(expired, &Event::LeaseExpired, now)?;
+        for run in &ended {
+            let fence = Fence { run: run.id.clone(), attempt: run.attempt };
+            let text = format!("The attempt is lost: {}", run.error_message);
+            append(&mut tx, &fence, vec![logs::line(Level::Error, text, now)]).await?;
+        }
+        let overdue = runs::runs_lock_overdue(&mut tx, limit, now).await?;
+        ended.extend(apply_all(overdue, &Event::DeadlinePassed, now)?);
+        if !ended.is_empty() {
+            write_changed(&mut tx, &ended).await?;
+            commit(tx).await?;
+            self.runs_made();
+        }
+        Ok(ended)
+    }
+
+    async fn progress(&self, fence: &Fence, said: Said) -> Result<(), AppError> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let run = lock_fenced(&mut tx, fence).await?;
+        append(&mut tx, fence, said.lines).await?;
+        let told = run.progress.clone().with(said.results.clone(), &run.parameters.locations);
+        let is_news = told != run.progress;
+        if is_news {
+            let run = run.apply(progressed(fence, Counts::default(), said.results), now);
+            let run = run.map_err(|_| lost(fence))?;
+            write_changed(&mut tx, std::slice::from_ref(&run)).await?;
+        }
+        commit(tx).await?;
+        if is_news {
+            self.events_written();
+        }
+        Ok(())
+    }
+}
+
+/// Locks the run of an attempt that still has its lease.
+pub(super) async fn lock_fenced(conn: &mut PgConnection, fence: &Fence) -> Result<Run, AppError> {
+    let run = lock(conn, fence).await?;
+    if holds(&run, fence) { Ok(run) } else { Err(lost(fence)) }
+}
+
+pub(super) fn progressed(fence: &Fence, found: Counts, results: Vec<LocationResult>) -> Event {
+    Event::Progressed { attempt: fence.attempt, found, results }
+}
+
+pub(super) fn lost(fence: &Fence) -> AppError {
+    AppError::LeaseLost { run: fence.run.clone(), attempt: fence.attempt }
+}
+
+async fn lock(conn: &mut PgConnection, fence: &Fence) -> Result<Run, AppError> {
+    let locked = runs::runs_lock(conn, std::slice::from_ref(&fence.run)).await?.pop();
+    locked.ok_or_else(|| AppError::RunNotFound(fence.run.clone()))
+}
+
+/// The fence.
+fn holds(run: &Run, fence: &Fence) -> bool {
+    run.status == Status::Running && run.attempt == fence.attempt
+}
+
+/// Whether this very attempt has ended like this, so that a call is a repeated one.
+fn has_ended_so(run: &Run, fence: &Fence, outcome: &Outcome) -> bool {
+    let ended = run.attempt == fence.attempt && run.status != Status::Running;
+    ended
+        && match outcome {
+            Outcome::Done => run.status == Status::Completed || run.progress.failure().is_some(),
+            Outcome::Failed { reason, .. } => run.error_message == *reason,
+            Outcome::Cancelled => run.status == Status::Cancelled,
+            Outcome::Released => run.status == Status::Pending && run.error_message.is_empty(),
+        }
+}
+
+impl Outcome {
+    fn event(self, attempt: i32) -> Event {
+        match self {
+            Self::Done => Event::Done { attempt },
+            Self::Failed { reason, permanent } => {
+                Event::AttemptFailed { attempt, reason, permanent }
+            }
+            Self::Cancelled => Event::CancelNoticed { attempt },
+            Self::Released => Event::Released { attempt },
+        }
+    }
+}
+
+/// More than a third of the lease is used up, and it can be longer.
+fn is_aging(live: &LiveAttempt, now: DateTime<Utc>) -> bool {
+    let left = live.expires_at - now;
+    left.num_milliseconds() < live.lease_ms * 2 / 3 && live.expires_at < live.latest_at
+}
+
+fn pulse(live: &LiveAttempt, now: DateTime<Utc>) -> Option<(Fence, Pulse)> {
+    let run = RunId::parse(&live.job_id).ok()?;
+    let expires_in = (live.expires_at - now).to_std().unwrap_or_default();
+    let pulse = Pulse { cancel_requested: live.cancel_requested, expires_in };
+    Some((Fence { run, attempt: live.attempt }, pulse))
+}
+
+fn apply_all(runs: Vec<Run>, event: &Event, now: DateTime<Utc>) -> Result<Vec<Run>, AppError> {
+    let apply = |run: Run| run.apply(event.clone(), now).map_err(AppError::RunEnded);
+    runs.into_iter().map(apply).collect()
+}
+
+fn keys(fences: &[Fence]) -> Vec<AttemptKey> {
+    let key = |fence: &Fence| AttemptKey { job_id: fence.run.to_string(), attempt: fence.attempt };
+    fences.iter().map(key).collect()
+}
+
+fn key_of(live: &LiveAttempt) -> AttemptKey {
+    AttemptKey { job_id: live.job_id.clone(), attempt: live.attempt }
+}

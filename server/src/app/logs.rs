@@ -1,0 +1,48 @@
+//! Logs of runs.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{App, AppError, Fence};
+use crate::domain::log::{self, KeptLine, Level, Line};
+use crate::store::logs::{self, LogFilter};
+use crate::store::runs;
+
+impl App {
+    /// Lines of a run's log, and whether there are more.
+    pub async fn list_logs(
+        &self,
+        mut filter: LogFilter,
+    ) -> Result<(Vec<KeptLine>, bool), AppError> {
+        let mut conn = self.acquire().await?;
+        if runs::run_get(&mut conn, &filter.run).await?.is_none() {
+            return Err(AppError::RunNotFound(filter.run));
+        }
+        let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+        // One more than wanted tells whether there is a next page.
+        filter.limit += 1;
+        let mut lines = logs::log_list(&mut conn, &filter).await?;
+        let has_more = lines.len() > wanted;
+        lines.truncate(wanted);
+        Ok((lines, has_more))
+    }
+}
+
+/// Appends lines to the log of a run that is locked, within its bounds.
+pub(super) async fn append(
+    conn: &mut PgConnection,
+    fence: &Fence,
+    lines: Vec<Line>,
+) -> Result<(), AppError> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let counts = logs::log_counts(conn, &fence.run, fence.attempt).await?;
+    let kept = log::within_bounds(lines, counts);
+    Ok(logs::log_append(conn, &fence.run, fence.attempt, &kept).await?)
+}
+
+/// A line of the server's own about a whole attempt.
+pub(super) fn line(level: Level, text: String, now: DateTime<Utc>) -> Line {
+    Line { sequence: 0, location: String::new(), logged_at: now, level, text }
+}

@@ -1,0 +1,94 @@
+//! Cancelling runs, one or many.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::app::changes::write_changed;
+use crate::app::{App, AppError, Mode, commit};
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::run::{Event, Run, Status};
+use crate::domain::wanted::RunConditions;
+use crate::store::runs::{self, RunFilter};
+
+/// Runs of one transaction.
+const BATCH: i64 = 200;
+
+/// What became of the runs that were to be cancelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cancelled {
+    /// Pending ones that are cancelled.
+    pub pending: i64,
+    /// Running ones whose workers are asked to stop.
+    pub running: i64,
+}
+
+impl App {
+    /// Cancels a pending run at once, and marks a running one for its worker.
+    pub async fn cancel_run(&self, id: &RunId) -> Result<Run, AppError> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let locked = runs::runs_lock(&mut tx, std::slice::from_ref(id)).await?.pop();
+        let run = locked.ok_or_else(|| AppError::RunNotFound(id.clone()))?;
+        let asked_for = run.status == Status::Running && run.cancel_requested_at.is_some();
+        if asked_for || run.status == Status::Cancelled {
+            return Ok(run);
+        }
+        let run = run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded)?;
+        write_changed(&mut tx, std::slice::from_ref(&run)).await?;
+        commit(tx).await?;
+        self.events_written();
+        self.wakes.leases.notify_one();
+        Ok(run)
+    }
+
+    /// Cancels all runs that match and have not ended, in batches of their own transactions.
+    pub async fn cancel_runs(
+        &self,
+        scheduled_job_id: Option<ScheduledJobId>,
+        conditions: RunConditions,
+        mode: Mode,
+    ) -> Result<Cancelled, AppError> {
+        let now = self.now();
+        let (mut all, mut after) = (Cancelled::default(), String::new());
+        loop {
+            let filter = RunFilter {
+                scheduled_job_id: scheduled_job_id.clone(),
+                conditions: conditions.clone(),
+                ..RunFilter::default()
+            };
+            let mut tx = self.begin().await?;
+            let ids = runs::runs_to_cancel(&mut tx, &filter, &after, now, BATCH).await?;
+            let Some(last) = ids.last() else { return Ok(all) };
+            after = last.to_string();
+            let ended = cancel_batch(&mut tx, &ids, mode, now).await?;
+            commit(tx).await?;
+            all.pending += ended.pending;
+            all.running += ended.running;
+            if mode == Mode::Commit {
+                self.events_written();
+                self.wakes.leases.notify_one();
+            }
+        }
+    }
+}
+
+async fn cancel_batch(
+    conn: &mut PgConnection,
+    ids: &[RunId],
+    mode: Mode,
+    now: DateTime<Utc>,
+) -> Result<Cancelled, AppError> {
+    // Locked, as they may have ended since they were found.
+    let open = runs::runs_lock(conn, ids).await?.into_iter();
+    let cancelled = |run: Run| run.apply(Event::CancelRequested, now).ok();
+    let changed: Vec<Run> = open.filter_map(cancelled).collect();
+    if mode == Mode::Commit {
+        write_changed(conn, &changed).await?;
+    }
+    let count = |status| changed.iter().filter(|run| run.status == status).count();
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    Ok(Cancelled {
+        pending: number(count(Status::Cancelled)),
+        running: number(count(Status::Running)),
+    })
+}

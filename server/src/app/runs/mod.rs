@@ -1,0 +1,252 @@
+//! Making runs by hand and looking at them.
+
+mod cancel;
+mod list;
+mod retry;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{App, AppError, Mode, RequestKey, commit};
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::labels::{self, Labels};
+use crate::domain::parameters::ScrapeParameters;
+use crate::domain::policy::RunPolicy;
+use crate::domain::run::{NewRun, Origin, Priority, Run};
+use crate::domain::scheduled_job::{self, ScheduledJob};
+use crate::domain::violation::Violation;
+use crate::store::{runs, scheduled_jobs};
+
+pub use self::cancel::Cancelled;
+pub use self::list::{RunPage, RunsWanted};
+pub use self::retry::RetryWish;
+
+/// A wish to run something now.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// A scheduled job's id, or any run's.
+    pub job_id: String,
+    /// Immediate if absent.
+    pub priority: Option<Priority>,
+    /// Replaces parameters for this run only.
+    pub overrides: ScrapeParameters,
+    /// Laid over those of the job or run.
+    pub labels: Labels,
+    /// Who asks.
+    pub requested_by: String,
+    /// Makes it safe to retry.
+    pub request: Option<RequestKey>,
+}
+
+/// What a trigger made.
+#[derive(Clone, Debug)]
+pub struct Triggered {
+    /// The run.
+    pub run: Run,
+    /// For people.
+    pub message: String,
+}
+
+/// A wish for a one-off run.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// What to scrape.
+    pub parameters: ScrapeParameters,
+    /// Normal if absent.
+    pub priority: Option<Priority>,
+    /// Not before; now if absent.
+    pub available_at: Option<DateTime<Utc>>,
+    /// To find it.
+    pub labels: Labels,
+    /// How stubbornly it is tried.
+    pub policy: RunPolicy,
+    /// Who asks.
+    pub requested_by: String,
+    /// Makes it safe to retry.
+    pub request: Option<RequestKey>,
+}
+
+impl App {
+    /// Makes a run from a scheduled job, whatever its status, or else from a run.
+    pub async fn trigger(&self, trigger: Trigger, mode: Mode) -> Result<Triggered, AppError> {
+        let now = self.now();
+        let overrides = trigger.overrides.check(&self.sources).into_iter();
+        let mut violations: Vec<Violation> = overrides.map(|v| v.within("overrides")).collect();
+        violations.extend(labels::check(&trigger.labels));
+        if !violations.is_empty() {
+            return Err(AppError::Invalid(violations));
+        }
+        let mut tx = self.begin().await?;
+        if let Some(run) = made_before(&mut tx, trigger.request.as_ref()).await? {
+            return triggered(&mut tx, run).await;
+        }
+        let new = self.new_run(&mut tx, &trigger).await?;
+        let run = Run::new(new, now, rand::random());
+        if mode == Mode::ValidateOnly {
+            return triggered(&mut tx, run).await;
+        }
+        let run = insert_claimed(&mut tx, run, trigger.request.as_ref()).await?;
+        // Again, as a deletion may have made the insertion wait.
+        if run.original_job_id.is_none() {
+            self.new_run(&mut tx, &trigger).await?;
+        }
+        let triggered = triggered(&mut tx, run).await?;
+        commit(tx).await?;
+        self.runs_made();
+        Ok(triggered)
+    }
+
+    /// Makes a one-off run.
+    pub async fn submit(&self, submission: Submission, mode: Mode) -> Result<Run, AppError> {
+        let now = self.now();
+        let mut violations = labels::check(&submission.labels);
+        violations.extend(submission.policy.check().into_iter().map(|v| v.within("policy")));
+        let parameters = submission.parameters.complete(&self.sources);
+        let parameters = parameters.map_err(|found| {
+            violations.extend(found.into_iter().map(|v| v.within("parameters")));
+        });
+        let (Ok(parameters), []) = (parameters, violations.as_slice()) else {
+            return Err(AppError::Invalid(violations));
+        };
+        let new = NewRun {
+            origin: Origin::Immediate,
+            scheduled_job_id: None,
+            original_job_id: None,
+            priority: submission.priority.unwrap_or(Priority::Normal),
+            parameters,
+            requested_by: submission.requested_by,
+            labels: submission.labels,
+            tick_at: None,
+            available_at: submission.available_at,
+            policy: submission.policy,
+        };
+        let run = Run::new(new, now, rand::random());
+        if mode == Mode::ValidateOnly {
+            return Ok(run);
+        }
+        let mut tx = self.begin().await?;
+        if let Some(run) = made_before(&mut tx, submission.request.as_ref()).await? {
+            return Ok(run);
+        }
+        let run = insert_claimed(&mut tx, run, submission.request.as_ref()).await?;
+        commit(tx).await?;
+        self.runs_made();
+        Ok(run)
+    }
+
+    /// One run.
+    pub async fn get_run(&self, id: &RunId) -> Result<Run, AppError> {
+        let mut conn = self.acquire().await?;
+        runs::run_get(&mut conn, id).await?.ok_or_else(|| AppError::RunNotFound(id.clone()))
+    }
+
+    pub(super) fn runs_made(&self) {
+        self.events_written();
+        self.wakes.work.notify_waiters();
+    }
+
+    async fn new_run(
+        &self,
+        conn: &mut PgConnection,
+        trigger: &Trigger,
+    ) -> Result<NewRun, AppError> {
+        let base = NewRun {
+            origin: Origin::Triggered,
+            scheduled_job_id: None,
+            original_job_id: None,
+            priority: trigger.priority.unwrap_or(Priority::Immediate),
+            parameters: ScrapeParameters::default(),
+            requested_by: trigger.requested_by.clone(),
+            labels: Labels::new(),
+            tick_at: None,
+            available_at: None,
+            policy: RunPolicy::default(),
+        };
+        if let Some(job) = scheduled_job(conn, &trigger.job_id).await? {
+            if job.gate.deleted_at.is_some() {
+                return Err(AppError::JobDeleted(job.id));
+            }
+            let parameters = job.settings.parameters.overridden(&trigger.overrides);
+            let labels = labels::overlaid(&job.settings.labels, &trigger.labels);
+            let (scheduled_job_id, policy) = (Some(job.id), job.settings.policy);
+            return Ok(NewRun { scheduled_job_id, parameters, labels, policy, ..base });
+        }
+        let not_found = || AppError::JobNotFound(trigger.job_id.clone());
+        let id = RunId::parse(&trigger.job_id).map_err(|_| not_found())?;
+        let earlier = runs::run_get(conn, &id).await?.ok_or_else(not_found)?;
+        let parameters = earlier.parameters.overridden(&trigger.overrides);
+        if parameters.locations.is_empty() {
+            // As an imported run may be.
+            let text = format!("run {id} says no locations; name some");
+            return Err(AppError::invalid("overrides.locations", text));
+        }
+        let scheduled_job_id = earlier.scheduled_job_id;
+        let labels = labels::overlaid(&earlier.labels, &trigger.labels);
+        let (original_job_id, policy) = (Some(id), earlier.policy);
+        Ok(NewRun { scheduled_job_id, original_job_id, parameters, labels, policy, ..base })
+    }
+}
+
+async fn made_before(
+    conn: &mut PgConnection,
+    request: Option<&RequestKey>,
+) -> Result<Option<Run>, AppError> {
+    let Some(key) = request else { return Ok(None) };
+    match key.made_before(conn).await? {
+        Some(made) => Ok(Some(run_made(conn, made).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Inserts the run, unless a call with the same request id was faster: then its run is the answer.
+async fn insert_claimed(
+    conn: &mut PgConnection,
+    run: Run,
+    request: Option<&RequestKey>,
+) -> Result<Run, AppError> {
+    if let Some(key) = request
+        && !key.claim(conn, run.id.as_str(), run.created_at).await?
+        && let Some(run) = made_before(conn, request).await?
+    {
+        return Ok(run);
+    }
+    runs::runs_insert(conn, std::slice::from_ref(&run)).await?;
+    Ok(run)
+}
+
+async fn run_made(conn: &mut PgConnection, id: String) -> Result<Run, AppError> {
+    let Ok(run_id) = RunId::parse(&id) else { return Err(AppError::JobNotFound(id)) };
+    runs::run_get(conn, &run_id).await?.ok_or(AppError::JobNotFound(id))
+}
+
+async fn scheduled_job(
+    conn: &mut PgConnection,
+    id: &str,
+) -> Result<Option<ScheduledJob>, AppError> {
+    match ScheduledJobId::parse(id) {
+        Ok(id) => Ok(scheduled_jobs::scheduled_job_get(conn, &id).await?),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn triggered(conn: &mut PgConnection, run: Run) -> Result<Triggered, AppError> {
+    let message = match (&run.original_job_id, &run.scheduled_job_id) {
+        (Some(original), _) => format!("Triggered existing job {original} to run immediately"),
+        (None, Some(id)) => {
+            let job = scheduled_jobs::scheduled_job_get(conn, id).await?;
+            job.map_or_else(String::new, |job| message_of(&job))
+        }
+        (None, None) => String::new(),
+    };
+    Ok(Triggered { run, message })
+}
+
+fn message_of(job: &ScheduledJob) -> String {
+    let name = &job.settings.name;
+    let aside = match job.gate.status {
+        scheduled_job::Status::Active => "",
+        scheduled_job::Status::Paused => " (the job is paused)",
+        scheduled_job::Status::Inactive => " (the job is inactive)",
+    };
+    format!("Triggered scheduled job '{name}' to run immediately{aside}")
+}

@@ -1,0 +1,79 @@
+//! Retrying what an ended run has not done.
+
+use super::{insert_claimed, made_before, scheduled_job};
+use crate::app::{App, AppError, Mode, RequestKey, commit};
+use crate::domain::id::RunId;
+use crate::domain::parameters::ScrapeParameters;
+use crate::domain::run::{NewRun, Origin, Priority, Run};
+use crate::store::runs;
+
+/// A wish to do again what failed.
+#[derive(Clone, Debug)]
+pub struct RetryWish {
+    /// The ended run.
+    pub run: RunId,
+    /// Immediate if absent.
+    pub priority: Option<Priority>,
+    /// Who asks.
+    pub requested_by: String,
+    /// Makes it safe to retry.
+    pub request: Option<RequestKey>,
+}
+
+impl App {
+    /// Makes a run for the locations that an ended run has not done.
+    pub async fn retry_failed_locations(
+        &self,
+        wish: RetryWish,
+        mode: Mode,
+    ) -> Result<Run, AppError> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        if let Some(run) = made_before(&mut tx, wish.request.as_ref()).await? {
+            return Ok(run);
+        }
+        let earlier = runs::run_get(&mut tx, &wish.run).await?;
+        let earlier = earlier.ok_or_else(|| AppError::RunNotFound(wish.run.clone()))?;
+        self.check_job(&mut tx, &earlier).await?;
+        let run = Run::new(retry_of(&earlier, &wish)?, now, rand::random());
+        if mode == Mode::ValidateOnly {
+            return Ok(run);
+        }
+        let run = insert_claimed(&mut tx, run, wish.request.as_ref()).await?;
+        // Again, as a deletion may have made the insertion wait.
+        self.check_job(&mut tx, &earlier).await?;
+        commit(tx).await?;
+        self.runs_made();
+        Ok(run)
+    }
+
+    async fn check_job(&self, conn: &mut sqlx::PgConnection, run: &Run) -> Result<(), AppError> {
+        let Some(id) = &run.scheduled_job_id else { return Ok(()) };
+        match scheduled_job(conn, id.as_str()).await? {
+            Some(job) if job.gate.deleted_at.is_some() => Err(AppError::JobDeleted(job.id)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn retry_of(earlier: &Run, wish: &RetryWish) -> Result<NewRun, AppError> {
+    if !earlier.status.is_final() {
+        return Err(AppError::RunActive(earlier.id.clone()));
+    }
+    let locations = earlier.remaining_locations();
+    if locations.is_empty() {
+        return Err(AppError::NothingToRetry(earlier.id.clone()));
+    }
+    Ok(NewRun {
+        origin: Origin::Retry,
+        scheduled_job_id: earlier.scheduled_job_id.clone(),
+        original_job_id: Some(earlier.id.clone()),
+        priority: wish.priority.unwrap_or(Priority::Immediate),
+        parameters: ScrapeParameters { locations, ..earlier.parameters.clone() },
+        requested_by: wish.requested_by.clone(),
+        labels: earlier.labels.clone(),
+        tick_at: None,
+        available_at: None,
+        policy: earlier.policy.clone(),
+    })
+}

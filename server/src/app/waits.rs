@@ -1,0 +1,77 @@
+//! What pending runs wait for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::leases::WORKER_LOST_AFTER;
+use super::{App, AppError};
+use crate::domain::run::{Run, Status};
+use crate::domain::wait::Wait;
+use crate::store::leases::{self, RunningCount};
+use crate::store::workers;
+
+/// What is going on, as far as it makes runs wait.
+struct Situation {
+    served: BTreeSet<String>,
+    running: Vec<RunningCount>,
+    source_limits: BTreeMap<String, i64>,
+}
+
+impl App {
+    /// What each of the runs waits for, if it is pending.
+    pub async fn waits(&self, runs: &[Run]) -> Result<Vec<Option<Wait>>, AppError> {
+        if runs.iter().all(|run| run.status != Status::Pending) {
+            return Ok(vec![None; runs.len()]);
+        }
+        let now = self.now();
+        let mut conn = self.acquire().await?;
+        let situation = self.situation(&mut conn, now).await?;
+        Ok(runs.iter().map(|run| situation.wait_of(run, now)).collect())
+    }
+
+    async fn situation(
+        &self,
+        conn: &mut PgConnection,
+        now: DateTime<Utc>,
+    ) -> Result<Situation, AppError> {
+        Ok(Situation {
+            served: workers::sources_served(conn, now - WORKER_LOST_AFTER).await?,
+            running: leases::running_counts(conn).await?,
+            source_limits: self.source_limits.clone(),
+        })
+    }
+}
+
+impl Situation {
+    fn wait_of(&self, run: &Run, now: DateTime<Utc>) -> Option<Wait> {
+        if run.status != Status::Pending {
+            return None;
+        }
+        if run.available_at > now {
+            return Some(Wait::Time { until: run.available_at, attempts: run.attempt });
+        }
+        let source = run.parameters.source.clone().unwrap_or_default();
+        if !self.served.contains(&source) {
+            return Some(Wait::Worker { source });
+        }
+        let limit = self.source_limits.get(&source).copied();
+        if let Some(limit) = limit.filter(|limit| self.count(|it| it.source == source) >= *limit) {
+            return Some(Wait::SourceLimit { source, limit });
+        }
+        Some(self.job_limit(run).unwrap_or(Wait::Turn { source }))
+    }
+
+    fn job_limit(&self, run: &Run) -> Option<Wait> {
+        let job = run.scheduled_job_id.clone()?;
+        let of_job = |it: &&RunningCount| it.queue == job.as_str() && it.job_limit > 0;
+        let limit = self.running.iter().find(of_job)?.job_limit;
+        let is_reached = self.count(|it| it.queue == job.as_str()) >= limit;
+        is_reached.then_some(Wait::JobLimit { job, limit })
+    }
+
+    fn count(&self, counts: impl Fn(&RunningCount) -> bool) -> i64 {
+        self.running.iter().filter(|it| counts(it)).map(|it| it.count).sum()
+    }
+}

@@ -1,0 +1,196 @@
+//! The server as a worker of its own: it leases, reports and finishes by the use cases that workers on
+//! other machines call over gRPC.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use windrow_worker::{
+    Assignment, AttemptId, Level as WorkerLevel, Link, LinkError, Outcome as WorkerOutcome, Pulse,
+    Report as WorkerReport, Said as WorkerSaid,
+};
+
+use crate::app::{
+    App, AppError, Fence, LeaseWish, Outcome, Report, Said, ScrapedProperty, parameters_json,
+};
+use crate::domain::id::RunId;
+use crate::domain::log::{Level, Line};
+use crate::domain::parameters::{DEFAULT_REQUEST_DELAY, LIMIT, ListingType};
+use crate::domain::run::{Failure, LocationResult, Run};
+
+/// How long one look for work waits.
+const WAIT: Duration = Duration::from_secs(1);
+/// How often cancellations are looked for without a hint.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// Longest reason of a failed location that is kept, in characters.
+const REASON_LENGTH: usize = 300;
+
+/// The use cases, as a worker in this process sees them.
+pub struct LocalLink {
+    app: Arc<App>,
+    worker_id: String,
+    sources: BTreeSet<String>,
+    lease: Duration,
+}
+
+impl LocalLink {
+    /// Leases as `worker_id`, for so long, runs of these sources.
+    pub fn new(
+        app: Arc<App>,
+        worker_id: String,
+        sources: BTreeSet<String>,
+        lease: Duration,
+    ) -> Self {
+        Self { app, worker_id, sources, lease }
+    }
+}
+
+#[async_trait]
+impl Link for LocalLink {
+    async fn lease(&self, room: usize, held: Vec<AttemptId>) -> Result<Vec<Assignment>, LinkError> {
+        let held: Vec<Fence> = held.iter().filter_map(fence).collect();
+        let wish = LeaseWish {
+            worker_id: &self.worker_id,
+            sources: &self.sources,
+            capacity: room,
+            lease: self.lease,
+            held: &held,
+        };
+        let runs = self.app.lease_runs_within(&wish, WAIT).await.map_err(link_error)?;
+        let now = self.app.now();
+        Ok(runs.iter().map(|run| assignment(run, now)).collect())
+    }
+
+    async fn heartbeat(&self, held: Vec<AttemptId>) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
+        let beats = held.iter().filter_map(fence).map(|fence| (fence, Said::default())).collect();
+        // A database that does not answer must not hold the others' news back for longer than a lease.
+        let beat = tokio::time::timeout(self.lease / 4, self.app.heartbeat(&self.worker_id, beats));
+        let pulses = beat.await.map_err(|late| LinkError::Transient(Box::new(late)))?;
+        let told = |(fence, pulse): (Fence, crate::app::Pulse)| {
+            let id = AttemptId { job_id: fence.run.to_string(), attempt: fence.attempt };
+            let crate::app::Pulse { cancel_requested, expires_in } = pulse;
+            (id, Pulse { cancel_requested, expires_in })
+        };
+        Ok(pulses.map_err(link_error)?.into_iter().map(told).collect())
+    }
+
+    async fn submit(&self, attempt: &AttemptId, report: &WorkerReport) -> Result<i64, LinkError> {
+        let rows = report.rows.iter().map(|(location, row)| ScrapedProperty {
+            property_id: row.property_id.clone(),
+            location: location.clone(),
+            body: row.body.clone(),
+        });
+        let report = Report {
+            scraped_before: report.scraped_before,
+            rows: rows.collect(),
+            said: said(&report.said),
+        };
+        let fence = fence(attempt).ok_or(LinkError::LeaseLost)?;
+        let run = self.app.submit_properties(&fence, report).await.map_err(link_error)?;
+        Ok(run.counts.scraped)
+    }
+
+    async fn finish(
+        &self,
+        attempt: &AttemptId,
+        outcome: &WorkerOutcome,
+        rest: &WorkerSaid,
+    ) -> Result<String, LinkError> {
+        let outcome = match outcome.clone() {
+            WorkerOutcome::Done => Outcome::Done,
+            WorkerOutcome::Failed { reason, permanent } => Outcome::Failed { reason, permanent },
+            WorkerOutcome::Cancelled => Outcome::Cancelled,
+            WorkerOutcome::Released => Outcome::Released,
+        };
+        let fence = fence(attempt).ok_or(LinkError::LeaseLost)?;
+        let run = self.app.finish(&fence, outcome, said(rest)).await.map_err(link_error)?;
+        Ok(run.status.to_string())
+    }
+
+    fn heartbeat_interval(&self) -> Duration {
+        HEARTBEAT
+    }
+
+    async fn hint(&self) {
+        self.app.wakes().leases.notified().await;
+    }
+
+    async fn changed_since(
+        &self,
+        assignment: &Assignment,
+        full_every: u32,
+    ) -> Result<Option<DateTime<Utc>>, LinkError> {
+        let Some(fence) = fence(&assignment.id) else { return Ok(None) };
+        let run = self.app.get_run(&fence.run).await.map_err(link_error)?;
+        self.app.changed_since(&run, full_every).await.map_err(link_error)
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.app.now()
+    }
+}
+
+fn assignment(run: &Run, now: DateTime<Utc>) -> Assignment {
+    let name = |kind: &ListingType| kind.word().to_uppercase();
+    let until = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
+    let parameters = &run.parameters;
+    Assignment {
+        id: AttemptId { job_id: run.id.to_string(), attempt: run.attempt },
+        source: parameters.source.clone().unwrap_or_default(),
+        locations: run.remaining_locations(),
+        request_delay: parameters.request_delay.unwrap_or(DEFAULT_REQUEST_DELAY),
+        scraped: run.counts.scraped,
+        expires_in: run.lease.as_ref().map_or(Duration::ZERO, |lease| until(lease.expires_at)),
+        attempt_expires_in: run
+            .lease
+            .as_ref()
+            .map_or(Duration::ZERO, |lease| until(lease.latest_at)),
+        scheduled_job_id: run.scheduled_job_id.as_ref().map(ToString::to_string),
+        origin: run.origin.to_string(),
+        tick_at: run.tick_at,
+        reference_time: run.reference_time(),
+        parameters: parameters_json(parameters),
+        listing_types: parameters.listing_types.iter().map(name).collect(),
+        limit: u32::try_from(parameters.limit.unwrap_or(LIMIT)).unwrap_or(u32::MAX),
+    }
+}
+
+fn fence(id: &AttemptId) -> Option<Fence> {
+    Some(Fence { run: RunId::parse(&id.job_id).ok()?, attempt: id.attempt })
+}
+
+fn said(said: &WorkerSaid) -> Said {
+    let result = |result: &windrow_worker::LocationResult| LocationResult {
+        location: result.location.clone(),
+        failure: result.failure.as_ref().map(|(reason, permanent)| Failure {
+            reason: reason.chars().take(REASON_LENGTH).collect(),
+            permanent: *permanent,
+        }),
+    };
+    let line = |line: &windrow_worker::Line| Line {
+        sequence: line.sequence,
+        location: line.location.clone(),
+        logged_at: line.logged_at,
+        level: match line.level {
+            WorkerLevel::Debug => Level::Debug,
+            WorkerLevel::Info => Level::Info,
+            WorkerLevel::Warning => Level::Warning,
+            WorkerLevel::Error => Level::Error,
+        },
+        text: line.text.clone(),
+    };
+    Said {
+        results: said.results.iter().map(result).collect(),
+        lines: said.lines.iter().map(line).collect(),
+    }
+}
+
+fn link_error(error: AppError) -> LinkError {
+    match error {
+        AppError::LeaseLost { .. } | AppError::RunNotFound(_) => LinkError::LeaseLost,
+        AppError::Store(error) if error.is_transient() => LinkError::Transient(Box::new(error)),
+        error => LinkError::Refused(Box::new(error)),
+    }
+}

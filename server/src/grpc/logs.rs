@@ -1,0 +1,90 @@
+//! Logs of runs between proto and domain.
+
+use std::sync::Arc;
+
+use windrow::v1 as proto;
+
+use super::{convert, page};
+use crate::app::{App, AppError, LogFilter};
+use crate::domain::log::{KeptLine, Level, Line};
+
+/// Most lines of one request of a worker.
+const LINES: usize = 1_000;
+
+pub(super) async fn list(
+    app: &Arc<App>,
+    request: proto::ListScrapingJobLogsRequest,
+) -> Result<proto::ListScrapingJobLogsResponse, AppError> {
+    let proto::ListScrapingJobLogsRequest { job_id, attempt, location, min_level, .. } = &request;
+    let list = format!("Logs {job_id} {attempt} {min_level} {location}");
+    if *attempt < 0 {
+        return Err(AppError::invalid("attempt", "must not be negative"));
+    }
+    let position = page::position(&list, &request.page_token)?;
+    let read = position.map(|text| text.parse::<i64>().map_err(|_| page::foreign())).transpose()?;
+    let filter = LogFilter {
+        run: convert::run_id("job_id", job_id)?,
+        attempt: (*attempt > 0).then_some(*attempt),
+        location: (!location.is_empty()).then(|| location.clone()),
+        min_level: level("min_level", *min_level)?.unwrap_or(Level::Debug),
+        after: read.unwrap_or(0).max(request.after_number),
+        limit: page::size("page_size", request.page_size)?,
+    };
+    let (lines, has_more) = app.list_logs(filter).await?;
+    let next = lines.last().filter(|_| has_more).map(|line| line.number.to_string());
+    Ok(proto::ListScrapingJobLogsResponse {
+        logs: lines.into_iter().map(to_log).collect(),
+        next_page_token: super::next_token(&list, next),
+    })
+}
+
+/// Lines of a worker's request.
+pub(super) fn lines(
+    app: &App,
+    field: &str,
+    logs: Vec<proto::ScrapingJobLog>,
+) -> Result<Vec<Line>, AppError> {
+    if logs.len() > LINES {
+        return Err(AppError::invalid(field, format!("has more than {LINES} lines")));
+    }
+    let line = |(index, log): (usize, proto::ScrapingJobLog)| {
+        let path = |name: &str| format!("{field}[{index}].{name}");
+        Ok(Line {
+            sequence: log.sequence.max(0),
+            level: level(&path("level"), log.level)?.unwrap_or(Level::Info),
+            logged_at: convert::time(&path("logged_at"), log.logged_at)?.unwrap_or(app.now()),
+            location: convert::location(&path("location"), log.location)?,
+            text: log.text,
+        })
+    };
+    logs.into_iter().enumerate().map(line).collect()
+}
+
+fn level(field: &str, number: i32) -> Result<Option<Level>, AppError> {
+    match proto::ScrapingJobLogLevel::try_from(number) {
+        Ok(proto::ScrapingJobLogLevel::Unspecified) => Ok(None),
+        Ok(proto::ScrapingJobLogLevel::Debug) => Ok(Some(Level::Debug)),
+        Ok(proto::ScrapingJobLogLevel::Info) => Ok(Some(Level::Info)),
+        Ok(proto::ScrapingJobLogLevel::Warning) => Ok(Some(Level::Warning)),
+        Ok(proto::ScrapingJobLogLevel::Error) => Ok(Some(Level::Error)),
+        Err(_) => Err(AppError::invalid(field, format!("{number} is not a level"))),
+    }
+}
+
+fn to_log(kept: KeptLine) -> proto::ScrapingJobLog {
+    let level = match kept.line.level {
+        Level::Debug => proto::ScrapingJobLogLevel::Debug,
+        Level::Info => proto::ScrapingJobLogLevel::Info,
+        Level::Warning => proto::ScrapingJobLogLevel::Warning,
+        Level::Error => proto::ScrapingJobLogLevel::Error,
+    };
+    proto::ScrapingJobLog {
+        number: kept.number,
+        attempt: kept.attempt,
+        location: kept.line.location,
+        logged_at: Some(convert::to_time(kept.line.logged_at)),
+        level: level.into(),
+        text: kept.line.text,
+        sequence: kept.line.sequence,
+    }
+}

@@ -1,0 +1,53 @@
+//! Policies and waits between proto and domain.
+
+use prost_types::Duration as ProtoDuration;
+use windrow::v1 as proto;
+
+use super::convert::{duration, to_duration};
+use crate::app::AppError;
+use crate::domain::policy::RunPolicy;
+use crate::domain::wait::Wait;
+
+/// A policy, empty if absent; paths are relative to it.
+pub(super) fn policy(policy: Option<proto::RunPolicy>) -> Result<RunPolicy, AppError> {
+    let policy = policy.unwrap_or_default();
+    Ok(RunPolicy {
+        max_attempts: policy.max_attempts,
+        initial_backoff: duration("initial_backoff", policy.initial_backoff)?,
+        backoff_factor: policy.backoff_factor,
+        max_backoff: duration("max_backoff", policy.max_backoff)?,
+        backoff_jitter: policy.backoff_jitter,
+        attempt_timeout: duration("attempt_timeout", policy.attempt_timeout)?,
+        run_timeout: duration("run_timeout", policy.run_timeout)?,
+        lease_duration: duration("lease_duration", policy.lease_duration)?,
+    })
+}
+
+/// A policy for a response; absent if nothing is set.
+pub(super) fn to_policy(policy: &RunPolicy) -> Option<proto::RunPolicy> {
+    let length = |length: Option<std::time::Duration>| -> Option<ProtoDuration> {
+        length.and_then(to_duration)
+    };
+    (*policy != RunPolicy::default()).then(|| proto::RunPolicy {
+        max_attempts: policy.max_attempts,
+        initial_backoff: length(policy.initial_backoff),
+        backoff_factor: policy.backoff_factor,
+        max_backoff: length(policy.max_backoff),
+        backoff_jitter: policy.backoff_jitter,
+        attempt_timeout: length(policy.attempt_timeout),
+        run_timeout: length(policy.run_timeout),
+        lease_duration: length(policy.lease_duration),
+    })
+}
+
+/// What a run waits for, for a response.
+pub(super) fn to_wait(wait: &Wait) -> proto::Wait {
+    let reason = match wait {
+        Wait::Time { .. } => proto::WaitReason::Time,
+        Wait::Worker { .. } => proto::WaitReason::Worker,
+        Wait::SourceLimit { .. } => proto::WaitReason::SourceLimit,
+        Wait::JobLimit { .. } => proto::WaitReason::JobLimit,
+        Wait::Turn { .. } => proto::WaitReason::Turn,
+    };
+    proto::Wait { reason: reason.into(), message: wait.to_string() }
+}

@@ -1,0 +1,132 @@
+//! Logs of runs. Written under the run's lock, so that a reader who has seen a number has seen all before.
+
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::StoreError;
+use crate::domain::id::RunId;
+use crate::domain::log::{Counts, KeptLine, Level, Line};
+
+/// Which lines a list is about.
+#[derive(Clone, Debug)]
+pub struct LogFilter {
+    /// The run.
+    pub run: RunId,
+    /// Only of this attempt.
+    pub attempt: Option<i32>,
+    /// Only about this location.
+    pub location: Option<String>,
+    /// Only at least as serious.
+    pub min_level: Level,
+    /// Only after this number.
+    pub after: i64,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// How many lines an attempt has.
+pub async fn log_counts(
+    conn: &mut PgConnection,
+    run: &RunId,
+    attempt: i32,
+) -> Result<Counts, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select location, count(*) as "count!"
+        from scraping_job_log
+        where job_id = $1 and attempt = $2
+        group by location
+        "#,
+        run.as_str(),
+        attempt,
+    )
+    .fetch_all(conn)
+    .await?;
+    let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
+    Ok(rows.into_iter().map(|row| (row.location, count(row.count))).collect())
+}
+
+/// Appends lines of an attempt; those that are there already are left as they are.
+pub async fn log_append(
+    conn: &mut PgConnection,
+    run: &RunId,
+    attempt: i32,
+    lines: &[Line],
+) -> Result<(), StoreError> {
+    let row = |line: &Line| {
+        json!({
+            "sequence": line.sequence,
+            "location": line.location,
+            "logged_at": line.logged_at,
+            "level": line.level.word(),
+            "text": line.text,
+        })
+    };
+    let rows: Vec<Value> = lines.iter().map(row).collect();
+    sqlx::query!(
+        r#"
+        insert into scraping_job_log (
+            job_id, number, attempt, sequence, location, logged_at, level, text
+        )
+        select
+            $1,
+            (select coalesce(max(number), 0) from scraping_job_log where job_id = $1) + n.place,
+            $2, n.sequence, n.location, n.logged_at, n.level, n.text
+        from rows from (
+            jsonb_to_recordset($3)
+                as (sequence bigint, location text, logged_at timestamptz, level text, text text)
+        ) with ordinality as n (sequence, location, logged_at, level, text, place)
+        on conflict (job_id, attempt, sequence) where sequence > 0 do nothing
+        "#,
+        run.as_str(),
+        attempt,
+        Json(&rows) as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Lines in order.
+pub async fn log_list(
+    conn: &mut PgConnection,
+    filter: &LogFilter,
+) -> Result<Vec<KeptLine>, StoreError> {
+    let levels = [Level::Debug, Level::Info, Level::Warning, Level::Error];
+    let levels: Vec<&str> =
+        levels.into_iter().filter(|level| *level >= filter.min_level).map(Level::word).collect();
+    let rows = sqlx::query!(
+        r#"
+        select number, attempt, sequence, location, logged_at, level, text
+        from scraping_job_log
+        where job_id = $1
+            and number > $2
+            and ($3::int is null or attempt = $3)
+            and ($4::text is null or location = $4)
+            and level = any($5)
+        order by number
+        limit $6
+        "#,
+        filter.run.as_str(),
+        filter.after,
+        filter.attempt,
+        filter.location.as_deref(),
+        &levels as _,
+        filter.limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    let kept = rows.into_iter().map(|row| KeptLine {
+        number: row.number,
+        attempt: row.attempt,
+        line: Line {
+            sequence: row.sequence,
+            location: row.location,
+            logged_at: row.logged_at,
+            level: Level::from_word(&row.level).unwrap_or(Level::Info),
+            text: row.text,
+        },
+    });
+    Ok(kept.collect())
+}

@@ -1,0 +1,83 @@
+//! Workers that were heard of lately.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::StoreError;
+
+/// A worker asks for runs of these sources. Written only when it says something new, or `after` a while.
+pub async fn worker_seen(
+    conn: &mut PgConnection,
+    worker_id: &str,
+    sources: &BTreeSet<String>,
+    now: DateTime<Utc>,
+    unless_since: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let sources: Vec<String> = sources.iter().cloned().collect();
+    sqlx::query!(
+        r#"
+        insert into worker as w (worker_id, sources, seen_at)
+        values ($1, $2, $3)
+        on conflict (worker_id) do update
+        set sources = excluded.sources, seen_at = excluded.seen_at
+        where w.sources <> excluded.sources or w.seen_at < $4
+        "#,
+        worker_id,
+        &sources,
+        now,
+        unless_since,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A worker that is known sends a heartbeat. Written only after a while.
+pub async fn worker_alive(
+    conn: &mut PgConnection,
+    worker_id: &str,
+    now: DateTime<Utc>,
+    unless_since: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update worker set seen_at = $2 where worker_id = $1 and seen_at < $3",
+        worker_id,
+        now,
+        unless_since,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A worker is gone.
+pub async fn worker_delete(conn: &mut PgConnection, worker_id: &str) -> Result<(), StoreError> {
+    sqlx::query!("delete from worker where worker_id = $1", worker_id).execute(conn).await?;
+    Ok(())
+}
+
+/// The sources that workers serve who were heard of since a time.
+pub async fn sources_served(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let served = sqlx::query_scalar!(
+        r#"select distinct unnest(sources) as "source!" from worker where seen_at >= $1"#,
+        since,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(served.into_iter().collect())
+}
+
+/// Forgets workers that were not heard of since a time; returns how many.
+pub async fn workers_prune(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let pruned =
+        sqlx::query!("delete from worker where seen_at < $1", before).execute(conn).await?;
+    Ok(pruned.rows_affected())
+}
