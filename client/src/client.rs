@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::proto::property_service_client::PropertyServiceClient;
 use crate::proto::scheduled_job_service_client::ScheduledJobServiceClient;
 use crate::proto::scraping_job_service_client::ScrapingJobServiceClient;
+use crate::proto::worker_service_client::WorkerServiceClient;
 use crate::{Error, backoff, error};
 
 /// A unary call ends after this time, its retries included.
@@ -34,6 +35,7 @@ pub struct Client {
     pub(crate) jobs: ScheduledJobServiceClient<Channel>,
     pub(crate) runs: ScrapingJobServiceClient<Channel>,
     pub(crate) properties: PropertyServiceClient<Channel>,
+    pub(crate) workers: WorkerServiceClient<Channel>,
     server: Arc<str>,
 }
 
@@ -67,11 +69,13 @@ impl Client {
     fn over(channel: Channel, server: &str) -> Self {
         let jobs = ScheduledJobServiceClient::new(channel.clone());
         let runs = ScrapingJobServiceClient::new(channel.clone());
-        let properties = PropertyServiceClient::new(channel);
+        let properties = PropertyServiceClient::new(channel.clone());
+        let workers = WorkerServiceClient::new(channel);
         Self {
             jobs: jobs.max_decoding_message_size(RESPONSE_LIMIT),
             runs: runs.max_decoding_message_size(RESPONSE_LIMIT),
             properties: properties.max_decoding_message_size(RESPONSE_LIMIT),
+            workers: workers.max_decoding_message_size(RESPONSE_LIMIT),
             server: server.into(),
         }
     }

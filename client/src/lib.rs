@@ -25,6 +25,7 @@ mod jobs;
 mod properties;
 mod runs;
 mod watch;
+pub mod worker;
 
 mod backoff;
 mod error;

@@ -19,6 +19,7 @@ mod history;
 mod import;
 mod labels;
 mod properties;
+
 mod reflection;
 mod reso;
 mod seed;
@@ -29,3 +30,4 @@ mod statistics;
 mod support;
 mod ticks;
 mod watching;
+mod workers;

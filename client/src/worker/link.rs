@@ -1,0 +1,280 @@
+//! A worker's calls over gRPC.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage, SerializeOptions};
+use serde_json::{Map, Value};
+use tokio_stream::StreamExt;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
+use windrow_worker::{Assignment, AttemptId, Level, Link, LinkError, Outcome, Pulse, Report, Said};
+
+use crate::proto::worker_service_client::WorkerServiceClient;
+use crate::{Client, Error, proto};
+
+/// How long a lease waits for work. A stop waits as long.
+const WAIT: Duration = Duration::from_secs(5);
+/// What an answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
+const HEARTBEAT: Duration = Duration::from_secs(3);
+const SUBMIT: Duration = Duration::from_secs(30);
+/// The server's default for the pause between two locations.
+const REQUEST_DELAY: Duration = Duration::from_secs(1);
+/// The server's default for the listings of a location.
+const LIMIT: u32 = 10_000;
+
+pub(super) struct RemoteLink {
+    server: String,
+    workers: WorkerServiceClient<Channel>,
+    worker_id: String,
+    sources: Vec<String>,
+    heartbeat_ms: AtomicU64,
+    descriptors: DescriptorPool,
+}
+
+impl RemoteLink {
+    pub(super) fn new(client: &Client, worker_id: String, sources: Vec<String>) -> Self {
+        // The set comes from the compiler of this very crate.
+        let descriptors = DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET).unwrap_or_default();
+        Self {
+            server: client.server().to_owned(),
+            workers: client.workers.clone(),
+            worker_id,
+            sources,
+            heartbeat_ms: AtomicU64::new(1_000),
+            descriptors,
+        }
+    }
+
+    fn told_interval(&self, interval: Option<prost_types::Duration>) {
+        let interval = length(interval).clamp(Duration::from_millis(100), Duration::from_mins(1));
+        let millis = u64::try_from(interval.as_millis()).unwrap_or(1_000);
+        self.heartbeat_ms.store(millis, Ordering::Relaxed);
+    }
+
+    fn failed(&self, status: Status) -> LinkError {
+        let lost = matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled);
+        let error = Error::from_status(&self.server, status);
+        match error.code() {
+            _ if error.reason() == Some("LEASE_LOST") => LinkError::LeaseLost,
+            _ if error.reason() == Some("RUN_NOT_FOUND") => LinkError::LeaseLost,
+            Code::InvalidArgument
+            | Code::NotFound
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::Unimplemented
+                if !lost =>
+            {
+                LinkError::Refused(Box::new(error))
+            }
+            _ => LinkError::Transient(Box::new(error)),
+        }
+    }
+
+    fn answer<T>(&self, answer: Result<Response<T>, Status>) -> Result<T, LinkError> {
+        answer.map(Response::into_inner).map_err(|status| self.failed(status))
+    }
+
+    fn assignment(&self, lease: proto::Lease) -> Option<Assignment> {
+        let run = lease.scraping_job?;
+        let parameters = run.parameters.clone().unwrap_or_default();
+        let kinds = parameters.listing_types();
+        let kind = |kind: proto::ListingType| kind.as_str_name().replace("LISTING_TYPE_", "");
+        let origin = run.origin().as_str_name().replace("SCRAPING_JOB_ORIGIN_", "").to_lowercase();
+        Some(Assignment {
+            id: AttemptId { job_id: run.job_id, attempt: run.attempt },
+            source: parameters.source.clone().unwrap_or_default(),
+            locations: lease.locations,
+            request_delay: match parameters.request_delay {
+                Some(delay) => length(Some(delay)),
+                None => REQUEST_DELAY,
+            },
+            scraped: run.properties_scraped,
+            expires_in: length(lease.expires_in),
+            attempt_expires_in: length(lease.attempt_expires_in),
+            scheduled_job_id: Some(run.scheduled_job_id).filter(|id| !id.is_empty()),
+            origin,
+            tick_at: run.tick_at.and_then(time),
+            reference_time: lease.reference_time.and_then(time).unwrap_or(DateTime::UNIX_EPOCH),
+            parameters: self.json(&parameters),
+            listing_types: kinds.map(kind).collect(),
+            limit: parameters.limit.and_then(|limit| limit.try_into().ok()).unwrap_or(LIMIT),
+        })
+    }
+
+    /// Proto JSON with the fields' own names.
+    fn json(&self, parameters: &proto::ScrapeParameters) -> Value {
+        let message = self.descriptors.get_message_by_name("windrow.v1.ScrapeParameters");
+        let Some(message) = message else { return Value::Null };
+        let mut dynamic = DynamicMessage::new(message);
+        let options = SerializeOptions::new().use_proto_field_name(true);
+        match dynamic.transcode_from(parameters) {
+            Ok(()) => dynamic
+                .serialize_with_options(serde_json::value::Serializer, &options)
+                .unwrap_or(Value::Null),
+            Err(_) => Value::Null,
+        }
+    }
+
+    fn object(&self, body: &Map<String, Value>) -> Option<prost_types::Struct> {
+        let message = self.descriptors.get_message_by_name("google.protobuf.Struct")?;
+        let dynamic = DynamicMessage::deserialize(message, Value::Object(body.clone())).ok()?;
+        debug_assert_eq!(dynamic.descriptor().name(), "Struct");
+        dynamic.transcode_to().ok()
+    }
+}
+
+#[async_trait]
+impl Link for RemoteLink {
+    async fn lease(&self, room: usize, held: Vec<AttemptId>) -> Result<Vec<Assignment>, LinkError> {
+        let mut request = Request::new(proto::LeaseScrapingJobsRequest {
+            worker_id: self.worker_id.clone(),
+            sources: self.sources.clone(),
+            capacity: i32::try_from(room.min(100)).unwrap_or(1),
+            wait: WAIT.try_into().ok(),
+            held: held.iter().map(attempt).collect(),
+        });
+        request.set_timeout(WAIT + ANSWER);
+        let leased = self.answer(self.workers.clone().lease_scraping_jobs(request).await)?;
+        self.told_interval(leased.heartbeat_interval);
+        if leased.draining && leased.leases.is_empty() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Ok(leased.leases.into_iter().filter_map(|lease| self.assignment(lease)).collect())
+    }
+
+    async fn heartbeat(&self, held: Vec<AttemptId>) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
+        let report = |id: &AttemptId| proto::AttemptReport {
+            attempt: Some(attempt(id)),
+            ..Default::default()
+        };
+        let mut request = Request::new(proto::HeartbeatRequest {
+            worker_id: self.worker_id.clone(),
+            attempts: held.iter().map(report).collect(),
+        });
+        request.set_timeout(HEARTBEAT);
+        let told = self.answer(self.workers.clone().heartbeat(request).await)?;
+        self.told_interval(told.heartbeat_interval);
+        let pulse = |state: proto::AttemptState| {
+            let id = state.attempt?;
+            let id = AttemptId { job_id: id.job_id, attempt: id.attempt };
+            let pulse = Pulse {
+                cancel_requested: state.cancel_requested,
+                expires_in: length(state.expires_in),
+            };
+            (!state.lease_lost).then_some((id, pulse))
+        };
+        Ok(told.attempts.into_iter().filter_map(pulse).collect())
+    }
+
+    async fn submit(&self, id: &AttemptId, report: &Report) -> Result<i64, LinkError> {
+        let property = |(location, row): &(String, windrow_worker::ScrapedRow)| {
+            let body = self.object(&row.body);
+            let (property_id, location) = (row.property_id.clone(), location.clone());
+            proto::ScrapedProperty { property_id, location, body }
+        };
+        let batch = proto::SubmitPropertiesRequest {
+            attempt: Some(attempt(id)),
+            scraped_before: report.scraped_before,
+            properties: report.rows.iter().map(property).collect(),
+            location_results: results(&report.said),
+            logs: logs(&report.said),
+        };
+        // A stream for each batch: a report waits for its answer anyway.
+        let mut request = Request::new(tokio_stream::once(batch));
+        request.set_timeout(SUBMIT);
+        let mut answers = self.answer(self.workers.clone().submit_properties(request).await)?;
+        match tokio::time::timeout(SUBMIT, answers.next()).await {
+            Ok(Some(Ok(answer))) => Ok(answer.properties_scraped),
+            Ok(Some(Err(status))) => Err(self.failed(status)),
+            Ok(None) => Err(self.failed(Status::unavailable("the answer got lost"))),
+            Err(late) => Err(LinkError::Transient(Box::new(late))),
+        }
+    }
+
+    async fn finish(
+        &self,
+        id: &AttemptId,
+        outcome: &Outcome,
+        said: &Said,
+    ) -> Result<String, LinkError> {
+        let (outcome, error_message, permanent) = match outcome.clone() {
+            Outcome::Done => (proto::AttemptOutcome::Done, String::new(), false),
+            Outcome::Failed { reason, permanent } => {
+                (proto::AttemptOutcome::Failed, reason, permanent)
+            }
+            Outcome::Cancelled => (proto::AttemptOutcome::Cancelled, String::new(), false),
+            Outcome::Released => (proto::AttemptOutcome::Released, String::new(), false),
+        };
+        let mut request = Request::new(proto::FinishScrapingJobRequest {
+            attempt: Some(attempt(id)),
+            outcome: outcome.into(),
+            error_message,
+            permanent,
+            location_results: results(said),
+            logs: logs(said),
+        });
+        request.set_timeout(ANSWER);
+        let ended = self.answer(self.workers.clone().finish_scraping_job(request).await)?;
+        let status = ended.scraping_job.unwrap_or_default().status();
+        Ok(status.as_str_name().replace("SCRAPING_JOB_STATUS_", "").to_lowercase())
+    }
+
+    fn heartbeat_interval(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_ms.load(Ordering::Relaxed))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a worker's own clock stamps its log")]
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}
+
+fn attempt(id: &AttemptId) -> proto::Attempt {
+    proto::Attempt { job_id: id.job_id.clone(), attempt: id.attempt }
+}
+
+fn results(said: &Said) -> Vec<proto::LocationResult> {
+    let result = |result: &windrow_worker::LocationResult| {
+        let (error_message, permanent) = result.failure.clone().unwrap_or_default();
+        proto::LocationResult { location: result.location.clone(), error_message, permanent }
+    };
+    said.results.iter().map(result).collect()
+}
+
+fn logs(said: &Said) -> Vec<proto::ScrapingJobLog> {
+    let line = |line: &windrow_worker::Line| {
+        let level = match line.level {
+            Level::Debug => proto::ScrapingJobLogLevel::Debug,
+            Level::Info => proto::ScrapingJobLogLevel::Info,
+            Level::Warning => proto::ScrapingJobLogLevel::Warning,
+            Level::Error => proto::ScrapingJobLogLevel::Error,
+        };
+        proto::ScrapingJobLog {
+            location: line.location.clone(),
+            logged_at: Some(prost_types::Timestamp {
+                seconds: line.logged_at.timestamp(),
+                nanos: i32::try_from(line.logged_at.timestamp_subsec_nanos()).unwrap_or(0),
+            }),
+            level: level.into(),
+            text: line.text.clone(),
+            sequence: line.sequence,
+            ..Default::default()
+        }
+    };
+    said.lines.iter().map(line).collect()
+}
+
+/// Nothing if absent.
+fn length(length: Option<prost_types::Duration>) -> Duration {
+    length.and_then(|length| length.try_into().ok()).unwrap_or_default()
+}
+
+fn time(time: prost_types::Timestamp) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)
+}

@@ -1,0 +1,320 @@
+//! Workers outside of the server, and what they may not do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, json};
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use windrow_client::worker::{
+    ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError, Worker,
+};
+use windrow_client::{Client, Code, proto};
+use windrow_server::sources::{SourceSettings, WorkerSettings};
+
+use crate::support::{PATIENCE, Windrow, job, parameters, wait_for};
+use proto::ScrapingJobStatus as Status;
+
+const REMOTE: &str = "remote";
+
+/// Three listings for a place, an error for `nowhere`, and no end for `stuck`.
+struct Places;
+
+#[async_trait]
+impl Source for Places {
+    fn timeout(&self) -> Duration {
+        PATIENCE
+    }
+
+    async fn scrape(
+        &self,
+        request: ScrapeRequest,
+        rows: mpsc::Sender<ScrapedRow>,
+        stop: CancellationToken,
+    ) -> ScrapeOutcome {
+        let log = format!("looks at {}", request.location);
+        let result = match request.location.as_str() {
+            "nowhere" => {
+                Err(SourceError::Failed { reason: "no such place".to_owned(), permanent: true })
+            }
+            "stuck" => {
+                stop.cancelled().await;
+                Err(SourceError::Stopped)
+            }
+            place => {
+                for number in 1..=3 {
+                    let body = Map::from_iter([("number".to_owned(), json!(number))]);
+                    let property_id = format!("{place} {number}");
+                    rows.send(ScrapedRow { property_id, body }).await.unwrap();
+                }
+                Ok(())
+            }
+        };
+        ScrapeOutcome { result, log }
+    }
+}
+
+async fn start() -> Windrow {
+    let remote = SourceSettings::Worker(WorkerSettings::default());
+    Windrow::start_with(|config| config.sources.extend([(REMOTE.to_owned(), remote)])).await
+}
+
+/// Works until the token that it returns is cancelled.
+#[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
+fn work(client: &Client) -> CancellationToken {
+    let stop = CancellationToken::new();
+    let worker = Worker::new(client).source(REMOTE, Arc::new(Places)).grace(Duration::ZERO);
+    drop(tokio::spawn(worker.run(stop.clone())));
+    stop
+}
+
+fn at(locations: &[&str]) -> proto::ScheduledJob {
+    let locations = locations.iter().map(|place| (*place).to_owned()).collect();
+    let request_delay = Some(prost_types::Duration::default());
+    let parameters = proto::ScrapeParameters { locations, request_delay, ..parameters(REMOTE) };
+    proto::ScheduledJob { parameters: Some(parameters), ..job("job") }
+}
+
+#[tokio::test]
+async fn a_worker_executes_runs_and_what_failed_can_be_retried() {
+    let windrow = start().await;
+    windrow.create_as(at(&["here", "nowhere", "there"])).await.unwrap();
+    let run = windrow.trigger("job").await.job_id;
+    let waits = windrow.get_run(&run).await.waits_for.unwrap();
+    assert_eq!(waits.reason(), proto::WaitReason::Worker);
+    assert_eq!(waits.message, "a worker for source 'remote': none is connected");
+
+    let stop = work(&windrow.client);
+    let ended = windrow.end(&run).await;
+
+    assert_eq!((ended.status(), ended.attempt), (Status::Completed, 1), "{ended:#?}");
+    assert_eq!((ended.properties_scraped, ended.properties_inserted), (6, 6));
+    let failed = &ended.failed_locations[0];
+    assert_eq!((failed.location.as_str(), failed.permanent), ("nowhere", true));
+    let request = proto::ListScrapingJobLogsRequest { job_id: run.clone(), ..Default::default() };
+    let logs = windrow.client.list_scraping_job_logs(request).await.unwrap().logs;
+    let texts: Vec<&str> = logs.iter().map(|line| line.text.as_str()).collect();
+    let expected = [
+        "looks at here",
+        "3 listings",
+        "looks at nowhere",
+        "no such place",
+        "looks at there",
+        "3 listings",
+    ];
+    assert_eq!(texts, expected);
+
+    let request = proto::RetryFailedLocationsRequest { job_id: run.clone(), ..Default::default() };
+    let retry = windrow.client.retry_failed_locations(request).await.unwrap();
+    let retry = retry.scraping_job.unwrap();
+    assert!(retry.job_id.starts_with("retry_job_"), "{}", retry.job_id);
+    assert_eq!((retry.original_job_id, retry.scheduled_job_id), (run, "job".to_owned()));
+    let retried = windrow.end(&retry.job_id).await;
+    assert_eq!((retried.status(), retried.attempt), (Status::Failed, 1), "trying again is useless");
+    assert_eq!(retried.error_message, "nowhere: no such place");
+    assert_eq!(windrow.get_job("job").await.run_count, 2);
+    stop.cancel();
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_run_stops_and_a_stopped_worker_gives_its_run_back() {
+    let windrow = start().await;
+    windrow.create_as(at(&["here", "stuck"])).await.unwrap();
+    let stop = work(&windrow.client);
+    let run = windrow.trigger("job").await.job_id;
+    wait_for(&mut windrow.client.watch(&run), Status::Running).await;
+
+    let begin = Instant::now();
+    windrow.cancel(&run).await.unwrap();
+    assert_eq!(windrow.end(&run).await.status(), Status::Cancelled);
+    // Two seconds are promised; a loaded machine gets some more.
+    assert!(begin.elapsed() < Duration::from_secs(8), "took {:?}", begin.elapsed());
+
+    let given_back = windrow.trigger("job").await.job_id;
+    let mut states = windrow.client.watch_from(&given_back, 0);
+    wait_for(&mut states, Status::Running).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stop.cancel();
+    let pending = wait_for(&mut states, Status::Pending).await;
+    assert_eq!((pending.attempt, pending.max_attempts), (1, 4), "a drain does not count");
+    assert_eq!(pending.completed_locations, 1, "what is done stays done");
+    windrow.cancel(&given_back).await.unwrap();
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn an_attempt_without_its_lease_is_refused() {
+    let windrow = start().await;
+    windrow.create_as(at(&["here"])).await.unwrap();
+    let run = windrow.trigger("job").await.job_id;
+    let mut workers = proto::worker_service_client::WorkerServiceClient::connect(format!(
+        "http://{}",
+        windrow.address()
+    ))
+    .await
+    .unwrap();
+    let lease = |sources: &[&str], capacity| proto::LeaseScrapingJobsRequest {
+        worker_id: "by-hand".to_owned(),
+        sources: sources.iter().map(|name| (*name).to_owned()).collect(),
+        capacity,
+        wait: Some(prost_types::Duration::default()),
+        held: Vec::new(),
+    };
+    for wrong in [lease(&["nobody's"], 1), lease(&[], 1), lease(&[REMOTE], 0)] {
+        assert_eq!(
+            workers.lease_scraping_jobs(wrong).await.unwrap_err().code(),
+            Code::InvalidArgument
+        );
+    }
+
+    let first = workers.lease_scraping_jobs(lease(&[REMOTE], 1)).await.unwrap().into_inner();
+    let again = workers.lease_scraping_jobs(lease(&[REMOTE], 1)).await.unwrap().into_inner();
+    let attempt_of = |answer: &proto::LeaseScrapingJobsResponse| {
+        let run = answer.leases[0].scraping_job.clone().unwrap();
+        proto::Attempt { job_id: run.job_id, attempt: run.attempt }
+    };
+    let attempt = attempt_of(&first);
+    assert_eq!(attempt, attempt_of(&again), "an answer that got lost is given again");
+    assert_eq!(attempt, proto::Attempt { job_id: run.clone(), attempt: 1 });
+
+    let finish = |attempt: proto::Attempt, done: &[&str]| proto::FinishScrapingJobRequest {
+        attempt: Some(attempt),
+        outcome: proto::AttemptOutcome::Done.into(),
+        location_results: done
+            .iter()
+            .map(|place| proto::LocationResult {
+                location: (*place).to_owned(),
+                ..Default::default()
+            })
+            .collect(),
+        ..Default::default()
+    };
+    let old = proto::Attempt { attempt: 2, ..attempt.clone() };
+    let refused = workers.finish_scraping_job(finish(old, &["here"])).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
+    let unsaid = workers.finish_scraping_job(finish(attempt.clone(), &[])).await.unwrap_err();
+    assert_eq!(unsaid.code(), Code::InvalidArgument, "a location has no result");
+    assert_eq!(windrow.get_run(&run).await.status(), Status::Running);
+    for _ in 0..2 {
+        let ended = workers.finish_scraping_job(finish(attempt.clone(), &["here"])).await;
+        let ended = ended.unwrap().into_inner().scraping_job.unwrap();
+        assert_eq!(ended.status(), Status::Completed);
+    }
+    assert_eq!(windrow.get_job("job").await.run_count, 1);
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn limits_of_sources_and_jobs_hold_across_servers() {
+    const SOURCE_LIMIT: u32 = 3;
+    let paced = "kind = \"sample\"\nlistings_per_location = 3\npace = \"60ms\"";
+    let change = |config: &mut windrow_server::config::Config| {
+        config.max_concurrent_runs = 6;
+        config.sources.insert("paced".to_owned(), toml::from_str(paced).unwrap());
+        config.source_limits.insert("paced".to_owned(), SOURCE_LIMIT);
+    };
+    let one = Windrow::start_with(change).await;
+    let other = Windrow::start_on(&one.database_url, change).await;
+    for (id, limit) in [("free", 0), ("single", 1), ("double", 2)] {
+        let parameters = Some(parameters("paced"));
+        let limited = proto::ScheduledJob { parameters, max_concurrent_runs: limit, ..job(id) };
+        one.create_as(limited).await.unwrap();
+    }
+
+    let mut runs = Vec::new();
+    for number in 0..12 {
+        for id in ["free", "single", "double"] {
+            let server = if number % 2 == 0 { &one } else { &other };
+            runs.push(server.trigger(id).await.job_id);
+        }
+    }
+    for run in &runs {
+        assert_eq!(one.end(run).await.status(), Status::Completed);
+    }
+
+    let most = most_running(&one.database_url).await;
+    assert_eq!(most["source"], SOURCE_LIMIT, "the source's limit is kept, and used: {most:?}");
+    assert_eq!(most["single"], 1, "{most:?}");
+    assert!((1..=2).contains(&most["double"]), "{most:?}");
+    let workers: Vec<String> = sqlx::query_scalar(
+        "select distinct run ->> 'worker_id' from run_event where status = 'running'",
+    )
+    .fetch_all(&PgPool::connect(&one.database_url).await.unwrap())
+    .await
+    .unwrap();
+    assert_eq!(workers.len(), 2, "both servers worked");
+    one.stop().await;
+    other.stop().await;
+}
+
+/// The most runs that were running at once by the order of events, of the source and of each job.
+async fn most_running(database_url: &str) -> BTreeMap<String, u32> {
+    let pool = PgPool::connect(database_url).await.unwrap();
+    let events: Vec<(String, String, String)> = sqlx::query_as(
+        "select e.job_id, r.scheduled_job_id, e.status
+         from run_event e join scraping_job r using (job_id) order by e.id",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    let mut running: BTreeMap<String, String> = BTreeMap::new();
+    let mut most: BTreeMap<String, u32> = BTreeMap::new();
+    for (run, job, status) in events {
+        if status == "running" {
+            running.insert(run, job.clone());
+        } else {
+            running.remove(&run);
+        }
+        let of_job = running.values().filter(|other| **other == job).count();
+        for (key, count) in [("source".to_owned(), running.len()), (job, of_job)] {
+            let most = most.entry(key).or_default();
+            *most = (*most).max(u32::try_from(count).unwrap());
+        }
+    }
+    most
+}
+
+#[tokio::test]
+async fn many_runs_are_cancelled_by_a_filter() {
+    let windrow = start().await;
+    windrow.create_as(at(&["here"])).await.unwrap();
+    let later: DateTime<Utc> = "2100-01-01T00:00:00Z".parse().unwrap();
+    let submit = |team: &str| proto::SubmitScrapingJobRequest {
+        parameters: Some(parameters(REMOTE)),
+        available_at: Some(prost_types::Timestamp { seconds: later.timestamp(), nanos: 0 }),
+        labels: BTreeMap::from([("team".to_owned(), team.to_owned())]),
+        ..Default::default()
+    };
+    for number in 0..450 {
+        let team = if number % 3 == 0 { "other" } else { "sales" };
+        windrow.client.submit_scraping_job(submit(team)).await.unwrap();
+    }
+    let cancel = |filter: &str, validate_only| proto::CancelScrapingJobsRequest {
+        filter: filter.to_owned(),
+        validate_only,
+        ..Default::default()
+    };
+    let all = windrow.client.cancel_scraping_jobs(cancel("", false)).await.unwrap_err();
+    assert_eq!(all.field_violations()[0].field, "filter");
+
+    for (validate_only, expected) in [(true, 300), (false, 300), (false, 0)] {
+        let request = cancel("labels.team = sales", validate_only);
+        let answer = windrow.client.cancel_scraping_jobs(request).await.unwrap();
+        assert_eq!((answer.cancelled, answer.cancel_requested), (expected, 0));
+    }
+
+    let request = proto::ListScrapingJobsRequest {
+        filter: "status = pending".to_owned(),
+        ..Default::default()
+    };
+    let left = windrow.client.list_scraping_jobs(request).await.unwrap();
+    assert_eq!(left.total, 150);
+    let waits = left.scraping_jobs[0].waits_for.clone().unwrap();
+    assert_eq!(waits.message, "its time, 2100-01-01T00:00:00Z");
+    windrow.stop().await;
+}
