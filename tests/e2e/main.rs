@@ -19,6 +19,7 @@ mod history;
 mod import;
 mod labels;
 mod properties;
+mod python;
 
 mod reflection;
 mod reso;

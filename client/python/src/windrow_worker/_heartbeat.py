@@ -1,0 +1,101 @@
+"""The heartbeats of the worker process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from ._attempt import Attempt, Stop
+from ._client import Client, describe, is_refusal
+from ._held import Held
+from ._proto.windrow.v1 import worker_service_pb2 as pb
+
+log = logging.getLogger("windrow_worker")
+
+DEFAULT_INTERVAL_SECONDS = 1.0
+MIN_INTERVAL_SECONDS = 0.05
+ANSWER_SECONDS = 5.0
+
+
+class Heartbeats:
+    """Sends one heartbeat for all attempts at a time. Also watches the time of the attempts."""
+
+    def __init__(self, client: Client, worker_id: str, held: Held, fail: Callable[[str], None]) -> None:
+        self._client = client
+        self._worker_id = worker_id
+        self._held = held
+        self._fail = fail
+        self._interval = DEFAULT_INTERVAL_SECONDS
+        self._wake = threading.Event()
+        self._stopped = False
+
+    def set_interval(self, interval: Duration) -> None:
+        """Takes the server's word."""
+        seconds = interval.ToTimedelta().total_seconds()
+        if seconds > 0:
+            self._interval = max(seconds, MIN_INTERVAL_SECONDS)
+
+    def send_now(self) -> None:
+        """Sends the next heartbeat without waiting for its time."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Ends `run`."""
+        self._stopped = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """For a thread: sends heartbeats until `stop`."""
+        while not self._stopped:
+            begun = time.monotonic()
+            attempts = self._held.attempts()
+            for attempt in attempts:
+                attempt.check_time()
+            attempts = [attempt for attempt in attempts if not attempt.lost.is_set()]
+            if attempts:
+                self._send(attempts)
+            self._wake.wait(max(0.0, begun + self._interval - time.monotonic()))
+            self._wake.clear()
+
+    def _send(self, attempts: list[Attempt]) -> None:
+        request = pb.HeartbeatRequest(worker_id=self._worker_id)
+        carrying = []
+        for attempt in attempts:
+            report = request.attempts.add(attempt=attempt.id)
+            if attempt.outbox.fill(report):
+                carrying.append(attempt)
+        before = time.monotonic()
+        soonest = min(attempt.expires_at for attempt in attempts) - before
+        success = False
+        try:
+            response = self._client.heartbeat(request, max(0.2, min(ANSWER_SECONDS, soonest)))
+            success = True
+            self._take(attempts, response, before)
+        except grpc.RpcError as error:
+            if is_refusal(error):
+                self._fail(f"the server refused a heartbeat: {describe(error)}")
+            elif not self._stopped:
+                log.warning("no heartbeat, trying again: %s", describe(error))
+        finally:
+            for attempt in carrying:
+                attempt.outbox.sent(success=success)
+
+    def _take(self, attempts: list[Attempt], response: pb.HeartbeatResponse, before: float) -> None:
+        self.set_interval(response.heartbeat_interval)
+        states = {(state.attempt.job_id, state.attempt.attempt): state for state in response.attempts}
+        for attempt in attempts:
+            state = states.get((attempt.id.job_id, attempt.id.attempt))
+            if state is None:
+                continue
+            if state.lease_lost:
+                attempt.stop(Stop.LOST)
+                continue
+            if state.HasField("expires_in"):
+                attempt.expires_at = before + state.expires_in.ToTimedelta().total_seconds()
+            if state.cancel_requested:
+                attempt.stop(Stop.CANCEL)

@@ -1,0 +1,1 @@
+"""Code generated from the protos of Windrow when the package is built."""
