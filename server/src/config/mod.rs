@@ -37,7 +37,8 @@ pub struct Config {
     pub stop_grace: Duration,
     /// How long a worker may be silent before its run is given to another.
     pub lease: Duration,
-    /// How often a worker reports; less than half of the lease.
+    /// How often workers report at least, less than half of the lease. Cancellations need a second, so
+    /// more than that counts as one.
     pub heartbeat: Duration,
     /// What is logged, and how.
     pub log: LogSettings,

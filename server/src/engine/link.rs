@@ -22,8 +22,8 @@ use crate::domain::run::{Failure, LocationResult, Run};
 
 /// How long one look for work waits.
 const WAIT: Duration = Duration::from_secs(1);
-/// How often cancellations are looked for without a hint.
-const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How often cancellations are looked for without a hint, at least.
+const LONGEST_HEARTBEAT: Duration = Duration::from_millis(500);
 /// Longest reason of a failed location that is kept, in characters.
 const REASON_LENGTH: usize = 300;
 
@@ -33,6 +33,7 @@ pub struct LocalLink {
     worker_id: String,
     sources: BTreeSet<String>,
     lease: Duration,
+    heartbeat: Duration,
 }
 
 impl LocalLink {
@@ -42,8 +43,9 @@ impl LocalLink {
         worker_id: String,
         sources: BTreeSet<String>,
         lease: Duration,
+        heartbeat: Duration,
     ) -> Self {
-        Self { app, worker_id, sources, lease }
+        Self { app, worker_id, sources, lease, heartbeat: heartbeat.min(LONGEST_HEARTBEAT) }
     }
 }
 
@@ -110,7 +112,7 @@ impl Link for LocalLink {
     }
 
     fn heartbeat_interval(&self) -> Duration {
-        HEARTBEAT
+        self.heartbeat
     }
 
     async fn hint(&self) {

@@ -39,6 +39,7 @@ use self::properties::Properties;
 use self::scheduled_jobs::ScheduledJobs;
 use self::scraping_jobs::ScrapingJobs;
 use self::status::unavailable;
+pub(crate) use self::workers::Terms;
 use self::workers::Workers;
 use crate::app::{App, Mode};
 
@@ -63,19 +64,19 @@ pub(crate) struct Stopping {
     pub(crate) closing: CancellationToken,
 }
 
-/// Serves until it is told to close and the last call is answered. Workers get leases of `lease`.
+/// Serves until it is told to close and the last call is answered. Workers work by these terms.
 pub(crate) async fn serve(
     app: Arc<App>,
     listener: TcpListener,
     stopping: Stopping,
-    lease: Duration,
+    terms: Terms,
 ) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = health_reporter();
     set_status(&health, ServingStatus::Serving).await;
     let jobs = ScheduledJobServiceServer::new(ScheduledJobs::new(Arc::clone(&app)));
     let closing = || stopping.closing.clone();
     let runs = ScrapingJobServiceServer::new(ScrapingJobs::new(Arc::clone(&app), closing()));
-    let workers = Workers::new(Arc::clone(&app), stopping.clone(), lease);
+    let workers = Workers::new(Arc::clone(&app), stopping.clone(), terms);
     let workers = WorkerServiceServer::new(workers);
     let properties = PropertyServiceServer::new(Properties::new(app, closing()));
     let routes = Routes::new(health_service)

@@ -17,8 +17,8 @@ use super::{Stopping, logs, values};
 use crate::app::{App, AppError, Fence, LeaseWish, Outcome, Report, Said, ScrapedProperty};
 use crate::domain::run::{Failure, LocationResult, Run};
 
-/// How often workers are to send heartbeats: what a cancellation takes to reach them.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// Workers send heartbeats at least so often: what a cancellation takes to reach them.
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a lease waits unless it says, and at most.
 const WAIT: Duration = Duration::from_secs(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -37,13 +37,21 @@ type Submitted = Result<proto::SubmitPropertiesResponse, Status>;
 pub(super) struct Workers {
     app: Arc<App>,
     stopping: Stopping,
-    lease: Duration,
+    terms: Terms,
+}
+
+/// What workers are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Leases last so long unless a run's policy says otherwise.
+    pub(crate) lease: Duration,
+    /// How often to send heartbeats, at least.
+    pub(crate) heartbeat: Duration,
 }
 
 impl Workers {
-    /// Leases last so long unless a run's policy says otherwise.
-    pub(super) fn new(app: Arc<App>, stopping: Stopping, lease: Duration) -> Self {
-        Self { app, stopping, lease }
+    pub(super) fn new(app: Arc<App>, stopping: Stopping, terms: Terms) -> Self {
+        Self { app, stopping, terms }
     }
 
     async fn lease(
@@ -68,7 +76,7 @@ impl Workers {
             worker_id: &request.worker_id,
             sources: &sources,
             capacity,
-            lease: self.lease,
+            lease: self.terms.lease,
             held: &held,
         };
         // A stopping server gives out no more; what it would have leased stays pending.
@@ -80,7 +88,7 @@ impl Workers {
         let now = self.app.now();
         Ok(proto::LeaseScrapingJobsResponse {
             leases: runs.iter().map(|run| to_lease(run, now)).collect(),
-            heartbeat_interval: to_duration(HEARTBEAT_INTERVAL),
+            heartbeat_interval: to_duration(self.terms.heartbeat.min(LONGEST_HEARTBEAT)),
             draining: self.stopping.draining.is_cancelled(),
         })
     }
@@ -131,7 +139,7 @@ impl Workers {
         };
         Ok(proto::HeartbeatResponse {
             attempts: fences.iter().map(state).collect(),
-            heartbeat_interval: to_duration(HEARTBEAT_INTERVAL),
+            heartbeat_interval: to_duration(self.terms.heartbeat.min(LONGEST_HEARTBEAT)),
             draining: self.stopping.draining.is_cancelled(),
         })
     }

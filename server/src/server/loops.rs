@@ -52,6 +52,7 @@ impl Loops {
             worker_id.clone(),
             executed.keys().cloned().collect(),
             parts.config.lease,
+            parts.config.heartbeat,
         );
         let room = usize::try_from(parts.config.max_concurrent_runs).unwrap_or(usize::MAX);
         let loops = Self {

@@ -28,7 +28,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::parameters::SourceNames;
 use crate::engine::Timekeeper;
-use crate::grpc::{self, Stopping};
+use crate::grpc::{self, Stopping, Terms};
 use crate::sources::{InvalidSource, SAMPLE, SourceRegistry};
 use crate::store::StoreError;
 use crate::store::embedded::EmbeddedError;
@@ -115,8 +115,9 @@ impl Server {
             }
         };
         let stopping = Stopping::default();
-        let serving =
-            Supervisor::default().work(grpc::serve(app, listener, stopping.clone(), config.lease));
+        let terms = Terms { lease: config.lease, heartbeat: config.heartbeat };
+        let serving = grpc::serve(app, listener, stopping.clone(), terms);
+        let serving = Supervisor::default().work(serving);
         info!("Serving on {address}");
         let stop_grace = config.stop_grace;
         Ok(Running { address, stop_grace, stopping, serving, loops, database })
