@@ -6,6 +6,7 @@
 mod deleting;
 mod increments;
 mod leases;
+mod policies;
 mod properties;
 mod support;
 mod ticks;

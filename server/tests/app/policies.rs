@@ -1,0 +1,173 @@
+//! Leases that age, time-outs, turns, waits and logs.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use windrow_server::app::{App, LogFilter, Mode, Outcome, Said};
+use windrow_server::domain::id::ScheduledJobId;
+use windrow_server::domain::log::{Level, Line};
+use windrow_server::domain::run::{Run, Status};
+use windrow_server::domain::scheduled_job::SettingsDraft;
+
+use crate::support::{World, complete, create, done, fence, lease, lease_many, trigger};
+
+async fn update(app: &App, id: &str, change: impl Fn(&mut SettingsDraft) + Send + Sync) {
+    let id = ScheduledJobId::parse(id).unwrap();
+    app.update_scheduled_job(&id, "", &change, Mode::Commit).await.unwrap();
+}
+
+fn nothing(run: &Run) -> Vec<(windrow_server::app::Fence, Said)> {
+    vec![(fence(run), Said::default())]
+}
+
+async fn expires_at(app: &App, run: &Run) -> DateTime<Utc> {
+    app.get_run(&run.id).await.unwrap().lease.unwrap().expires_at
+}
+
+#[tokio::test]
+async fn a_heartbeat_extends_a_lease_only_past_a_third() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let run = lease(&app, "worker").await;
+    let first = expires_at(&app, &run).await;
+    world.pass(6);
+    app.heartbeat("worker", nothing(&run)).await.unwrap();
+    assert_eq!(expires_at(&app, &run).await, first);
+    world.pass(1);
+    app.heartbeat("worker", nothing(&run)).await.unwrap();
+    assert_eq!(expires_at(&app, &run).await, first + Duration::from_secs(7));
+    let revision = app.get_run(&run.id).await.unwrap().revision;
+    assert_eq!(revision, run.revision, "an extension is no event");
+}
+
+#[tokio::test]
+async fn heartbeats_do_not_save_an_attempt_whose_time_is_over_or_that_ignores_a_cancel() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    update(&app, "job", |draft| draft.policy.attempt_timeout = Some(Duration::from_secs(60))).await;
+    let late = trigger(&app, "job", None).await;
+    let late = {
+        lease(&app, "late").await;
+        app.get_run(&late.id).await.unwrap()
+    };
+    for _ in 0..11 {
+        world.pass(5);
+        assert_eq!(app.heartbeat("late", nothing(&late)).await.unwrap().len(), 1);
+    }
+    world.pass(5);
+    let taken = app.reap(10).await.unwrap();
+    assert_eq!(taken[0].status, Status::Pending);
+    assert_eq!(taken[0].error_message, "the attempt took longer than 1m");
+    assert!(app.heartbeat("late", nothing(&late)).await.unwrap().is_empty());
+
+    world.pass(60);
+    let deaf = lease(&app, "deaf").await;
+    app.cancel_run(&deaf.id).await.unwrap();
+    for _ in 0..9 {
+        world.pass(1);
+        app.heartbeat("deaf", nothing(&deaf)).await.unwrap();
+    }
+    world.pass(1);
+    assert_eq!(app.reap(10).await.unwrap()[0].status, Status::Cancelled);
+}
+
+#[tokio::test]
+async fn a_run_that_never_begins_fails_at_its_deadline() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    update(&app, "job", |draft| draft.policy.run_timeout = Some(Duration::from_secs(60))).await;
+    let run = trigger(&app, "job", None).await;
+    world.pass(59);
+    assert_eq!(app.reap(10).await.unwrap(), []);
+    world.pass(1);
+    app.reap(10).await.unwrap();
+    let ended = app.get_run(&run.id).await.unwrap();
+    assert_eq!((ended.status, ended.attempt), (Status::Failed, 0));
+    assert_eq!(ended.error_message, "the run had 1m to end, which are over");
+}
+
+#[tokio::test]
+async fn jobs_take_turns_and_a_limit_is_what_a_run_waits_for() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "big").await;
+    create(&app, "small").await;
+    for _ in 0..150 {
+        trigger(&app, "big", None).await;
+    }
+    world.pass(60);
+    trigger(&app, "small", None).await;
+    let mut turns = Vec::new();
+    for _ in 0..3 {
+        let run = lease(&app, "worker").await;
+        turns.push(run.scheduled_job_id.clone().unwrap().to_string());
+        complete(&app, &run).await.unwrap();
+        world.pass(1);
+    }
+    assert_eq!(turns, ["big", "small", "big"]);
+
+    update(&app, "big", |draft| draft.max_concurrent_runs = 2).await;
+    assert_eq!(lease_many(&app, "worker", 10).await.len(), 2);
+    let waiting = trigger(&app, "big", None).await;
+    let wait = app.waits(&[waiting]).await.unwrap().pop().unwrap().unwrap();
+    assert_eq!(wait.to_string(), "scheduled job big, of which at most 2 runs may be running");
+}
+
+#[tokio::test]
+async fn a_retry_is_leased_for_what_is_not_done() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let first = lease(&app, "first").await;
+    let said = done(&["Carmel, IN"]);
+    app.heartbeat("first", vec![(fence(&first), said)]).await.unwrap();
+    let broken = Outcome::Failed { reason: "no network".to_owned(), permanent: false };
+    app.finish(&fence(&first), broken, Said::default()).await.unwrap();
+    world.pass(60);
+    let second = lease(&app, "second").await;
+    assert_eq!(second.remaining_locations(), ["Indianapolis, IN"]);
+    let said = done(&["Indianapolis, IN"]);
+    let ended = app.finish(&fence(&second), Outcome::Done, said).await.unwrap();
+    assert_eq!((ended.status, ended.progress.completed_locations()), (Status::Completed, 2));
+}
+
+#[tokio::test]
+async fn a_log_keeps_a_line_once_and_is_bounded() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let run = lease(&app, "worker").await;
+    let line = |sequence| Line {
+        sequence,
+        location: "Carmel, IN".to_owned(),
+        logged_at: app.now(),
+        level: Level::Info,
+        text: format!("line {sequence}"),
+    };
+    for _ in 0..2 {
+        let said = Said { results: Vec::new(), lines: vec![line(1), line(2)] };
+        app.heartbeat("worker", vec![(fence(&run), said)]).await.unwrap();
+    }
+    let said = Said { results: Vec::new(), lines: (3..=700).map(line).collect() };
+    app.heartbeat("worker", vec![(fence(&run), said)]).await.unwrap();
+    let filter = LogFilter {
+        run: run.id.clone(),
+        attempt: Some(1),
+        location: None,
+        min_level: Level::Debug,
+        after: 0,
+        limit: 1_000,
+    };
+    let (lines, has_more) = app.list_logs(filter).await.unwrap();
+    assert!(!has_more);
+    assert_eq!(lines.len(), 500);
+    assert!(lines.windows(2).all(|pair| pair[0].number < pair[1].number));
+    assert_eq!((lines[1].line.text.as_str(), lines[2].line.text.as_str()), ("line 2", "line 3"));
+    assert!(lines[499].line.text.contains("what follows is not kept"));
+}
