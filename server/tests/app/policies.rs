@@ -1,8 +1,10 @@
 //! Leases that age, time-outs, turns, waits and logs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::future::join_all;
 use windrow_server::app::{App, LogFilter, Mode, Outcome, Said};
 use windrow_server::domain::id::ScheduledJobId;
 use windrow_server::domain::log::{Level, Line};
@@ -115,6 +117,35 @@ async fn jobs_take_turns_and_a_limit_is_what_a_run_waits_for() {
     let waiting = trigger(&app, "big", None).await;
     let wait = app.waits(&[waiting]).await.unwrap().pop().unwrap().unwrap();
     assert_eq!(wait.to_string(), "scheduled job big, of which at most 2 runs may be running");
+}
+
+#[tokio::test]
+async fn limits_hold_however_many_servers_lease_at_one_moment() {
+    let world = World::new().await;
+    let limits = || BTreeMap::from([("sample".to_owned(), 5)]);
+    let apps: Vec<App> = join_all((0..8).map(|_| world.app()))
+        .await
+        .into_iter()
+        .map(|app| app.with_source_limits(limits()))
+        .collect();
+    create(&apps[0], "free").await;
+    create(&apps[0], "single").await;
+    update(&apps[0], "single", |draft| draft.max_concurrent_runs = 1).await;
+    for _ in 0..20 {
+        trigger(&apps[0], "free", None).await;
+        trigger(&apps[0], "single", None).await;
+    }
+    for round in 0..5 {
+        let leased = join_all(apps.iter().map(|app| lease_many(app, "worker", 3))).await;
+        let leased: Vec<Run> = leased.into_iter().flatten().collect();
+        assert_eq!(leased.len(), 5, "round {round}");
+        let of_single =
+            leased.iter().filter(|run| run.scheduled_job_id.as_ref().unwrap().as_str() == "single");
+        assert_eq!(of_single.count(), 1, "round {round}");
+        for run in &leased {
+            complete(&apps[0], run).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]
