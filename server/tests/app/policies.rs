@@ -49,7 +49,7 @@ async fn heartbeats_do_not_save_an_attempt_whose_time_is_over_or_that_ignores_a_
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
-    update(&app, "job", |draft| draft.policy.attempt_timeout = Some(Duration::from_secs(60))).await;
+    update(&app, "job", |draft| draft.policy.attempt_timeout = Some(Duration::from_mins(1))).await;
     let late = trigger(&app, "job", None).await;
     let late = {
         lease(&app, "late").await;
@@ -81,7 +81,7 @@ async fn a_run_that_never_begins_fails_at_its_deadline() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
-    update(&app, "job", |draft| draft.policy.run_timeout = Some(Duration::from_secs(60))).await;
+    update(&app, "job", |draft| draft.policy.run_timeout = Some(Duration::from_mins(1))).await;
     let run = trigger(&app, "job", None).await;
     world.pass(59);
     assert_eq!(app.reap(10).await.unwrap(), []);
