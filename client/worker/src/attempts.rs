@@ -17,7 +17,7 @@ const REMEMBERED: Duration = Duration::from_mins(15);
 
 /// Why an attempt has to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopCause {
+pub(crate) enum StopCause {
     /// Somebody cancelled the run.
     Cancelled,
     /// The lease is lost; somebody else may execute the run.

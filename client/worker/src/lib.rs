@@ -15,7 +15,6 @@ mod reporter;
 mod source;
 mod worker;
 
-pub use self::attempts::StopCause;
 pub use self::link::{
     Assignment, AttemptId, Level, Line, Link, LinkError, LocationResult, Outcome, Pulse, Report,
     Said,

@@ -113,9 +113,14 @@ impl<'a> Reporter<'a> {
         Ok(())
     }
 
-    /// What could not be reported, for the end.
+    /// What could not be reported, for the end. Without the results of locations whose rows are lost:
+    /// a later attempt has to read them again.
     pub(crate) fn rest(self) -> Said {
-        self.report.said
+        let Report { rows, mut said, .. } = self.report;
+        if !rows.is_empty() {
+            said.results.clear();
+        }
+        said
     }
 
     async fn send(&self, stop: &AttemptStop) -> Result<i64, ReportError> {
@@ -153,4 +158,96 @@ impl<'a> Reporter<'a> {
 /// About what the row weighs; strings are what makes one heavy.
 fn size(row: &ScrapedRow) -> usize {
     row.body.iter().map(|(key, value)| key.len() + value.as_str().map_or(16, str::len)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use chrono::{DateTime, Utc};
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::link::{Outcome, Pulse};
+
+    /// Takes nothing.
+    struct Away;
+
+    fn away<T>() -> Result<T, LinkError> {
+        Err(LinkError::Transient("away".into()))
+    }
+
+    #[async_trait]
+    impl Link for Away {
+        async fn lease(&self, _: usize, _: Vec<AttemptId>) -> Result<Vec<Assignment>, LinkError> {
+            away()
+        }
+
+        async fn heartbeat(&self, _: Vec<AttemptId>) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
+            away()
+        }
+
+        async fn submit(&self, _: &AttemptId, _: &Report) -> Result<i64, LinkError> {
+            away()
+        }
+
+        async fn finish(&self, _: &AttemptId, _: &Outcome, _: &Said) -> Result<String, LinkError> {
+            away()
+        }
+
+        fn heartbeat_interval(&self) -> Duration {
+            Duration::from_secs(1)
+        }
+
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::UNIX_EPOCH
+        }
+    }
+
+    fn assignment() -> Assignment {
+        Assignment {
+            id: AttemptId { job_id: "run".to_owned(), attempt: 1 },
+            source: "mls".to_owned(),
+            locations: vec!["a".to_owned()],
+            request_delay: Duration::ZERO,
+            scraped: 0,
+            expires_in: Duration::from_secs(20),
+            attempt_expires_in: Duration::from_mins(1),
+            scheduled_job_id: None,
+            origin: "triggered".to_owned(),
+            tick_at: None,
+            reference_time: DateTime::UNIX_EPOCH,
+            parameters: Value::Null,
+            listing_types: Vec::new(),
+            limit: 10,
+        }
+    }
+
+    /// What is left for the end of an attempt that found `rows` and was stopped while nobody answered.
+    async fn rest_after(rows: usize) -> Said {
+        let assignment = assignment();
+        let stop = AttemptStop::default();
+        let mut reporter = Reporter::new(&Away, &assignment);
+        let (sender, mut receiver) = mpsc::channel(8);
+        for number in 0..rows {
+            let row = ScrapedRow { property_id: number.to_string(), body: Map::new() };
+            sender.send(row).await.unwrap();
+        }
+        drop(sender);
+        assert_eq!(
+            reporter.take("a", &mut receiver, &stop).await.unwrap(),
+            u64::try_from(rows).unwrap()
+        );
+        reporter.log(Level::Info, "a", "read");
+        reporter.ended("a", None);
+        stop.stop(StopCause::WorkerStops);
+        assert!(matches!(reporter.flush(&stop).await, Err(ReportError::Stopped)));
+        reporter.rest()
+    }
+
+    #[tokio::test]
+    async fn a_location_whose_rows_are_lost_is_not_called_done() {
+        let lost = rest_after(2).await;
+        assert_eq!((lost.results.len(), lost.lines.len()), (0, 1));
+        assert_eq!(rest_after(0).await.results.len(), 1, "without rows nothing is lost");
+    }
 }
