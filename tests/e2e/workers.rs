@@ -137,8 +137,7 @@ async fn a_cancelled_run_stops_and_a_stopped_worker_gives_its_run_back() {
 
     let given_back = windrow.trigger("job").await.job_id;
     let mut states = windrow.client.watch_from(&given_back, 0);
-    wait_for(&mut states, Status::Running).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    while wait_for(&mut states, Status::Running).await.completed_locations == 0 {}
     stop.cancel();
     let pending = wait_for(&mut states, Status::Pending).await;
     assert_eq!((pending.attempt, pending.max_attempts), (1, 4), "a drain does not count");

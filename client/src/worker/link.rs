@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use serde_json::{Map, Value};
 use tokio_stream::StreamExt;
 use tonic::transport::Channel;
@@ -121,11 +121,22 @@ impl RemoteLink {
         }
     }
 
-    fn object(&self, body: &Map<String, Value>) -> Option<prost_types::Struct> {
-        let message = self.descriptors.get_message_by_name("google.protobuf.Struct")?;
-        let dynamic = DynamicMessage::deserialize(message, Value::Object(body.clone())).ok()?;
-        debug_assert_eq!(dynamic.descriptor().name(), "Struct");
-        dynamic.transcode_to().ok()
+    fn property(
+        &self,
+        (location, row): &(String, windrow_worker::ScrapedRow),
+    ) -> Result<proto::ScrapedProperty, LinkError> {
+        let (property_id, location) = (row.property_id.clone(), location.clone());
+        let body = Some(self.object(&row.body).map_err(LinkError::Refused)?);
+        Ok(proto::ScrapedProperty { property_id, location, body })
+    }
+
+    fn object(
+        &self,
+        body: &Map<String, Value>,
+    ) -> Result<prost_types::Struct, Box<dyn std::error::Error + Send + Sync>> {
+        let message = self.descriptors.get_message_by_name("google.protobuf.Struct");
+        let message = message.ok_or("the contract has no google.protobuf.Struct")?;
+        Ok(DynamicMessage::deserialize(message, Value::Object(body.clone()))?.transcode_to()?)
     }
 }
 
@@ -173,15 +184,11 @@ impl Link for RemoteLink {
     }
 
     async fn submit(&self, id: &AttemptId, report: &Report) -> Result<i64, LinkError> {
-        let property = |(location, row): &(String, windrow_worker::ScrapedRow)| {
-            let body = self.object(&row.body);
-            let (property_id, location) = (row.property_id.clone(), location.clone());
-            proto::ScrapedProperty { property_id, location, body }
-        };
+        let properties = report.rows.iter().map(|row| self.property(row));
         let batch = proto::SubmitPropertiesRequest {
             attempt: Some(attempt(id)),
             scraped_before: report.scraped_before,
-            properties: report.rows.iter().map(property).collect(),
+            properties: properties.collect::<Result<_, _>>()?,
             location_results: results(&report.said),
             logs: logs(&report.said),
         };

@@ -41,20 +41,11 @@ pub struct LeaseWish<'a> {
 impl App {
     /// Leases pending runs to a worker.
     pub async fn lease_runs(&self, wish: &LeaseWish<'_>) -> Result<Vec<Run>, AppError> {
-        let now = self.now();
-        let mut conn = self.acquire().await?;
-        let (id, sources) = (wish.worker_id, wish.sources);
-        workers::worker_seen(&mut conn, id, sources, now, now - SEEN_EVERY).await?;
-        let mut given = runs::runs_leased_to(&mut conn, id, now).await?;
-        given.retain(|run| {
-            !wish.held.iter().any(|held| held.run == run.id && held.attempt == run.attempt)
-        });
+        let mut given = self.lease_again(wish).await?;
         let capacity = wish.capacity.saturating_sub(given.len());
-        if capacity == 0 || !leases::ready_exists(&mut conn, sources, now).await? {
-            return Ok(given);
+        if capacity > 0 {
+            given.extend(self.lease_pending(wish, capacity).await?);
         }
-        drop(conn);
-        given.extend(self.lease_pending(wish, capacity, now).await?);
         Ok(given)
     }
 
@@ -65,12 +56,16 @@ impl App {
         wait: Duration,
     ) -> Result<Vec<Run>, AppError> {
         let until = Instant::now() + wait;
+        let given = self.lease_again(wish).await?;
+        if !given.is_empty() {
+            return Ok(given);
+        }
         loop {
             // Before looking, so that what comes in between wakes.
             let woken = self.wakes.work.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            let leased = self.lease_runs(wish).await?;
+            let leased = self.lease_pending(wish, wish.capacity).await?;
             if !leased.is_empty() || Instant::now() >= until {
                 return Ok(leased);
             }
@@ -84,12 +79,29 @@ impl App {
         Ok(workers::worker_delete(&mut *self.acquire().await?, worker_id).await?)
     }
 
+    /// What was leased to the worker, and is not among what it holds: the answer got lost.
+    async fn lease_again(&self, wish: &LeaseWish<'_>) -> Result<Vec<Run>, AppError> {
+        let now = self.now();
+        let mut conn = self.acquire().await?;
+        let (id, sources) = (wish.worker_id, wish.sources);
+        workers::worker_seen(&mut conn, id, sources, now, now - SEEN_EVERY).await?;
+        let mut given = runs::runs_leased_to(&mut conn, id, now).await?;
+        given.retain(|run| {
+            !wish.held.iter().any(|held| held.run == run.id && held.attempt == run.attempt)
+        });
+        Ok(given)
+    }
+
     async fn lease_pending(
         &self,
         wish: &LeaseWish<'_>,
         capacity: usize,
-        now: DateTime<Utc>,
     ) -> Result<Vec<Run>, AppError> {
+        let now = self.now();
+        // Most looks find nothing, and need no turn at the lock.
+        if !leases::ready_exists(&mut *self.acquire().await?, wish.sources, now).await? {
+            return Ok(Vec::new());
+        }
         let mut tx = self.begin().await?;
         leases::leases_serialize(&mut tx).await?;
         let mut room = self.room(&leases::running_counts(&mut tx).await?);
