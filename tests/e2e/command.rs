@@ -135,7 +135,7 @@ fn a_new_embedded_directory_has_sample_jobs_and_survives_kill() {
         stdout(&program::windrow(&server.address, &["trigger", "sample_sold_daily", "--watch"]));
     assert!(watched.contains("completed"), "{watched}");
 
-    server.kill();
+    server.process.kill();
     let again = Program::start(&flags, "", &[]);
 
     let listed = stdout(&program::windrow(&again.address, &["--output", "json", "jobs", "list"]));
@@ -148,7 +148,7 @@ fn a_new_embedded_directory_has_sample_jobs_and_survives_kill() {
     // An hourly tick may have come in between.
     assert_eq!(counts[1], (Some("sample_sold_daily"), Some(1)));
     assert_eq!((counts.len(), counts[0].0), (2, Some("sample_for_sale_hourly")));
-    assert_eq!(again.terminate(), Some(0));
+    assert_eq!(again.process.terminate(), Some(0));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn an_embedded_postgres_that_dies_is_started_again() {
     assert!(killed.success());
     let watched = program::windrow(&server.address, &["watch", run["job_id"].as_str().unwrap()]);
     assert!(stdout(&watched).contains("completed"), "{watched:?}");
-    assert_eq!(server.terminate(), Some(0));
+    assert_eq!(server.process.terminate(), Some(0));
 }
 
 #[test]

@@ -48,7 +48,7 @@ async fn kills_of_server_and_database_lose_no_row_and_count_none_twice() {
     wait_for_rows(&client, &run, 1_000).await;
     kill_postgres(&data);
     wait_for_rows(&client, &run, 4_000).await;
-    first.kill();
+    first.process.kill();
 
     let second = start();
     let client = Client::connect(&second.address).await.unwrap();
@@ -67,7 +67,7 @@ async fn kills_of_server_and_database_lose_no_row_and_count_none_twice() {
     let expected: Vec<String> = (1..=ROWS).map(|n| format!("{n:05}")).collect();
     assert_eq!(stored.iter().map(|p| p.property_id.clone()).collect::<Vec<_>>(), expected);
     assert!(stored.iter().all(|property| property.last_job_id == run));
-    assert_eq!(second.terminate(), Some(0));
+    assert_eq!(second.process.terminate(), Some(0));
 }
 
 async fn wait_for_rows(client: &Client, run: &str, rows: i64) {

@@ -61,7 +61,7 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
     tokio::time::sleep(BEFORE).await;
     assert_executes(&client, &first).await;
 
-    first.kill();
+    first.process.kill();
 
     let killed_at = SystemClock::uncorrected().timestamp();
     let ids: Vec<&str> = JOBS.into_iter().chain(crowd.iter().map(String::as_str)).collect();
@@ -76,7 +76,7 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
         assert!(runs.iter().all(|run| run.status() == Status::Completed), "{runs:#?}");
         assert_each_tick_is_decided_once(&pool, id, &runs).await;
     }
-    assert_eq!(second.terminate(), Some(0));
+    assert_eq!(second.process.terminate(), Some(0));
 }
 
 #[tokio::test]
@@ -93,17 +93,17 @@ async fn a_server_that_slept_through_its_lease_changes_nothing() {
     let client = Client::connect(&second.address).await.unwrap();
     let mut states = client.watch_from(&run, 0);
 
-    first.signal("STOP");
+    first.process.signal("STOP");
     while wait_for(&mut states, Status::Running).await.attempt < 2 {}
     // What it has to say of attempt 1, it says now.
-    first.signal("CONT");
+    first.process.signal("CONT");
 
     let end = wait_for(&mut states, Status::Completed).await;
     assert_eq!((end.attempt, end.properties_scraped), (2, 1), "{end:#?}");
     let detail = get(&client, "sleeper").await;
     assert_eq!(detail.scheduled_job.unwrap().run_count, 1);
     for server in [first, second] {
-        assert_eq!(server.terminate(), Some(0));
+        assert_eq!(server.process.terminate(), Some(0));
     }
 }
 
@@ -116,7 +116,7 @@ async fn create(client: &Client, id: &str, source: &str) {
 
 /// Waits until the server has a run in hand, or killing it would show nothing.
 async fn assert_executes(client: &Client, server: &Program) {
-    let id = server.process_id().to_string();
+    let id = server.process.id().to_string();
     let begin = Instant::now();
     let request =
         proto::ListScrapingJobsRequest { status: Status::Running.into(), ..Default::default() };

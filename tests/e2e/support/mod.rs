@@ -3,6 +3,7 @@
 #[path = "../../../server/tests/support/database.rs"]
 pub mod database;
 pub mod program;
+pub mod python;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -9,9 +9,47 @@ use tempfile::TempDir;
 
 use super::PATIENCE;
 
+/// A process. Killed when dropped.
+pub struct Process(Child);
+
+impl Process {
+    pub fn spawn(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// SIGTERM; the exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// A server in a process of its own. Killed when dropped.
 pub struct Program {
-    child: Child,
+    pub process: Process,
     pub address: String,
     _dir: TempDir,
 }
@@ -21,17 +59,17 @@ impl Program {
     pub fn start(flags: &[&str], settings: &str, environment: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("windrow.toml"), settings).unwrap();
-        let mut child = command("windrow-server")
-            .args(["--listen", "127.0.0.1:0"])
-            .args(flags)
-            .current_dir(dir.path())
-            .envs(environment.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = Process::spawn(
+            command("windrow-server")
+                .args(["--listen", "127.0.0.1:0"])
+                .args(flags)
+                .current_dir(dir.path())
+                .envs(environment.iter().copied())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped()),
+        );
         let (sender, lines) = mpsc::channel();
-        let log = BufReader::new(child.stderr.take().unwrap());
+        let log = BufReader::new(process.0.stderr.take().unwrap());
         // Reads to the end, or the server would wait for a full pipe.
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
@@ -42,36 +80,7 @@ impl Program {
             }
         });
         let address = lines.recv_timeout(PATIENCE).expect("the server does not serve");
-        Self { child, address, _dir: dir }
-    }
-
-    pub fn process_id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// kill -9.
-    pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Sends it a signal, such as `STOP`.
-    pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
-    }
-
-    /// SIGTERM; the exit code.
-    pub fn terminate(mut self) -> Option<i32> {
-        self.signal("TERM");
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        Self { process, address, _dir: dir }
     }
 }
 
