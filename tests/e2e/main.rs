@@ -13,6 +13,7 @@
 mod apply;
 mod bad_input;
 mod cancelling;
+mod chaos;
 mod command;
 mod crashes;
 mod history;
@@ -20,7 +21,6 @@ mod import;
 mod labels;
 mod properties;
 mod python;
-
 mod reflection;
 mod reso;
 mod seed;

@@ -1,0 +1,94 @@
+//! A TCP proxy between workers and a server, whose lines can be cut, slow or frozen.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What becomes of bytes on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    Clear,
+    /// Every piece arrives so much later.
+    Slow(Duration),
+    /// What is sent arrives once the line is no longer frozen.
+    Frozen,
+}
+
+#[derive(Clone)]
+pub struct Proxy {
+    pub address: String,
+    upstream: Arc<Mutex<String>>,
+    line: watch::Sender<Line>,
+    cuts: watch::Sender<u64>,
+}
+
+impl Proxy {
+    /// Listens at an address that stays when the server behind it gets another one.
+    #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
+    pub async fn start(upstream: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Self {
+            address: listener.local_addr().unwrap().to_string(),
+            upstream: Arc::new(Mutex::new(upstream.to_owned())),
+            line: watch::Sender::new(Line::Clear),
+            cuts: watch::Sender::new(0),
+        };
+        let accepting = proxy.clone();
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(accepting.clone().forward(near));
+            }
+        });
+        proxy
+    }
+
+    /// New connections go there.
+    pub fn leads_to(&self, upstream: &str) {
+        upstream.clone_into(&mut self.upstream.lock().unwrap());
+    }
+
+    pub fn set(&self, line: Line) {
+        self.line.send_replace(line);
+    }
+
+    /// Drops every connection.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    async fn forward(self, near: TcpStream) {
+        let mut cuts = self.cuts.subscribe();
+        let upstream = self.upstream.lock().unwrap().clone();
+        let Ok(far) = TcpStream::connect(upstream).await else { return };
+        let ((near_read, near_write), (far_read, far_write)) =
+            (near.into_split(), far.into_split());
+        let both = futures::future::join(
+            carry(near_read, far_write, self.line.subscribe()),
+            carry(far_read, near_write, self.line.subscribe()),
+        );
+        tokio::select! {
+            _ = both => {}
+            _ = cuts.changed() => {}
+        }
+    }
+}
+
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<Line>) {
+    let mut bytes = vec![0; 16 * 1024];
+    loop {
+        let count = from.read(&mut bytes).await.unwrap_or(0);
+        let now = line.wait_for(|line| *line != Line::Frozen).await.map(|line| *line);
+        match now {
+            Ok(Line::Slow(pause)) => tokio::time::sleep(pause).await,
+            Ok(_) => {}
+            Err(_) => return,
+        }
+        if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}
