@@ -10,6 +10,7 @@
 //! Knows the years 1970 to 2100, which are the years of the `cron` crate.
 
 mod error;
+mod interval;
 mod parser;
 mod pattern;
 mod wall_clock;
@@ -124,27 +125,10 @@ impl Schedule {
         std::iter::successors(self.tick_after(after), next)
     }
 
-    /// The last tick after `after` and not after `until`.
-    ///
-    /// Halves the interval, so that years of a tick a minute cost some thirty look-ups.
-    pub fn latest_in(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let mut latest = self.next_after(after).filter(|tick| *tick <= until)?;
-        let mut quiet_after = until;
-        // Ticks are on whole seconds, so less than one has no room for another.
-        while quiet_after - latest >= TimeDelta::seconds(1) {
-            let middle = latest + (quiet_after - latest) / 2;
-            match self.next_after(middle).filter(|tick| *tick <= quiet_after) {
-                Some(tick) => latest = tick,
-                None => quiet_after = middle,
-            }
-        }
-        Some(latest)
-    }
-
-    /// How many ticks are after `after` and not after `until`; stops counting at `at_most`.
-    pub fn count_in(&self, after: DateTime<Utc>, until: DateTime<Utc>, at_most: u64) -> u64 {
-        let ticks = self.ticks_after(after).take_while(|tick| tick.tick_at <= until);
-        (0..at_most).zip(ticks).fold(0, |count: u64, _| count.saturating_add(1))
+    /// The tick at exactly `instant`, if the schedule is due then.
+    pub fn tick_at(&self, instant: DateTime<Utc>) -> Option<Tick> {
+        let just_before = instant.checked_sub_signed(TimeDelta::microseconds(1))?;
+        self.tick_after(just_before).filter(|tick| tick.tick_at == instant)
     }
 
     fn tick_after(&self, after: DateTime<Utc>) -> Option<Tick> {
