@@ -20,7 +20,7 @@ const fn field(path: &'static str, is_set: fn(&proto::ScheduledJob) -> bool, cop
 }
 
 /// Every path but `parameters` and `*`, which stand for several of these.
-const FIELDS: [Field; 15] = [
+const FIELDS: [Field; 18] = [
     field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
     field(
         "cron_expression",
@@ -40,6 +40,13 @@ const FIELDS: [Field; 15] = [
         |job| job.max_concurrent_runs != 0,
         |to, from| to.max_concurrent_runs = from.max_concurrent_runs,
     ),
+    field(
+        "catch_up",
+        |job| job.catch_up.is_some(),
+        |to, from| to.ticks.catch_up.clone_from(&from.ticks.catch_up),
+    ),
+    field("overlap", |job| job.overlap != 0, |to, from| to.ticks.overlap = from.ticks.overlap),
+    field("jitter", |job| job.jitter.is_some(), |to, from| to.ticks.jitter = from.ticks.jitter),
     field(
         "parameters.locations",
         |job| parameters(job).is_some_and(|p| !p.locations.is_empty()),

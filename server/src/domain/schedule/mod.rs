@@ -41,6 +41,8 @@ pub struct Schedule {
     rule: ClockRule,
     /// Overrides the expression in tests.
     every: Option<TimeDelta>,
+    /// It stands for one that cannot be read.
+    is_unreadable: bool,
 }
 
 /// A nominal instant at which a schedule is due.
@@ -93,7 +95,14 @@ impl Schedule {
             pattern: Pattern::new(&expression)?,
             rule: ClockRule::of(&expression),
             every: None,
+            is_unreadable: false,
         })
+    }
+
+    /// Stands for texts that cannot be read, as what is stored may be after a change by hand: never due.
+    #[must_use]
+    pub fn in_place_of(self, cron_expression: String, timezone: String) -> Self {
+        Self { cron_expression, timezone, is_unreadable: true, ..self }
     }
 
     /// The same schedule made due at every multiple of `period`, whatever the expression says: for
@@ -131,8 +140,28 @@ impl Schedule {
         self.tick_after(just_before).filter(|tick| tick.tick_at == instant)
     }
 
+    /// The named wall-clock times after `after` and not after `until` that clocks skip, so that there is no
+    /// tick; `limit` of them at most. Looks at each tick between, so keep the interval short.
+    pub fn skipped_in(
+        &self,
+        after: DateTime<Utc>,
+        until: DateTime<Utc>,
+        limit: usize,
+    ) -> Vec<NaiveDateTime> {
+        if self.rule == ClockRule::ExactlyOnce || self.every.is_some() || self.is_unreadable {
+            return Vec::new();
+        }
+        let last = wall_at(self.zone, until);
+        let next = |wall: &NaiveDateTime| self.pattern.next_after(*wall);
+        std::iter::successors(self.pattern.next_after(wall_at(self.zone, after)), next)
+            .take_while(|wall| *wall <= last)
+            .filter(|wall| matches!(instants(self.zone, *wall), Instants::Gap))
+            .take(limit)
+            .collect()
+    }
+
     fn tick_after(&self, after: DateTime<Utc>) -> Option<Tick> {
-        if after.year() > LAST_YEAR {
+        if after.year() > LAST_YEAR || self.is_unreadable {
             return None;
         }
         let after = after.max(DateTime::UNIX_EPOCH);
