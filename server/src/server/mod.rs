@@ -163,6 +163,9 @@ impl Server {
         let app = App::new(database.pool.clone(), clock, Arc::clone(&hub), sources);
         let limits =
             config.source_limits.iter().map(|(name, limit)| (name.clone(), i64::from(*limit)));
+        if let Some(every) = config.tick_every {
+            warn!("For a test, every schedule is due every {every:?}, whatever it says");
+        }
         let app = app.with_ticks_every(config.tick_every).with_source_limits(limits.collect());
         let app = Arc::new(app.named(server_name()));
         let timekeeper = Timekeeper::new(Arc::clone(&app), corrected);
