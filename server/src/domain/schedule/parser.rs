@@ -9,8 +9,10 @@
 //! | expression | croniter | Windrow | why |
 //! | --- | --- | --- | --- |
 //! | `0 0 */2 * 1` | the 1st, 3rd… OR Mondays | AND | Unix cron: a day field that starts with `*` is not restricted |
+//! | `0 0 6,*/20 * 0-6` | AND | OR: every day | the same: nor does it count as one if all is listed |
 //! | `0 0 13 * 5#2` | second Fridays; the 13 has no effect | refused | half of what was written would be ignored |
 //! | `1,1#2`, `*,1#2` | `1#2` | refused | the plain days would be ignored; other mixtures croniter refuses too |
+//! | `0 0 2-31,l * *` | every day: 31 list entries are taken for all | the 2nd to 31st | the 1st is not named |
 //! | six or seven fields | seconds, years | refused | a tick is a minute |
 //! | `15W` | nearest weekday | refused | nobody asked for it |
 //! | `R`, `H` | random, hashed | refused | the same text must mean the same ticks |
