@@ -17,6 +17,7 @@ mod cancelling;
 mod chaos;
 mod command;
 mod crashes;
+mod croniter;
 mod history;
 mod import;
 mod labels;

@@ -9,7 +9,9 @@
 //! Pure: no clock and no I/O. Leaves out which ticks to act on; that is the watermark's business.
 //! Knows the years 1970 to 2100, which are the years of the `cron` crate.
 
+mod days;
 mod error;
+mod field;
 mod interval;
 mod parser;
 mod pattern;
