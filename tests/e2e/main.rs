@@ -19,6 +19,7 @@ mod crashes;
 mod history;
 mod import;
 mod labels;
+mod limits;
 mod properties;
 mod python;
 mod reflection;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, json};
-use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windrow_client::worker::{
@@ -206,76 +205,6 @@ async fn an_attempt_without_its_lease_is_refused() {
     }
     assert_eq!(windrow.get_job("job").await.run_count, 1);
     windrow.stop().await;
-}
-
-#[tokio::test]
-async fn limits_of_sources_and_jobs_hold_across_servers() {
-    const SOURCE_LIMIT: u32 = 3;
-    let paced = "kind = \"sample\"\nlistings_per_location = 3\npace = \"60ms\"";
-    let change = |config: &mut windrow_server::config::Config| {
-        config.max_concurrent_runs = 6;
-        config.sources.insert("paced".to_owned(), toml::from_str(paced).unwrap());
-        config.source_limits.insert("paced".to_owned(), SOURCE_LIMIT);
-    };
-    let one = Windrow::start_with(change).await;
-    let other = Windrow::start_on(&one.database_url, change).await;
-    for (id, limit) in [("free", 0), ("single", 1), ("double", 2)] {
-        let parameters = Some(parameters("paced"));
-        let limited = proto::ScheduledJob { parameters, max_concurrent_runs: limit, ..job(id) };
-        one.create_as(limited).await.unwrap();
-    }
-
-    let mut runs = Vec::new();
-    for number in 0..12 {
-        for id in ["free", "single", "double"] {
-            let server = if number % 2 == 0 { &one } else { &other };
-            runs.push(server.trigger(id).await.job_id);
-        }
-    }
-    for run in &runs {
-        assert_eq!(one.end(run).await.status(), Status::Completed);
-    }
-
-    let most = most_running(&one.database_url).await;
-    assert_eq!(most["source"], SOURCE_LIMIT, "the source's limit is kept, and used: {most:?}");
-    assert_eq!(most["single"], 1, "{most:?}");
-    assert!((1..=2).contains(&most["double"]), "{most:?}");
-    let workers: Vec<String> = sqlx::query_scalar(
-        "select distinct run ->> 'worker_id' from run_event where status = 'running'",
-    )
-    .fetch_all(&PgPool::connect(&one.database_url).await.unwrap())
-    .await
-    .unwrap();
-    assert_eq!(workers.len(), 2, "both servers worked");
-    one.stop().await;
-    other.stop().await;
-}
-
-/// The most runs that were running at once by the order of events, of the source and of each job.
-async fn most_running(database_url: &str) -> BTreeMap<String, u32> {
-    let pool = PgPool::connect(database_url).await.unwrap();
-    let events: Vec<(String, String, String)> = sqlx::query_as(
-        "select e.job_id, r.scheduled_job_id, e.status
-         from run_event e join scraping_job r using (job_id) order by e.id",
-    )
-    .fetch_all(&pool)
-    .await
-    .unwrap();
-    let mut running: BTreeMap<String, String> = BTreeMap::new();
-    let mut most: BTreeMap<String, u32> = BTreeMap::new();
-    for (run, job, status) in events {
-        if status == "running" {
-            running.insert(run, job.clone());
-        } else {
-            running.remove(&run);
-        }
-        let of_job = running.values().filter(|other| **other == job).count();
-        for (key, count) in [("source".to_owned(), running.len()), (job, of_job)] {
-            let most = most.entry(key).or_default();
-            *most = (*most).max(u32::try_from(count).unwrap());
-        }
-    }
-    most
 }
 
 #[tokio::test]
