@@ -87,7 +87,7 @@ async fn submit(client: &Client, output: Output, args: SubmitArgs) -> Result<u8,
         request_id: args.once.request_id,
         validate_only: args.once.validate_only,
         labels: args.labels.into_iter().collect(),
-        policy: None,
+        policy: args.policy.into_proto(),
     };
     let answer = client.submit_scraping_job(request).await?;
     output.show("SubmitScrapingJobResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;
