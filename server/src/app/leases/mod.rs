@@ -120,7 +120,7 @@ impl App {
         if !holds(&run, fence) {
             return if has_ended_so(&run, fence, &outcome) { Ok(run) } else { Err(lost(fence)) };
         }
-        append(&mut tx, fence, said.lines).await?;
+        append(&mut tx, fence, said.lines, now).await?;
         let run = if said.results.is_empty() {
             run
         } else {
@@ -151,7 +151,8 @@ impl App {
         for run in &ended {
             let fence = Fence { run: run.id.clone(), attempt: run.attempt };
             let text = format!("The attempt is lost: {}", run.error_message);
-            append(&mut tx, &fence, vec![logs::line(Level::Error, text, now)]).await?;
+            let lines = vec![logs::line(Level::Error, text, now)];
+            append(&mut tx, &fence, lines, now).await?;
         }
         let overdue = runs::runs_lock_overdue(&mut tx, limit, now).await?;
         ended.extend(apply_all(overdue, &Event::DeadlinePassed, now)?);
@@ -167,7 +168,7 @@ impl App {
         let now = self.now();
         let mut tx = self.begin().await?;
         let run = lock_fenced(&mut tx, fence).await?;
-        append(&mut tx, fence, said.lines).await?;
+        append(&mut tx, fence, said.lines, now).await?;
         let told = run.progress.clone().with(said.results.clone(), &run.parameters.locations);
         let is_news = told != run.progress;
         if is_news {
