@@ -146,6 +146,74 @@ async fn a_cancelled_run_stops_and_a_stopped_worker_gives_its_run_back() {
 }
 
 #[tokio::test]
+async fn a_worker_goes_on_with_another_server_when_one_stops() {
+    let declare = |config: &mut windrow_server::config::Config| {
+        let remote = SourceSettings::Worker(WorkerSettings::default());
+        config.sources.insert(REMOTE.to_owned(), remote);
+    };
+    let one = Windrow::start_with(declare).await;
+    let other = Windrow::start_on(&one.database_url, declare).await;
+    one.create_as(at(&["here", "stuck"])).await.unwrap();
+    let stop = CancellationToken::new();
+    let worker = Worker::new(&one.client).or_server(&other.client).source(REMOTE, Arc::new(Places));
+    let worker = worker.grace(Duration::ZERO).run(stop.clone());
+    let users = async {
+        let run = one.trigger("job").await.job_id;
+        wait_for(&mut one.client.watch_from(&run, 0), Status::Running).await;
+        one.stop().await;
+
+        other.cancel(&run).await.unwrap();
+        let ended = other.end(&run).await;
+        assert_eq!((ended.status(), ended.attempt), (Status::Cancelled, 1), "its lease was kept");
+        let parameters = proto::ScrapeParameters {
+            locations: vec!["here".to_owned()],
+            ..proto::ScrapeParameters::default()
+        };
+        let overridden = proto::TriggerJobRequest {
+            job_id: "job".to_owned(),
+            overrides: Some(parameters),
+            ..Default::default()
+        };
+        let next = other.trigger_as(overridden).await.unwrap().job_id;
+        assert_eq!(other.end(&next).await.status(), Status::Completed);
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(worker, users);
+    ended.unwrap();
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_was_waited_for_has_its_whole_time() {
+    let windrow = start().await;
+    let lease_duration = Some(prost_types::Duration { seconds: 2, nanos: 0 });
+    let policy = Some(proto::RunPolicy { lease_duration, ..Default::default() });
+    windrow.create_as(proto::ScheduledJob { policy, ..at(&["here"]) }).await.unwrap();
+    let address = format!("http://{}", windrow.address());
+    let mut workers =
+        proto::worker_service_client::WorkerServiceClient::connect(address).await.unwrap();
+    let leasing = workers.lease_scraping_jobs(proto::LeaseScrapingJobsRequest {
+        worker_id: "by-hand".to_owned(),
+        sources: vec![REMOTE.to_owned()],
+        capacity: 1,
+        wait: Some(prost_types::Duration { seconds: 20, nanos: 0 }),
+        held: Vec::new(),
+    });
+    let pool = sqlx::PgPool::connect(&windrow.database_url).await.unwrap();
+    let trigger = async {
+        let asks = "select exists (select from worker where worker_id = 'by-hand')";
+        while !sqlx::query_scalar::<_, bool>(asks).fetch_one(&pool).await.unwrap() {}
+        windrow.trigger("job").await;
+    };
+    let (leased, ()) = tokio::join!(leasing, trigger);
+
+    let expires_in = leased.unwrap().into_inner().leases[0].expires_in.unwrap();
+    let expires_in = Duration::try_from(expires_in).unwrap();
+    assert!(expires_in > Duration::from_secs(2), "{expires_in:?} from before the call");
+    windrow.stop().await;
+}
+
+#[tokio::test]
 async fn an_attempt_without_its_lease_is_refused() {
     let windrow = start().await;
     windrow.create_as(at(&["here"])).await.unwrap();

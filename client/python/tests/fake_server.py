@@ -139,6 +139,9 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
         response = pb.HeartbeatResponse()
         response.heartbeat_interval.FromMilliseconds(100)
         self.heartbeats += 1
+        until = time.monotonic() + request.wait.ToTimedelta().total_seconds()
+        while time.monotonic() < until and not any(map(self._is_news, request.attempts)):
+            time.sleep(0.01)
         for report in request.attempts:
             job = self.jobs[report.attempt.job_id]
             state = response.attempts.add(attempt=report.attempt, lease_lost=job.lost or job.finish is not None)
@@ -149,6 +152,10 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
             elif job.finish is None:
                 self._report(job, report)
         return response
+
+    def _is_news(self, report: Any) -> bool:
+        job = self.jobs[report.attempt.job_id]
+        return job.lost or job.finish is not None or (job.cancel and not report.cancel_known)
 
     def SubmitProperties(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
         for request in requests:

@@ -31,7 +31,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 pub use self::error::AppError;
 pub use self::import::ImportedRuns;
-pub use self::leases::{Fence, LeaseWish, Outcome, Pulse, Said};
+pub use self::leases::{Beat, Fence, LeaseWish, Outcome, Pulse, Said};
 pub use self::ledger::{LedgerEntry, LedgerPage, Preview};
 pub use self::properties::{PropertyDetail, PropertyPage, Report, ScrapedProperty};
 pub use self::requests::RequestKey;
