@@ -106,6 +106,7 @@ class Engine:
                 self._begin(lease)
             if response.draining:
                 log.info("the server is stopping")
+                self._client.leave()
             if response.leases or not (response.draining or time.monotonic() - begun < MIN_WAIT_SECONDS):
                 backoff.reset()
             else:
