@@ -60,7 +60,8 @@ async fn cancel(client: &Client, output: Output, args: CancelArgs) -> Result<(),
         validate_only: args.dry_run,
     };
     let answer = client.cancel_scraping_jobs(request).await?;
-    output.show("CancelScrapingJobsResponse", &answer, text::cancelled)
+    let told = if args.dry_run { text::would_be_cancelled } else { text::cancelled };
+    output.show("CancelScrapingJobsResponse", &answer, told)
 }
 
 async fn retry(client: &Client, output: Output, args: RetryArgs) -> Result<u8, Failure> {

@@ -14,7 +14,7 @@ use crate::store::leases::{self, AttemptKey, LiveAttempt};
 use crate::store::workers;
 
 /// A waiting heartbeat does not look more often, however much happens elsewhere.
-const LOOK_GAP: Duration = Duration::from_millis(50);
+const LOOK_GAP: Duration = Duration::from_millis(20);
 
 /// What a heartbeat says of one attempt.
 #[derive(Clone, Debug)]

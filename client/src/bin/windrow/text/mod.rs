@@ -72,7 +72,8 @@ pub(crate) fn job(job: Option<&proto::ScheduledJob>) -> String {
     ];
     lines.extend(parameter_lines(job.parameters.as_ref()));
     lines.extend(policy_lines(job.policy.as_ref()));
-    let limit = (job.max_concurrent_runs > 0).then(|| format!("{} runs", job.max_concurrent_runs));
+    let limit = job.max_concurrent_runs;
+    let limit = (limit > 0).then(|| format!("{limit} {}", if limit == 1 { "run" } else { "runs" }));
     lines.push(("At once", limit.unwrap_or_default()));
     lines.push(("Labels", labels(&job.labels)));
     lines.push(("Etag", job.etag.clone()));
@@ -124,7 +125,13 @@ pub(crate) fn triggered(answer: &proto::TriggerJobResponse, watched: bool) -> St
 /// What many cancellations did.
 pub(crate) fn cancelled(answer: &proto::CancelScrapingJobsResponse) -> String {
     let (pending, running) = (answer.cancelled, answer.cancel_requested);
-    format!("{pending} pending runs cancelled, {running} running ones asked to stop")
+    format!("Cancelled: {pending} pending; asked to stop: {running} running")
+}
+
+/// What many cancellations would do.
+pub(crate) fn would_be_cancelled(answer: &proto::CancelScrapingJobsResponse) -> String {
+    let (pending, running) = (answer.cancelled, answer.cancel_requested);
+    format!("Would be cancelled: {pending} pending; would be asked to stop: {running} running")
 }
 
 /// A line of a run's log.
