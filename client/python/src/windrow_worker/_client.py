@@ -154,8 +154,11 @@ def is_lease_lost(error: grpc.RpcError) -> bool:
 def describe(error: grpc.RpcError) -> str:
     """The error as a sentence, with the fields that it names."""
     code = _code(error)
-    text = f"{code.name if code else 'UNKNOWN'}: {_details(error)}"
-    fields = [f"`{violation.field}`: {violation.description}" for violation in _violations(error)]
+    details = _details(error)
+    text = f"{code.name if code else 'UNKNOWN'}: {details}"
+    # A single field is often all that the error says.
+    named = [violation for violation in _violations(error) if violation.description not in details]
+    fields = [f"`{violation.field}`: {violation.description}" for violation in named]
     return f"{text} ({'; '.join(fields)})" if fields else text
 
 
