@@ -3,8 +3,10 @@
 //! A use case reads the clock once, decides with `domain`, and writes in one transaction through
 //! `store`. It knows no protocol. Lock order: schedule, runs by id, history by id.
 
+mod backfills;
 mod changes;
 mod error;
+mod explain;
 mod import;
 mod increments;
 mod leases;
@@ -29,14 +31,17 @@ use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 
+pub use self::backfills::{Backfill, Backfilled, BackfilledTick};
 pub use self::error::AppError;
+pub(crate) use self::error::told;
+pub use self::explain::{Explanation, TickState};
 pub use self::import::ImportedRuns;
 pub use self::leases::{Beat, Fence, LeaseWish, Outcome, Pulse, Said};
-pub use self::ledger::{LedgerEntry, LedgerPage, Preview};
+pub use self::ledger::{LedgerEntry, LedgerPage, Preview, Previewed};
 pub use self::properties::{PropertyDetail, PropertyPage, Report, ScrapedProperty};
 pub use self::requests::RequestKey;
 pub use self::runs::{Cancelled, RetryWish, RunPage, RunsWanted, Submission, Trigger, Triggered};
-pub use self::scheduled_jobs::{JobPage, JobsWanted, NewScheduledJob};
+pub use self::scheduled_jobs::{Edit, HeldTicks, JobPage, JobsWanted, NewScheduledJob};
 pub use self::statistics::JobStatistics;
 pub use self::ticks::TickReport;
 pub use self::wakes::Wakes;
@@ -68,19 +73,28 @@ pub struct App {
     sources: SourceNames,
     source_limits: BTreeMap<String, i64>,
     tick_every: Option<Duration>,
+    /// Who decides ticks, as the ledger has it.
+    server: String,
 }
 
 impl App {
     /// Use cases over `pool`.
     pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
         let (wakes, source_limits) = (Wakes::default(), BTreeMap::new());
-        Self { pool, clock, wakes, hub, sources, source_limits, tick_every: None }
+        let server = String::new();
+        Self { pool, clock, wakes, hub, sources, source_limits, tick_every: None, server }
     }
 
     /// Runs of a source that may be running at once, on all servers and workers.
     #[must_use]
     pub fn with_source_limits(self, source_limits: BTreeMap<String, i64>) -> Self {
         Self { source_limits, ..self }
+    }
+
+    /// The name of this server, which nobody else has.
+    #[must_use]
+    pub fn named(self, server: String) -> Self {
+        Self { server, ..self }
     }
 
     /// For tests, which cannot wait for minutes: every schedule is due every `period`.
@@ -103,6 +117,11 @@ impl App {
     fn events_written(&self) {
         self.hub.wake();
         self.wakes.notifier.notify_one();
+    }
+
+    /// The name of this server: of its worker, and in the tick ledger.
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// The sources of this server.

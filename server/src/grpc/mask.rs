@@ -25,7 +25,7 @@ pub(super) const fn field(
 }
 
 /// Every path but those of a policy, and `policy`, `parameters` and `*`, which stand for several.
-const FIELDS: [Field; 14] = [
+const FIELDS: [Field; 17] = [
     field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
     field(
         "cron_expression",
@@ -44,6 +44,13 @@ const FIELDS: [Field; 14] = [
         |job| job.max_concurrent_runs != 0,
         |to, from| to.max_concurrent_runs = from.max_concurrent_runs,
     ),
+    field(
+        "catch_up",
+        |job| job.catch_up.is_some(),
+        |to, from| to.ticks.catch_up.clone_from(&from.ticks.catch_up),
+    ),
+    field("overlap", |job| job.overlap != 0, |to, from| to.ticks.overlap = from.ticks.overlap),
+    field("jitter", |job| job.jitter.is_some(), |to, from| to.ticks.jitter = from.ticks.jitter),
     field(
         "parameters.locations",
         |job| parameters(job).is_some_and(|p| !p.locations.is_empty()),

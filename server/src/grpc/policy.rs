@@ -93,6 +93,7 @@ pub(super) fn to_wait(wait: &Wait) -> proto::Wait {
         Wait::SourceLimit { .. } => proto::WaitReason::SourceLimit,
         Wait::JobLimit { .. } => proto::WaitReason::JobLimit,
         Wait::Turn { .. } => proto::WaitReason::Turn,
+        Wait::EarlierRun { .. } => proto::WaitReason::EarlierRun,
     };
     proto::Wait { reason: reason.into(), message: wait.to_string() }
 }

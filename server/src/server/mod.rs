@@ -164,7 +164,7 @@ impl Server {
         let limits =
             config.source_limits.iter().map(|(name, limit)| (name.clone(), i64::from(*limit)));
         let app = app.with_ticks_every(config.tick_every).with_source_limits(limits.collect());
-        let app = Arc::new(app);
+        let app = Arc::new(app.named(server_name()));
         let timekeeper = Timekeeper::new(Arc::clone(&app), corrected);
         timekeeper.tick().await?;
         Ok((app, hub, timekeeper))
@@ -202,6 +202,13 @@ impl Running {
         self.database.close().await;
         info!("Stopped");
     }
+}
+
+/// Says where and which process, and is never used twice.
+fn server_name() -> String {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    format!("{host}-{}-{:06x}", std::process::id(), rand::random::<u32>() & 0xff_ffff)
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

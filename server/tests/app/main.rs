@@ -4,8 +4,10 @@
 #![expect(unreachable_pub, reason = "nobody but these tests could reach anything")]
 
 mod deleting;
+mod explaining;
 mod increments;
 mod leases;
+mod overlap;
 mod policies;
 mod properties;
 mod support;

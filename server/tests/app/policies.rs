@@ -5,18 +5,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use windrow_server::app::{App, Beat, LogFilter, Mode, Outcome, Said};
-use windrow_server::domain::id::ScheduledJobId;
+use windrow_server::app::{App, Beat, LogFilter, Outcome, Said};
 use windrow_server::domain::log::{Level, Line};
 use windrow_server::domain::run::{Run, Status};
-use windrow_server::domain::scheduled_job::SettingsDraft;
 
-use crate::support::{World, at, beat, complete, create, done, fence, lease, lease_many, trigger};
-
-async fn update(app: &App, id: &str, change: impl Fn(&mut SettingsDraft) + Send + Sync) {
-    let id = ScheduledJobId::parse(id).unwrap();
-    app.update_scheduled_job(&id, "", &change, Mode::Commit).await.unwrap();
-}
+use crate::support::{
+    World, at, beat, complete, create, done, fence, lease, lease_many, trigger, update,
+};
 
 fn nothing(run: &Run) -> Vec<Beat> {
     vec![beat(run, Said::default())]

@@ -2,7 +2,7 @@
 
 mod properties;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::{Schedule, ScheduleError, Shift};
 
@@ -190,6 +190,31 @@ fn the_latest_tick_of_decades_is_found() {
 }
 
 #[test]
+fn the_newest_ticks_of_decades_are_found() {
+    let (after, until) = (utc("1990-01-01 00:00"), utc("2024-06-01 12:34"));
+    let newest = |text, limit| schedule(text, "Europe/Berlin").newest_in(after, until, limit);
+    let minutes: Vec<_> = (0..1_000).rev().map(|ago| until - TimeDelta::minutes(ago)).collect();
+    assert_eq!(newest("* * * * *", 1_000), minutes);
+    assert_eq!(newest("0 0 29 2 *", 2), [utc("2020-02-28 23:00"), utc("2024-02-28 23:00")]);
+    assert_eq!(newest("0 0 29 2 *", 100).len(), 9);
+    assert!(newest("* * * * *", 0).is_empty());
+    assert!(schedule("* * * * *", "").newest_in(until, until, 5).is_empty());
+    assert!(schedule("* * * * *", "").newest_in(until, after, 5).is_empty());
+}
+
+#[test]
+fn a_tick_is_told_from_an_instant_without_one() {
+    let daily = schedule("30 2 * * *", "America/New_York");
+    let shift_at = |instant| daily.tick_at(instant).map(|tick| tick.shift);
+    assert_eq!(shift_at(utc("2024-03-09 07:30")), Some(Shift::None));
+    assert_eq!(shift_at(utc("2024-03-10 07:00")), Some(Shift::GapMoved));
+    assert_eq!(shift_at(utc("2024-03-10 07:30")), None);
+    assert_eq!(shift_at(utc("2024-03-09 07:30") + TimeDelta::microseconds(1)), None);
+    assert_eq!(shift_at(utc("2024-03-09 07:30") - TimeDelta::nanoseconds(1)), None);
+    assert_eq!(shift_at(DateTime::<Utc>::MIN_UTC), None);
+}
+
+#[test]
 fn counting_stops_at_the_limit() {
     let (after, until) = (utc("2024-01-01 00:00"), utc("2024-01-01 01:00"));
     let minutely = schedule("* * * * *", "");
@@ -204,4 +229,6 @@ fn the_ends_of_time_are_quiet() {
     assert_eq!(minutely.next_after(DateTime::<Utc>::MAX_UTC), None);
     assert!(minutely.next_after(DateTime::<Utc>::MIN_UTC).is_some());
     assert!(minutely.latest_in(DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC).is_some());
+    let newest = minutely.newest_in(DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, 3);
+    assert_eq!(newest.len(), 3);
 }
