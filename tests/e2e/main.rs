@@ -21,6 +21,7 @@ mod croniter;
 mod history;
 mod import;
 mod labels;
+mod limits;
 mod properties;
 mod python;
 mod reflection;

@@ -6,17 +6,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_stream::StreamExt;
-use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
-use windrow_worker::{Assignment, AttemptId, Level, Link, LinkError, Outcome, Pulse, Report, Said};
+use tonic::{Request, Status};
+use windrow_worker::{
+    Assignment, AttemptId, Beat, Level, Link, LinkError, Outcome, Pulse, Report, Said, ScrapedRow,
+};
 
-use crate::proto::worker_service_client::WorkerServiceClient;
-use crate::{Client, Error, proto};
+use super::body::to_struct;
+use super::servers::Servers;
+use crate::proto;
 
 /// How long a lease waits for work. A stop waits as long.
 const WAIT: Duration = Duration::from_secs(5);
+/// Before the next lease when a server stops: perhaps they all do.
+const DRAINING_PAUSE: Duration = Duration::from_millis(500);
 /// What an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -27,8 +31,7 @@ const REQUEST_DELAY: Duration = Duration::from_secs(1);
 const LIMIT: u32 = 10_000;
 
 pub(super) struct RemoteLink {
-    server: String,
-    workers: WorkerServiceClient<Channel>,
+    servers: Servers,
     worker_id: String,
     sources: Vec<String>,
     heartbeat_ms: AtomicU64,
@@ -36,48 +39,16 @@ pub(super) struct RemoteLink {
 }
 
 impl RemoteLink {
-    pub(super) fn new(client: &Client, worker_id: String, sources: Vec<String>) -> Self {
+    pub(super) fn new(servers: Servers, worker_id: String, sources: Vec<String>) -> Self {
         // The set comes from the compiler of this very crate.
         let descriptors = DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET).unwrap_or_default();
-        Self {
-            server: client.server().to_owned(),
-            workers: client.workers.clone(),
-            worker_id,
-            sources,
-            heartbeat_ms: AtomicU64::new(1_000),
-            descriptors,
-        }
+        Self { servers, worker_id, sources, heartbeat_ms: AtomicU64::new(1_000), descriptors }
     }
 
     fn told_interval(&self, interval: Option<prost_types::Duration>) {
         let interval = length(interval).clamp(Duration::from_millis(100), Duration::from_mins(1));
         let millis = u64::try_from(interval.as_millis()).unwrap_or(1_000);
         self.heartbeat_ms.store(millis, Ordering::Relaxed);
-    }
-
-    fn failed(&self, status: Status) -> LinkError {
-        let lost = matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled);
-        let error = Error::from_status(&self.server, status);
-        match error.code() {
-            _ if error.reason() == Some("LEASE_LOST") => LinkError::LeaseLost,
-            _ if error.reason() == Some("RUN_NOT_FOUND") => LinkError::LeaseLost,
-            Code::InvalidArgument
-            | Code::NotFound
-            | Code::FailedPrecondition
-            | Code::OutOfRange
-            | Code::PermissionDenied
-            | Code::Unauthenticated
-            | Code::Unimplemented
-                if !lost =>
-            {
-                LinkError::Refused(Box::new(error))
-            }
-            _ => LinkError::Transient(Box::new(error)),
-        }
-    }
-
-    fn answer<T>(&self, answer: Result<Response<T>, Status>) -> Result<T, LinkError> {
-        answer.map(Response::into_inner).map_err(|status| self.failed(status))
     }
 
     fn assignment(&self, lease: proto::Lease) -> Option<Assignment> {
@@ -120,24 +91,6 @@ impl RemoteLink {
             Err(_) => Value::Null,
         }
     }
-
-    fn property(
-        &self,
-        (location, row): &(String, windrow_worker::ScrapedRow),
-    ) -> Result<proto::ScrapedProperty, LinkError> {
-        let (property_id, location) = (row.property_id.clone(), location.clone());
-        let body = Some(self.object(&row.body).map_err(LinkError::Refused)?);
-        Ok(proto::ScrapedProperty { property_id, location, body })
-    }
-
-    fn object(
-        &self,
-        body: &Map<String, Value>,
-    ) -> Result<prost_types::Struct, Box<dyn std::error::Error + Send + Sync>> {
-        let message = self.descriptors.get_message_by_name("google.protobuf.Struct");
-        let message = message.ok_or("the contract has no google.protobuf.Struct")?;
-        Ok(DynamicMessage::deserialize(message, Value::Object(body.clone()))?.transcode_to()?)
-    }
 }
 
 #[async_trait]
@@ -151,26 +104,38 @@ impl Link for RemoteLink {
             held: held.iter().map(attempt).collect(),
         });
         request.set_timeout(WAIT + ANSWER);
-        let leased = self.answer(self.workers.clone().lease_scraping_jobs(request).await)?;
+        let server = self.servers.current();
+        let leased = server.answer(server.workers().lease_scraping_jobs(request).await)?;
         self.told_interval(leased.heartbeat_interval);
         if leased.draining && leased.leases.is_empty() {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            server.leave();
+            tokio::time::sleep(DRAINING_PAUSE).await;
         }
         Ok(leased.leases.into_iter().filter_map(|lease| self.assignment(lease)).collect())
     }
 
-    async fn heartbeat(&self, held: Vec<AttemptId>) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
-        let report = |id: &AttemptId| proto::AttemptReport {
-            attempt: Some(attempt(id)),
+    async fn heartbeat(
+        &self,
+        held: Vec<Beat>,
+        wait: Duration,
+    ) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
+        let report = |beat: &Beat| proto::AttemptReport {
+            attempt: Some(attempt(&beat.id)),
+            cancel_known: beat.cancel_known,
             ..Default::default()
         };
         let mut request = Request::new(proto::HeartbeatRequest {
             worker_id: self.worker_id.clone(),
             attempts: held.iter().map(report).collect(),
+            wait: wait.try_into().ok(),
         });
-        request.set_timeout(HEARTBEAT);
-        let told = self.answer(self.workers.clone().heartbeat(request).await)?;
+        request.set_timeout(wait + HEARTBEAT);
+        let server = self.servers.current();
+        let told = server.answer(server.workers().heartbeat(request).await)?;
         self.told_interval(told.heartbeat_interval);
+        if told.draining {
+            server.leave();
+        }
         let pulse = |state: proto::AttemptState| {
             let id = state.attempt?;
             let id = AttemptId { job_id: id.job_id, attempt: id.attempt };
@@ -184,23 +149,23 @@ impl Link for RemoteLink {
     }
 
     async fn submit(&self, id: &AttemptId, report: &Report) -> Result<i64, LinkError> {
-        let properties = report.rows.iter().map(|row| self.property(row));
         let batch = proto::SubmitPropertiesRequest {
             attempt: Some(attempt(id)),
             scraped_before: report.scraped_before,
-            properties: properties.collect::<Result<_, _>>()?,
+            properties: report.rows.iter().map(property).collect(),
             location_results: results(&report.said),
             logs: logs(&report.said),
         };
         // A stream for each batch: a report waits for its answer anyway.
         let mut request = Request::new(tokio_stream::once(batch));
         request.set_timeout(SUBMIT);
-        let mut answers = self.answer(self.workers.clone().submit_properties(request).await)?;
+        let server = self.servers.current();
+        let mut answers = server.answer(server.workers().submit_properties(request).await)?;
         match tokio::time::timeout(SUBMIT, answers.next()).await {
             Ok(Some(Ok(answer))) => Ok(answer.properties_scraped),
-            Ok(Some(Err(status))) => Err(self.failed(status)),
-            Ok(None) => Err(self.failed(Status::unavailable("the answer got lost"))),
-            Err(late) => Err(LinkError::Transient(Box::new(late))),
+            Ok(Some(Err(status))) => Err(server.failed(status)),
+            Ok(None) => Err(server.failed(Status::unavailable("the answer got lost"))),
+            Err(late) => Err(server.failed(Status::deadline_exceeded(late.to_string()))),
         }
     }
 
@@ -227,7 +192,8 @@ impl Link for RemoteLink {
             logs: logs(said),
         });
         request.set_timeout(ANSWER);
-        let ended = self.answer(self.workers.clone().finish_scraping_job(request).await)?;
+        let server = self.servers.current();
+        let ended = server.answer(server.workers().finish_scraping_job(request).await)?;
         let status = ended.scraping_job.unwrap_or_default().status();
         Ok(status.as_str_name().replace("SCRAPING_JOB_STATUS_", "").to_lowercase())
     }
@@ -244,6 +210,14 @@ impl Link for RemoteLink {
 
 fn attempt(id: &AttemptId) -> proto::Attempt {
     proto::Attempt { job_id: id.job_id.clone(), attempt: id.attempt }
+}
+
+fn property((location, row): &(String, ScrapedRow)) -> proto::ScrapedProperty {
+    proto::ScrapedProperty {
+        property_id: row.property_id.clone(),
+        location: location.clone(),
+        body: Some(to_struct(&row.body)),
+    }
 }
 
 fn results(said: &Said) -> Vec<proto::LocationResult> {

@@ -36,7 +36,7 @@ pub use self::error::AppError;
 pub(crate) use self::error::told;
 pub use self::explain::{Explanation, TickState};
 pub use self::import::ImportedRuns;
-pub use self::leases::{Fence, LeaseWish, Outcome, Pulse, Said};
+pub use self::leases::{Beat, Fence, LeaseWish, Outcome, Pulse, Said};
 pub use self::ledger::{LedgerEntry, LedgerPage, Preview, Previewed};
 pub use self::properties::{PropertyDetail, PropertyPage, Report, ScrapedProperty};
 pub use self::requests::RequestKey;

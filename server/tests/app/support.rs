@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use windrow_server::app::{
-    App, AppError, Edit, Fence, LeaseWish, Mode, NewScheduledJob, Outcome, Said, Trigger,
+    App, AppError, Beat, Edit, Fence, LeaseWish, Mode, NewScheduledJob, Outcome, Said, Trigger,
 };
 use windrow_server::clock::{Clock, ManualClock};
 use windrow_server::domain::id::ScheduledJobId;
@@ -117,6 +117,11 @@ pub async fn lease_many(app: &App, worker: &str, capacity: usize) -> Vec<Run> {
 
 pub fn fence(run: &Run) -> Fence {
     Fence { run: run.id.clone(), attempt: run.attempt }
+}
+
+/// What a heartbeat says of a run's attempt.
+pub fn beat(run: &Run, said: Said) -> Beat {
+    Beat { fence: fence(run), said, cancel_known: false }
 }
 
 /// What says that locations are done.
