@@ -72,7 +72,7 @@ async fn a_stopping_server_ends_its_watches_as_unavailable() {
     )
     .await
     .unwrap();
-    let request = proto::WatchScrapingJobRequest { job_id: run, after_revision: None };
+    let request = proto::WatchScrapingJobRequest { job_id: run, ..Default::default() };
     let mut states = service.watch_scraping_job(request).await.unwrap().into_inner();
     states.next().await.unwrap().unwrap();
 

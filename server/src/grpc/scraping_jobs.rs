@@ -167,7 +167,11 @@ impl ScrapingJobs {
         }
         let states = self.app.watch(id, request.after_revision).await?;
         let states = states.map(|state| match state {
-            Ok(run) => Ok(proto::WatchScrapingJobResponse { scraping_job: Some(to_run(&run)) }),
+            Ok(run) => Ok(proto::WatchScrapingJobResponse {
+                kind: proto::WatchKind::Changed.into(),
+                scraping_job: Some(to_run(&run)),
+                ..Default::default()
+            }),
             Err(error) => Err(status(error)),
         });
         Ok(super::until_closing(states, self.closing.clone()))
@@ -191,6 +195,8 @@ fn place(text: &str) -> Option<(DateTime<Utc>, RunId)> {
 #[async_trait]
 impl ScrapingJobService for ScrapingJobs {
     type WatchScrapingJobStream = Pin<Box<dyn Stream<Item = Watched> + Send>>;
+    type WatchScrapingJobsStream =
+        Pin<Box<dyn Stream<Item = Result<proto::WatchScrapingJobsResponse, Status>> + Send>>;
 
     async fn trigger_job(
         &self,
@@ -262,5 +268,12 @@ impl ScrapingJobService for ScrapingJobs {
     ) -> Result<Response<Self::WatchScrapingJobStream>, Status> {
         let states = self.watch(request.into_inner()).await.map_err(status)?;
         Ok(Response::new(Box::pin(states)))
+    }
+
+    async fn watch_scraping_jobs(
+        &self,
+        _: Request<proto::WatchScrapingJobsRequest>,
+    ) -> Result<Response<Self::WatchScrapingJobsStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
     }
 }
