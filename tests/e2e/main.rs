@@ -17,6 +17,7 @@ mod chaos;
 mod command;
 mod crashes;
 mod feed;
+mod gaps;
 mod history;
 mod import;
 mod labels;
