@@ -32,5 +32,6 @@ mod sources;
 mod statistics;
 mod support;
 mod ticks;
+mod tokens;
 mod watching;
 mod workers;
