@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "windrow/v1/property.proto",
     "windrow/v1/property_service.proto",
     "windrow/v1/run_policy.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 10] = [
     "windrow/v1/scraping_job.proto",
     "windrow/v1/scheduled_job_service.proto",
     "windrow/v1/scraping_job_log.proto",
+    "windrow/v1/watch.proto",
     "windrow/v1/scraping_job_service.proto",
     "windrow/v1/worker_service.proto",
 ];

@@ -101,15 +101,21 @@ impl Watch {
             self.opened_at = Instant::now();
         }
         let Some(stream) = &mut self.stream else { return Ok(None) };
-        let Some(message) = stream.message().await? else { return Ok(None) };
-        let empty = || Status::internal("the server sent a watch message without a run");
-        message.scraping_job.map(Some).ok_or_else(empty)
+        while let Some(message) = stream.message().await? {
+            // The others only tell where the watch is.
+            if let Some(run) = message.scraping_job {
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
     }
 
     async fn open(&self) -> Result<Streaming<proto::WatchScrapingJobResponse>, Status> {
         let request = proto::WatchScrapingJobRequest {
             job_id: self.job_id.clone(),
             after_revision: self.revision,
+            view: proto::ScrapingJobView::Full.into(),
+            ..Default::default()
         };
         let mut runs = self.client.runs.clone();
         // Not `set_timeout`: that would end the whole stream.

@@ -30,6 +30,15 @@ struct Fake {
 #[tonic::async_trait]
 impl ScrapingJobService for Fake {
     type WatchScrapingJobStream = BoxStream<'static, Watched>;
+    type WatchScrapingJobsStream =
+        BoxStream<'static, Result<proto::WatchScrapingJobsResponse, Status>>;
+
+    async fn watch_scraping_jobs(
+        &self,
+        _: Request<proto::WatchScrapingJobsRequest>,
+    ) -> Result<Response<Self::WatchScrapingJobsStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
 
     async fn watch_scraping_job(
         &self,
@@ -123,7 +132,8 @@ fn watching(scripts: Vec<Vec<Watched>>) -> Fake {
 #[expect(clippy::unnecessary_wraps, reason = "an entry of a script, beside errors")]
 fn at(revision: i64, status: ScrapingJobStatus) -> Watched {
     let run = proto::ScrapingJob { revision, status: status.into(), ..Default::default() };
-    Ok(proto::WatchScrapingJobResponse { scraping_job: Some(run) })
+    let scraping_job = Some(run);
+    Ok(proto::WatchScrapingJobResponse { scraping_job, ..Default::default() })
 }
 
 async fn revisions(client: &Client, after_revision: i64) -> Result<Vec<i64>, Error> {

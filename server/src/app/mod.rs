@@ -45,15 +45,17 @@ pub use self::scheduled_jobs::{Edit, HeldTicks, JobPage, JobsWanted, NewSchedule
 pub use self::statistics::JobStatistics;
 pub use self::ticks::TickReport;
 pub use self::wakes::Wakes;
+pub use self::watches::Watcher;
 pub use crate::store::logs::LogFilter;
 pub use crate::store::parameters_json;
 pub use crate::store::properties::{FieldChange, Property, PropertyChange, PropertyFilter};
+pub use crate::watch::{Start, TooManyWatches, Update, WatchLimits};
 
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
 use crate::domain::schedule::Schedule;
 use crate::store::StoreError;
-use crate::watch::Hub;
+use crate::watch::{Hub, Seats};
 
 /// Whether a use case writes or only checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,19 +72,45 @@ pub struct App {
     clock: Arc<dyn Clock>,
     wakes: Wakes,
     hub: Arc<Hub>,
+    seats: Arc<Seats>,
     sources: SourceNames,
     source_limits: BTreeMap<String, i64>,
     tick_every: Option<Duration>,
     /// Who decides ticks, as the ledger has it.
     server: String,
+    event_retention: Duration,
 }
+
+/// How long events are kept unless it is said.
+const EVENT_RETENTION: Duration = Duration::from_hours(7 * 24);
 
 impl App {
     /// Use cases over `pool`.
     pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
-        let (wakes, source_limits) = (Wakes::default(), BTreeMap::new());
-        let server = String::new();
-        Self { pool, clock, wakes, hub, sources, source_limits, tick_every: None, server }
+        Self {
+            pool,
+            clock,
+            wakes: Wakes::default(),
+            hub,
+            seats: Arc::default(),
+            sources,
+            source_limits: BTreeMap::new(),
+            tick_every: None,
+            server: String::new(),
+            event_retention: EVENT_RETENTION,
+        }
+    }
+
+    /// How long events are kept for watchers to come back to.
+    #[must_use]
+    pub fn with_event_retention(self, retention: Duration) -> Self {
+        Self { event_retention: retention, ..self }
+    }
+
+    /// How many watches there may be.
+    #[must_use]
+    pub fn with_watch_limits(self, limits: WatchLimits) -> Self {
+        Self { seats: Arc::new(Seats::new(limits)), ..self }
     }
 
     /// Runs of a source that may be running at once, on all servers and workers.

@@ -228,6 +228,7 @@ pub(super) fn to_run(run: &Run) -> proto::ScrapingJob {
         total_locations: run.progress.total_locations,
         completed_locations: run.progress.completed_locations(),
         failed_locations: run.progress.failed.iter().map(to_failed).collect(),
+        failed_location_count: i32::try_from(run.progress.failed.len()).unwrap_or(i32::MAX),
         attempt: run.attempt,
         attempt_started_at: run.attempt_started_at.map(to_time),
         policy: to_policy(&run.policy.complete()),

@@ -13,6 +13,7 @@ mod status;
 mod tick_policy;
 mod ticks;
 mod values;
+mod watches;
 mod workers;
 
 use std::sync::Arc;

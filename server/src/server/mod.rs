@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use self::database::OpenDatabase;
 use self::loops::{Loops, Parts};
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, WatchLimits};
 use crate::chain::chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -166,7 +166,13 @@ impl Server {
         if let Some(every) = config.tick_every {
             warn!("For a test, every schedule is due every {every:?}, whatever it says");
         }
-        let app = app.with_ticks_every(config.tick_every).with_source_limits(limits.collect());
+        let watches =
+            WatchLimits { in_all: config.max_watches, per_client: config.max_watches_per_client };
+        let app = app
+            .with_ticks_every(config.tick_every)
+            .with_source_limits(limits.collect())
+            .with_watch_limits(watches)
+            .with_event_retention(config.event_retention);
         let app = Arc::new(app.named(server_name()));
         let timekeeper = Timekeeper::new(Arc::clone(&app), corrected);
         timekeeper.tick().await?;

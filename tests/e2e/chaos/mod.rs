@@ -8,7 +8,6 @@
 
 mod faults;
 mod promises;
-mod proxy;
 mod stage;
 mod worker;
 

@@ -3,7 +3,9 @@
 #[path = "../../../server/tests/support/database.rs"]
 pub mod database;
 pub mod program;
+pub mod proxy;
 pub mod python;
+pub mod watching;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
