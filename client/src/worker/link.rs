@@ -8,11 +8,10 @@ use chrono::{DateTime, Utc};
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use serde_json::{Map, Value};
 use tokio_stream::StreamExt;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use windrow_worker::{Assignment, AttemptId, Level, Link, LinkError, Outcome, Pulse, Report, Said};
 
-use crate::proto::worker_service_client::WorkerServiceClient;
+use crate::endpoints::Route;
 use crate::{Client, Error, proto};
 
 /// How long a lease waits for work. A stop waits as long.
@@ -27,8 +26,7 @@ const REQUEST_DELAY: Duration = Duration::from_secs(1);
 const LIMIT: u32 = 10_000;
 
 pub(super) struct RemoteLink {
-    server: String,
-    workers: WorkerServiceClient<Channel>,
+    client: Client,
     worker_id: String,
     sources: Vec<String>,
     heartbeat_ms: AtomicU64,
@@ -40,8 +38,7 @@ impl RemoteLink {
         // The set comes from the compiler of this very crate.
         let descriptors = DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET).unwrap_or_default();
         Self {
-            server: client.server().to_owned(),
-            workers: client.workers.clone(),
+            client: client.clone(),
             worker_id,
             sources,
             heartbeat_ms: AtomicU64::new(1_000),
@@ -55,9 +52,10 @@ impl RemoteLink {
         self.heartbeat_ms.store(millis, Ordering::Relaxed);
     }
 
-    fn failed(&self, status: Status) -> LinkError {
+    fn failed(&self, route: &Route, status: Status) -> LinkError {
+        self.client.failed(route, &status);
         let lost = matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled);
-        let error = Error::from_status(&self.server, status);
+        let error = Error::from_status(route.server(), status);
         match error.code() {
             _ if error.reason() == Some("LEASE_LOST") => LinkError::LeaseLost,
             _ if error.reason() == Some("RUN_NOT_FOUND") => LinkError::LeaseLost,
@@ -76,8 +74,12 @@ impl RemoteLink {
         }
     }
 
-    fn answer<T>(&self, answer: Result<Response<T>, Status>) -> Result<T, LinkError> {
-        answer.map(Response::into_inner).map_err(|status| self.failed(status))
+    fn answer<T>(
+        &self,
+        route: &Route,
+        answer: Result<Response<T>, Status>,
+    ) -> Result<T, LinkError> {
+        answer.map(Response::into_inner).map_err(|status| self.failed(route, status))
     }
 
     fn assignment(&self, lease: proto::Lease) -> Option<Assignment> {
@@ -151,7 +153,8 @@ impl Link for RemoteLink {
             held: held.iter().map(attempt).collect(),
         });
         request.set_timeout(WAIT + ANSWER);
-        let leased = self.answer(self.workers.clone().lease_scraping_jobs(request).await)?;
+        let route = self.client.route();
+        let leased = self.answer(&route, route.workers().lease_scraping_jobs(request).await)?;
         self.told_interval(leased.heartbeat_interval);
         if leased.draining && leased.leases.is_empty() {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -169,7 +172,8 @@ impl Link for RemoteLink {
             attempts: held.iter().map(report).collect(),
         });
         request.set_timeout(HEARTBEAT);
-        let told = self.answer(self.workers.clone().heartbeat(request).await)?;
+        let route = self.client.route();
+        let told = self.answer(&route, route.workers().heartbeat(request).await)?;
         self.told_interval(told.heartbeat_interval);
         let pulse = |state: proto::AttemptState| {
             let id = state.attempt?;
@@ -195,11 +199,12 @@ impl Link for RemoteLink {
         // A stream for each batch: a report waits for its answer anyway.
         let mut request = Request::new(tokio_stream::once(batch));
         request.set_timeout(SUBMIT);
-        let mut answers = self.answer(self.workers.clone().submit_properties(request).await)?;
+        let route = self.client.route();
+        let mut answers = self.answer(&route, route.workers().submit_properties(request).await)?;
         match tokio::time::timeout(SUBMIT, answers.next()).await {
             Ok(Some(Ok(answer))) => Ok(answer.properties_scraped),
-            Ok(Some(Err(status))) => Err(self.failed(status)),
-            Ok(None) => Err(self.failed(Status::unavailable("the answer got lost"))),
+            Ok(Some(Err(status))) => Err(self.failed(&route, status)),
+            Ok(None) => Err(self.failed(&route, Status::unavailable("the answer got lost"))),
             Err(late) => Err(LinkError::Transient(Box::new(late))),
         }
     }
@@ -227,7 +232,8 @@ impl Link for RemoteLink {
             logs: logs(said),
         });
         request.set_timeout(ANSWER);
-        let ended = self.answer(self.workers.clone().finish_scraping_job(request).await)?;
+        let route = self.client.route();
+        let ended = self.answer(&route, route.workers().finish_scraping_job(request).await)?;
         let status = ended.scraping_job.unwrap_or_default().status();
         Ok(status.as_str_name().replace("SCRAPING_JOB_STATUS_", "").to_lowercase())
     }
