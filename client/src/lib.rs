@@ -22,6 +22,7 @@
 //! - [`Client::builder`]: several servers, TLS, a token, deadlines, the budget of retries.
 //! - [`Client::trigger_and_wait`], [`Client::wait`]: a run at its end.
 //! - [`Client::watch`], [`Client::watch_all`]: one run, or all that match, live.
+//! - [`Client::list_all_scraping_jobs`] and its like: lists of any length as streams.
 //! - [`Error`]: what a caller can do about it, as variants.
 //! - [`worker`]: execute runs in your own process.
 //!
@@ -34,6 +35,7 @@
 mod builder;
 mod client;
 mod jobs;
+mod lists;
 mod properties;
 mod requests;
 mod runs;
