@@ -16,6 +16,7 @@ mod cancelling;
 mod chaos;
 mod command;
 mod crashes;
+mod feed;
 mod history;
 mod import;
 mod labels;

@@ -4,6 +4,7 @@ use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::InvalidTransition;
 use crate::domain::violation::Violation;
 use crate::store::StoreError;
+use crate::watch::TooManyWatches;
 
 /// Why a use case was refused. Every refusal but `Store` leaves everything unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,18 @@ pub enum AppError {
         /// The run's revision.
         current: i64,
     },
+    /// The cursor of a watch is older than the changes that are kept.
+    #[error("changes after the cursor are no longer kept; watch from the beginning")]
+    TokenExpired,
+    /// The database is not the one that the watch or its token began with.
+    #[error("the database was restored or failed over; watch from the beginning")]
+    FeedReset,
+    /// A limit on watches is reached.
+    #[error(transparent)]
+    TooManyWatches(#[from] TooManyWatches),
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
     /// The database failed; see [`StoreError::is_transient`].
     #[error("the database failed")]
     Store(#[from] StoreError),

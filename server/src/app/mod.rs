@@ -40,15 +40,17 @@ pub use self::scheduled_jobs::{JobPage, JobsWanted, NewScheduledJob};
 pub use self::statistics::JobStatistics;
 pub use self::ticks::TickReport;
 pub use self::wakes::Wakes;
+pub use self::watches::Watcher;
 pub use crate::store::logs::LogFilter;
 pub use crate::store::parameters_json;
 pub use crate::store::properties::{FieldChange, Property, PropertyChange, PropertyFilter};
+pub use crate::watch::{Start, TooManyWatches, Update, WatchLimits};
 
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
 use crate::domain::schedule::Schedule;
 use crate::store::StoreError;
-use crate::watch::Hub;
+use crate::watch::{Hub, Seats};
 
 /// Whether a use case writes or only checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     wakes: Wakes,
     hub: Arc<Hub>,
+    seats: Arc<Seats>,
     sources: SourceNames,
     source_limits: BTreeMap<String, i64>,
     tick_every: Option<Duration>,
@@ -73,8 +76,14 @@ pub struct App {
 impl App {
     /// Use cases over `pool`.
     pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
-        let (wakes, source_limits) = (Wakes::default(), BTreeMap::new());
-        Self { pool, clock, wakes, hub, sources, source_limits, tick_every: None }
+        let (wakes, source_limits, seats) = (Wakes::default(), BTreeMap::new(), Arc::default());
+        Self { pool, clock, wakes, hub, seats, sources, source_limits, tick_every: None }
+    }
+
+    /// How many watches there may be.
+    #[must_use]
+    pub fn with_watch_limits(self, limits: WatchLimits) -> Self {
+        Self { seats: Arc::new(Seats::new(limits)), ..self }
     }
 
     /// Runs of a source that may be running at once, on all servers and workers.

@@ -1,24 +1,57 @@
-//! Watching a run.
+//! Watching runs.
 
 use std::sync::Arc;
 
-use futures::{Stream, TryStreamExt};
+use futures::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
 
 use super::{App, AppError};
 use crate::domain::id::RunId;
-use crate::domain::run::Run;
-use crate::watch::{WatchError, watch};
+use crate::domain::matching::RunSelection;
+use crate::watch::{Start, Update, WatchError, watch_run, watch_selection};
+
+/// Who watches, and until when.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    /// The client, as far as it is known; its watches are counted.
+    pub client: String,
+    /// The watch ends then, with a bookmark and [`AppError::Stopping`].
+    pub closing: CancellationToken,
+}
 
 impl App {
-    /// Watches a run: its current state first, then every later change, or with `after` every change
-    /// of status after that revision. Ends after the final state.
-    pub async fn watch(
+    /// Watches a run: what `start` says first, then every later change of status. Ends after the final
+    /// state.
+    pub async fn watch_run(
         &self,
+        watcher: Watcher,
         run: RunId,
-        after: Option<i64>,
-    ) -> Result<impl Stream<Item = Result<Run, AppError>> + Send + 'static, AppError> {
-        let states = watch(Arc::clone(&self.hub), run, after).await?;
-        Ok(states.map_err(AppError::from))
+        start: Start,
+    ) -> Result<impl Stream<Item = Result<Update, AppError>> + Send + use<>, AppError> {
+        let seat = self.seats.take(&watcher.client)?;
+        let updates = watch_run(Arc::clone(&self.hub), run, start, watcher.closing).await?;
+        Ok(updates.map(move |update| {
+            let _taken = &seat;
+            update.map_err(AppError::from)
+        }))
+    }
+
+    /// Watches the runs that a selection matches, without end; with a token from there on.
+    /// `description` is the selection as the client gave it.
+    pub async fn watch_runs(
+        &self,
+        watcher: Watcher,
+        selection: RunSelection,
+        description: &str,
+        token: Option<&str>,
+    ) -> Result<impl Stream<Item = Result<Update, AppError>> + Send + use<>, AppError> {
+        let seat = self.seats.take(&watcher.client)?;
+        let hub = Arc::clone(&self.hub);
+        let updates = watch_selection(hub, selection, description, token, watcher.closing).await?;
+        Ok(updates.map(move |update| {
+            let _taken = &seat;
+            update.map_err(AppError::from)
+        }))
     }
 }
 
@@ -27,6 +60,10 @@ impl From<WatchError> for AppError {
         match error {
             WatchError::NotFound(run) => Self::RunNotFound(run),
             WatchError::CursorAhead { current } => Self::CursorAhead { current },
+            WatchError::InvalidToken(error) => Self::invalid("resume_token", error.to_string()),
+            WatchError::Expired => Self::TokenExpired,
+            WatchError::FeedReset => Self::FeedReset,
+            WatchError::Stopping => Self::Stopping,
             WatchError::Store(error) => Self::Store(error),
         }
     }

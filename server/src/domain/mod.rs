@@ -6,6 +6,7 @@ pub mod filter;
 pub mod id;
 pub mod labels;
 pub mod log;
+pub mod matching;
 pub mod parameters;
 pub mod policy;
 pub mod run;

@@ -12,6 +12,7 @@ mod scraping_jobs;
 mod status;
 mod ticks;
 mod values;
+mod watches;
 mod workers;
 
 use std::sync::Arc;

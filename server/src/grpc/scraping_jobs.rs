@@ -1,10 +1,8 @@
 //! `ScrapingJobService`. What it promises stands in the proto files.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 use windrow::v1 as proto;
@@ -14,14 +12,13 @@ use super::convert::{self, to_run, to_run_status, to_time};
 use super::policy::{policy, to_wait};
 use super::request_id::request_key;
 use super::status::{status, within};
+use super::watches::{self, Responses};
 use super::{ANONYMOUS, page};
-use crate::app::{App, AppError, RetryWish, RunsWanted, Submission, Trigger};
+use crate::app::{App, AppError, RetryWish, RunsWanted, Submission, Trigger, Watcher};
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
 use crate::domain::wait::Wait;
 use crate::domain::wanted::RunConditions;
-
-type Watched = Result<proto::WatchScrapingJobResponse, Status>;
 
 pub(super) struct ScrapingJobs {
     app: Arc<App>,
@@ -147,6 +144,13 @@ impl ScrapingJobs {
         Ok(shown(&run, request.validate_only))
     }
 
+    /// A client is known by its address as long as clients do not say who they are.
+    fn watcher<T>(&self, request: &Request<T>) -> Watcher {
+        let address = request.remote_addr();
+        let client = address.map_or_else(|| ANONYMOUS.to_owned(), |peer| peer.ip().to_string());
+        Watcher { client, closing: self.closing.clone() }
+    }
+
     /// Runs for a response, with what pending ones wait for.
     async fn with_waits(&self, runs: &[Run]) -> Result<Vec<proto::ScrapingJob>, AppError> {
         let waits = self.app.waits(runs).await?;
@@ -155,26 +159,6 @@ impl ScrapingJobs {
             proto::ScrapingJob { waits_for, ..to_run(run) }
         };
         Ok(runs.iter().zip(waits).map(shown).collect())
-    }
-
-    async fn watch(
-        &self,
-        request: proto::WatchScrapingJobRequest,
-    ) -> Result<impl Stream<Item = Watched> + Send + 'static, AppError> {
-        let id = convert::run_id("job_id", &request.job_id)?;
-        if request.after_revision.is_some_and(|revision| revision < 0) {
-            return Err(AppError::invalid("after_revision", "must not be negative"));
-        }
-        let states = self.app.watch(id, request.after_revision).await?;
-        let states = states.map(|state| match state {
-            Ok(run) => Ok(proto::WatchScrapingJobResponse {
-                kind: proto::WatchKind::Changed.into(),
-                scraping_job: Some(to_run(&run)),
-                ..Default::default()
-            }),
-            Err(error) => Err(status(error)),
-        });
-        Ok(super::until_closing(states, self.closing.clone()))
     }
 }
 
@@ -194,9 +178,8 @@ fn place(text: &str) -> Option<(DateTime<Utc>, RunId)> {
 
 #[async_trait]
 impl ScrapingJobService for ScrapingJobs {
-    type WatchScrapingJobStream = Pin<Box<dyn Stream<Item = Watched> + Send>>;
-    type WatchScrapingJobsStream =
-        Pin<Box<dyn Stream<Item = Result<proto::WatchScrapingJobsResponse, Status>> + Send>>;
+    type WatchScrapingJobStream = Responses<proto::WatchScrapingJobResponse>;
+    type WatchScrapingJobsStream = Responses<proto::WatchScrapingJobsResponse>;
 
     async fn trigger_job(
         &self,
@@ -266,14 +249,17 @@ impl ScrapingJobService for ScrapingJobs {
         &self,
         request: Request<proto::WatchScrapingJobRequest>,
     ) -> Result<Response<Self::WatchScrapingJobStream>, Status> {
-        let states = self.watch(request.into_inner()).await.map_err(status)?;
-        Ok(Response::new(Box::pin(states)))
+        let watcher = self.watcher(&request);
+        let updates = watches::one(&self.app, watcher, request.into_inner()).await;
+        Ok(Response::new(Box::pin(updates.map_err(status)?)))
     }
 
     async fn watch_scraping_jobs(
         &self,
-        _: Request<proto::WatchScrapingJobsRequest>,
+        request: Request<proto::WatchScrapingJobsRequest>,
     ) -> Result<Response<Self::WatchScrapingJobsStream>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        let watcher = self.watcher(&request);
+        let updates = watches::all(&self.app, watcher, request.into_inner()).await;
+        Ok(Response::new(Box::pin(updates.map_err(status)?)))
     }
 }

@@ -49,6 +49,12 @@ pub(super) fn status(error: AppError) -> Status {
         }
         AppError::LeaseLost { .. } => with_reason(Code::FailedPrecondition, message, "LEASE_LOST"),
         AppError::CursorAhead { .. } => with_reason(Code::OutOfRange, message, "CURSOR_AHEAD"),
+        AppError::TokenExpired => with_reason(Code::OutOfRange, message, "TOKEN_EXPIRED"),
+        AppError::FeedReset => with_reason(Code::OutOfRange, message, "FEED_RESET"),
+        AppError::TooManyWatches(_) => {
+            with_reason(Code::ResourceExhausted, message, "TOO_MANY_WATCHES")
+        }
+        AppError::Stopping => unavailable(&message, "SERVER_STOPPING"),
         AppError::Store(store) if store.is_transient() => {
             warn!(error = chain(&store), "A call was refused because of the database");
             unavailable("the database is not available", "DATABASE_UNAVAILABLE")

@@ -22,6 +22,12 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The database is a standby, where nothing can be written.
+    #[error("the database is a standby")]
+    Standby,
+    /// The database's feed is another one than this server knows; it is about to learn.
+    #[error("the database has changed under the server")]
+    AnotherFeed,
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     TimedOut,
@@ -35,7 +41,7 @@ impl StoreError {
     /// exhausted, the database restarts, or another transaction was in the way.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Stale | Self::TimedOut => true,
+            Self::Stale | Self::TimedOut | Self::Standby | Self::AnotherFeed => true,
             Self::ScheduledJobExists | Self::TickHasRun | Self::Unreadable { .. } => false,
             Self::Database(error) => is_transient(error),
         }

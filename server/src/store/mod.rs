@@ -8,6 +8,7 @@ mod conditions;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod feed;
 pub mod history;
 pub mod imports;
 pub mod leases;

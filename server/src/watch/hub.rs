@@ -1,44 +1,67 @@
-//! Tails the outbox once for all watches of a server.
+//! Reads the feed once for all watches of a server.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::PgPool;
-use tokio::sync::{Notify, watch};
+use sqlx::types::Uuid;
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
+use super::monitor::Monitor;
+use super::registry::Registry;
 use crate::chain::chain;
-use crate::domain::id::RunId;
-use crate::store::events::{self, FeedPosition, READ_LIMIT};
+use crate::store::feed::{self, Feed};
 use crate::store::{StoreError, listen};
 
 /// How often the hub looks without being told: what a lost hint costs.
 const POLL: Duration = Duration::from_secs(1);
 /// How long it waits after the database failed.
 const PAUSE: Duration = Duration::from_secs(1);
+/// A connection that does not answer for so long is given up: its server may be gone.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Changes that one read returns: they are in memory at once, and may be large.
+const PAGE: i64 = 256;
+/// Of the pool's connections a quarter may be used by watches, for writers must not wait for them.
+const READERS_SHARE: u32 = 4;
 
-/// Wakes the watches of runs that changed.
+/// Tails the feed and hands it to the watches of this server.
 #[derive(Debug)]
 pub struct Hub {
     pool: PgPool,
+    pub(super) registry: Registry,
     wake: Notify,
     hinted: Notify,
-    position: tokio::sync::Mutex<FeedPosition>,
-    watches: Mutex<HashMap<RunId, watch::Sender<()>>>,
+    /// Its own, so that it reads on when the pool is exhausted.
+    connection: Mutex<Option<PgConnection>>,
+    readers: Semaphore,
+    lag_millis: AtomicU64,
+}
+
+/// What a watch reads with: one state of the database, whose feed is the one that the hub knows.
+pub(super) struct Look<'h> {
+    pub(super) conn: Transaction<'static, Postgres>,
+    pub(super) feed: Feed,
+    _permit: Option<SemaphorePermit<'h>>,
 }
 
 impl Hub {
     /// A hub that knows of every change that is committed from now on.
     pub async fn start(pool: PgPool) -> Result<Self, StoreError> {
-        let position = events::feed_position(&mut *pool.acquire().await?).await?;
+        let mut connection = connect(&pool).await?;
+        let feed = open(&mut connection).await?;
+        let readers = pool.options().get_max_connections().div_ceil(READERS_SHARE);
         Ok(Self {
             pool,
+            registry: Registry::new(feed.epoch, feed.horizon),
             wake: Notify::new(),
             hinted: Notify::new(),
-            position: tokio::sync::Mutex::new(position),
-            watches: Mutex::default(),
+            connection: Mutex::new(Some(connection)),
+            readers: Semaphore::new(usize::try_from(readers).unwrap_or(1)),
+            lag_millis: AtomicU64::new(0),
         })
     }
 
@@ -54,8 +77,13 @@ impl Hub {
 
     /// Reads on until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut monitor = Monitor::default();
         while !stop.is_cancelled() {
-            let pause = match self.tick().await {
+            let read = async {
+                self.tick().await?;
+                self.measure(&mut monitor).await
+            };
+            let pause = match read.await {
                 Ok(()) => POLL,
                 Err(error) => {
                     warn!(error = chain(&error), "Changes cannot be read");
@@ -70,19 +98,59 @@ impl Hub {
         }
     }
 
-    /// Reads all that was committed since the last time, and wakes the watches concerned.
+    /// Reads all that was committed since the last time, and hands it to the watches concerned.
     pub async fn tick(&self) -> Result<(), StoreError> {
-        let mut position = self.position.lock().await;
-        loop {
-            let entries = events::feed_after(&mut *self.pool.acquire().await?, *position).await?;
-            let Some(last) = entries.last() else { return Ok(()) };
-            let read = i64::try_from(entries.len()).unwrap_or(i64::MAX);
-            *position = last.position;
-            self.wake_watches(entries.iter().filter_map(|entry| RunId::parse(&entry.job_id).ok()));
-            if read < READ_LIMIT {
-                return Ok(());
-            }
+        let mut connection = self.connection.lock().await;
+        let mut more = true;
+        while more {
+            // The connection is only put back after an answer, so that none is used in a doubtful state.
+            let mut taken = match connection.take() {
+                Some(connection) => connection,
+                None => in_time(connect(&self.pool)).await?,
+            };
+            more = in_time(self.page(&mut taken)).await?;
+            *connection = Some(taken);
         }
+        Ok(())
+    }
+
+    async fn measure(&self, monitor: &mut Monitor) -> Result<(), StoreError> {
+        let mut connection = self.connection.lock().await;
+        if monitor.is_due()
+            && let Some(mut taken) = connection.take()
+        {
+            let lag = in_time(monitor.look(&mut taken)).await?;
+            let millis = lag.map_or(0, |lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX));
+            self.lag_millis.store(millis, Ordering::Relaxed);
+            *connection = Some(taken);
+        }
+        Ok(())
+    }
+
+    /// Reads a page; whether there may be more.
+    async fn page(&self, conn: &mut PgConnection) -> Result<bool, StoreError> {
+        let feed = open(conn).await?;
+        if feed.epoch != self.registry.epoch() {
+            warn!("The database was restored or failed over; all watches begin anew");
+            self.registry.reset(feed.epoch, feed.horizon);
+        }
+        let position = self.registry.position();
+        if position >= feed.horizon || self.registry.skip_unwatched(feed.horizon) {
+            return Ok(false);
+        }
+        if position < feed.expired {
+            self.registry.skip_to(feed.horizon);
+            return Ok(false);
+        }
+        let changes = feed::feed_after(conn, &feed, position, PAGE).await?;
+        let changes: Vec<_> = changes.into_iter().map(Arc::new).collect();
+        let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == PAGE);
+        let until = match changes.last() {
+            Some(last) if is_full => last.position,
+            Some(_) | None => feed.horizon,
+        };
+        self.registry.publish(&changes, until);
+        Ok(is_full)
     }
 
     /// Passes the hints of other servers on until `stop`.
@@ -114,28 +182,46 @@ impl Hub {
         }
     }
 
-    /// Hints about one run from now on. Subscribe before reading, or a change between the two would be
-    /// lost.
-    pub(super) fn subscribe(&self, run: &RunId) -> watch::Receiver<()> {
-        let mut watches = self.watches();
-        watches.retain(|_, sender| sender.receiver_count() > 0);
-        watches.entry(run.clone()).or_insert_with(|| watch::Sender::new(())).subscribe()
-    }
-
-    pub(super) fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
-    fn wake_watches(&self, changed: impl Iterator<Item = RunId>) {
-        let watches = self.watches();
-        for run in changed {
-            if let Some(sender) = watches.get(&run) {
-                sender.send_replace(());
-            }
+    /// The database for a watch that reads itself; waits its turn.
+    pub(super) async fn look(&self) -> Result<Look<'_>, StoreError> {
+        // Never closed, so there is always a permit in the end.
+        let permit = self.readers.acquire().await.ok();
+        let begin = "begin isolation level repeatable read read only; \
+                     set local plan_cache_mode = force_custom_plan";
+        let mut conn = self.pool.begin_with(begin).await?;
+        let feed = feed::feed_get(&mut conn).await?;
+        if !feed.is_current || feed.epoch != self.registry.epoch() {
+            self.wake();
+            return Err(StoreError::AnotherFeed);
         }
+        Ok(Look { conn, feed, _permit: permit })
     }
 
-    fn watches(&self) -> MutexGuard<'_, HashMap<RunId, watch::Sender<()>>> {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long the oldest change that cannot be shown yet has waited, as it was a second ago.
+    pub(super) fn lag(&self) -> Option<Duration> {
+        let millis = self.lag_millis.load(Ordering::Relaxed);
+        (millis > 0).then(|| Duration::from_millis(millis))
     }
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(ANSWER, answer).await.unwrap_or(Err(StoreError::TimedOut))
+}
+
+async fn connect(pool: &PgPool) -> Result<PgConnection, StoreError> {
+    Ok(PgConnection::connect_with(&pool.connect_options()).await?)
+}
+
+/// The feed now, with a new epoch if the database is not what the last one was given to.
+async fn open(conn: &mut PgConnection) -> Result<Feed, StoreError> {
+    let feed = feed::feed_get(conn).await?;
+    if feed.is_current {
+        return Ok(feed);
+    }
+    let mut tx = conn.begin().await?;
+    feed::feed_lock(&mut tx).await?;
+    feed::feed_renew(&mut tx, Uuid::new_v4()).await?;
+    tx.commit().await?;
+    info!("The feed begins a new epoch: the database is new, was restored or failed over");
+    feed::feed_get(conn).await
 }

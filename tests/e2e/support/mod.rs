@@ -4,6 +4,7 @@
 pub mod database;
 pub mod program;
 pub mod python;
+pub mod watching;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

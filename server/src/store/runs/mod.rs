@@ -127,6 +127,15 @@ pub async fn run_get(conn: &mut PgConnection, id: &RunId) -> Result<Option<Run>,
     row.map(Run::try_from).transpose()
 }
 
+/// Those of the runs that exist, in any order.
+pub(super) async fn runs_get(
+    conn: &mut PgConnection,
+    ids: &[&str],
+) -> Result<Vec<Run>, StoreError> {
+    let rows = select_runs!("where job_id = any($1)", ids as _).fetch_all(conn).await?;
+    rows.into_iter().map(Run::try_from).collect()
+}
+
 /// Locks runs in the order of their ids, and returns those that exist.
 pub async fn runs_lock(conn: &mut PgConnection, ids: &[RunId]) -> Result<Vec<Run>, StoreError> {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();

@@ -1,0 +1,300 @@
+//! The outbox as one feed, in the order of commit: what it is now, what comes after a place in it, what
+//! holds it back, and how it is pruned.
+//!
+//! Places are transaction ids and ids, so they mean something in one epoch only: as long as the same
+//! cluster writes on the same timeline. Events of earlier epochs stay for their runs' stories and are no
+//! part of the feed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::types::{Json, Uuid};
+
+use super::rows::RunState;
+use super::{StoreError, runs};
+use crate::domain::run::{Run, Status};
+
+/// Bytes of a run without its lists, and of a text in a list without its characters.
+const BASE: usize = 1_024;
+const ENTRY: usize = 24;
+
+/// A place in the order of commit. All events of transactions before `xid`, and those of `xid` itself up
+/// to `id`, are at or before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FeedPosition {
+    /// A transaction id.
+    pub xid: i64,
+    /// An event's id.
+    pub id: i64,
+}
+
+/// The feed at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Feed {
+    /// Tokens of another epoch mean nothing.
+    pub epoch: Uuid,
+    /// Whether the database is still what the epoch was given to; else see [`feed_renew`].
+    pub is_current: bool,
+    /// Everything before it is visible to whoever reads afterwards, and nothing comes in between.
+    pub horizon: FeedPosition,
+    /// No transaction has got here yet.
+    pub end: FeedPosition,
+    /// Something before it was pruned.
+    pub expired: FeedPosition,
+    first_id: i64,
+}
+
+/// A change of a run.
+#[derive(Debug)]
+pub struct Change {
+    /// The run after it.
+    pub run: Arc<Run>,
+    /// The status before it; `None` for a new run.
+    pub before: Option<Status>,
+    /// Where the feed stands after it.
+    pub position: FeedPosition,
+    /// About how many bytes it takes.
+    pub size: usize,
+}
+
+/// A transaction that holds the feed back.
+#[derive(Debug)]
+pub struct Culprit {
+    /// Its process in the database server; none for a prepared transaction.
+    pub pid: Option<i32>,
+    /// The user.
+    pub user: Option<String>,
+    /// The database, perhaps another one of the cluster.
+    pub database: Option<String>,
+    /// What it calls itself, if we may see that.
+    pub application: Option<String>,
+    /// How long it has been open, if we may see that.
+    pub age: Option<Duration>,
+}
+
+impl Change {
+    /// Whether it is of progress only.
+    pub fn is_progress(&self) -> bool {
+        self.before == Some(self.run.status)
+    }
+}
+
+/// The feed now. [`StoreError::Standby`] where nothing can be written.
+pub async fn feed_get(conn: &mut PgConnection) -> Result<Feed, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select
+            epoch, first_id, pruned_xid::text::bigint as "pruned_xid!", pruned_xid_id,
+            case when not pg_is_in_recovery() then identity = feed_identity() end as is_current,
+            pg_snapshot_xmin(pg_current_snapshot())::text::bigint as "horizon!",
+            pg_snapshot_xmax(pg_current_snapshot())::text::bigint as "end!"
+        from feed
+        "#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Feed {
+        epoch: row.epoch,
+        is_current: row.is_current.ok_or(StoreError::Standby)?,
+        horizon: FeedPosition { xid: row.horizon, id: 0 },
+        end: FeedPosition { xid: row.end, id: 0 },
+        expired: FeedPosition { xid: row.pruned_xid, id: row.pruned_xid_id },
+        first_id: row.first_id,
+    })
+}
+
+/// Waits for whoever writes events, and keeps others from it until the transaction ends.
+pub async fn feed_lock(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!("lock table run_event in share row exclusive mode").execute(conn).await?;
+    Ok(())
+}
+
+/// Begins a new epoch unless the database is what the last one was given to. Needs [`feed_lock`]: an
+/// event written meanwhile would be in neither.
+pub async fn feed_renew(conn: &mut PgConnection, epoch: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update feed
+        set
+            epoch = $1,
+            identity = feed_identity(),
+            first_id = coalesce((select max(id) from run_event), 0),
+            pruned_xid = '0',
+            pruned_xid_id = 0
+        where identity <> feed_identity()
+        "#,
+        epoch,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The changes after `position` and before `feed`'s horizon, in the order of commit.
+pub async fn feed_after(
+    conn: &mut PgConnection,
+    feed: &Feed,
+    position: FeedPosition,
+    limit: i64,
+) -> Result<Vec<Change>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select
+            e.id, e.xid::text::bigint as "xid!", e.job_id, e.run as "run: Json<RunState>",
+            p.status as "before?"
+        from run_event e
+        left join run_event p on p.job_id = e.job_id and p.revision = e.revision - 1
+        where (e.xid, e.id) > ($1::bigint::text::xid8, $2::bigint)
+            and e.xid < $3::bigint::text::xid8
+            and e.id > $4
+        order by e.xid, e.id
+        limit $5
+        "#,
+        position.xid,
+        position.id,
+        feed.horizon.xid,
+        feed.first_id,
+        limit,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<&str> = rows.iter().map(|row| row.job_id.as_str()).collect();
+    let runs = runs::runs_get(conn, &ids).await?;
+    let runs: HashMap<&str, &Run> = runs.iter().map(|run| (run.id.as_str(), run)).collect();
+    let change = |row: &Run, state: Json<RunState>, before: Option<String>, xid, id| {
+        let before = before.as_deref().and_then(Status::from_word);
+        let run = Arc::new(state.0.of(row)?);
+        let size = size(&run);
+        Ok(Change { run, before, position: FeedPosition { xid, id }, size })
+    };
+    rows.into_iter()
+        .filter_map(|row| {
+            let run = runs.get(row.job_id.as_str())?;
+            Some(change(run, row.run, row.before, row.xid, row.id))
+        })
+        .collect()
+}
+
+/// For how long the oldest event beyond the horizon has waited; `None` if nothing waits.
+pub async fn feed_lag(conn: &mut PgConnection) -> Result<Option<Duration>, StoreError> {
+    let seconds = sqlx::query_scalar!(
+        r#"
+        select extract(epoch from clock_timestamp() - min(written_at))::float8
+        from run_event
+        where xid >= pg_snapshot_xmin(pg_current_snapshot())
+            and xid < pg_snapshot_xmax(pg_current_snapshot())
+            and id > (select first_id from feed)
+        "#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(seconds.and_then(seconds_of))
+}
+
+/// The oldest transaction that may write, in the whole cluster.
+pub async fn feed_culprit(conn: &mut PgConnection) -> Result<Option<Culprit>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select
+            l.pid, a.usename::text as user, a.datname::text as database,
+            a.application_name as application,
+            extract(epoch from clock_timestamp() - a.xact_start)::float8 as age
+        from pg_locks l
+        left join pg_stat_activity a on a.pid = l.pid
+        where l.locktype = 'transactionid'
+            and l.mode = 'ExclusiveLock'
+            and l.granted
+        order by age(l.transactionid) desc
+        limit 1
+        "#
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Culprit {
+        pid: row.pid,
+        user: row.user,
+        database: row.database,
+        application: row.application,
+        age: row.age.and_then(seconds_of),
+    }))
+}
+
+/// Looks at the oldest events written before `cutoff`, at most so many, and removes them, save those
+/// that are still the last ones of an unfinished run: the state that later events change. Returns how
+/// many it looked at; 0 also while somebody else does.
+pub async fn feed_prune(
+    conn: &mut PgConnection,
+    cutoff: DateTime<Utc>,
+    limit: i64,
+) -> Result<i64, StoreError> {
+    let passed = sqlx::query_scalar!(
+        r#"
+        with mark as (
+            select pruned_id, first_id from feed for update skip locked
+        ),
+        page as (
+            select e.id, e.xid, e.job_id, e.revision, e.status, e.written_at, m.first_id
+            from mark m
+            cross join lateral (
+                select * from run_event where id > m.pruned_id order by id limit $2
+            ) e
+        ),
+        aged as (
+            select *, bool_and(written_at < $1) over (order by id) as is_old from page
+        ),
+        passed as (
+            select * from aged where is_old
+        ),
+        gone as (
+            delete from run_event e
+            using passed p
+            where e.job_id = p.job_id
+                and (
+                    e.revision = p.revision - 1
+                    or (e.revision = p.revision and p.status in ('completed', 'failed', 'cancelled'))
+                )
+        ),
+        latest as (
+            select xid, id from passed where id > first_id order by xid desc, id desc limit 1
+        ),
+        marked as (
+            update feed f
+            set
+                pruned_id = (select max(id) from passed),
+                (pruned_xid, pruned_xid_id) = (
+                    select l.xid, l.id
+                    from (
+                        select xid, id from latest
+                        union all
+                        select f.pruned_xid, f.pruned_xid_id
+                    ) l
+                    order by l.xid desc, l.id desc
+                    limit 1
+                )
+            where exists (select from passed)
+        )
+        select count(*) as "count!" from passed
+        "#,
+        cutoff,
+        limit,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(passed)
+}
+
+fn seconds_of(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Only lists can be large; the rest is bounded by the fields.
+fn size(run: &Run) -> usize {
+    let locations: usize = run.parameters.locations.iter().map(|text| ENTRY + text.len()).sum();
+    let failed = &run.progress.failed;
+    let failed: usize =
+        failed.iter().map(|one| 2 * ENTRY + one.location.len() + one.reason.len()).sum();
+    BASE + locations + failed
+}

@@ -1,0 +1,193 @@
+//! The watch of one run. It goes by revisions, so it has no gap whatever wakes it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::Stream;
+use futures::stream::try_unfold;
+use tokio_util::sync::CancellationToken;
+
+use super::inbox::{Taken, Wanted};
+use super::source::{Awake, Source};
+use super::token::Subject;
+use super::{Hub, Update, WatchError};
+use crate::domain::id::RunId;
+use crate::domain::run::{Run, Status};
+use crate::store::{events, runs};
+
+/// States of one read: they are in memory at once, and may be large.
+const PAGE: i64 = 64;
+
+/// Where the watch of a run begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the current state.
+    Now,
+    /// With the first change after a revision.
+    After(i64),
+    /// With the first change after a token.
+    Token(String),
+}
+
+struct Watch {
+    source: Source,
+    run: Arc<Run>,
+    /// The last revision that was told, or is about to be.
+    seen: i64,
+    /// The status at that revision, if it is known.
+    status: Option<Status>,
+    unsent: VecDeque<Update>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// There may be more in the database.
+    Behind,
+    /// Everything was told that was there at the beginning.
+    Live,
+    /// The final state was told.
+    Ended,
+    Stopping,
+}
+
+/// Watches a run, to its end. States that only differ in progress may be left out when a later one is
+/// known.
+pub async fn watch_run(
+    hub: Arc<Hub>,
+    id: RunId,
+    start: Start,
+    closing: CancellationToken,
+) -> Result<impl Stream<Item = Result<Update, WatchError>> + Send + use<>, WatchError> {
+    let subject = Subject::of(&format!("run {id}"));
+    let source = Source::subscribe(hub, Wanted::Run(id.clone()), subject, closing);
+    let mut look = source.look().await?;
+    let run = runs::run_get(&mut look.conn, &id).await?.ok_or(WatchError::NotFound(id))?;
+    let after = match start {
+        Start::Now => None,
+        Start::After(revision) => Some(revision),
+        Start::Token(token) => Some(source.place_of(&token, &look.feed)?.0),
+    };
+    drop(look);
+    if after.is_some_and(|seen| seen > run.revision) {
+        return Err(WatchError::CursorAhead { current: run.revision });
+    }
+    let run = Arc::new(run);
+    let current = || VecDeque::from([Update::Current(Arc::clone(&run))]);
+    let unsent = if after.is_none() { current() } else { VecDeque::new() };
+    let seen = after.unwrap_or(run.revision);
+    let status = (seen == run.revision).then_some(run.status);
+    let watch = Watch { source, run, seen, status, unsent, phase: Phase::Behind };
+    Ok(try_unfold(watch, |mut watch| async move {
+        Ok(watch.next().await?.map(|update| (update, watch)))
+    }))
+}
+
+impl Watch {
+    async fn next(&mut self) -> Result<Option<Update>, WatchError> {
+        loop {
+            if let Some(update) = self.unsent.pop_front() {
+                self.source.told();
+                return Ok(Some(update));
+            }
+            match self.phase {
+                Phase::Ended => return Ok(None),
+                Phase::Stopping => return Err(WatchError::Stopping),
+                Phase::Behind | Phase::Live if self.source.is_closing() => self.stop(),
+                Phase::Behind => self.catch_up().await?,
+                Phase::Live => self.follow().await?,
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        self.phase = Phase::Stopping;
+        self.unsent.push_back(self.bookmark());
+    }
+
+    /// Reads from the database until there is nothing more.
+    async fn catch_up(&mut self) -> Result<(), WatchError> {
+        if self.read().await? {
+            return Ok(());
+        }
+        self.phase = if self.has_ended() { Phase::Ended } else { Phase::Live };
+        self.unsent.push_back(Update::Synced(self.source.token((self.seen, 0))));
+        Ok(())
+    }
+
+    /// Takes what is new from memory, or waits.
+    async fn follow(&mut self) -> Result<(), WatchError> {
+        match self.source.inbox.take() {
+            Taken::Reset => return Err(WatchError::FeedReset),
+            Taken::Changes(changes, _) if changes.is_empty() => self.wait().await?,
+            Taken::Changes(changes, _) => {
+                let news = changes.iter().filter(|change| change.run.revision > self.seen);
+                let states: Vec<_> = news.map(|change| Arc::clone(&change.run)).collect();
+                if is_without_gap(&states, self.seen) {
+                    self.tell(&states);
+                } else {
+                    self.read().await?;
+                }
+            }
+            Taken::Behind => {
+                self.read().await?;
+            }
+        }
+        if self.has_ended() {
+            self.phase = Phase::Ended;
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self) -> Result<(), WatchError> {
+        if self.source.wait().await == Awake::News {
+            return Ok(());
+        }
+        // What the feed must not show yet, the run's own events do.
+        if self.source.is_held_back() {
+            self.read().await?;
+        }
+        if self.unsent.is_empty() {
+            self.unsent.push_back(self.bookmark());
+        }
+        Ok(())
+    }
+
+    /// Reads a page from the database; whether there was something.
+    async fn read(&mut self) -> Result<bool, WatchError> {
+        let mut look = self.source.look().await?;
+        let states = events::events_after(&mut look.conn, &self.run, self.seen, PAGE).await?;
+        drop(look);
+        let is_missing = states.is_empty() && self.seen < self.run.revision;
+        let states: Vec<_> = states.into_iter().map(Arc::new).collect();
+        if is_missing || !is_without_gap(&states, self.seen) {
+            return Err(WatchError::Expired);
+        }
+        self.tell(&states);
+        Ok(!states.is_empty())
+    }
+
+    fn tell(&mut self, states: &[Arc<Run>]) {
+        for (index, state) in states.iter().enumerate() {
+            let is_progress = self.status == Some(state.status);
+            (self.seen, self.status) = (state.revision, Some(state.status));
+            if !is_progress || index + 1 == states.len() {
+                let token = self.source.token((state.revision, 0));
+                self.unsent.push_back(Update::Changed(Arc::clone(state), token));
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.status.is_some_and(Status::is_final)
+    }
+
+    fn bookmark(&self) -> Update {
+        self.source.bookmark((self.seen, 0))
+    }
+}
+
+/// Whether the revisions are those that come after `seen`.
+fn is_without_gap(states: &[Arc<Run>], seen: i64) -> bool {
+    states.iter().zip(seen + 1..).all(|(state, expected)| state.revision == expected)
+}

@@ -1,0 +1,132 @@
+//! Who watches what on this server, and up to where everybody was told.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sqlx::types::Uuid;
+
+use super::inbox::{Inbox, Wanted};
+use crate::domain::id::RunId;
+use crate::store::feed::{Change, FeedPosition};
+
+/// The inboxes of all watches.
+#[derive(Debug)]
+pub(super) struct Registry(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    epoch: Uuid,
+    position: FeedPosition,
+    /// Apart, so that a change costs nothing for the watches of other runs.
+    of_runs: HashMap<RunId, Vec<Arc<Inbox>>>,
+    of_selections: Vec<Arc<Inbox>>,
+}
+
+impl Registry {
+    pub(super) fn new(epoch: Uuid, position: FeedPosition) -> Self {
+        let (of_runs, of_selections) = (HashMap::new(), Vec::new());
+        Self(Mutex::new(State { epoch, position, of_runs, of_selections }))
+    }
+
+    pub(super) fn epoch(&self) -> Uuid {
+        self.state().epoch
+    }
+
+    pub(super) fn position(&self) -> FeedPosition {
+        self.state().position
+    }
+
+    /// An inbox that gets every change from now on, of the epoch that is returned with it.
+    pub(super) fn add(&self, wanted: Wanted) -> (Arc<Inbox>, Uuid) {
+        let mut state = self.state();
+        let inbox = Arc::new(Inbox::new(wanted, state.position));
+        let inboxes = match &inbox.wanted {
+            Wanted::Run(run) => state.of_runs.entry(run.clone()).or_default(),
+            Wanted::Selection(_) => &mut state.of_selections,
+        };
+        inboxes.push(Arc::clone(&inbox));
+        (inbox, state.epoch)
+    }
+
+    pub(super) fn remove(&self, inbox: &Arc<Inbox>) {
+        let mut state = self.state();
+        match &inbox.wanted {
+            Wanted::Selection(_) => remove(&mut state.of_selections, inbox),
+            Wanted::Run(run) => {
+                let left = state.of_runs.get_mut(run).map(|inboxes| {
+                    remove(inboxes, inbox);
+                    inboxes.len()
+                });
+                if left == Some(0) {
+                    state.of_runs.remove(run);
+                }
+            }
+        }
+    }
+
+    /// Moves on without reading if nobody watches.
+    pub(super) fn skip_unwatched(&self, position: FeedPosition) -> bool {
+        let mut state = self.state();
+        let unwatched = state.of_runs.is_empty() && state.of_selections.is_empty();
+        if unwatched {
+            state.position = state.position.max(position);
+        }
+        unwatched
+    }
+
+    /// Hands on the changes up to `position`.
+    pub(super) fn publish(&self, changes: &[Arc<Change>], position: FeedPosition) {
+        let mut state = self.state();
+        // Before the inboxes are gathered: one that comes later begins after these changes.
+        state.position = position;
+        let of_selections = state.of_selections.clone();
+        let of_run = |change: &Arc<Change>| {
+            let inboxes = state.of_runs.get(&change.run.id)?;
+            Some((Arc::clone(change), inboxes.clone()))
+        };
+        let of_runs: Vec<_> = changes.iter().filter_map(of_run).collect();
+        drop(state);
+        for (change, inboxes) in of_runs {
+            for inbox in inboxes {
+                inbox.offer(std::slice::from_ref(&change), position);
+            }
+        }
+        for inbox in of_selections {
+            inbox.offer(changes, position);
+        }
+    }
+
+    /// Goes on at `position`, with what is before it left to the watches themselves.
+    pub(super) fn skip_to(&self, position: FeedPosition) {
+        let mut state = self.state();
+        state.position = position;
+        for inbox in state.all() {
+            inbox.skip_to(position);
+        }
+    }
+
+    /// Begins another epoch; all watches end.
+    pub(super) fn reset(&self, epoch: Uuid, position: FeedPosition) {
+        let mut state = self.state();
+        (state.epoch, state.position) = (epoch, position);
+        for inbox in state.all() {
+            inbox.reset();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn all(&self) -> impl Iterator<Item = &Arc<Inbox>> {
+        self.of_runs.values().flatten().chain(&self.of_selections)
+    }
+}
+
+fn remove(inboxes: &mut Vec<Arc<Inbox>>, inbox: &Arc<Inbox>) {
+    if let Some(place) = inboxes.iter().position(|one| Arc::ptr_eq(one, inbox)) {
+        inboxes.swap_remove(place);
+    }
+}

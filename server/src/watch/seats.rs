@@ -1,0 +1,106 @@
+//! How many watches there may be: of one client, and in all.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The limits of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchLimits {
+    /// Of all clients together.
+    pub in_all: u32,
+    /// Of one client.
+    pub per_client: u32,
+}
+
+impl Default for WatchLimits {
+    fn default() -> Self {
+        Self { in_all: 10_000, per_client: 1_000 }
+    }
+}
+
+/// Which limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooManyWatches {
+    /// That of one client.
+    #[error("this client has {0} watches, which is the server's limit (max_watches_per_client)")]
+    OfClient(u32),
+    /// That of the server.
+    #[error("the server has {0} watches, which is its limit (max_watches)")]
+    InAll(u32),
+}
+
+/// The seats for watches of a server.
+#[derive(Debug, Default)]
+pub struct Seats {
+    limits: WatchLimits,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    in_all: u32,
+    by_client: HashMap<String, u32>,
+}
+
+/// A watch's seat. Given back when dropped.
+#[derive(Debug)]
+pub struct Seat {
+    seats: Arc<Seats>,
+    client: String,
+}
+
+impl Seats {
+    /// Seats up to the limits.
+    pub fn new(limits: WatchLimits) -> Self {
+        Self { limits, taken: Mutex::default() }
+    }
+
+    /// A seat for a client.
+    pub fn take(self: &Arc<Self>, client: &str) -> Result<Seat, TooManyWatches> {
+        let mut taken = self.taken();
+        if taken.in_all >= self.limits.in_all {
+            return Err(TooManyWatches::InAll(self.limits.in_all));
+        }
+        let of_client = taken.by_client.entry(client.to_owned()).or_default();
+        if *of_client >= self.limits.per_client {
+            return Err(TooManyWatches::OfClient(self.limits.per_client));
+        }
+        *of_client += 1;
+        taken.in_all += 1;
+        Ok(Seat { seats: Arc::clone(self), client: client.to_owned() })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.taken();
+        taken.in_all -= 1;
+        if let Some(of_client) = taken.by_client.get_mut(&self.client) {
+            *of_client -= 1;
+            if *of_client == 0 {
+                taken.by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_limited_per_client_and_in_all_and_given_back() {
+        let seats = Arc::new(Seats::new(WatchLimits { in_all: 3, per_client: 2 }));
+        let first = seats.take("a").unwrap();
+        let _second = seats.take("a").unwrap();
+        assert_eq!(seats.take("a").unwrap_err(), TooManyWatches::OfClient(2));
+        let _third = seats.take("b").unwrap();
+        assert_eq!(seats.take("b").unwrap_err(), TooManyWatches::InAll(3));
+        drop(first);
+        assert!(seats.take("a").is_ok());
+    }
+}

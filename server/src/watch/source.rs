@@ -1,0 +1,104 @@
+//! What both kinds of watches stand on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::types::Uuid;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::hub::{Hub, Look};
+use super::inbox::{Inbox, Wanted};
+use super::token::{Subject, Token};
+use super::{Update, WatchError};
+use crate::store::feed::Feed;
+
+/// A watch that has told nothing for so long tells where it is.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Transactions of our own are shorter.
+const HELD_BACK: Duration = Duration::from_secs(1);
+
+/// One watch's share of the hub. Given back when dropped.
+pub(super) struct Source {
+    hub: Arc<Hub>,
+    pub(super) inbox: Arc<Inbox>,
+    epoch: Uuid,
+    subject: Subject,
+    closing: CancellationToken,
+    told_at: Instant,
+}
+
+/// Why a watch is awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awake {
+    News,
+    Idle,
+}
+
+impl Source {
+    /// Subscribe before reading, or a change between the two would be lost.
+    pub(super) fn subscribe(
+        hub: Arc<Hub>,
+        wanted: Wanted,
+        subject: Subject,
+        closing: CancellationToken,
+    ) -> Self {
+        let (inbox, epoch) = hub.registry.add(wanted);
+        Self { hub, inbox, epoch, subject, closing, told_at: Instant::now() }
+    }
+
+    /// One state of the database, of the epoch that the watch began with.
+    pub(super) async fn look(&self) -> Result<Look<'_>, WatchError> {
+        let look = self.hub.look().await?;
+        if look.feed.epoch != self.epoch {
+            return Err(WatchError::FeedReset);
+        }
+        Ok(look)
+    }
+
+    /// The place that a token holds.
+    pub(super) fn place_of(&self, token: &str, feed: &Feed) -> Result<(i64, i64), WatchError> {
+        let token = Token::read(token, self.subject)?;
+        if token.epoch != feed.epoch {
+            return Err(WatchError::FeedReset);
+        }
+        Ok(token.place)
+    }
+
+    pub(super) fn token(&self, place: (i64, i64)) -> String {
+        Token { epoch: self.epoch, place }.write(self.subject)
+    }
+
+    pub(super) fn bookmark(&self, place: (i64, i64)) -> Update {
+        Update::Bookmark { token: self.token(place), lag: self.hub.lag() }
+    }
+
+    /// Whether some transaction keeps changes from being shown for long.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.hub.lag().is_some_and(|lag| lag > HELD_BACK)
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+
+    /// Something is told now.
+    pub(super) fn told(&mut self) {
+        self.told_at = Instant::now();
+    }
+
+    pub(super) async fn wait(&self) -> Awake {
+        tokio::select! {
+            () = self.closing.cancelled() => Awake::News,
+            () = self.inbox.news() => Awake::News,
+            () = tokio::time::sleep_until(self.told_at + IDLE) => Awake::Idle,
+        }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.hub.registry.remove(&self.inbox);
+    }
+}

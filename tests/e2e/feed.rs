@@ -1,0 +1,150 @@
+//! Watching all runs that match a filter, and going on from tokens.
+
+use windrow_client::{Code, proto};
+
+use crate::support::watching::{Feed, request, service};
+use crate::support::{SLOW, Windrow, job, parameters};
+use proto::{ScrapingJobStatus as Status, WatchKind as Kind};
+
+/// Kinds and states of what comes next.
+async fn next(feed: &mut Feed, count: usize) -> Vec<(Kind, Status)> {
+    let mut seen = Vec::new();
+    for _ in 0..count {
+        let (kind, run) = feed.next().await.unwrap();
+        seen.push((kind, run.status()));
+    }
+    seen
+}
+
+async fn create_slow(windrow: &Windrow, id: &str) {
+    let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job(id) };
+    windrow.create_as(slow).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_active_comes_first_and_then_every_change() {
+    let windrow = Windrow::start().await;
+    windrow.create("quick").await;
+    create_slow(&windrow, "slow").await;
+    windrow.end(&windrow.trigger("quick").await.job_id).await;
+    let active = windrow.trigger("slow").await.job_id;
+    let mut feed = Feed::of(&windrow.address(), "", "").await.unwrap();
+
+    let current = feed.sync().await;
+    assert_eq!(current.iter().map(|run| &run.job_id).collect::<Vec<_>>(), [&active]);
+
+    windrow.trigger("quick").await;
+    let mut seen = Vec::new();
+    while seen.last() != Some(&Status::Completed) {
+        let (kind, run) = feed.next().await.unwrap();
+        assert_eq!(kind, Kind::Changed);
+        if run.job_id != active && seen.last() != Some(&run.status()) {
+            seen.push(run.status());
+        }
+    }
+    assert_eq!(seen, [Status::Pending, Status::Running, Status::Completed]);
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_is_seen_to_leave_a_filter() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let mut pending = Feed::of(&windrow.address(), "status = pending", "").await.unwrap();
+    let mut failed = Feed::of(&windrow.address(), "status = failed", "").await.unwrap();
+    let mut ended = Feed::of(&windrow.address(), "status = completed", "").await.unwrap();
+    for feed in [&mut pending, &mut failed, &mut ended] {
+        assert!(feed.sync().await.is_empty());
+    }
+
+    windrow.end(&windrow.trigger("job").await.job_id).await;
+
+    let came_and_went = [(Kind::Changed, Status::Pending), (Kind::Left, Status::Running)];
+    assert_eq!(next(&mut pending, 2).await, came_and_went);
+    assert_eq!(next(&mut ended, 1).await, [(Kind::Changed, Status::Completed)]);
+    assert_eq!(failed.message().await.unwrap().0, Kind::Bookmark, "nothing has failed");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn only_what_was_asked_for_is_told_and_shown() {
+    let windrow = Windrow::start().await;
+    windrow.create("one").await;
+    windrow.create("other").await;
+    let of_one = proto::WatchScrapingJobsRequest {
+        scheduled_job_id: "one".to_owned(),
+        view: proto::ScrapingJobView::Full.into(),
+        ..request("origin = triggered", "")
+    };
+    let mut feed = Feed::open(&windrow.address(), of_one).await.unwrap();
+    let mut basic = Feed::of(&windrow.address(), "", "").await.unwrap();
+    (feed.sync().await, basic.sync().await);
+
+    windrow.end(&windrow.trigger("other").await.job_id).await;
+    let wanted = windrow.trigger("one").await.job_id;
+
+    let (_, run) = feed.next().await.unwrap();
+    assert_eq!((&run.job_id, run.parameters.unwrap().locations.len()), (&wanted, 1));
+    let (_, run) = basic.next().await.unwrap();
+    assert_eq!((run.total_locations, run.parameters.unwrap().locations.len()), (1, 0));
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_goes_on_where_it_was_on_any_server() {
+    let first = Windrow::start().await;
+    let second = Windrow::start_on(&first.database_url, |_| {}).await;
+    first.create("job").await;
+    let mut feed = Feed::of(&first.address(), "", "").await.unwrap();
+    feed.sync().await;
+    let run = first.trigger("job").await.job_id;
+    let begin = feed.next().await.unwrap().1;
+    assert_eq!((&begin.job_id, begin.status()), (&run, Status::Pending));
+    let token = feed.token.clone();
+    drop(feed);
+    first.end(&run).await;
+    first.stop().await;
+
+    let mut feed = Feed::of(&second.address(), "", &token).await.unwrap();
+    let missed = feed.sync().await;
+
+    let statuses: Vec<_> = missed.iter().map(proto::ScrapingJob::status).collect();
+    assert_eq!(
+        (statuses.first(), statuses.last()),
+        (Some(&Status::Running), Some(&Status::Completed))
+    );
+    assert!(missed.iter().all(|state| state.job_id == run), "{missed:#?}");
+    let mut feed = Feed::of(&second.address(), "", &feed.token).await.unwrap();
+    assert!(feed.sync().await.is_empty(), "all was seen");
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_that_are_none_are_refused_with_their_field() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let run = windrow.end(&windrow.trigger("job").await.job_id).await.job_id;
+    let mut feed = Feed::of(&windrow.address(), "status = failed", "").await.unwrap();
+    feed.sync().await;
+    let refused = |token: String, filter: &'static str| {
+        let address = windrow.address();
+        async move { Feed::of(&address, filter, &token).await.err().unwrap() }
+    };
+    for (token, filter, reason) in [
+        (feed.token.clone(), "status = pending", "is of another watch"),
+        ("x".to_owned(), "", "is not a resume token"),
+        (feed.token[..40].to_owned(), "status = failed", "is not a resume token"),
+    ] {
+        let status = refused(token, filter).await;
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        assert!(status.message().starts_with(&format!("resume_token: {reason}")), "{status:?}");
+    }
+    let request = proto::WatchScrapingJobRequest {
+        job_id: run,
+        resume_token: feed.token,
+        ..Default::default()
+    };
+    let status = service(&windrow.address()).await.watch_scraping_job(request).await.unwrap_err();
+    assert!(status.message().starts_with("resume_token: is of another watch"), "{status:?}");
+    windrow.stop().await;
+}

@@ -1,0 +1,80 @@
+//! Watches as the contract has them, message by message.
+
+use proto::scraping_job_service_client::ScrapingJobServiceClient;
+use proto::{ScrapingJob, WatchKind as Kind};
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+use windrow_client::proto;
+
+use super::PATIENCE;
+
+/// The service past the client library.
+pub async fn service(address: &str) -> ScrapingJobServiceClient<Channel> {
+    ScrapingJobServiceClient::connect(format!("http://{address}")).await.unwrap()
+}
+
+/// A stream of WatchScrapingJobs.
+pub struct Feed {
+    messages: Streaming<proto::WatchScrapingJobsResponse>,
+    /// The last one received.
+    pub token: String,
+}
+
+impl Feed {
+    pub async fn of(address: &str, filter: &str, token: &str) -> Result<Self, Status> {
+        Self::open(address, request(filter, token)).await
+    }
+
+    pub async fn open(
+        address: &str,
+        request: proto::WatchScrapingJobsRequest,
+    ) -> Result<Self, Status> {
+        let messages = service(address).await.watch_scraping_jobs(request).await?.into_inner();
+        Ok(Self { messages, token: String::new() })
+    }
+
+    /// The next message that is no bookmark.
+    pub async fn next(&mut self) -> Result<(Kind, ScrapingJob), Status> {
+        loop {
+            let (kind, run) = self.message().await?;
+            if kind != Kind::Bookmark {
+                return Ok((kind, run));
+            }
+        }
+    }
+
+    pub async fn message(&mut self) -> Result<(Kind, ScrapingJob), Status> {
+        let message = tokio::time::timeout(PATIENCE, self.messages.message()).await;
+        let message = message.expect("the feed is silent")?.expect("a feed has no end");
+        let kind = message.kind();
+        assert_eq!(message.resume_token.is_empty(), kind == Kind::Current, "{message:?}");
+        assert_eq!(
+            message.scraping_job.is_none(),
+            matches!(kind, Kind::Synced | Kind::Bookmark),
+            "{message:?}"
+        );
+        if !message.resume_token.is_empty() {
+            self.token = message.resume_token;
+        }
+        Ok((kind, message.scraping_job.unwrap_or_default()))
+    }
+
+    /// The runs that are current.
+    pub async fn sync(&mut self) -> Vec<ScrapingJob> {
+        let mut runs = Vec::new();
+        loop {
+            match self.next().await.unwrap() {
+                (Kind::Synced, _) => return runs,
+                (_, run) => runs.push(run),
+            }
+        }
+    }
+}
+
+pub fn request(filter: &str, token: &str) -> proto::WatchScrapingJobsRequest {
+    proto::WatchScrapingJobsRequest {
+        filter: filter.to_owned(),
+        resume_token: token.to_owned(),
+        ..Default::default()
+    }
+}
