@@ -96,7 +96,7 @@ async fn objects(mut events: WatchEvents, output: Output) -> Result<(), Failure>
 fn remark(event: &WatchEvent) -> io::Result<()> {
     match event {
         WatchEvent::Interrupted(error) => {
-            hint(&format!("{}; trying again", text::clean(&error.message())))
+            hint(&format!("Trying again: {}", text::clean(&error.message())))
         }
         WatchEvent::Resynced(error) => {
             hint(&format!("Changes were missed, beginning anew: {}", text::clean(&error.message())))

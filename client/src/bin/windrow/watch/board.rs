@@ -99,7 +99,7 @@ impl Board {
         let state = match &self.state {
             State::Beginning => format!("beginning at {}", self.server),
             State::Following => "following; Ctrl-C ends".to_owned(),
-            State::Lost(error) => format!("{error}; trying again"),
+            State::Lost(error) => format!("trying again: {error}"),
         };
         let lag = feed_lag.map(|lag| format!("; {} s behind the database", lag.as_secs()));
         format!("{counts} ({}{})", text::clean(&state), lag.unwrap_or_default())
