@@ -148,6 +148,19 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "DURATION", help_heading = "Runs")]
     pub heartbeat: Option<String>,
 
+    /// How long changes of runs are kept for watchers to come back to (default: 7d)
+    #[arg(long, global = true, value_name = "DURATION", help_heading = "Watches")]
+    pub event_retention: Option<String>,
+
+    /// Most watches at once (default: 10000)
+    #[arg(long, global = true, value_name = "COUNT", help_heading = "Watches")]
+    pub max_watches: Option<String>,
+
+    /// Most watches of one client at once; clients are told apart by their addresses
+    /// (default: 1000)
+    #[arg(long, global = true, value_name = "COUNT", help_heading = "Watches")]
+    pub max_watches_per_client: Option<String>,
+
     /// What to log, such as info or windrow_server=debug,sqlx=warn
     /// (default: info; environment: WINDROW_LOG)
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]

@@ -71,13 +71,32 @@ pub struct App {
     sources: SourceNames,
     source_limits: BTreeMap<String, i64>,
     tick_every: Option<Duration>,
+    event_retention: Duration,
 }
+
+/// How long events are kept unless it is said.
+const EVENT_RETENTION: Duration = Duration::from_hours(7 * 24);
 
 impl App {
     /// Use cases over `pool`.
     pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
-        let (wakes, source_limits, seats) = (Wakes::default(), BTreeMap::new(), Arc::default());
-        Self { pool, clock, wakes, hub, seats, sources, source_limits, tick_every: None }
+        Self {
+            pool,
+            clock,
+            wakes: Wakes::default(),
+            hub,
+            seats: Arc::default(),
+            sources,
+            source_limits: BTreeMap::new(),
+            tick_every: None,
+            event_retention: EVENT_RETENTION,
+        }
+    }
+
+    /// How long events are kept for watchers to come back to.
+    #[must_use]
+    pub fn with_event_retention(self, retention: Duration) -> Self {
+        Self { event_retention: retention, ..self }
     }
 
     /// How many watches there may be.

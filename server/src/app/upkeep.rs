@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{App, AppError};
-use crate::store::{self, leases, listen, requests, workers};
+use crate::store::{self, feed, leases, listen, requests, workers};
 
 /// How long request ids are kept.
 const REQUESTS_KEPT: TimeDelta = TimeDelta::days(7);
@@ -48,5 +48,14 @@ impl App {
                 return Ok(forgotten);
             }
         }
+    }
+
+    /// Forgets some events that have had their time, save the last ones of unfinished runs. Returns how
+    /// many it looked at; 0 when there are no more.
+    pub async fn prune_events(&self) -> Result<i64, AppError> {
+        let retention = TimeDelta::from_std(self.event_retention).unwrap_or(TimeDelta::MAX);
+        let cutoff = self.now() - retention;
+        let mut conn = self.acquire().await?;
+        Ok(feed::feed_prune(&mut conn, cutoff, PRUNE_LIMIT).await?)
     }
 }

@@ -126,6 +126,8 @@ fn check(key: Key, text: &str) -> Result<(), String> {
         Key::MaxConnections | Key::MaxConcurrentRuns => parse::count(text).map(drop),
         Key::StopGrace => parse::grace(text).map(drop),
         Key::Lease | Key::Heartbeat => parse::period(text).map(drop),
+        Key::EventRetention => parse::retention(text).map(drop),
+        Key::MaxWatches | Key::MaxWatchesPerClient => parse::watches(text).map(drop),
         Key::Log => parse::log_filter(text).map(drop),
         Key::LogFormat => parse::log_format(text).map(drop),
     }

@@ -23,6 +23,12 @@ pub enum Key {
     Lease,
     /// How often a worker reports.
     Heartbeat,
+    /// How long changes are kept for watchers.
+    EventRetention,
+    /// How many watches there may be.
+    MaxWatches,
+    /// How many of them one client may have.
+    MaxWatchesPerClient,
     /// The log filter.
     Log,
     /// The form of log lines.
@@ -31,7 +37,7 @@ pub enum Key {
 
 impl Key {
     /// Every key, in the order in which the settings are printed.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Listen,
         Self::DatabaseUrl,
         Self::DataDir,
@@ -41,6 +47,9 @@ impl Key {
         Self::StopGrace,
         Self::Lease,
         Self::Heartbeat,
+        Self::EventRetention,
+        Self::MaxWatches,
+        Self::MaxWatchesPerClient,
         Self::Log,
         Self::LogFormat,
     ];
@@ -57,6 +66,9 @@ impl Key {
             Self::StopGrace => "stop_grace",
             Self::Lease => "lease",
             Self::Heartbeat => "heartbeat",
+            Self::EventRetention => "event_retention",
+            Self::MaxWatches => "max_watches",
+            Self::MaxWatchesPerClient => "max_watches_per_client",
             Self::Log => "log",
             Self::LogFormat => "log_format",
         }
@@ -85,7 +97,10 @@ impl Key {
             | Self::MaxConcurrentRuns
             | Self::StopGrace
             | Self::Lease
-            | Self::Heartbeat => None,
+            | Self::Heartbeat
+            | Self::EventRetention
+            | Self::MaxWatches
+            | Self::MaxWatchesPerClient => None,
         }
     }
 
@@ -97,6 +112,9 @@ impl Key {
             Self::MaxConcurrentRuns => Some("4"),
             Self::StopGrace | Self::Lease => Some("20s"),
             Self::Heartbeat => Some("5s"),
+            Self::EventRetention => Some("7d"),
+            Self::MaxWatches => Some("10000"),
+            Self::MaxWatchesPerClient => Some("1000"),
             Self::Log => Some("info"),
             Self::LogFormat => Some("text"),
             Self::DatabaseUrl | Self::DataDir | Self::PostgresBinDir => None,
@@ -115,6 +133,9 @@ impl Key {
             Self::StopGrace => &flags.stop_grace,
             Self::Lease => &flags.lease,
             Self::Heartbeat => &flags.heartbeat,
+            Self::EventRetention => &flags.event_retention,
+            Self::MaxWatches => &flags.max_watches,
+            Self::MaxWatchesPerClient => &flags.max_watches_per_client,
             Self::Log => &flags.log,
             Self::LogFormat => &flags.log_format,
         }
@@ -123,6 +144,12 @@ impl Key {
 
     /// Whether `windrow.toml` has a bare number for it; all else is a string.
     pub(super) fn is_number(self) -> bool {
-        matches!(self, Self::MaxConnections | Self::MaxConcurrentRuns)
+        matches!(
+            self,
+            Self::MaxConnections
+                | Self::MaxConcurrentRuns
+                | Self::MaxWatches
+                | Self::MaxWatchesPerClient
+        )
     }
 }

@@ -40,6 +40,12 @@ pub struct Config {
     /// How often workers report at least, less than half of the lease. Cancellations need a second, so
     /// more than that counts as one.
     pub heartbeat: Duration,
+    /// How long changes are kept for watchers to come back to.
+    pub event_retention: Duration,
+    /// Most watches at once.
+    pub max_watches: u32,
+    /// Most watches of one client at once.
+    pub max_watches_per_client: u32,
     /// What is logged, and how.
     pub log: LogSettings,
     /// The sources of the settings file by name. The built-in sample is not among them.
@@ -61,6 +67,9 @@ impl Config {
             stop_grace: Duration::from_secs(20),
             lease: Duration::from_secs(20),
             heartbeat: Duration::from_secs(5),
+            event_retention: Duration::from_hours(7 * 24),
+            max_watches: 10_000,
+            max_watches_per_client: 1_000,
             log: LogSettings { filter: "info".to_owned(), format: LogFormat::Text },
             sources: BTreeMap::new(),
             source_limits: BTreeMap::new(),

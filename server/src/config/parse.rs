@@ -14,6 +14,12 @@ use super::LogFormat;
 const COUNT_MAX: u32 = 1_000;
 /// A day: a lease or a stop that takes longer is one that never ends.
 const DURATION_MAX: Duration = Duration::from_hours(24);
+/// Each takes some kilobytes.
+const WATCHES_MAX: u32 = 1_000_000;
+/// Clients must be able to come back after a restart.
+const RETENTION_MIN: Duration = Duration::from_hours(1);
+/// More is an archive, not an outbox.
+const RETENTION_MAX: Duration = Duration::from_hours(366 * 24);
 
 /// What stands in place of a secret.
 pub(super) const HIDDEN: &str = "***";
@@ -49,6 +55,22 @@ pub(super) fn grace(text: &str) -> Result<Duration, String> {
 pub(super) fn period(text: &str) -> Result<Duration, String> {
     let duration = grace(text)?;
     if duration.is_zero() { Err("must be more than zero".to_owned()) } else { Ok(duration) }
+}
+
+pub(super) fn watches(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count @ 1..=WATCHES_MAX) => Ok(count),
+        Ok(_) | Err(_) => Err(format!("{text:?} is not a whole number from 1 to {WATCHES_MAX}")),
+    }
+}
+
+/// From an hour to a year.
+pub(super) fn retention(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if (RETENTION_MIN..=RETENTION_MAX).contains(&duration) => Ok(duration),
+        Ok(_) => Err(format!("{text:?} is not between 1h and 366d")),
+        Err(error) => Err(format!("{text:?} is not a duration such as 7d: {error}")),
+    }
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {

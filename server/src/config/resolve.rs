@@ -50,6 +50,10 @@ impl Resolved {
         given.fill(Key::StopGrace, parse::grace, &mut config.stop_grace)?;
         given.fill(Key::Lease, parse::period, &mut config.lease)?;
         given.fill(Key::Heartbeat, parse::period, &mut config.heartbeat)?;
+        given.fill(Key::EventRetention, parse::retention, &mut config.event_retention)?;
+        given.fill(Key::MaxWatches, parse::watches, &mut config.max_watches)?;
+        let per_client = &mut config.max_watches_per_client;
+        given.fill(Key::MaxWatchesPerClient, parse::watches, per_client)?;
         given.fill(Key::Log, parse::log_filter, &mut config.log.filter)?;
         given.fill(Key::LogFormat, parse::log_format, &mut config.log.format)?;
         check_heartbeat(&config, &given)?;

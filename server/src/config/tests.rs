@@ -79,6 +79,10 @@ fn the_defaults_are_those_of_the_help() {
     assert_eq!(Ok(config.stop_grace), parse::grace(default(Key::StopGrace)));
     assert_eq!(Ok(config.lease), parse::period(default(Key::Lease)));
     assert_eq!(Ok(config.heartbeat), parse::period(default(Key::Heartbeat)));
+    assert_eq!(Ok(config.event_retention), parse::retention(default(Key::EventRetention)));
+    assert_eq!(Ok(config.max_watches), parse::watches(default(Key::MaxWatches)));
+    let per_client = parse::watches(default(Key::MaxWatchesPerClient));
+    assert_eq!(Ok(config.max_watches_per_client), per_client);
     assert_eq!(Ok(config.log.filter), parse::log_filter(default(Key::Log)));
     assert_eq!(Ok(config.log.format), parse::log_format(default(Key::LogFormat)));
     assert_eq!(config.tick_every, None);
@@ -119,6 +123,8 @@ fn an_error_in_the_file_begins_with_its_line() {
         ("\n\nmax_connections = '1'", "windrow.toml:3: max_connections: a whole number"),
         ("max_connections = 0", "windrow.toml:1: max_connections: \"0\" is not a whole number"),
         ("lease = '20s'\nheartbeat = '0s'", "windrow.toml:2: heartbeat: must be more than zero"),
+        ("event_retention = '59m'", "windrow.toml:1: event_retention: \"59m\" is not between 1h"),
+        ("max_watches = 0", "windrow.toml:1: max_watches: \"0\" is not a whole number from 1 to"),
         ("log = 'a=b=c'", "windrow.toml:1: log: \"a=b=c\" is not a log filter"),
         ("log = 'info'\nlog = 'warn'", "windrow.toml:2: duplicate key"),
         ("log = 'info'\nlisten = ", "windrow.toml:2: "),
@@ -254,6 +260,9 @@ max_concurrent_runs = 4  # default
 stop_grace = "20s"  # default
 lease = "20s"  # default
 heartbeat = "5s"  # default
+event_retention = "7d"  # default
+max_watches = 10000  # default
+max_watches_per_client = 1000  # default
 log = "warn"  # WINDROW_LOG
 log_format = "text"  # default
 

@@ -27,7 +27,7 @@ impl Pruner {
     /// Prunes until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            match self.tick().await {
+            match self.tick(&stop).await {
                 Ok(count) => debug!(count, "Old rows are forgotten"),
                 Err(error) => {
                     warn!(error = chain(&error), "Old rows cannot be pruned");
@@ -37,8 +37,16 @@ impl Pruner {
         }
     }
 
-    /// Prunes once; returns how many rows were forgotten.
-    pub async fn tick(&self) -> Result<u64, AppError> {
-        self.app.prune().await
+    /// Prunes once, but for `stop`; returns how many rows were forgotten, about.
+    pub async fn tick(&self, stop: &CancellationToken) -> Result<u64, AppError> {
+        let mut count = self.app.prune().await?;
+        while !stop.is_cancelled() {
+            let events = u64::try_from(self.app.prune_events().await?).unwrap_or(0);
+            count += events;
+            if events == 0 {
+                break;
+            }
+        }
+        Ok(count)
     }
 }

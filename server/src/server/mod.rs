@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use self::database::OpenDatabase;
 use self::loops::{Loops, Parts};
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, WatchLimits};
 use crate::chain::chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -163,7 +163,13 @@ impl Server {
         let app = App::new(database.pool.clone(), clock, Arc::clone(&hub), sources);
         let limits =
             config.source_limits.iter().map(|(name, limit)| (name.clone(), i64::from(*limit)));
-        let app = app.with_ticks_every(config.tick_every).with_source_limits(limits.collect());
+        let watches =
+            WatchLimits { in_all: config.max_watches, per_client: config.max_watches_per_client };
+        let app = app
+            .with_ticks_every(config.tick_every)
+            .with_source_limits(limits.collect())
+            .with_watch_limits(watches)
+            .with_event_retention(config.event_retention);
         let app = Arc::new(app);
         let timekeeper = Timekeeper::new(Arc::clone(&app), corrected);
         timekeeper.tick().await?;

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "nobody but these tests could reach anything")]
 
 mod deleting;
+mod events;
 mod increments;
 mod leases;
 mod policies;

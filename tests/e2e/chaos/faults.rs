@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::LEASE;
-use super::proxy::Line;
 use super::stage::Stage;
+use crate::support::proxy::Line;
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {

@@ -5,7 +5,6 @@
 
 mod faults;
 mod promises;
-mod proxy;
 mod stage;
 mod worker;
 

@@ -3,10 +3,10 @@
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
 
-use super::proxy::Proxy;
 use super::worker::worker_process;
 use super::{ROWS, SETTINGS};
 use crate::support::program::{Process, Program};
+use crate::support::proxy::Proxy;
 use crate::support::python;
 
 /// How a worker is started.

@@ -3,6 +3,7 @@
 #[path = "../../../server/tests/support/database.rs"]
 pub mod database;
 pub mod program;
+pub mod proxy;
 pub mod python;
 pub mod watching;
 

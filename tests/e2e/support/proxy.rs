@@ -1,11 +1,11 @@
-//! A TCP proxy between workers and a server, whose lines can be cut, slow or frozen.
+//! A TCP proxy before a server or a database, whose line can be cut, slow or frozen.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
 /// What becomes of bytes on their way.
@@ -18,22 +18,33 @@ pub enum Line {
     Frozen,
 }
 
+/// Where a line leads to.
+#[derive(Clone, Debug)]
+pub enum Upstream {
+    Address(String),
+    Socket(PathBuf),
+}
+
 #[derive(Clone)]
 pub struct Proxy {
     pub address: String,
-    upstream: Arc<Mutex<String>>,
+    upstream: Arc<Mutex<Upstream>>,
     line: watch::Sender<Line>,
     cuts: watch::Sender<u64>,
 }
 
 impl Proxy {
     /// Listens at an address that stays when the server behind it gets another one.
-    #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
     pub async fn start(upstream: &str) -> Self {
+        Self::start_to(Upstream::Address(upstream.to_owned())).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
+    pub async fn start_to(upstream: Upstream) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self {
             address: listener.local_addr().unwrap().to_string(),
-            upstream: Arc::new(Mutex::new(upstream.to_owned())),
+            upstream: Arc::new(Mutex::new(upstream)),
             line: watch::Sender::new(Line::Clear),
             cuts: watch::Sender::new(0),
         };
@@ -48,7 +59,7 @@ impl Proxy {
 
     /// New connections go there.
     pub fn leads_to(&self, upstream: &str) {
-        upstream.clone_into(&mut self.upstream.lock().unwrap());
+        *self.upstream.lock().unwrap() = Upstream::Address(upstream.to_owned());
     }
 
     pub fn set(&self, line: Line) {
@@ -61,11 +72,26 @@ impl Proxy {
     }
 
     async fn forward(self, near: TcpStream) {
-        let mut cuts = self.cuts.subscribe();
         let upstream = self.upstream.lock().unwrap().clone();
-        let Ok(far) = TcpStream::connect(upstream).await else { return };
-        let ((near_read, near_write), (far_read, far_write)) =
-            (near.into_split(), far.into_split());
+        match upstream {
+            Upstream::Address(address) => {
+                if let Ok(far) = TcpStream::connect(address).await {
+                    far.set_nodelay(true).ok();
+                    self.connect(near, far).await;
+                }
+            }
+            Upstream::Socket(path) => {
+                if let Ok(far) = UnixStream::connect(path).await {
+                    self.connect(near, far).await;
+                }
+            }
+        }
+    }
+
+    async fn connect(self, near: TcpStream, far: impl AsyncRead + AsyncWrite) {
+        near.set_nodelay(true).ok();
+        let mut cuts = self.cuts.subscribe();
+        let ((near_read, near_write), (far_read, far_write)) = (split(near), split(far));
         let both = futures::future::join(
             carry(near_read, far_write, self.line.subscribe()),
             carry(far_read, near_write, self.line.subscribe()),
@@ -77,7 +103,11 @@ impl Proxy {
     }
 }
 
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<Line>) {
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut line: watch::Receiver<Line>,
+) {
     let mut bytes = vec![0; 16 * 1024];
     loop {
         let count = from.read(&mut bytes).await.unwrap_or(0);
@@ -88,6 +118,7 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch:
             Err(_) => return,
         }
         if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
+            to.shutdown().await.ok();
             return;
         }
     }

@@ -1,0 +1,107 @@
+//! The outbox: what of it is kept, and that a watch selects what a list finds.
+
+use sqlx::PgPool;
+use windrow_server::domain::matching::{RunSelection, Sight};
+use windrow_server::domain::run::{Priority, Run};
+use windrow_server::domain::wanted::RunConditions;
+use windrow_server::store::runs::{self, RunFilter};
+
+use crate::support::{World, complete, create, lease, trigger};
+
+/// Makes every event that old.
+async fn age(pool: &PgPool, which: &str) {
+    let age = "update run_event set written_at = '2025-01-01T00:00:00Z' where job_id like $1";
+    sqlx::query(age).bind(which).execute(pool).await.unwrap();
+}
+
+async fn revisions(pool: &PgPool, run: &Run) -> Vec<i64> {
+    let kept = "select revision from run_event where job_id = $1 order by revision";
+    sqlx::query_scalar(kept).bind(run.id.as_str()).fetch_all(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn pruning_keeps_the_last_event_of_an_unfinished_run_and_what_is_young() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let ended = complete(&app, &lease(&app, "worker").await).await.unwrap();
+    trigger(&app, "job", None).await;
+    let running = lease(&app, "worker").await;
+    age(&world.pool, "%").await;
+    let young = trigger(&app, "job", None).await;
+
+    assert_eq!(app.prune_events().await.unwrap(), ended.revision + running.revision);
+    assert_eq!(app.prune_events().await.unwrap(), 0);
+
+    assert_eq!(revisions(&world.pool, &ended).await, [0_i64; 0]);
+    assert_eq!(revisions(&world.pool, &running).await, [running.revision]);
+    assert_eq!(revisions(&world.pool, &young).await, [1]);
+}
+
+#[tokio::test]
+async fn what_was_kept_for_an_unfinished_run_goes_once_its_end_is_old() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let running = lease(&app, "worker").await;
+    age(&world.pool, "%").await;
+    app.prune_events().await.unwrap();
+    let ended = complete(&app, &running).await.unwrap();
+    let kept: Vec<i64> = (running.revision..=ended.revision).collect();
+    assert_eq!(app.prune_events().await.unwrap(), 0);
+    assert_eq!(revisions(&world.pool, &ended).await, kept, "the end is young");
+
+    age(&world.pool, "%").await;
+    app.prune_events().await.unwrap();
+
+    assert_eq!(revisions(&world.pool, &ended).await, [0_i64; 0]);
+}
+
+#[tokio::test]
+async fn a_watch_selects_what_a_list_finds() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "one").await;
+    create(&app, "other").await;
+    trigger(&app, "one", Some(Priority::High)).await;
+    complete(&app, &lease(&app, "worker").await).await.unwrap();
+    trigger(&app, "other", None).await;
+    lease(&app, "worker").await;
+    world.pass(60);
+    let cancelled = trigger(&app, "one", Some(Priority::Low)).await;
+    app.cancel_run(&cancelled.id).await.unwrap();
+    trigger(&app, "other", Some(Priority::Low)).await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    let all = runs::runs_list(&mut conn, &RunFilter::default(), 10).await.unwrap();
+    assert_eq!(all.len(), 4);
+    let mut matched = 0;
+    for filter in [
+        "",
+        "status = completed",
+        "status != pending AND status != running",
+        "priority = low",
+        "priority != low AND status = running",
+        "scheduled_job_id = one",
+        "parameters.source = sample",
+        "parameters.source = other",
+        "origin = triggered",
+        "origin != triggered",
+        "created_at > '2026-01-01T00:31:00Z'",
+        "created_at <= '2026-01-01T00:30:30Z'",
+        "labels:none",
+        "NOT labels:none",
+        "labels.none != x",
+    ] {
+        let conditions = RunConditions::read(filter).unwrap();
+        let selection = RunSelection { conditions: conditions.clone(), ..RunSelection::default() };
+        let wanted = RunFilter { conditions, ..RunFilter::default() };
+        let listed = runs::runs_list(&mut conn, &wanted, 10).await.unwrap();
+        let selected = all.iter().filter(|run| selection.sight(run, None) == Sight::Matches);
+        let selected: Vec<&Run> = selected.collect();
+        assert_eq!(selected, listed.iter().collect::<Vec<_>>(), "{filter}");
+        matched += selected.len();
+    }
+    assert_eq!(matched, 32, "some filters match and some do not");
+}

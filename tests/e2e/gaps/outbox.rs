@@ -1,0 +1,111 @@
+//! What each watcher has to have seen, read from the table: the events are the truth.
+
+use std::collections::HashMap;
+
+use sqlx::{PgPool, Row};
+use windrow_client::proto::{ScrapingJobStatus as Status, WatchKind as Kind};
+
+use super::watcher::{Asks, Seen};
+
+/// A change of status, or of progress.
+#[derive(Clone, Debug)]
+pub struct Event {
+    id: i64,
+    job_id: String,
+    scheduled_job_id: String,
+    priority: String,
+    revision: i64,
+    status: Status,
+    before: Option<Status>,
+}
+
+/// All events in the order of commit, and each by its run and revision.
+pub struct Outbox {
+    pub events: Vec<Event>,
+    places: HashMap<(String, i64), usize>,
+}
+
+impl Outbox {
+    pub async fn read(pool: &PgPool) -> Self {
+        let rows = sqlx::query(
+            "select e.id, e.job_id, r.scheduled_job_id, r.priority, e.revision, e.status,
+                 lag(e.status) over (partition by e.job_id order by e.revision) as before
+             from run_event e join scraping_job r using (job_id) order by e.xid, e.id",
+        )
+        .fetch_all(pool)
+        .await
+        .unwrap();
+        let events: Vec<Event> = rows
+            .into_iter()
+            .map(|row| Event {
+                id: row.get("id"),
+                job_id: row.get("job_id"),
+                scheduled_job_id: row.get("scheduled_job_id"),
+                priority: row.get("priority"),
+                revision: row.get("revision"),
+                status: status(row.get("status")),
+                before: row.get::<Option<&str>, _>("before").map(status),
+            })
+            .collect();
+        let places = events.iter().enumerate();
+        let places = places.map(|(i, e)| ((e.job_id.clone(), e.revision), i)).collect();
+        Self { events, places }
+    }
+
+    pub fn changes_of_status(&self) -> usize {
+        self.events.iter().filter(|event| !event.is_progress()).count()
+    }
+
+    /// Events whose id is lower than that of one before them: `id > last` would have passed them over.
+    pub fn inversions(&self) -> usize {
+        self.events.windows(2).filter(|pair| pair[1].id < pair[0].id).count()
+    }
+
+    /// The changes of status that a watcher has to see, in order.
+    pub fn expected(&self, asks: &Asks) -> Vec<Seen> {
+        self.events
+            .iter()
+            .filter(|event| !event.is_progress())
+            .filter_map(|e| e.seen(asks))
+            .collect()
+    }
+
+    /// What a watcher has seen, without progress, which may be merged; each is an event, and no other.
+    pub fn changes(&self, seen: &[Seen], asks: &Asks) -> Vec<Seen> {
+        let is_change = |one: &&Seen| {
+            let place = self.places.get(&(one.job_id.clone(), one.revision));
+            let event = &self.events[*place.unwrap_or_else(|| panic!("made up: {one:?}"))];
+            assert_eq!(event.seen(asks).as_ref(), Some(*one), "{event:?}");
+            !event.is_progress()
+        };
+        seen.iter().filter(is_change).cloned().collect()
+    }
+}
+
+impl Event {
+    fn is_progress(&self) -> bool {
+        self.before == Some(self.status)
+    }
+
+    /// What it is to a watcher.
+    fn seen(&self, asks: &Asks) -> Option<Seen> {
+        let wanted = match asks {
+            Asks::Everything => Some(Kind::Changed),
+            Asks::Run(run) => (*run == self.job_id).then_some(Kind::Changed),
+            Asks::Job(job) => (*job == self.scheduled_job_id).then_some(Kind::Changed),
+            Asks::Urgent => (self.priority == "high").then_some(Kind::Changed),
+            Asks::Status(status) if self.status == *status => Some(Kind::Changed),
+            Asks::Status(status) => (self.before == Some(*status)).then_some(Kind::Left),
+        };
+        wanted.map(|kind| Seen {
+            kind,
+            job_id: self.job_id.clone(),
+            revision: self.revision,
+            status: self.status,
+        })
+    }
+}
+
+fn status(word: &str) -> Status {
+    Status::from_str_name(&format!("SCRAPING_JOB_STATUS_{}", word.to_uppercase())).unwrap()
+}
