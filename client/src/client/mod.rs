@@ -125,7 +125,8 @@ impl Client {
             rpc.attempts = Empty,
             server.address = Empty,
         );
-        self.attempts(retry, request, send).instrument(span).await
+        // On the heap, lest the future of everybody who calls be as large as a gRPC call's.
+        Box::pin(self.attempts(retry, request, send)).instrument(span).await
     }
 
     async fn attempts<Q, R, F, S>(&self, retry: Retry, request: Q, send: F) -> Result<R, Error>
