@@ -10,9 +10,8 @@ impl Client {
         mut request: proto::CreateScheduledJobRequest,
     ) -> Result<proto::CreateScheduledJobResponse, Error> {
         fill_request_id(&mut request.request_id);
-        self.call(Retry::Safe, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.create_scheduled_job(request).await }
+        self.call("CreateScheduledJob", Retry::Safe, request, |route, request| async move {
+            route.jobs().create_scheduled_job(request).await
         })
         .await
     }
@@ -22,9 +21,8 @@ impl Client {
         &self,
         request: proto::GetScheduledJobRequest,
     ) -> Result<proto::GetScheduledJobResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.get_scheduled_job(request).await }
+        self.call("GetScheduledJob", Retry::Safe, request, |route, request| async move {
+            route.jobs().get_scheduled_job(request).await
         })
         .await
     }
@@ -34,9 +32,8 @@ impl Client {
         &self,
         request: proto::ListScheduledJobsRequest,
     ) -> Result<proto::ListScheduledJobsResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.list_scheduled_jobs(request).await }
+        self.call("ListScheduledJobs", Retry::Safe, request, |route, request| async move {
+            route.jobs().list_scheduled_jobs(request).await
         })
         .await
     }
@@ -46,9 +43,8 @@ impl Client {
         &self,
         request: proto::UpdateScheduledJobRequest,
     ) -> Result<proto::UpdateScheduledJobResponse, Error> {
-        self.call(Retry::Never, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.update_scheduled_job(request).await }
+        self.call("UpdateScheduledJob", Retry::Never, request, |route, request| async move {
+            route.jobs().update_scheduled_job(request).await
         })
         .await
     }
@@ -58,9 +54,8 @@ impl Client {
         &self,
         request: proto::DeleteScheduledJobRequest,
     ) -> Result<proto::DeleteScheduledJobResponse, Error> {
-        self.call(Retry::Never, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.delete_scheduled_job(request).await }
+        self.call("DeleteScheduledJob", Retry::Never, request, |route, request| async move {
+            route.jobs().delete_scheduled_job(request).await
         })
         .await
     }
@@ -70,9 +65,8 @@ impl Client {
         &self,
         request: proto::UndeleteScheduledJobRequest,
     ) -> Result<proto::UndeleteScheduledJobResponse, Error> {
-        self.call(Retry::Never, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.undelete_scheduled_job(request).await }
+        self.call("UndeleteScheduledJob", Retry::Never, request, |route, request| async move {
+            route.jobs().undelete_scheduled_job(request).await
         })
         .await
     }
@@ -82,9 +76,8 @@ impl Client {
         &self,
         request: proto::PauseScheduledJobRequest,
     ) -> Result<proto::PauseScheduledJobResponse, Error> {
-        self.call(Retry::Never, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.pause_scheduled_job(request).await }
+        self.call("PauseScheduledJob", Retry::Never, request, |route, request| async move {
+            route.jobs().pause_scheduled_job(request).await
         })
         .await
     }
@@ -94,9 +87,8 @@ impl Client {
         &self,
         request: proto::ResumeScheduledJobRequest,
     ) -> Result<proto::ResumeScheduledJobResponse, Error> {
-        self.call(Retry::Never, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.resume_scheduled_job(request).await }
+        self.call("ResumeScheduledJob", Retry::Never, request, |route, request| async move {
+            route.jobs().resume_scheduled_job(request).await
         })
         .await
     }
@@ -106,9 +98,8 @@ impl Client {
         &self,
         request: proto::DeactivateScheduledJobRequest,
     ) -> Result<proto::DeactivateScheduledJobResponse, Error> {
-        self.call(Retry::Never, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.deactivate_scheduled_job(request).await }
+        self.call("DeactivateScheduledJob", Retry::Never, request, |route, request| async move {
+            route.jobs().deactivate_scheduled_job(request).await
         })
         .await
     }
@@ -118,9 +109,8 @@ impl Client {
         &self,
         request: proto::GetScheduledJobStatsRequest,
     ) -> Result<proto::GetScheduledJobStatsResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.get_scheduled_job_stats(request).await }
+        self.call("GetScheduledJobStats", Retry::Safe, request, |route, request| async move {
+            route.jobs().get_scheduled_job_stats(request).await
         })
         .await
     }
@@ -130,9 +120,8 @@ impl Client {
         &self,
         request: proto::PreviewTicksRequest,
     ) -> Result<proto::PreviewTicksResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.preview_ticks(request).await }
+        self.call("PreviewTicks", Retry::Safe, request, |route, request| async move {
+            route.jobs().preview_ticks(request).await
         })
         .await
     }
@@ -142,9 +131,8 @@ impl Client {
         &self,
         request: proto::ListTicksRequest,
     ) -> Result<proto::ListTicksResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut jobs = self.jobs.clone();
-            async move { jobs.list_ticks(request).await }
+        self.call("ListTicks", Retry::Safe, request, |route, request| async move {
+            route.jobs().list_ticks(request).await
         })
         .await
     }

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 
 use futures::Stream;
 use futures::stream::{self, BoxStream};
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use crate::client::Retry;
-use crate::patience::Patience;
-use crate::{CALL_DEADLINE, Client, Error, proto};
+use crate::endpoints::Route;
+use crate::reconnect::{PATIENCE, Reconnecting};
+use crate::{Client, Error, proto};
 
 impl Client {
     /// Returns one page of properties.
@@ -16,9 +17,8 @@ impl Client {
         &self,
         request: proto::ListPropertiesRequest,
     ) -> Result<proto::ListPropertiesResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut properties = self.properties.clone();
-            async move { properties.list_properties(request).await }
+        self.call("ListProperties", Retry::Safe, request, |route, request| async move {
+            route.properties().list_properties(request).await
         })
         .await
     }
@@ -28,9 +28,8 @@ impl Client {
         &self,
         request: proto::GetPropertyRequest,
     ) -> Result<proto::GetPropertyResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut properties = self.properties.clone();
-            async move { properties.get_property(request).await }
+        self.call("GetProperty", Retry::Safe, request, |route, request| async move {
+            route.properties().get_property(request).await
         })
         .await
     }
@@ -42,15 +41,13 @@ impl Client {
         filter: proto::PropertyFilter,
     ) -> impl Stream<Item = Result<proto::Property, Error>> + Send + Unpin + use<> {
         let export = Export {
-            client: self.clone(),
+            line: Reconnecting::new(self, PATIENCE),
             request: proto::ExportPropertiesRequest {
                 filter: Some(filter),
                 page_token: String::new(),
             },
-            stream: None,
             batch: VecDeque::new(),
             complete: false,
-            patience: Patience::default(),
         };
         let properties: BoxStream<'static, _> = Box::pin(stream::try_unfold(export, Export::next));
         properties
@@ -58,14 +55,12 @@ impl Client {
 }
 
 struct Export {
-    client: Client,
+    line: Reconnecting<proto::ExportPropertiesResponse>,
     /// Its token is where to go on after what was received.
     request: proto::ExportPropertiesRequest,
-    stream: Option<Streaming<proto::ExportPropertiesResponse>>,
     batch: VecDeque<proto::Property>,
     /// The last batch has come.
     complete: bool,
-    patience: Patience,
 }
 
 impl Export {
@@ -78,33 +73,22 @@ impl Export {
                 return Ok(None);
             }
             if let Err(status) = self.receive().await {
-                self.stream = None;
-                self.patience.bear(self.client.server(), status).await?;
+                let loss = self.line.lose(status)?;
+                tokio::time::sleep(loss.pause).await;
             }
         }
     }
 
     async fn receive(&mut self) -> Result<(), Status> {
-        if self.stream.is_none() {
-            self.stream = Some(self.open().await?);
-        }
-        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let request = self.request.clone();
+        let open =
+            |route: Route| async move { route.properties().export_properties(request).await };
         let ended = || Status::unavailable("the export ended before its last batch");
-        let message = stream.message().await?.ok_or_else(ended)?;
+        let message = self.line.receive(open).await?.ok_or_else(ended)?;
         self.batch = message.properties.into();
         self.complete = message.next_page_token.is_empty();
         self.request.page_token = message.next_page_token;
-        self.patience.restore();
+        self.line.restore();
         Ok(())
-    }
-
-    async fn open(&self) -> Result<Streaming<proto::ExportPropertiesResponse>, Status> {
-        let mut properties = self.client.properties.clone();
-        // Not `set_timeout`: that would end the whole stream.
-        let opened = properties.export_properties(self.request.clone());
-        match tokio::time::timeout(CALL_DEADLINE, opened).await {
-            Ok(response) => Ok(response?.into_inner()),
-            Err(_) => Err(Status::unavailable("the server did not begin the export in time")),
-        }
     }
 }

@@ -9,12 +9,12 @@ impl Client {
     /// answer never makes two runs.
     pub async fn trigger_job(
         &self,
-        mut request: proto::TriggerJobRequest,
+        request: impl Into<proto::TriggerJobRequest>,
     ) -> Result<proto::TriggerJobResponse, Error> {
+        let mut request = request.into();
         fill_request_id(&mut request.request_id);
-        self.call(Retry::Safe, request, |request| {
-            let mut runs = self.runs.clone();
-            async move { runs.trigger_job(request).await }
+        self.call("TriggerJob", Retry::Safe, request, |route, request| async move {
+            route.runs().trigger_job(request).await
         })
         .await
     }
@@ -25,9 +25,8 @@ impl Client {
         mut request: proto::SubmitScrapingJobRequest,
     ) -> Result<proto::SubmitScrapingJobResponse, Error> {
         fill_request_id(&mut request.request_id);
-        self.call(Retry::Safe, request, |request| {
-            let mut runs = self.runs.clone();
-            async move { runs.submit_scraping_job(request).await }
+        self.call("SubmitScrapingJob", Retry::Safe, request, |route, request| async move {
+            route.runs().submit_scraping_job(request).await
         })
         .await
     }
@@ -37,9 +36,8 @@ impl Client {
         &self,
         request: proto::GetScrapingJobRequest,
     ) -> Result<proto::GetScrapingJobResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut runs = self.runs.clone();
-            async move { runs.get_scraping_job(request).await }
+        self.call("GetScrapingJob", Retry::Safe, request, |route, request| async move {
+            route.runs().get_scraping_job(request).await
         })
         .await
     }
@@ -49,9 +47,8 @@ impl Client {
         &self,
         request: proto::ListScrapingJobsRequest,
     ) -> Result<proto::ListScrapingJobsResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut runs = self.runs.clone();
-            async move { runs.list_scraping_jobs(request).await }
+        self.call("ListScrapingJobs", Retry::Safe, request, |route, request| async move {
+            route.runs().list_scraping_jobs(request).await
         })
         .await
     }
@@ -61,9 +58,8 @@ impl Client {
         &self,
         request: proto::CancelScrapingJobRequest,
     ) -> Result<proto::CancelScrapingJobResponse, Error> {
-        self.call(Retry::Never, request, |request| {
-            let mut runs = self.runs.clone();
-            async move { runs.cancel_scraping_job(request).await }
+        self.call("CancelScrapingJob", Retry::Never, request, |route, request| async move {
+            route.runs().cancel_scraping_job(request).await
         })
         .await
     }
@@ -73,9 +69,8 @@ impl Client {
         &self,
         request: proto::CancelScrapingJobsRequest,
     ) -> Result<proto::CancelScrapingJobsResponse, Error> {
-        self.call(Retry::Never, request, |request| {
-            let mut runs = self.runs.clone();
-            async move { runs.cancel_scraping_jobs(request).await }
+        self.call("CancelScrapingJobs", Retry::Never, request, |route, request| async move {
+            route.runs().cancel_scraping_jobs(request).await
         })
         .await
     }
@@ -87,9 +82,8 @@ impl Client {
         mut request: proto::RetryFailedLocationsRequest,
     ) -> Result<proto::RetryFailedLocationsResponse, Error> {
         fill_request_id(&mut request.request_id);
-        self.call(Retry::Safe, request, |request| {
-            let mut runs = self.runs.clone();
-            async move { runs.retry_failed_locations(request).await }
+        self.call("RetryFailedLocations", Retry::Safe, request, |route, request| async move {
+            route.runs().retry_failed_locations(request).await
         })
         .await
     }
@@ -99,9 +93,8 @@ impl Client {
         &self,
         request: proto::ListScrapingJobLogsRequest,
     ) -> Result<proto::ListScrapingJobLogsResponse, Error> {
-        self.call(Retry::Safe, request, |request| {
-            let mut runs = self.runs.clone();
-            async move { runs.list_scraping_job_logs(request).await }
+        self.call("ListScrapingJobLogs", Retry::Safe, request, |route, request| async move {
+            route.runs().list_scraping_job_logs(request).await
         })
         .await
     }

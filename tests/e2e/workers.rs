@@ -155,7 +155,9 @@ async fn a_worker_goes_on_with_another_server_when_one_stops() {
     let other = Windrow::start_on(&one.database_url, declare).await;
     one.create_as(at(&["here", "stuck"])).await.unwrap();
     let stop = CancellationToken::new();
-    let worker = Worker::new(&one.client).or_server(&other.client).source(REMOTE, Arc::new(Places));
+    let both = Client::builder().server(one.address()).server(other.address());
+    let both = both.connect().await.unwrap();
+    let worker = Worker::new(&both).source(REMOTE, Arc::new(Places));
     let worker = worker.grace(Duration::ZERO).run(stop.clone());
     let users = async {
         let run = one.trigger("job").await.job_id;

@@ -1,181 +1,110 @@
-//! A watch and a retried call against a small server in this process that fails on purpose.
+//! Watches against a small server in this process that fails on purpose.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
-use tonic::{Request, Response};
+use tonic::Status;
+use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
-use crate::Code;
-use crate::proto::scraping_job_service_server::{ScrapingJobService, ScrapingJobServiceServer};
+use crate::fake::End::{Closed, Silent};
+use crate::fake::{Fake, Script, nobody};
+use crate::proto::{self, ScrapingJobStatus as S, WatchKind as Kind};
+use crate::{Client, Code, Error, TriggerJob, WatchAll};
 
-type Watched = Result<proto::WatchScrapingJobResponse, Status>;
+type One = Result<proto::WatchScrapingJobResponse, Status>;
+type All = Result<proto::WatchScrapingJobsResponse, Status>;
 
-#[derive(Clone, Default)]
-struct Fake {
-    /// What each watch streams, first watch first.
-    scripts: Arc<Mutex<Vec<Vec<Watched>>>>,
-    /// `after_revision` of each watch.
-    cursors: Arc<Mutex<Vec<Option<i64>>>>,
-    /// `request_id` of each trigger; the first two are answered with UNAVAILABLE.
-    request_ids: Arc<Mutex<Vec<String>>>,
-    /// How often a cancellation was asked for; always answered with UNAVAILABLE.
-    cancels: Arc<AtomicU32>,
+fn one(scripts: Vec<Script<proto::WatchScrapingJobResponse>>) -> Fake {
+    let fake = Fake::default();
+    *fake.ones.lock().unwrap() = scripts;
+    fake
 }
 
-#[tonic::async_trait]
-impl ScrapingJobService for Fake {
-    type WatchScrapingJobStream = BoxStream<'static, Watched>;
-    type WatchScrapingJobsStream =
-        BoxStream<'static, Result<proto::WatchScrapingJobsResponse, Status>>;
-
-    async fn watch_scraping_jobs(
-        &self,
-        _: Request<proto::WatchScrapingJobsRequest>,
-    ) -> Result<Response<Self::WatchScrapingJobsStream>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn watch_scraping_job(
-        &self,
-        request: Request<proto::WatchScrapingJobRequest>,
-    ) -> Result<Response<Self::WatchScrapingJobStream>, Status> {
-        self.cursors.lock().unwrap().push(request.into_inner().after_revision);
-        let mut scripts = self.scripts.lock().unwrap();
-        if scripts.is_empty() {
-            return Err(Status::not_found("Job not found: x"));
-        }
-        Ok(Response::new(stream::iter(scripts.remove(0)).boxed()))
-    }
-
-    async fn trigger_job(
-        &self,
-        request: Request<proto::TriggerJobRequest>,
-    ) -> Result<Response<proto::TriggerJobResponse>, Status> {
-        let mut ids = self.request_ids.lock().unwrap();
-        ids.push(request.into_inner().request_id);
-        if ids.len() <= 2 {
-            return Err(Status::unavailable("stopping"));
-        }
-        Ok(Response::new(proto::TriggerJobResponse { job_id: "run".into(), ..Default::default() }))
-    }
-
-    async fn submit_scraping_job(
-        &self,
-        _: Request<proto::SubmitScrapingJobRequest>,
-    ) -> Result<Response<proto::SubmitScrapingJobResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn cancel_scraping_jobs(
-        &self,
-        _: Request<proto::CancelScrapingJobsRequest>,
-    ) -> Result<Response<proto::CancelScrapingJobsResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn retry_failed_locations(
-        &self,
-        _: Request<proto::RetryFailedLocationsRequest>,
-    ) -> Result<Response<proto::RetryFailedLocationsResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn list_scraping_job_logs(
-        &self,
-        _: Request<proto::ListScrapingJobLogsRequest>,
-    ) -> Result<Response<proto::ListScrapingJobLogsResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn get_scraping_job(
-        &self,
-        _: Request<proto::GetScrapingJobRequest>,
-    ) -> Result<Response<proto::GetScrapingJobResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn list_scraping_jobs(
-        &self,
-        _: Request<proto::ListScrapingJobsRequest>,
-    ) -> Result<Response<proto::ListScrapingJobsResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn cancel_scraping_job(
-        &self,
-        _: Request<proto::CancelScrapingJobRequest>,
-    ) -> Result<Response<proto::CancelScrapingJobResponse>, Status> {
-        self.cancels.fetch_add(1, Ordering::SeqCst);
-        Err(Status::unavailable("stopping"))
-    }
+fn all(scripts: Vec<Script<proto::WatchScrapingJobsResponse>>) -> Fake {
+    let fake = Fake::default();
+    *fake.alls.lock().unwrap() = scripts;
+    fake
 }
 
-async fn serve(fake: &Fake) -> Client {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let server = Server::builder().add_service(ScrapingJobServiceServer::new(fake.clone()));
-    let serving = server.serve_with_incoming(TcpListenerStream::new(listener));
-    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    drop(tokio::spawn(serving));
-    Client::connect(&address).await.unwrap()
-}
-
-fn watching(scripts: Vec<Vec<Watched>>) -> Fake {
-    Fake { scripts: Arc::new(Mutex::new(scripts)), ..Default::default() }
+#[expect(clippy::unnecessary_wraps, reason = "as messages have it")]
+fn run(id: &str, revision: i64, status: S) -> Option<proto::ScrapingJob> {
+    let (job_id, status) = (id.to_owned(), status.into());
+    Some(proto::ScrapingJob { job_id, revision, status, ..Default::default() })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "an entry of a script, beside errors")]
-fn at(revision: i64, status: ScrapingJobStatus) -> Watched {
-    let run = proto::ScrapingJob { revision, status: status.into(), ..Default::default() };
-    let scraping_job = Some(run);
-    Ok(proto::WatchScrapingJobResponse { scraping_job, ..Default::default() })
+fn at(revision: i64, status: S) -> One {
+    let (kind, scraping_job) = (Kind::Changed.into(), run("x", revision, status));
+    let resume_token = format!("after {revision}");
+    Ok(proto::WatchScrapingJobResponse { kind, scraping_job, resume_token, ..Default::default() })
+}
+
+fn stopping<T>() -> Result<T, Status> {
+    Err(Status::unavailable("stopping"))
+}
+
+fn because<T>(reason: &str) -> Result<T, Status> {
+    let details = ErrorDetails::with_error_info(reason, "windrow", HashMap::new());
+    Err(Status::with_error_details(Code::OutOfRange, reason, details))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "an entry of a script, beside errors")]
+fn tell(kind: Kind, run: Option<proto::ScrapingJob>, token: &str) -> All {
+    let (kind, resume_token) = (kind.into(), token.to_owned());
+    Ok(proto::WatchScrapingJobsResponse {
+        kind,
+        scraping_job: run,
+        resume_token,
+        ..Default::default()
+    })
 }
 
 async fn revisions(client: &Client, after_revision: i64) -> Result<Vec<i64>, Error> {
     client.watch_from("x", after_revision).map_ok(|run| run.revision).try_collect().await
 }
 
+/// The events in short, up to an error or so many.
+async fn told(client: &Client, watch: WatchAll, count: usize) -> Vec<String> {
+    let short = |event: Result<WatchEvent, Error>| match event {
+        Ok(WatchEvent::Current(run)) => format!("current {}{}", run.job_id, run.revision),
+        Ok(WatchEvent::Changed(run)) => format!("changed {}{}", run.job_id, run.revision),
+        Ok(WatchEvent::Left(run)) => format!("left {}{}", run.job_id, run.revision),
+        Ok(WatchEvent::Synced) => "synced".to_owned(),
+        Ok(WatchEvent::Interrupted(error)) => format!("interrupted {:?}", error.code()),
+        Ok(WatchEvent::Resynced(error)) => format!("resynced {error}"),
+        Err(error) => format!("error {error}"),
+    };
+    client.watch_all(watch).map(short).take(count).collect().await
+}
+
 #[tokio::test]
 async fn a_broken_watch_resumes_without_gap_or_repeat() {
-    let fake = watching(vec![
-        vec![
-            at(1, ScrapingJobStatus::Pending),
-            at(2, ScrapingJobStatus::Running),
-            Err(Status::unavailable("stopping")),
-        ],
-        vec![
-            at(2, ScrapingJobStatus::Running),
-            at(3, ScrapingJobStatus::Running),
-            at(5, ScrapingJobStatus::Completed),
-        ],
+    let fake = one(vec![
+        (vec![at(1, S::Pending), at(2, S::Running), stopping()], Closed),
+        (vec![at(2, S::Running), at(3, S::Running), at(5, S::Completed)], Closed),
     ]);
-    let client = serve(&fake).await;
+    let client = fake.client().await;
 
     let seen = revisions(&client, 0).await.unwrap();
 
     assert_eq!(seen, [1, 2, 3, 5]);
-    assert_eq!(*fake.cursors.lock().unwrap(), [Some(0), Some(2)]);
+    let asked = fake.watched_one.lock().unwrap();
+    let asked: Vec<_> = asked.iter().map(|r| (r.after_revision, &*r.resume_token)).collect();
+    assert_eq!(asked, [(Some(0), ""), (None, "after 2")]);
 }
 
 #[tokio::test]
 async fn a_watch_that_ends_too_early_is_resumed() {
-    let fake = watching(vec![
-        vec![at(1, ScrapingJobStatus::Pending)],
-        vec![at(2, ScrapingJobStatus::Cancelled)],
-    ]);
-    let client = serve(&fake).await;
-
-    assert_eq!(revisions(&client, 0).await.unwrap(), [1, 2]);
+    let fake = one(vec![(vec![at(1, S::Pending)], Closed), (vec![at(2, S::Cancelled)], Closed)]);
+    assert_eq!(revisions(&fake.client().await, 0).await.unwrap(), [1, 2]);
 }
 
 #[tokio::test]
 async fn a_watch_after_the_final_revision_is_empty() {
-    let client = serve(&watching(vec![vec![], vec![at(7, ScrapingJobStatus::Failed)]])).await;
+    let fake = one(vec![(vec![], Closed), (vec![at(7, S::Failed)], Closed)]);
+    let client = fake.client().await;
 
     assert_eq!(revisions(&client, 7).await.unwrap(), [0_i64; 0]);
     assert_eq!(revisions(&client, 7).await.unwrap(), [0_i64; 0]);
@@ -183,47 +112,133 @@ async fn a_watch_after_the_final_revision_is_empty() {
 
 #[tokio::test]
 async fn a_watch_of_an_unknown_run_fails_at_once() {
-    let client = serve(&Fake::default()).await;
-
-    let error = revisions(&client, 0).await.unwrap_err();
-
+    let error = revisions(&Fake::default().client().await, 0).await.unwrap_err();
     assert_eq!(error.code(), Code::NotFound);
 }
 
 #[tokio::test]
-async fn a_retried_trigger_keeps_its_request_id() {
-    let fake = Fake::default();
-    let client = serve(&fake).await;
+async fn a_silent_watch_is_lost_and_goes_on_elsewhere() {
+    let silent = one(vec![(vec![at(1, S::Pending)], Silent)]);
+    let other = one(vec![(vec![at(2, S::Completed)], Closed)]);
+    let client = Client::builder().server(silent.serve().await).server(nobody().await);
+    let client = client.server(other.serve().await).silence(Duration::from_millis(50));
 
-    let response = client.trigger_job(proto::TriggerJobRequest::default()).await.unwrap();
+    let seen = revisions(&client.connect().await.unwrap(), 0).await.unwrap();
 
-    assert_eq!(response.job_id, "run");
-    let ids = fake.request_ids.lock().unwrap();
-    assert_eq!(ids.len(), 3);
-    assert!(!ids[0].is_empty() && ids.iter().all(|id| *id == ids[0]));
+    assert_eq!(seen, [1, 2]);
 }
 
 #[tokio::test]
-async fn a_call_without_request_id_is_sent_once() {
-    let fake = Fake::default();
-    let client = serve(&fake).await;
+async fn a_wait_begins_again_where_only_the_end_matters() {
+    let fake = one(vec![
+        (vec![at(1, S::Pending), stopping()], Closed),
+        (vec![because("TOKEN_EXPIRED")], Closed),
+        (vec![at(9, S::Failed)], Closed),
+    ]);
+    let client = fake.client().await;
 
-    let error = client.cancel_scraping_job(proto::CancelScrapingJobRequest::default()).await;
+    let end = client.trigger_and_wait(TriggerJob::new("x")).await.unwrap();
 
-    assert!(matches!(error, Err(Error::Unavailable { .. })));
-    assert_eq!(fake.cancels.load(Ordering::SeqCst), 1);
+    assert_eq!((end.revision, end.status()), (9, S::Failed));
+    assert_eq!(fake.watched_one.lock().unwrap()[2].resume_token, "");
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_a_connect_error() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    drop(listener);
+async fn all_runs_are_told_once_across_a_loss() {
+    let fake = all(vec![
+        (
+            vec![
+                tell(Kind::Current, run("b", 2, S::Running), ""),
+                tell(Kind::Current, run("a", 1, S::Pending), ""),
+                tell(Kind::Synced, None, "1"),
+                tell(Kind::Changed, run("a", 2, S::Running), "2"),
+                tell(Kind::Bookmark, None, "3"),
+                stopping(),
+            ],
+            Closed,
+        ),
+        (
+            vec![
+                tell(Kind::Changed, run("a", 2, S::Running), "4"),
+                tell(Kind::Changed, run("b", 3, S::Completed), "5"),
+                tell(Kind::Synced, None, "5"),
+                tell(Kind::Changed, run("b", 3, S::Completed), "6"),
+                tell(Kind::Left, run("a", 3, S::Completed), "7"),
+            ],
+            Silent,
+        ),
+    ]);
+    let client = fake.client().await;
 
-    let eager = Client::connect(&address).await.unwrap_err();
-    let lazy = Client::connect_lazy(&address).unwrap();
-    let later = lazy.get_scraping_job(proto::GetScrapingJobRequest::default()).await.unwrap_err();
+    let seen = told(&client, WatchAll::new().filter("f"), 8).await;
 
-    assert!(matches!(eager, Error::Connect { .. }));
-    assert!(matches!(later, Error::Connect { .. }), "{later:?}");
+    let expected = "current b2,current a1,synced,changed a2,interrupted Unavailable,changed b3,\
+        synced,left a3";
+    assert_eq!(seen, expected.split(',').collect::<Vec<_>>());
+    let asked = fake.watched_all.lock().unwrap();
+    assert_eq!((&*asked[1].resume_token, &*asked[1].filter), ("3", "f"));
+}
+
+#[tokio::test]
+async fn a_loss_before_all_current_runs_came_tells_nothing_of_them() {
+    // The run a ends in between: had it been told, nobody would tell of its end.
+    let current = |id, token| tell(Kind::Current, run(id, 1, S::Running), token);
+    let fake = all(vec![
+        (vec![current("a", ""), current("b", ""), stopping()], Closed),
+        (vec![current("b", ""), tell(Kind::Synced, None, "1")], Silent),
+    ]);
+
+    let seen = told(&fake.client().await, WatchAll::new(), 3).await;
+
+    assert_eq!(seen, ["interrupted Unavailable", "current b1", "synced"]);
+}
+
+#[tokio::test]
+async fn a_gap_ends_the_watch_unless_it_may_begin_anew() {
+    for reason in ["TOKEN_EXPIRED", "FEED_RESET"] {
+        let script = || {
+            vec![
+                (vec![tell(Kind::Changed, run("a", 4, S::Running), "1"), because(reason)], Closed),
+                (
+                    vec![
+                        tell(Kind::Current, run("a", 4, S::Running), ""),
+                        tell(Kind::Synced, None, "2"),
+                    ],
+                    Silent,
+                ),
+            ]
+        };
+        let strict = all(script());
+        let seen = told(&strict.client().await, WatchAll::new().resume_from("0"), 9).await;
+        assert_eq!(seen, ["changed a4".to_owned(), format!("error {reason}")]);
+        assert_eq!(strict.watched_all.lock().unwrap()[0].resume_token, "0");
+
+        let lenient = all(script());
+        let seen = told(&lenient.client().await, WatchAll::new().resync(), 4).await;
+        let resynced = format!("resynced {reason}");
+        assert_eq!(seen, ["changed a4", &resynced, "current a4", "synced"]);
+        assert_eq!(lenient.watched_all.lock().unwrap()[1].resume_token, "");
+    }
+}
+
+#[tokio::test]
+async fn the_token_moves_with_what_is_told_and_with_bookmarks() {
+    let fake = all(vec![(
+        vec![
+            tell(Kind::Current, run("a", 1, S::Pending), ""),
+            tell(Kind::Synced, None, "1"),
+            tell(Kind::Bookmark, None, "2"),
+            tell(Kind::Changed, run("a", 2, S::Running), "3"),
+        ],
+        Silent,
+    )]);
+    let mut events = fake.client().await.watch_all(WatchAll::new());
+
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        events.next().await.unwrap().unwrap();
+        tokens.push(events.resume_token().to_owned());
+    }
+
+    assert_eq!(tokens, ["", "1", "3"]);
 }

@@ -8,14 +8,14 @@ use chrono::{DateTime, Utc};
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use serde_json::Value;
 use tokio_stream::StreamExt;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Response, Status};
 use windrow_worker::{
     Assignment, AttemptId, Beat, Level, Link, LinkError, Outcome, Pulse, Report, Said, ScrapedRow,
 };
 
 use super::body::to_struct;
-use super::servers::Servers;
-use crate::proto;
+use crate::endpoints::Route;
+use crate::{Client, Error, proto};
 
 /// How long a lease waits for work. A stop waits as long.
 const WAIT: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ const REQUEST_DELAY: Duration = Duration::from_secs(1);
 const LIMIT: u32 = 10_000;
 
 pub(super) struct RemoteLink {
-    servers: Servers,
+    client: Client,
     worker_id: String,
     sources: Vec<String>,
     heartbeat_ms: AtomicU64,
@@ -39,16 +39,42 @@ pub(super) struct RemoteLink {
 }
 
 impl RemoteLink {
-    pub(super) fn new(servers: Servers, worker_id: String, sources: Vec<String>) -> Self {
+    pub(super) fn new(client: Client, worker_id: String, sources: Vec<String>) -> Self {
         // The set comes from the compiler of this very crate.
         let descriptors = DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET).unwrap_or_default();
-        Self { servers, worker_id, sources, heartbeat_ms: AtomicU64::new(1_000), descriptors }
+        Self { client, worker_id, sources, heartbeat_ms: AtomicU64::new(1_000), descriptors }
     }
 
     fn told_interval(&self, interval: Option<prost_types::Duration>) {
         let interval = length(interval).clamp(Duration::from_millis(100), Duration::from_mins(1));
         let millis = u64::try_from(interval.as_millis()).unwrap_or(1_000);
         self.heartbeat_ms.store(millis, Ordering::Relaxed);
+    }
+
+    fn failed(&self, route: &Route, status: Status) -> LinkError {
+        self.client.failed(route, &status);
+        let error = Error::from_status(route.server(), status);
+        if matches!(error.reason(), Some("LEASE_LOST" | "RUN_NOT_FOUND")) {
+            return LinkError::LeaseLost;
+        }
+        match error.code() {
+            Code::InvalidArgument
+            | Code::NotFound
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::Unimplemented => LinkError::Refused(Box::new(error)),
+            _ => LinkError::Transient(Box::new(error)),
+        }
+    }
+
+    fn answer<T>(
+        &self,
+        route: &Route,
+        answer: Result<Response<T>, Status>,
+    ) -> Result<T, LinkError> {
+        answer.map(Response::into_inner).map_err(|status| self.failed(route, status))
     }
 
     fn assignment(&self, lease: proto::Lease) -> Option<Assignment> {
@@ -104,11 +130,11 @@ impl Link for RemoteLink {
             held: held.iter().map(attempt).collect(),
         });
         request.set_timeout(WAIT + ANSWER);
-        let server = self.servers.current();
-        let leased = server.answer(server.workers().lease_scraping_jobs(request).await)?;
+        let route = self.client.route();
+        let leased = self.answer(&route, route.workers().lease_scraping_jobs(request).await)?;
         self.told_interval(leased.heartbeat_interval);
         if leased.draining && leased.leases.is_empty() {
-            server.leave();
+            self.client.leave(&route);
             tokio::time::sleep(DRAINING_PAUSE).await;
         }
         Ok(leased.leases.into_iter().filter_map(|lease| self.assignment(lease)).collect())
@@ -130,11 +156,11 @@ impl Link for RemoteLink {
             wait: wait.try_into().ok(),
         });
         request.set_timeout(wait + HEARTBEAT);
-        let server = self.servers.current();
-        let told = server.answer(server.workers().heartbeat(request).await)?;
+        let route = self.client.route();
+        let told = self.answer(&route, route.workers().heartbeat(request).await)?;
         self.told_interval(told.heartbeat_interval);
         if told.draining {
-            server.leave();
+            self.client.leave(&route);
         }
         let pulse = |state: proto::AttemptState| {
             let id = state.attempt?;
@@ -159,13 +185,13 @@ impl Link for RemoteLink {
         // A stream for each batch: a report waits for its answer anyway.
         let mut request = Request::new(tokio_stream::once(batch));
         request.set_timeout(SUBMIT);
-        let server = self.servers.current();
-        let mut answers = server.answer(server.workers().submit_properties(request).await)?;
+        let route = self.client.route();
+        let mut answers = self.answer(&route, route.workers().submit_properties(request).await)?;
         match tokio::time::timeout(SUBMIT, answers.next()).await {
             Ok(Some(Ok(answer))) => Ok(answer.properties_scraped),
-            Ok(Some(Err(status))) => Err(server.failed(status)),
-            Ok(None) => Err(server.failed(Status::unavailable("the answer got lost"))),
-            Err(late) => Err(server.failed(Status::deadline_exceeded(late.to_string()))),
+            Ok(Some(Err(status))) => Err(self.failed(&route, status)),
+            Ok(None) => Err(self.failed(&route, Status::unavailable("the answer got lost"))),
+            Err(late) => Err(self.failed(&route, Status::deadline_exceeded(late.to_string()))),
         }
     }
 
@@ -192,8 +218,8 @@ impl Link for RemoteLink {
             logs: logs(said),
         });
         request.set_timeout(ANSWER);
-        let server = self.servers.current();
-        let ended = server.answer(server.workers().finish_scraping_job(request).await)?;
+        let route = self.client.route();
+        let ended = self.answer(&route, route.workers().finish_scraping_job(request).await)?;
         let status = ended.scraping_job.unwrap_or_default().status();
         Ok(status.as_str_name().replace("SCRAPING_JOB_STATUS_", "").to_lowercase())
     }

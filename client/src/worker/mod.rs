@@ -21,7 +21,6 @@
 
 mod body;
 mod link;
-mod servers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,13 +32,11 @@ pub use windrow_worker::{
 };
 
 use self::link::RemoteLink;
-use self::servers::Servers;
 use crate::{Client, Error};
 
 /// Executes runs for a Windrow server.
 pub struct Worker {
     client: Client,
-    others: Vec<Client>,
     id: String,
     sources: BTreeMap<String, Arc<dyn Source>>,
     capacity: usize,
@@ -51,16 +48,7 @@ impl Worker {
     pub fn new(client: &Client) -> Self {
         let id = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         let (capacity, grace) = (4, Duration::from_secs(20));
-        let (client, others) = (client.clone(), Vec::new());
-        Self { client, others, id, sources: BTreeMap::new(), capacity, grace }
-    }
-
-    /// Goes on with this server when the one before stops or does not answer; with the first again
-    /// after the last. They must serve the same database.
-    #[must_use]
-    pub fn or_server(mut self, client: &Client) -> Self {
-        self.others.push(client.clone());
-        self
+        Self { client: client.clone(), id, sources: BTreeMap::new(), capacity, grace }
     }
 
     /// Serves a source too.
@@ -91,8 +79,7 @@ impl Worker {
     /// refuses this worker, for example because it does not know a source.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         let names = self.sources.keys().cloned().collect();
-        let servers = Servers::new(self.client, self.others);
-        let link = RemoteLink::new(servers, self.id, names);
+        let link = RemoteLink::new(self.client, self.id, names);
         let worker = windrow_worker::Worker::new(Arc::new(link), self.sources, self.capacity);
         let done = CancellationToken::new();
         let work = async {

@@ -5,6 +5,7 @@ pub mod database;
 pub mod program;
 pub mod proxy;
 pub mod python;
+pub mod tls;
 pub mod watching;
 
 use std::collections::BTreeMap;

@@ -94,11 +94,13 @@ pub fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
     for variable in [
         "DATABASE_URL",
+        "WINDROW_CA_FILE",
         "WINDROW_CONFIG",
         "WINDROW_CONTEXT",
         "WINDROW_LISTEN",
         "WINDROW_OUTPUT",
         "WINDROW_SERVER",
+        "WINDROW_TOKEN",
     ] {
         command.env_remove(variable);
     }

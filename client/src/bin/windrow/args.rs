@@ -10,6 +10,7 @@ use windrow_client::proto::{
 };
 
 use crate::apply::{APPLY, ApplyArgs};
+use crate::connection::ConnectionArgs;
 use crate::context::ContextCommand;
 use crate::output::Output;
 use crate::page::PageArgs;
@@ -19,6 +20,7 @@ use crate::properties::PropertiesCommand;
 use crate::values::{
     duration, label, log_level, priority, scheduled_job_status, scraping_job_status, time,
 };
+use crate::watch::{WATCH, WatchArgs};
 
 const EXIT_CODES: &str = "Exit codes: 0 completed, 1 error, 2 usage, 3 completed with failed \
 locations, 4 failed, 5 cancelled, 130 Ctrl-C while watching (the run goes on).
@@ -34,12 +36,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "windrow", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// Address of the server [default: that of the context, else 127.0.0.1:50051]
-    #[arg(long, global = true, env = "WINDROW_SERVER")]
-    pub(crate) server: Option<String>,
-    /// Use the server of this context; see `windrow context` [default: the current one]
-    #[arg(long, global = true, env = "WINDROW_CONTEXT", value_name = "NAME")]
-    pub(crate) context: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
     /// How to print answers; json and yaml have an object for each, or for each state while watching.
     #[arg(short, long, global = true, env = "WINDROW_OUTPUT", value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -110,15 +108,9 @@ pub(crate) enum Command {
         /// Where to write them.
         directory: Option<PathBuf>,
     },
-    /// Follow a run until it ends; the exit code says how.
-    #[command(after_help = EXIT_CODES)]
-    Watch {
-        /// The run.
-        job_id: String,
-        /// Begin with what came after this revision, 0 for the whole story [default: the state now]
-        #[arg(long)]
-        after_revision: Option<i64>,
-    },
+    /// Follow a run until it ends, or all runs; the exit code says how a run ended.
+    #[command(after_help = WATCH)]
+    Watch(WatchArgs),
 }
 
 #[derive(Debug, Subcommand)]

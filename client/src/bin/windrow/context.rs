@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
+use crate::connection::{Connection, ConnectionArgs};
 use crate::failure::Failure;
 use crate::output::line;
-
-const DEFAULT: &str = "127.0.0.1:50051";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContextCommand {
@@ -20,8 +19,11 @@ pub(crate) enum ContextCommand {
     List,
     /// Show the current context.
     Current,
-    /// Make a context, or change its server.
-    #[command(after_help = "Example: windrow context set prod --server windrow.internal:50051")]
+    /// Make a context, or replace it: --server and what belongs to that server.
+    #[command(
+        after_help = "Example: windrow context set prod --server https://windrow.internal:50051 \
+        --ca-file ca.pem --token-file token"
+    )]
     Set {
         /// Its name.
         name: String,
@@ -45,24 +47,15 @@ struct Contexts {
     #[serde(skip_serializing_if = "Option::is_none")]
     current: Option<String>,
     #[serde(default)]
-    contexts: BTreeMap<String, Context>,
+    contexts: BTreeMap<String, Connection>,
 }
 
-#[derive(Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Context {
-    server: String,
+/// What is named, or the current one; empty without either.
+pub(crate) fn chosen(context: Option<&str>) -> Result<Connection, Failure> {
+    read(&path()?)?.chosen(context)
 }
 
-/// The server to call: as given, or that of a context, or the one on this machine.
-pub(crate) fn server(server: Option<String>, context: Option<String>) -> Result<String, Failure> {
-    match server {
-        Some(server) => Ok(server),
-        None => read(&path()?)?.server(context),
-    }
-}
-
-pub(crate) fn run(command: ContextCommand, server: Option<String>) -> Result<u8, Failure> {
+pub(crate) fn run(command: ContextCommand, args: &ConnectionArgs) -> Result<u8, Failure> {
     let path = path()?;
     let mut contexts = read(&path)?;
     match command {
@@ -75,12 +68,11 @@ pub(crate) fn run(command: ContextCommand, server: Option<String>) -> Result<u8,
         }
         ContextCommand::Current => {
             let shown = contexts.current.clone().unwrap_or_else(|| "none".to_owned());
-            line(&format!("{shown}  {}", contexts.server(None)?))?;
+            line(&format!("{shown}  {}", contexts.chosen(None)?.server))?;
             return Ok(0);
         }
         ContextCommand::Set { name } => {
-            let server = server.ok_or(Failure::Usage("say with --server where it is"))?;
-            contexts.contexts.insert(name, Context { server });
+            contexts.contexts.insert(name, lasting(args)?);
         }
         ContextCommand::Use { name } => {
             contexts.known(&name)?;
@@ -97,19 +89,32 @@ pub(crate) fn run(command: ContextCommand, server: Option<String>) -> Result<u8,
 }
 
 impl Contexts {
-    fn server(&self, wanted: Option<String>) -> Result<String, Failure> {
-        match wanted.or_else(|| self.current.clone()) {
-            Some(name) => Ok(self.known(&name)?.server.clone()),
-            None => Ok(DEFAULT.to_owned()),
+    fn chosen(&self, wanted: Option<&str>) -> Result<Connection, Failure> {
+        match wanted.or(self.current.as_deref()) {
+            Some(name) => self.known(name).cloned(),
+            None => Ok(Connection::default()),
         }
     }
 
-    fn known(&self, name: &str) -> Result<&Context, Failure> {
+    fn known(&self, name: &str) -> Result<&Connection, Failure> {
         let names: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
         let known = if names.is_empty() { "there are none".to_owned() } else { names.join(", ") };
         let unknown = || Failure::Refused(format!("there is no context '{name}'; known: {known}"));
         self.contexts.get(name).ok_or_else(unknown)
     }
+}
+
+/// With the files by their whole paths, as a context is used from anywhere.
+fn lasting(args: &ConnectionArgs) -> Result<Connection, Failure> {
+    let connection = Connection::from(args);
+    if connection.server.is_empty() {
+        return Err(Failure::Usage("say with --server where it is"));
+    }
+    Ok(Connection {
+        ca_file: connection.ca_file.map(path::absolute).transpose()?,
+        token_file: connection.token_file.map(path::absolute).transpose()?,
+        ..connection
+    })
 }
 
 fn path() -> Result<PathBuf, Failure> {
@@ -144,7 +149,7 @@ mod tests {
     use super::*;
 
     fn contexts(current: Option<&str>) -> Contexts {
-        let context = |server: &str| Context { server: server.to_owned() };
+        let context = |server: &str| Connection { server: server.to_owned(), ..Default::default() };
         Contexts {
             current: current.map(str::to_owned),
             contexts: [("a".to_owned(), context("a:1")), ("b".to_owned(), context("b:1"))].into(),
@@ -152,15 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_goes_before_the_current_one_and_that_before_the_default() {
+    fn what_is_named_goes_before_the_current_one() {
         let check = |current, wanted: Option<&str>, expected: &str| {
-            let found = contexts(current).server(wanted.map(str::to_owned)).unwrap();
-            assert_eq!(found, expected);
+            assert_eq!(contexts(current).chosen(wanted).unwrap().server, expected);
         };
-        check(None, None, DEFAULT);
+        check(None, None, "");
         check(Some("a"), None, "a:1");
         check(Some("a"), Some("b"), "b:1");
-        let unknown = contexts(Some("a")).server(Some("c".to_owned())).unwrap_err();
+        let unknown = contexts(Some("a")).chosen(Some("c")).unwrap_err();
         assert_eq!(unknown.to_string(), "there is no context 'c'; known: a, b");
     }
 

@@ -11,6 +11,7 @@ mod policy;
 mod values;
 
 mod apply;
+mod connection;
 mod context;
 mod shell;
 
@@ -54,13 +55,13 @@ async fn run(cli: Cli) -> Result<u8, Failure> {
             jobs::check(&command)?;
             Command::Jobs(command)
         }
-        Command::Context(command) => return context::run(command, cli.server),
+        Command::Context(command) => return context::run(command, &cli.connection),
         Command::Completions { shell } => return shell::completions(shell),
         Command::Man { directory } => return shell::man(directory.as_deref()),
         other => other,
     };
-    let server = context::server(cli.server, cli.context)?;
-    call(&Client::connect(&server).await?, output, command).await
+    let client = connection::connect(cli.connection).await?;
+    call(&client, output, command).await
 }
 
 async fn call(client: &Client, output: Output, command: Command) -> Result<u8, Failure> {
@@ -76,9 +77,7 @@ async fn call(client: &Client, output: Output, command: Command) -> Result<u8, F
         Command::Stats { scheduled_job_id, window } => {
             jobs::stats(client, output, scheduled_job_id, window).await
         }
-        Command::Watch { job_id, after_revision } => {
-            watch::run(client, output, &job_id, after_revision).await
-        }
+        Command::Watch(args) => watch::run(client, output, args).await,
         Command::Apply(args) => apply::run(client, output, args).await,
         // Done before there is a connection.
         Command::Context(_) | Command::Completions { .. } | Command::Man { .. } => Ok(0),

@@ -44,7 +44,7 @@ pub(crate) async fn trigger(
     };
     let answer = client.trigger_job(request).await?;
     output.show("TriggerJobResponse", &answer, |a| text::triggered(a, args.watch))?;
-    if args.watch { watch::run(client, output, &answer.job_id, Some(0)).await } else { Ok(0) }
+    if args.watch { watch::one(client, output, &answer.job_id, Some(0)).await } else { Ok(0) }
 }
 
 async fn cancel(client: &Client, output: Output, args: CancelArgs) -> Result<(), Failure> {
@@ -77,7 +77,7 @@ async fn retry(client: &Client, output: Output, args: RetryArgs) -> Result<u8, F
         return Ok(0);
     }
     let run = answer.scraping_job.ok_or(Failure::Incomplete("run"))?;
-    watch::run(client, output, &run.job_id, Some(0)).await
+    watch::one(client, output, &run.job_id, Some(0)).await
 }
 
 async fn submit(client: &Client, output: Output, args: SubmitArgs) -> Result<u8, Failure> {
@@ -96,7 +96,7 @@ async fn submit(client: &Client, output: Output, args: SubmitArgs) -> Result<u8,
         return Ok(0);
     }
     let run = answer.scraping_job.ok_or(Failure::Incomplete("run"))?;
-    watch::run(client, output, &run.job_id, Some(0)).await
+    watch::one(client, output, &run.job_id, Some(0)).await
 }
 
 async fn list(client: &Client, output: Output, args: RunsListArgs) -> Result<(), Failure> {

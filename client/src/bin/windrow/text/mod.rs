@@ -1,5 +1,6 @@
 //! Answers as text for people: aligned tables, details, and the lines of a watch. Times are UTC.
 
+mod live;
 mod policy;
 mod properties;
 mod stats;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use windrow_client::proto;
 
+pub(crate) use live::live;
 pub(crate) use policy::policy_lines;
 pub(crate) use properties::{properties, property_with_changes};
 pub(crate) use stats::stats;
@@ -266,7 +268,7 @@ fn counts(run: &proto::ScrapingJob) -> String {
         run.properties_saved,
         run.properties_skipped,
         run.properties_duplicate,
-        run.failed_locations.len()
+        run.failed_location_count
     )
 }
 

@@ -1,5 +1,7 @@
 //! Times for people: as they are, how long ago, or both.
 
+use std::time::Duration;
+
 use prost_types::Timestamp;
 
 use super::NONE;
@@ -41,6 +43,15 @@ fn relative(seconds: i64) -> String {
         seconds => (seconds / DAY, "d"),
     };
     if seconds > 0 { format!("in {count} {unit}") } else { format!("{count} {unit} ago") }
+}
+
+/// From one to the other, or until now; a dash without a beginning.
+pub(super) fn span(begin: Option<&Timestamp>, end: Option<&Timestamp>) -> String {
+    let Some(begin) = begin else { return NONE.to_owned() };
+    let end = end.map_or_else(now, |end| end.seconds);
+    // Clocks differ: what has just begun there may begin later here.
+    let seconds = u64::try_from(end.saturating_sub(begin.seconds)).unwrap_or_default();
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is long ago is so by the reader's clock")]

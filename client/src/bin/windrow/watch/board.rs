@@ -1,0 +1,169 @@
+//! The live table of `windrow watch --all`: active runs, then those that ended last.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use console::Term;
+use windrow_client::WatchEvent;
+use windrow_client::proto::{ScrapingJob, ScrapingJobStatus};
+
+use super::area::Area;
+use crate::text;
+
+/// So many ended runs stay on the table.
+const ENDED: usize = 10;
+/// Lines of a terminal that does not say how many it has.
+const HEIGHT: usize = 24;
+/// Header, the line on what does not fit, the one on the watch itself, and the cursor's.
+const FRAME: usize = 4;
+
+pub(super) struct Board {
+    area: Area,
+    server: String,
+    active: BTreeMap<String, ScrapingJob>,
+    /// Newest first.
+    ended: VecDeque<ScrapingJob>,
+    state: State,
+}
+
+#[derive(Debug, PartialEq)]
+enum State {
+    /// Until the first `Synced`.
+    Beginning,
+    Following,
+    Lost(String),
+}
+
+impl Board {
+    pub(super) fn new(server: String) -> Self {
+        let area = Area::new(Term::stdout());
+        let (active, ended) = (BTreeMap::new(), VecDeque::new());
+        Self { area, server, active, ended, state: State::Beginning }
+    }
+
+    pub(super) fn take(&mut self, event: WatchEvent) {
+        match event {
+            WatchEvent::Current(run) | WatchEvent::Changed(run) => self.place(run),
+            WatchEvent::Left(run) => {
+                self.active.remove(&run.job_id);
+                if run.completed_at.is_some() {
+                    self.place(run);
+                }
+            }
+            WatchEvent::Synced => self.state = State::Following,
+            WatchEvent::Interrupted(error) => self.state = State::Lost(error.message()),
+            WatchEvent::Resynced(_) => {
+                self.active.clear();
+                self.state = State::Beginning;
+            }
+            _ => {}
+        }
+    }
+
+    fn place(&mut self, run: ScrapingJob) {
+        if run.completed_at.is_none() {
+            self.active.insert(run.job_id.clone(), run);
+            return;
+        }
+        self.active.remove(&run.job_id);
+        self.ended.push_front(run);
+        self.ended.truncate(ENDED);
+    }
+
+    pub(super) fn draw(&mut self, feed_lag: Option<Duration>) {
+        let rows = self.area.rows().unwrap_or(HEIGHT);
+        self.area.draw(&self.text(rows, feed_lag));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.area.clear();
+    }
+
+    fn text(&self, rows: usize, feed_lag: Option<Duration>) -> String {
+        let (ended, room) = (self.ended.len(), rows.saturating_sub(FRAME));
+        // Half of a small terminal stays with what is active.
+        let ended = ended.min(room / 2).max(room.saturating_sub(self.active.len()).min(ended));
+        let mut active: Vec<_> = self.active.values().collect();
+        active.sort_by_key(|run| (run.status() != ScrapingJobStatus::Running, newest_first(run)));
+        let shown = active.iter().copied().take(room.saturating_sub(ended));
+        let table = text::live(shown.chain(self.ended.iter().take(ended)));
+        let hidden = active.len().saturating_sub(room.saturating_sub(ended));
+        let more = (hidden > 0).then(|| format!("\nand {hidden} more active runs"));
+        format!("{table}{}\n{}", more.unwrap_or_default(), self.footer(feed_lag))
+    }
+
+    fn footer(&self, feed_lag: Option<Duration>) -> String {
+        let running = self.active.values().filter(|run| run.status() == ScrapingJobStatus::Running);
+        let (running, active) = (running.count(), self.active.len());
+        let counts = format!("{running} running, {} pending", active.saturating_sub(running));
+        let state = match &self.state {
+            State::Beginning => format!("beginning at {}", self.server),
+            State::Following => "following; Ctrl-C ends".to_owned(),
+            State::Lost(error) => format!("trying again: {error}"),
+        };
+        let lag = feed_lag.map(|lag| format!("; {} s behind the database", lag.as_secs()));
+        format!("{counts} ({}{})", text::clean(&state), lag.unwrap_or_default())
+    }
+}
+
+fn newest_first(run: &ScrapingJob) -> std::cmp::Reverse<(i64, &str)> {
+    let created = run.created_at.as_ref().map_or(0, |at| at.seconds);
+    std::cmp::Reverse((created, &run.job_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::Timestamp;
+
+    use super::*;
+
+    fn run(id: &str, status: ScrapingJobStatus) -> ScrapingJob {
+        let ended = !matches!(status, ScrapingJobStatus::Pending | ScrapingJobStatus::Running);
+        ScrapingJob {
+            job_id: id.to_owned(),
+            status: status.into(),
+            completed_at: ended.then(Timestamp::default),
+            ..Default::default()
+        }
+    }
+
+    fn ids(board: &Board, rows: usize) -> Vec<String> {
+        let word = |line: &str| line.split(' ').next().unwrap().to_owned();
+        let text = board.text(rows, None);
+        let lines = text.lines().skip(1).take(text.lines().count() - 2);
+        lines.map(word).collect()
+    }
+
+    #[test]
+    fn running_ones_stand_above_pending_ones_and_those_above_ended_ones() {
+        let mut board = Board::new("here".to_owned());
+        board.take(WatchEvent::Current(run("a", ScrapingJobStatus::Pending)));
+        board.take(WatchEvent::Changed(run("b", ScrapingJobStatus::Running)));
+        board.take(WatchEvent::Changed(run("c", ScrapingJobStatus::Running)));
+        board.take(WatchEvent::Changed(run("c", ScrapingJobStatus::Completed)));
+        board.take(WatchEvent::Left(run("d", ScrapingJobStatus::Running)));
+        assert_eq!(ids(&board, 24), ["b", "a", "c"]);
+        assert!(board.footer(None).starts_with("1 running, 1 pending (beginning at here"));
+        board.take(WatchEvent::Synced);
+        assert!(board.footer(Some(Duration::from_secs(7))).contains("7 s behind"));
+    }
+
+    #[test]
+    fn a_table_is_no_higher_than_the_terminal() {
+        let mut board = Board::new("here".to_owned());
+        for number in 0..50 {
+            board.take(WatchEvent::Current(run(
+                &format!("a{number:02}"),
+                ScrapingJobStatus::Running,
+            )));
+            board.take(WatchEvent::Changed(run(
+                &format!("e{number:02}"),
+                ScrapingJobStatus::Failed,
+            )));
+        }
+        let text = board.text(24, None);
+        assert!(text.lines().count() < 24, "{text}");
+        assert!(text.contains("and 40 more active runs"), "{text}");
+        assert!(text.contains("e49") && !text.contains("e39"), "{text}");
+    }
+}

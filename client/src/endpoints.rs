@@ -1,0 +1,201 @@
+//! The servers of one database: which one is used, and when to go on to the next.
+//!
+//! One server is kept to while it answers. Whoever finds it lost moves everybody to the next, once: later
+//! finders see that the move was made. Nobody moves back by a clock; the next loss goes round again.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Request, Status};
+use tracing::debug;
+
+use crate::Error;
+use crate::address::{Address, invalid};
+use crate::proto::property_service_client::PropertyServiceClient;
+use crate::proto::scheduled_job_service_client::ScheduledJobServiceClient;
+use crate::proto::scraping_job_service_client::ScrapingJobServiceClient;
+use crate::proto::worker_service_client::WorkerServiceClient;
+
+/// A page of 1,000 runs with hundreds of locations each exceeds the 4 MiB that tonic allows.
+const RESPONSE_LIMIT: usize = 256 * 1024 * 1024;
+
+/// How all servers are spoken to.
+pub(crate) struct Transport {
+    pub(crate) connect_timeout: Duration,
+    pub(crate) keep_alive: (Duration, Duration),
+    pub(crate) user_agent: String,
+    pub(crate) ca_certificate: Option<Vec<u8>>,
+    pub(crate) tls_name: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Endpoints {
+    first: Target,
+    others: Vec<Target>,
+    /// How often somebody went on to the next.
+    turn: AtomicUsize,
+    token: Bearer,
+}
+
+#[derive(Debug)]
+struct Target {
+    address: Address,
+    endpoint: Endpoint,
+    channel: Channel,
+}
+
+/// The way to the server in use at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    address: Address,
+    turn: usize,
+    line: Line,
+}
+
+type Line = InterceptedService<Channel, Bearer>;
+
+impl Endpoints {
+    pub(crate) fn new(
+        addresses: Vec<Address>,
+        transport: &Transport,
+        token: Option<MetadataValue<Ascii>>,
+    ) -> Result<Self, Error> {
+        let mut targets = addresses.into_iter().map(|address| target(address, transport));
+        let none = || invalid("", "no server is given".to_owned());
+        let first = targets.next().ok_or_else(none)??;
+        let others = targets.collect::<Result<_, _>>()?;
+        Ok(Self { first, others, turn: AtomicUsize::new(0), token: Bearer(token) })
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.others.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    pub(crate) fn route(&self) -> Route {
+        let turn = self.turn.load(Ordering::Relaxed);
+        let target = self.at(turn);
+        let line = InterceptedService::new(target.channel.clone(), self.token.clone());
+        Route { address: target.address.clone(), turn, line }
+    }
+
+    /// Goes on to the next server, unless somebody did since the route was asked for.
+    pub(crate) fn leave(&self, route: &Route) {
+        let next = route.turn.wrapping_add(1);
+        let (order, turn) = (Ordering::Relaxed, route.turn);
+        if !self.others.is_empty() && self.turn.compare_exchange(turn, next, order, order).is_ok() {
+            debug!(server.address = %self.at(next).address, "Left {} for another", route.address);
+        }
+    }
+
+    /// Connects to the first server that answers, and begins with that one.
+    pub(crate) async fn connect(mut self) -> Result<Self, Error> {
+        let mut last = None;
+        let targets = std::iter::once(&mut self.first).chain(&mut self.others);
+        for (turn, target) in targets.enumerate() {
+            match target.endpoint.connect().await {
+                Ok(channel) => {
+                    target.channel = channel;
+                    self.turn = AtomicUsize::new(turn);
+                    return Ok(self);
+                }
+                Err(error) => last = Some((target.address.to_string(), error)),
+            }
+        }
+        match last {
+            Some((server, error)) => Err(Error::Connect { server, source: Box::new(error) }),
+            None => Ok(self),
+        }
+    }
+
+    fn at(&self, turn: usize) -> &Target {
+        let number = turn.checked_rem(self.others.len().saturating_add(1)).unwrap_or(0);
+        number.checked_sub(1).and_then(|other| self.others.get(other)).unwrap_or(&self.first)
+    }
+}
+
+impl Route {
+    /// The server's address as given.
+    pub(crate) fn server(&self) -> &str {
+        self.address.as_str()
+    }
+
+    pub(crate) fn jobs(&self) -> ScheduledJobServiceClient<Line> {
+        let line = self.line.clone();
+        ScheduledJobServiceClient::new(line).max_decoding_message_size(RESPONSE_LIMIT)
+    }
+
+    pub(crate) fn runs(&self) -> ScrapingJobServiceClient<Line> {
+        let line = self.line.clone();
+        ScrapingJobServiceClient::new(line).max_decoding_message_size(RESPONSE_LIMIT)
+    }
+
+    pub(crate) fn properties(&self) -> PropertyServiceClient<Line> {
+        let line = self.line.clone();
+        PropertyServiceClient::new(line).max_decoding_message_size(RESPONSE_LIMIT)
+    }
+
+    pub(crate) fn workers(&self) -> WorkerServiceClient<Line> {
+        let line = self.line.clone();
+        WorkerServiceClient::new(line).max_decoding_message_size(RESPONSE_LIMIT)
+    }
+}
+
+/// Puts the token, if there is one, beside each request.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}
+
+fn target(address: Address, transport: &Transport) -> Result<Target, Error> {
+    let endpoint = endpoint(&address, transport)
+        .map_err(|error| invalid(address.as_str(), root_cause(&error)))?;
+    if !address.is_tls() && transport.ca_certificate.is_some() {
+        let text = "a CA certificate is given, but this is plaintext; write https://";
+        return Err(invalid(address.as_str(), text.to_owned()));
+    }
+    let channel = endpoint.connect_lazy();
+    Ok(Target { address, endpoint, channel })
+}
+
+fn endpoint(address: &Address, transport: &Transport) -> Result<Endpoint, tonic::transport::Error> {
+    let (interval, timeout) = transport.keep_alive;
+    let endpoint = Endpoint::from(address.uri().clone())
+        .connect_timeout(transport.connect_timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(interval)
+        .keep_alive_timeout(timeout)
+        .keep_alive_while_idle(true)
+        .user_agent(transport.user_agent.clone())?;
+    if address.is_tls() { endpoint.tls_config(tls(transport)) } else { Ok(endpoint) }
+}
+
+fn tls(transport: &Transport) -> ClientTlsConfig {
+    let config = ClientTlsConfig::new().timeout(transport.connect_timeout);
+    let config = match &transport.ca_certificate {
+        Some(pem) => config.ca_certificate(Certificate::from_pem(pem)),
+        None => config.with_native_roots(),
+    };
+    match &transport.tls_name {
+        Some(name) => config.domain_name(name),
+        None => config,
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

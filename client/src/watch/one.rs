@@ -1,0 +1,142 @@
+//! Watching one run until it ends.
+
+use futures::Stream;
+use futures::stream::{self, BoxStream};
+use tonic::Status;
+
+use super::is_final;
+use crate::endpoints::Route;
+use crate::proto::{self, ScrapingJobView, WatchKind};
+use crate::reconnect::{PATIENCE, Reconnecting};
+use crate::{Client, Error};
+
+type Message = proto::WatchScrapingJobResponse;
+
+impl Client {
+    /// The run's current state, then its later ones, up to the final one, whole. An error ends the stream;
+    /// a lost connection is one after a minute without another.
+    ///
+    /// ```no_run
+    /// # use futures::TryStreamExt;
+    /// # async fn example(client: windrow_client::Client) -> Result<(), windrow_client::Error> {
+    /// let mut states = client.watch("triggered_daily_1736841234_0123456789ab");
+    /// while let Some(run) = states.try_next().await? {
+    ///     println!("{:?}, {} rows", run.status(), run.properties_scraped);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watch(
+        &self,
+        job_id: &str,
+    ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
+        self.watch_after(job_id, None)
+    }
+
+    /// The states after a revision already seen, with 0 every one since the run was made; none if the
+    /// run had ended by then.
+    pub fn watch_from(
+        &self,
+        job_id: &str,
+        after_revision: i64,
+    ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
+        self.watch_after(job_id, Some(after_revision))
+    }
+
+    fn watch_after(
+        &self,
+        job_id: &str,
+        revision: Option<i64>,
+    ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
+        let watch = Watch {
+            line: Reconnecting::new(self, PATIENCE),
+            job_id: job_id.to_owned(),
+            revision,
+            token: String::new(),
+            phase: Phase::Untouched,
+        };
+        let states: BoxStream<'static, _> = Box::pin(stream::try_unfold(watch, Watch::next));
+        states
+    }
+}
+
+struct Watch {
+    line: Reconnecting<Message>,
+    job_id: String,
+    /// The last one seen.
+    revision: Option<i64>,
+    /// The last one received; empty before the first.
+    token: String,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// No state received yet: a stream that ends now had nothing newer to tell.
+    Untouched,
+    Open,
+    Ended,
+}
+
+impl Watch {
+    async fn next(mut self) -> Result<Option<(proto::ScrapingJob, Self)>, Error> {
+        while self.phase != Phase::Ended {
+            match self.receive().await {
+                Ok(Some(message)) => {
+                    if let Some(run) = self.accept(message) {
+                        return Ok(Some((run, self)));
+                    }
+                }
+                Ok(None) if self.phase == Phase::Untouched => return Ok(None),
+                Ok(None) => {
+                    // The contract ends a stream only after the final state; a proxy may not.
+                    self.recover(Status::unavailable("the watch ended before the run did")).await?;
+                }
+                Err(status) => self.recover(status).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    async fn receive(&mut self) -> Result<Option<Message>, Status> {
+        let resumed = !self.token.is_empty();
+        let request = proto::WatchScrapingJobRequest {
+            job_id: self.job_id.clone(),
+            // A server takes one of the two.
+            after_revision: self.revision.filter(|_| !resumed),
+            resume_token: self.token.clone(),
+            view: ScrapingJobView::Full.into(),
+        };
+        let open = |route: Route| async move { route.runs().watch_scraping_job(request).await };
+        self.line.receive(open).await
+    }
+
+    /// The run, if it is news.
+    fn accept(&mut self, message: Message) -> Option<proto::ScrapingJob> {
+        let kind = message.kind();
+        if !message.resume_token.is_empty() && message.resume_token != self.token {
+            self.token = message.resume_token;
+            self.line.restore();
+        }
+        let run = match kind {
+            WatchKind::Current | WatchKind::Changed => message.scraping_job?,
+            // Unspecified is also what this version does not know: only its token counts.
+            WatchKind::Unspecified | WatchKind::Synced | WatchKind::Left | WatchKind::Bookmark => {
+                return None;
+            }
+        };
+        self.phase = if is_final(run.status()) { Phase::Ended } else { Phase::Open };
+        if self.revision.is_some_and(|seen| run.revision <= seen) {
+            return None;
+        }
+        self.revision = Some(run.revision);
+        self.line.restore();
+        Some(run)
+    }
+
+    async fn recover(&mut self, status: Status) -> Result<(), Error> {
+        let loss = self.line.lose(status)?;
+        tokio::time::sleep(loss.pause).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! `windrow watch --all` off a terminal: lines for people, objects for programs.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+use windrow_client::proto;
+
+use crate::support::{PATIENCE, SLOW, Windrow, job, parameters, program, wait_for};
+
+/// Follows until a line has this in it, then presses Ctrl-C; the lines and the exit code. Says when the first
+/// line has come: only from then on is everything told.
+fn follow(
+    address: &str,
+    flags: &[&str],
+    until: &str,
+    begun: oneshot::Sender<()>,
+) -> (Vec<String>, Option<i32>) {
+    let mut command = program::command("windrow");
+    command.args(["--server", address, "watch", "--all"]).args(flags);
+    let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+    let (mut lines, mut begun) = (Vec::new(), Some(begun));
+    for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+        lines.push(line.unwrap());
+        begun.take().and_then(|begun| begun.send(()).ok());
+        if lines.last().unwrap().contains(until) {
+            interrupt(&process);
+        }
+    }
+    (lines, process.wait().unwrap().code())
+}
+
+fn interrupt(process: &Child) {
+    let id = process.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+}
+
+/// Does something once the watch has begun.
+async fn followed<T>(
+    windrow: &Windrow,
+    flags: &'static [&'static str],
+    until: &'static str,
+    then: impl Future<Output = T>,
+) -> (Vec<String>, Option<i32>, T) {
+    let (address, (begun, begins)) = (windrow.address(), oneshot::channel());
+    let following = tokio::task::spawn_blocking(move || follow(&address, flags, until, begun));
+    let then = async {
+        begins.await.unwrap();
+        then.await
+    };
+    let both = tokio::time::timeout(PATIENCE, futures::future::join(following, then));
+    let (followed, done) = both.await.expect("the line does not come");
+    let (lines, code) = followed.unwrap();
+    (lines, code, done)
+}
+
+#[tokio::test]
+async fn lines_tell_what_happens_until_ctrl_c() {
+    let windrow = Windrow::start().await;
+    let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job("job") };
+    windrow.create_as(slow).await.unwrap();
+    windrow.create("other").await;
+    let run = windrow.trigger("job").await.job_id;
+    wait_for(&mut windrow.client.watch(&run), proto::ScrapingJobStatus::Running).await;
+    let flags = &["--job", "job", "--filter", "origin = triggered"];
+
+    let cancel = async {
+        windrow.end(&windrow.trigger("other").await.job_id).await;
+        windrow.cancel(&run).await.unwrap();
+    };
+    let (lines, code, ()) = followed(&windrow, flags, "cancelled", cancel).await;
+
+    assert_eq!(code, Some(130));
+    assert!(lines.iter().all(|line| line.starts_with(&run)), "{lines:#?}");
+    assert!(lines.first().unwrap().contains("running 0/1 locations"), "{lines:#?}");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn objects_have_the_token_from_which_another_watch_goes_on() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let flags = &["--output", "json"];
+
+    let made = windrow.trigger("job");
+    let (lines, code, made) = followed(&windrow, flags, "_COMPLETED", made).await;
+
+    let objects: Vec<Value> = lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!((code, &objects[0]["kind"]), (Some(130), &Value::from("WATCH_KIND_SYNCED")));
+    assert!(objects[1..].iter().all(|o| o["kind"] == "WATCH_KIND_CHANGED"), "{objects:#?}");
+    let run = &objects[1]["scraping_job"];
+    assert_eq!(run["job_id"], Value::from(made.job_id));
+    assert_eq!(run["parameters"]["locations"][0], "Indianapolis, IN");
+
+    let (address, (begun, _)) = (windrow.address(), oneshot::channel());
+    let token = objects[0]["resume_token"].as_str().unwrap().to_owned();
+    let again = tokio::task::spawn_blocking(move || {
+        follow(&address, &["--output", "json", "--resume-token", &token], "_SYNCED", begun).0
+    });
+    let again = again.await.unwrap();
+    let missed: Value = serde_json::from_str(&again[0]).unwrap();
+    assert_eq!(missed["scraping_job"]["job_id"], run["job_id"]);
+    assert!(again.iter().any(|line| line.contains("_COMPLETED")), "{again:#?}");
+    windrow.stop().await;
+}
