@@ -136,4 +136,28 @@ impl Client {
         })
         .await
     }
+
+    /// Says why a scheduled job did or did not run at an instant, or what would become of it.
+    pub async fn explain_tick(
+        &self,
+        request: proto::ExplainTickRequest,
+    ) -> Result<proto::ExplainTickResponse, Error> {
+        self.call("ExplainTick", Retry::Safe, request, |route, request| async move {
+            route.jobs().explain_tick(request).await
+        })
+        .await
+    }
+
+    /// Makes runs for past ticks that have none. An empty `request_id` is filled, and the call retried
+    /// under it.
+    pub async fn backfill_scheduled_job(
+        &self,
+        mut request: proto::BackfillScheduledJobRequest,
+    ) -> Result<proto::BackfillScheduledJobResponse, Error> {
+        fill_request_id(&mut request.request_id);
+        self.call("BackfillScheduledJob", Retry::Safe, request, |route, request| async move {
+            route.jobs().backfill_scheduled_job(request).await
+        })
+        .await
+    }
 }

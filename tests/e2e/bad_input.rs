@@ -32,6 +32,14 @@ async fn a_wrong_scheduled_job_is_not_created() {
     check("cron_expression", |j| j.cron_expression = "0 0 * *".to_owned()).await;
     check("cron_expression", |j| j.cron_expression = "0 ".repeat(9_999)).await;
     check("priority", |j| j.priority = 77).await;
+    check("overlap", |j| j.overlap = 9).await;
+    check("catch_up.mode", |j| late(j).mode = 9).await;
+    check("catch_up.limit", |j| late(j).limit = Some(0)).await;
+    check("catch_up.limit", |j| late(j).limit = Some(1_001)).await;
+    check("catch_up.window", |j| late(j).window = Some(hours(367 * 24))).await;
+    check("catch_up.grace", |j| late(j).grace = Some(hours(25))).await;
+    check("jitter", |j| j.jitter = Some(hours(-1))).await;
+    check("jitter", |j| j.jitter = Some(hours(25))).await;
     check("parameters.locations", |j| of(j).locations.clear()).await;
     check("parameters.locations[0]", |j| of(j).locations = vec!["x".repeat(201)]).await;
     check("parameters.listing_types[0]", |j| of(j).listing_types = vec![0]).await;
@@ -44,6 +52,14 @@ async fn a_wrong_scheduled_job_is_not_created() {
     let all = proto::ListScheduledJobsRequest { show_deleted: true, ..Default::default() };
     assert_eq!(windrow.client.list_scheduled_jobs(all).await.unwrap().total, 0);
     windrow.stop().await;
+}
+
+fn late(job: &mut proto::ScheduledJob) -> &mut proto::CatchUpPolicy {
+    job.catch_up.get_or_insert_default()
+}
+
+fn hours(hours: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds: hours * 3_600, nanos: 0 }
 }
 
 fn of(job: &mut proto::ScheduledJob) -> &mut proto::ScrapeParameters {

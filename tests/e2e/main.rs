@@ -19,6 +19,7 @@ mod client;
 mod command;
 mod crashes;
 mod croniter;
+mod explaining;
 mod feed;
 mod gaps;
 mod history;

@@ -24,8 +24,8 @@ pub(super) const fn field(
     Field { path, is_set, copy }
 }
 
-/// Every path but those of a policy, and `policy`, `parameters` and `*`, which stand for several.
-const FIELDS: [Field; 17] = [
+/// Every path but those of a policy, and `policy`, `catch_up`, `parameters` and `*`, which stand for several.
+const FIELDS: [Field; 20] = [
     field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
     field(
         "cron_expression",
@@ -45,9 +45,24 @@ const FIELDS: [Field; 17] = [
         |to, from| to.max_concurrent_runs = from.max_concurrent_runs,
     ),
     field(
-        "catch_up",
-        |job| job.catch_up.is_some(),
-        |to, from| to.ticks.catch_up.clone_from(&from.ticks.catch_up),
+        "catch_up.mode",
+        |job| catch_up(job).is_some_and(|c| c.mode != 0),
+        |to, from| to.ticks.catch_up.mode = from.ticks.catch_up.mode,
+    ),
+    field(
+        "catch_up.limit",
+        |job| catch_up(job).is_some_and(|c| c.limit.is_some()),
+        |to, from| to.ticks.catch_up.limit = from.ticks.catch_up.limit,
+    ),
+    field(
+        "catch_up.window",
+        |job| catch_up(job).is_some_and(|c| c.window.is_some()),
+        |to, from| to.ticks.catch_up.window = from.ticks.catch_up.window,
+    ),
+    field(
+        "catch_up.grace",
+        |job| catch_up(job).is_some_and(|c| c.grace.is_some()),
+        |to, from| to.ticks.catch_up.grace = from.ticks.catch_up.grace,
     ),
     field("overlap", |job| job.overlap != 0, |to, from| to.ticks.overlap = from.ticks.overlap),
     field("jitter", |job| job.jitter.is_some(), |to, from| to.ticks.jitter = from.ticks.jitter),
@@ -97,6 +112,10 @@ fn fields() -> impl Iterator<Item = &'static Field> {
     FIELDS.iter().chain(&policy::FIELDS)
 }
 
+fn catch_up(job: &proto::ScheduledJob) -> Option<&proto::CatchUpPolicy> {
+    job.catch_up.as_ref()
+}
+
 fn parameters(job: &proto::ScheduledJob) -> Option<&proto::ScrapeParameters> {
     job.parameters.as_ref()
 }
@@ -132,7 +151,7 @@ fn unknown(path: &str) -> AppError {
     let known: Vec<_> = fields().map(|field| field.path).collect();
     let known = known.join(", ");
     let description =
-        format!("'{shown}' cannot be changed; these can: {known}, parameters, policy, *");
+        format!("'{shown}' cannot be changed; these can: {known}, parameters, policy, catch_up, *");
     AppError::invalid("update_mask", description)
 }
 
@@ -154,6 +173,8 @@ mod tests {
         assert_eq!(count(&["policy"], &job), Some(8));
         assert_eq!(count(&["policy.max_attempts"], &job), Some(1));
         assert_eq!(count(&["*"], &job), Some(fields().count()));
+        assert_eq!(count(&["catch_up"], &job), Some(4));
+        assert_eq!(count(&["catch_up.limit"], &job), Some(1));
         for unknown in ["status", "run_count", "parameters.", "parameters.nope", "", "Name"] {
             assert_eq!(count(&["name", unknown], &job), None, "{unknown}");
         }

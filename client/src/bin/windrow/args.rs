@@ -79,6 +79,22 @@ pub(crate) enum Command {
         #[command(flatten)]
         page: PageArgs,
     },
+    /// Why a scheduled job did or did not run at a time, or what would become of a time to come.
+    #[command(after_help = "Example: windrow explain sold_indy 2026-12-01T02:00:00Z")]
+    Explain {
+        /// The scheduled job.
+        scheduled_job_id: String,
+        /// The time, for example 2026-12-01T06:00:00Z.
+        #[arg(value_parser = time)]
+        tick_at: Timestamp,
+    },
+    /// Make runs for past ticks that have none.
+    #[command(
+        after_help = "Ticks that have a run keep it, so repeating a backfill makes nothing twice.
+
+Example: windrow backfill sold_indy --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --dry-run"
+    )]
+    Backfill(BackfillArgs),
     /// When a schedule is due, with what changes of the clocks do to it.
     #[command(
         after_help = "Example: windrow preview --cron '30 2 * * *' --timezone America/New_York"
@@ -148,6 +164,9 @@ pub(crate) enum JobsCommand {
     Resume {
         /// The scheduled job.
         scheduled_job_id: String,
+        /// Decide the ticks of the pause by the job's catch-up policy; else they make no runs.
+        #[arg(long)]
+        catch_up: bool,
     },
     /// Switch a scheduled job off until it is resumed.
     Deactivate {
@@ -167,6 +186,24 @@ pub(crate) enum JobsCommand {
         /// The scheduled job.
         scheduled_job_id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackfillArgs {
+    /// The scheduled job.
+    pub(crate) scheduled_job_id: String,
+    /// Begin of the range, for example 2026-11-01T00:00:00Z.
+    #[arg(long, value_parser = time)]
+    pub(crate) from: Timestamp,
+    /// End of the range, included; not in the future. It may hold 1000 ticks.
+    #[arg(long, value_parser = time)]
+    pub(crate) to: Timestamp,
+    /// Priority of the runs; low unless given.
+    #[arg(long, value_parser = priority())]
+    pub(crate) priority: Option<ScrapingJobPriority>,
+    /// Only say what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -31,8 +31,8 @@ pub(crate) async fn run(
                 text::job(a.scheduled_job.as_ref())
             })?;
         }
-        JobsCommand::Resume { scheduled_job_id } => {
-            let request = proto::ResumeScheduledJobRequest { scheduled_job_id, catch_up: false };
+        JobsCommand::Resume { scheduled_job_id, catch_up } => {
+            let request = proto::ResumeScheduledJobRequest { scheduled_job_id, catch_up };
             let answer = client.resume_scheduled_job(request).await?;
             output.show("ResumeScheduledJobResponse", &answer, |a| {
                 text::job(a.scheduled_job.as_ref())

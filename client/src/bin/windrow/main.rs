@@ -19,6 +19,7 @@ mod jobs;
 mod logs;
 mod properties;
 mod runs;
+mod tick_policy;
 mod ticks;
 mod watch;
 
@@ -73,6 +74,10 @@ async fn call(client: &Client, output: Output, command: Command) -> Result<u8, F
         Command::Ticks { scheduled_job_id, page } => {
             ticks::list(client, output, scheduled_job_id, page).await
         }
+        Command::Explain { scheduled_job_id, tick_at } => {
+            ticks::explain(client, output, scheduled_job_id, tick_at).await
+        }
+        Command::Backfill(args) => ticks::backfill(client, output, args).await,
         Command::Preview(args) => ticks::preview(client, output, args).await,
         Command::Stats { scheduled_job_id, window } => {
             jobs::stats(client, output, scheduled_job_id, window).await

@@ -4,6 +4,7 @@ use clap::Args;
 use windrow_client::proto;
 
 use crate::policy::PolicyArgs;
+use crate::tick_policy::TickPolicyArgs;
 use crate::values::{duration, label, listing_type, priority};
 
 /// Every flag is optional here; the server says what is missing.
@@ -60,6 +61,8 @@ pub(crate) struct JobArgs {
     pub(crate) parameters: ParameterArgs,
     #[command(flatten)]
     pub(crate) policy: Box<PolicyArgs>,
+    #[command(flatten)]
+    pub(crate) ticks: Box<TickPolicyArgs>,
 }
 
 impl ParameterArgs {
@@ -103,11 +106,13 @@ impl JobArgs {
         ]);
         paths.extend(self.parameters.mask());
         paths.extend(self.policy.mask());
+        paths.extend(self.ticks.mask());
         paths
     }
 
     pub(crate) fn into_proto(self, scheduled_job_id: String) -> proto::ScheduledJob {
-        proto::ScheduledJob {
+        let ticks = self.ticks;
+        ticks.laid_over(proto::ScheduledJob {
             scheduled_job_id,
             name: self.name.unwrap_or_default(),
             cron_expression: self.cron_expression.unwrap_or_default(),
@@ -118,7 +123,7 @@ impl JobArgs {
             max_concurrent_runs: self.max_concurrent_runs.unwrap_or_default(),
             policy: self.policy.into_proto(),
             ..Default::default()
-        }
+        })
     }
 }
 

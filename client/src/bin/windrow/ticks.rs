@@ -1,8 +1,9 @@
-//! `windrow ticks` and `windrow preview`: what became of ticks, and when the next ones are.
+//! `windrow ticks`, `explain`, `backfill` and `preview`: what became of ticks and why, runs of past ones,
+//! and when the next ones are.
 
 use windrow_client::{Client, proto};
 
-use crate::args::PreviewArgs;
+use crate::args::{BackfillArgs, PreviewArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::page::{MAX_PAGES, PageArgs};
@@ -46,5 +47,37 @@ pub(crate) async fn preview(
     };
     let answer = client.preview_ticks(request).await?;
     output.show("PreviewTicksResponse", &answer, text::ticks)?;
+    Ok(0)
+}
+
+pub(crate) async fn explain(
+    client: &Client,
+    output: Output,
+    scheduled_job_id: String,
+    tick_at: prost_types::Timestamp,
+) -> Result<u8, Failure> {
+    let request = proto::ExplainTickRequest { scheduled_job_id, tick_at: Some(tick_at) };
+    let answer = client.explain_tick(request).await?;
+    output.show("ExplainTickResponse", &answer, text::explanation)?;
+    Ok(0)
+}
+
+pub(crate) async fn backfill(
+    client: &Client,
+    output: Output,
+    args: BackfillArgs,
+) -> Result<u8, Failure> {
+    let dry_run = args.dry_run;
+    let request = proto::BackfillScheduledJobRequest {
+        scheduled_job_id: args.scheduled_job_id,
+        start_time: Some(args.from),
+        end_time: Some(args.to),
+        priority: args.priority.unwrap_or_default().into(),
+        request_id: String::new(),
+        validate_only: dry_run,
+    };
+    let answer = client.backfill_scheduled_job(request).await?;
+    let verb = if dry_run { "would be made" } else { "made" };
+    output.show("BackfillScheduledJobResponse", &answer, |a| text::backfilled(a, verb))?;
     Ok(0)
 }

@@ -3,7 +3,8 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use prost_types::Timestamp;
 use windrow_client::proto::{
-    ListingType, ScheduledJobStatus, ScrapingJobLogLevel, ScrapingJobPriority, ScrapingJobStatus,
+    CatchUpMode, ListingType, OverlapPolicy, ScheduledJobStatus, ScrapingJobLogLevel,
+    ScrapingJobPriority, ScrapingJobStatus,
 };
 
 /// A word of a fixed set, read as the proto enum value whose name ends with it.
@@ -36,6 +37,15 @@ pub(crate) fn scraping_job_status() -> impl TypedValueParser<Value = ScrapingJob
 pub(crate) fn log_level() -> impl TypedValueParser<Value = ScrapingJobLogLevel> {
     let words = &["debug", "info", "warning", "error"];
     word(words, "SCRAPING_JOB_LOG_LEVEL", ScrapingJobLogLevel::from_str_name)
+}
+
+pub(crate) fn overlap() -> impl TypedValueParser<Value = OverlapPolicy> {
+    let words = &["skip", "queue", "allow", "cancel_running"];
+    word(words, "OVERLAP_POLICY", OverlapPolicy::from_str_name)
+}
+
+pub(crate) fn catch_up_mode() -> impl TypedValueParser<Value = CatchUpMode> {
+    word(&["latest_only", "skip", "all"], "CATCH_UP_MODE", CatchUpMode::from_str_name)
 }
 
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {

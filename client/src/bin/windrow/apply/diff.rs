@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use console::style;
 use windrow_client::proto;
 
-use crate::text::{clean, parameter_lines, policy_lines, priority};
+use crate::text::{clean, parameter_lines, policy_lines, priority, tick_policy_lines};
 
 /// The settings as text, by field; what is not set is not there.
 pub(super) fn fields(job: Option<&proto::ScheduledJob>) -> BTreeMap<String, String> {
@@ -27,6 +27,10 @@ pub(super) fn fields(job: Option<&proto::ScheduledJob>) -> BTreeMap<String, Stri
     fields.extend(policy_lines(job.policy.as_ref()).into_iter().map(of_policy));
     let limit = (job.max_concurrent_runs > 0).then(|| job.max_concurrent_runs.to_string());
     fields.insert("max_concurrent_runs".to_owned(), limit.unwrap_or_default());
+    let of_ticks = |(name, value): (&str, String)| {
+        (name.to_lowercase().replace("catch-up ", "catch_up.").replace('-', "_"), value)
+    };
+    fields.extend(tick_policy_lines(job).into_iter().map(of_ticks));
     let label = |(key, value): (&String, &String)| (format!("labels.{key}"), format!("'{value}'"));
     fields.extend(job.labels.iter().map(label));
     fields.retain(|_, value| !value.is_empty());

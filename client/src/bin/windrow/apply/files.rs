@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use windrow_client::proto;
 
 /// What a file may set.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 12] = [
     "scheduled_job_id",
     "name",
     "cron_expression",
@@ -20,6 +20,9 @@ const FIELDS: [&str; 9] = [
     "parameters",
     "policy",
     "max_concurrent_runs",
+    "catch_up",
+    "overlap",
+    "jitter",
 ];
 
 /// A job, and where it is described.
@@ -102,6 +105,10 @@ fn job(document: Value) -> Result<proto::ScheduledJob, String> {
         return Err(format!("field {unknown} cannot be set; these can: {}", FIELDS.join(", ")));
     }
     lengthen(&mut fields, "priority", "SCRAPING_JOB_PRIORITY_");
+    lengthen(&mut fields, "overlap", "OVERLAP_POLICY_");
+    if let Some(Value::Object(catch_up)) = fields.get_mut("catch_up") {
+        lengthen(catch_up, "mode", "CATCH_UP_MODE_");
+    }
     if let Some(Value::Object(parameters)) = fields.get_mut("parameters") {
         lengthen(parameters, "listing_types", "LISTING_TYPE_");
     }

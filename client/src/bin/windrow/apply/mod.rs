@@ -18,7 +18,7 @@ use crate::output::{Output, hint, line};
 
 pub(crate) const APPLY: &str = "A file has one or more YAML documents, or a JSON object, with \
 scheduled_job_id, name, cron_expression, timezone, priority, labels, parameters, \
-policy and max_concurrent_runs. What it leaves \
+policy, max_concurrent_runs, catch_up, overlap and jitter. What it leaves \
 out is as if it had never been set. A job that is not there is created, a deleted one restored; pauses \
 stay.
 

@@ -18,7 +18,7 @@ pub(crate) use properties::{properties, property_with_changes};
 pub(crate) use stats::stats;
 pub(crate) use table::clean;
 use table::{details, table};
-pub(crate) use ticks::{decided_ticks, ticks};
+pub(crate) use ticks::{backfilled, decided_ticks, explanation, ticks};
 use times::{ago, instant, time, time_and_ago};
 
 const NONE: &str = "-";
@@ -64,6 +64,7 @@ pub(crate) fn job(job: Option<&proto::ScheduledJob>) -> String {
         ("Id", job.scheduled_job_id.clone()),
         ("Name", job.name.clone()),
         ("Status", job_status(job)),
+        ("Problem", job.problem.clone()),
         ("Pause reason", job.pause_reason.clone()),
         ("Paused until", job.paused_until.as_ref().map(instant).unwrap_or_default()),
         ("Cron", format!("{} ({zone})", job.cron_expression)),
@@ -74,12 +75,34 @@ pub(crate) fn job(job: Option<&proto::ScheduledJob>) -> String {
     ];
     lines.extend(parameter_lines(job.parameters.as_ref()));
     lines.extend(policy_lines(job.policy.as_ref()));
+    lines.extend(tick_policy_lines(job));
     let limit = job.max_concurrent_runs;
     let limit = (limit > 0).then(|| format!("{limit} {}", if limit == 1 { "run" } else { "runs" }));
     lines.push(("At once", limit.unwrap_or_default()));
     lines.push(("Labels", labels(&job.labels)));
     lines.push(("Etag", job.etag.clone()));
     details(lines)
+}
+
+/// What is done with late and overlapping ticks, as far as it is set.
+pub(crate) fn tick_policy_lines(job: &proto::ScheduledJob) -> Vec<(&'static str, String)> {
+    let word = |name: &str, prefix: &str| match short(name, prefix).as_str() {
+        "unspecified" => String::new(),
+        word => word.to_owned(),
+    };
+    let length = |length: Option<&prost_types::Duration>| {
+        let length = length.and_then(|length| std::time::Duration::try_from(*length).ok());
+        length.map(|length| humantime::format_duration(length).to_string()).unwrap_or_default()
+    };
+    let catch_up = job.catch_up.unwrap_or_default();
+    vec![
+        ("Overlap", word(job.overlap().as_str_name(), "OVERLAP_POLICY_")),
+        ("Catch-up", word(catch_up.mode().as_str_name(), "CATCH_UP_MODE_")),
+        ("Catch-up limit", catch_up.limit.map(|limit| limit.to_string()).unwrap_or_default()),
+        ("Catch-up window", length(catch_up.window.as_ref())),
+        ("Catch-up grace", length(catch_up.grace.as_ref())),
+        ("Jitter", length(job.jitter.as_ref())),
+    ]
 }
 
 pub(crate) fn run(run: Option<&proto::ScrapingJob>) -> String {
