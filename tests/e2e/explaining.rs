@@ -26,7 +26,7 @@ fn range(from: &str, to: &str) -> proto::BackfillScheduledJobRequest {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn any_instant_is_explained_with_the_settings_that_hold() {
     let windrow = Windrow::start().await;
     windrow.create_as(daily()).await.unwrap();
@@ -52,7 +52,7 @@ async fn any_instant_is_explained_with_the_settings_that_hold() {
     windrow.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_makes_each_run_once_however_often_it_is_asked_for() {
     let windrow = Windrow::start().await;
     windrow.create_as(daily()).await.unwrap();
