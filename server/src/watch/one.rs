@@ -156,8 +156,13 @@ impl Watch {
     /// Reads a page from the database; whether there was something.
     async fn read(&mut self) -> Result<bool, WatchError> {
         let mut look = self.source.look().await?;
-        let states = events::events_after(&mut look.conn, &self.run, self.seen, PAGE).await?;
+        // With the state at the cursor, as long as its status is not known.
+        let after = self.seen - i64::from(self.status.is_none());
+        let mut states = events::events_after(&mut look.conn, &self.run, after, PAGE).await?;
         drop(look);
+        if states.first().is_some_and(|state| state.revision == self.seen) {
+            self.status = Some(states.remove(0).status);
+        }
         let is_missing = states.is_empty() && self.seen < self.run.revision;
         let states: Vec<_> = states.into_iter().map(Arc::new).collect();
         if is_missing || !is_without_gap(&states, self.seen) {

@@ -59,6 +59,16 @@ impl Feed {
         Ok((kind, message.scraping_job.unwrap_or_default()))
     }
 
+    /// The next message with a run. Whether it comes before SYNCED depends on what else is open in the
+    /// cluster.
+    pub async fn next_run(&mut self) -> ScrapingJob {
+        loop {
+            if let (Kind::Current | Kind::Changed | Kind::Left, run) = self.next().await.unwrap() {
+                return run;
+            }
+        }
+    }
+
     /// The runs that are current.
     pub async fn sync(&mut self) -> Vec<ScrapingJob> {
         let mut runs = Vec::new();
