@@ -15,6 +15,8 @@ create table scheduled_job (
     policy jsonb not null,
     -- Runs that may be running at once; 0 is no limit.
     max_concurrent_runs int not null,
+    -- What is done with late and overlapping ticks; what is absent has its default.
+    tick_policy jsonb not null,
     version bigint not null,
     created_at timestamptz not null,
     constraint scheduled_job_id_has_its_form check (scheduled_job_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
@@ -34,6 +36,8 @@ create table scheduled_job_schedule (
     -- Every tick at or before it is decided, for ever.
     watermark timestamptz not null,
     next_tick_at timestamptz,
+    -- The number of the last revision of settings and status.
+    revision bigint not null,
     -- When the scheduler has to look: at the next tick, or at the end of a pause.
     due_at timestamptz generated always as (
         case
@@ -43,6 +47,11 @@ create table scheduled_job_schedule (
         end
     ) stored,
     constraint schedule_status_is_known check (status in ('active', 'paused', 'inactive')),
+    constraint schedule_times_can_be_read check (
+        watermark between '1970-01-01Z' and '9999-12-31Z'
+        and coalesce(next_tick_at, watermark) <= '9999-12-31Z'
+        and coalesce(paused_until, watermark) between '1970-01-01Z' and '9999-12-31Z'
+    ),
     constraint schedule_next_tick_is_undecided check (next_tick_at > watermark),
     constraint schedule_ticks_only_while_active
         check (next_tick_at is null or (status = 'active' and deleted_at is null)),

@@ -21,6 +21,8 @@ create table scraping_job (
     tick_at timestamptz,
     created_at timestamptz not null,
     available_at timestamptz not null,
+    -- It does not begin before the runs of earlier ticks of its job have ended.
+    queued boolean not null,
     started_at timestamptz,
     completed_at timestamptz,
     cancel_requested_at timestamptz,
@@ -64,6 +66,7 @@ create table scraping_job (
     constraint run_of_a_schedule_has_its_tick check (
         origin <> 'scheduled' or (tick_at is not null and scheduled_job_id is not null)
     ),
+    constraint run_is_queued_by_its_tick check (not queued or origin = 'scheduled'),
     constraint run_cancelled_was_asked_for
         check (status <> 'cancelled' or cancel_requested_at is not null),
     constraint run_started_iff_attempted check (

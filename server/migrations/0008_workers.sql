@@ -28,6 +28,8 @@ create table scraping_job_log (
     logged_at timestamptz not null,
     level text not null,
     text text not null,
+    -- By the database's time, as workers' clocks may be wrong: lines are forgotten by it.
+    received_at timestamptz not null,
     primary key (job_id, number),
     constraint log_level_is_known check (level in ('debug', 'info', 'warning', 'error'))
 );
@@ -36,3 +38,4 @@ create table scraping_job_log (
 create unique index scraping_job_log_once on scraping_job_log (job_id, attempt, sequence)
     where sequence > 0;
 create index scraping_job_log_by_location on scraping_job_log (job_id, attempt, location);
+create index scraping_job_log_by_age on scraping_job_log (received_at);

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use chrono::Datelike;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use windrow_client::proto;
+use windrow_server::clock::SystemClock;
 
 use crate::support::database::new_database;
 use crate::support::{QUICK, Windrow, program};
@@ -228,6 +230,11 @@ fn export(dir: &Path, seed: u64) -> Export {
     export
 }
 
+/// Half a year away, as a tick during the test would count.
+fn distant_month() -> u32 {
+    (SystemClock::uncorrected().month0() + 6) % 12 + 1
+}
+
 /// One job and its runs; the last part of its number says what is odd about it.
 fn scheduled_job(
     dice: &mut StdRng,
@@ -241,7 +248,7 @@ fn scheduled_job(
     let mut expected = Expected {
         name: format!("Job {number}"),
         status: ScheduledJobStatus::Active,
-        cron_expression: format!("{} {} * * *", number % 60, number % 24),
+        cron_expression: format!("{} {} 1 {} *", number % 60, number % 24, distant_month()),
         locations: vec![format!("City {number}, IN"), "Carmel, IN".to_owned()],
         listing_types: vec![ListingType::Sold],
         ..Default::default()

@@ -10,6 +10,7 @@
 #![expect(clippy::print_stderr, reason = "what a failed test has seen")]
 #![expect(unreachable_pub, reason = "nobody but these tests could reach anything")]
 
+mod accounting;
 mod apply;
 mod bad_input;
 mod cancelling;
@@ -17,11 +18,13 @@ mod chaos;
 mod client;
 mod command;
 mod crashes;
+mod croniter;
 mod feed;
 mod gaps;
 mod history;
 mod import;
 mod labels;
+mod limits;
 mod properties;
 mod python;
 mod reflection;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, json};
-use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windrow_client::worker::{
@@ -147,6 +146,76 @@ async fn a_cancelled_run_stops_and_a_stopped_worker_gives_its_run_back() {
 }
 
 #[tokio::test]
+async fn a_worker_goes_on_with_another_server_when_one_stops() {
+    let declare = |config: &mut windrow_server::config::Config| {
+        let remote = SourceSettings::Worker(WorkerSettings::default());
+        config.sources.insert(REMOTE.to_owned(), remote);
+    };
+    let one = Windrow::start_with(declare).await;
+    let other = Windrow::start_on(&one.database_url, declare).await;
+    one.create_as(at(&["here", "stuck"])).await.unwrap();
+    let stop = CancellationToken::new();
+    let both = Client::builder().server(one.address()).server(other.address());
+    let both = both.connect().await.unwrap();
+    let worker = Worker::new(&both).source(REMOTE, Arc::new(Places));
+    let worker = worker.grace(Duration::ZERO).run(stop.clone());
+    let users = async {
+        let run = one.trigger("job").await.job_id;
+        wait_for(&mut one.client.watch_from(&run, 0), Status::Running).await;
+        one.stop().await;
+
+        other.cancel(&run).await.unwrap();
+        let ended = other.end(&run).await;
+        assert_eq!((ended.status(), ended.attempt), (Status::Cancelled, 1), "its lease was kept");
+        let parameters = proto::ScrapeParameters {
+            locations: vec!["here".to_owned()],
+            ..proto::ScrapeParameters::default()
+        };
+        let overridden = proto::TriggerJobRequest {
+            job_id: "job".to_owned(),
+            overrides: Some(parameters),
+            ..Default::default()
+        };
+        let next = other.trigger_as(overridden).await.unwrap().job_id;
+        assert_eq!(other.end(&next).await.status(), Status::Completed);
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(worker, users);
+    ended.unwrap();
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_was_waited_for_has_its_whole_time() {
+    let windrow = start().await;
+    let lease_duration = Some(prost_types::Duration { seconds: 2, nanos: 0 });
+    let policy = Some(proto::RunPolicy { lease_duration, ..Default::default() });
+    windrow.create_as(proto::ScheduledJob { policy, ..at(&["here"]) }).await.unwrap();
+    let address = format!("http://{}", windrow.address());
+    let mut workers =
+        proto::worker_service_client::WorkerServiceClient::connect(address).await.unwrap();
+    let leasing = workers.lease_scraping_jobs(proto::LeaseScrapingJobsRequest {
+        worker_id: "by-hand".to_owned(),
+        sources: vec![REMOTE.to_owned()],
+        capacity: 1,
+        wait: Some(prost_types::Duration { seconds: 20, nanos: 0 }),
+        held: Vec::new(),
+    });
+    let pool = sqlx::PgPool::connect(&windrow.database_url).await.unwrap();
+    let trigger = async {
+        let asks = "select exists (select from worker where worker_id = 'by-hand')";
+        while !sqlx::query_scalar::<_, bool>(asks).fetch_one(&pool).await.unwrap() {}
+        windrow.trigger("job").await;
+    };
+    let (leased, ()) = tokio::join!(leasing, trigger);
+
+    let expires_in = leased.unwrap().into_inner().leases[0].expires_in.unwrap();
+    let expires_in = Duration::try_from(expires_in).unwrap();
+    assert!(expires_in > Duration::from_secs(2), "{expires_in:?} from before the call");
+    windrow.stop().await;
+}
+
+#[tokio::test]
 async fn an_attempt_without_its_lease_is_refused() {
     let windrow = start().await;
     windrow.create_as(at(&["here"])).await.unwrap();
@@ -206,76 +275,6 @@ async fn an_attempt_without_its_lease_is_refused() {
     }
     assert_eq!(windrow.get_job("job").await.run_count, 1);
     windrow.stop().await;
-}
-
-#[tokio::test]
-async fn limits_of_sources_and_jobs_hold_across_servers() {
-    const SOURCE_LIMIT: u32 = 3;
-    let paced = "kind = \"sample\"\nlistings_per_location = 3\npace = \"60ms\"";
-    let change = |config: &mut windrow_server::config::Config| {
-        config.max_concurrent_runs = 6;
-        config.sources.insert("paced".to_owned(), toml::from_str(paced).unwrap());
-        config.source_limits.insert("paced".to_owned(), SOURCE_LIMIT);
-    };
-    let one = Windrow::start_with(change).await;
-    let other = Windrow::start_on(&one.database_url, change).await;
-    for (id, limit) in [("free", 0), ("single", 1), ("double", 2)] {
-        let parameters = Some(parameters("paced"));
-        let limited = proto::ScheduledJob { parameters, max_concurrent_runs: limit, ..job(id) };
-        one.create_as(limited).await.unwrap();
-    }
-
-    let mut runs = Vec::new();
-    for number in 0..12 {
-        for id in ["free", "single", "double"] {
-            let server = if number % 2 == 0 { &one } else { &other };
-            runs.push(server.trigger(id).await.job_id);
-        }
-    }
-    for run in &runs {
-        assert_eq!(one.end(run).await.status(), Status::Completed);
-    }
-
-    let most = most_running(&one.database_url).await;
-    assert_eq!(most["source"], SOURCE_LIMIT, "the source's limit is kept, and used: {most:?}");
-    assert_eq!(most["single"], 1, "{most:?}");
-    assert!((1..=2).contains(&most["double"]), "{most:?}");
-    let workers: Vec<String> = sqlx::query_scalar(
-        "select distinct run ->> 'worker_id' from run_event where status = 'running'",
-    )
-    .fetch_all(&PgPool::connect(&one.database_url).await.unwrap())
-    .await
-    .unwrap();
-    assert_eq!(workers.len(), 2, "both servers worked");
-    one.stop().await;
-    other.stop().await;
-}
-
-/// The most runs that were running at once by the order of events, of the source and of each job.
-async fn most_running(database_url: &str) -> BTreeMap<String, u32> {
-    let pool = PgPool::connect(database_url).await.unwrap();
-    let events: Vec<(String, String, String)> = sqlx::query_as(
-        "select e.job_id, r.scheduled_job_id, e.status
-         from run_event e join scraping_job r using (job_id) order by e.id",
-    )
-    .fetch_all(&pool)
-    .await
-    .unwrap();
-    let mut running: BTreeMap<String, String> = BTreeMap::new();
-    let mut most: BTreeMap<String, u32> = BTreeMap::new();
-    for (run, job, status) in events {
-        if status == "running" {
-            running.insert(run, job.clone());
-        } else {
-            running.remove(&run);
-        }
-        let of_job = running.values().filter(|other| **other == job).count();
-        for (key, count) in [("source".to_owned(), running.len()), (job, of_job)] {
-            let most = most.entry(key).or_default();
-            *most = (*most).max(u32::try_from(count).unwrap());
-        }
-    }
-    most
 }
 
 #[tokio::test]

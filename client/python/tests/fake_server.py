@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -122,14 +123,19 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
             abort(context, grpc.StatusCode.INVALID_ARGUMENT, "the request is invalid", detail)
         response = pb.LeaseScrapingJobsResponse()
         response.heartbeat_interval.FromMilliseconds(100)
-        deadline = time.monotonic() + min(request.wait.seconds, 20)
+        asked_at = time.monotonic()
+        deadline = asked_at + min(request.wait.seconds, 20)
         with self.changed:
             self.lease_requests.append(request)
             while self.up and context.is_active() and time.monotonic() < deadline:
                 ready = [job for job in self.jobs.values() if not job.leased.is_set()]
                 for job in ready[: request.capacity]:
                     job.leased.set()
-                    response.leases.append(job.lease)
+                    lease = response.leases.add()
+                    lease.CopyFrom(job.lease)
+                    # From before the call, as the contract has it.
+                    for length in (lease.expires_in, lease.attempt_expires_in):
+                        length.FromTimedelta(length.ToTimedelta() + timedelta(seconds=time.monotonic() - asked_at))
                 if ready:
                     break
                 self.changed.wait(0.05)
@@ -139,6 +145,9 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
         response = pb.HeartbeatResponse()
         response.heartbeat_interval.FromMilliseconds(100)
         self.heartbeats += 1
+        until = time.monotonic() + request.wait.ToTimedelta().total_seconds()
+        while time.monotonic() < until and not any(map(self._is_news, request.attempts)):
+            time.sleep(0.01)
         for report in request.attempts:
             job = self.jobs[report.attempt.job_id]
             state = response.attempts.add(attempt=report.attempt, lease_lost=job.lost or job.finish is not None)
@@ -149,6 +158,10 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
             elif job.finish is None:
                 self._report(job, report)
         return response
+
+    def _is_news(self, report: Any) -> bool:
+        job = self.jobs[report.attempt.job_id]
+        return job.lost or job.finish is not None or (job.cancel and not report.cancel_known)
 
     def SubmitProperties(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
         for request in requests:

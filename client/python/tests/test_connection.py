@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from conftest import Running
 from fake_server import FakeServer, Job
 from processes import alive, pids_of
 
+from windrow_worker._client import Client
 from windrow_worker._proto.windrow.v1 import worker_service_pb2 as pb
 
 Script = subprocess.Popen[bytes]
@@ -128,3 +130,13 @@ def test_stopped_worker_leases_nothing(server: FakeServer, running: Running) -> 
     job = server.add(Job("after", "test", ["rows 1"]))
     with pytest.raises(AssertionError):
         server.wait(job.leased.is_set, timeout=1.0)
+
+
+def test_goes_on_with_another_server(server: FakeServer) -> None:
+    """A call that finds nobody at the first server goes to the second."""
+    client = Client(f"127.0.0.1:1, 127.0.0.1:{server.port}")
+    request = pb.HeartbeatRequest(worker_id="worker")
+    with pytest.raises(grpc.RpcError):
+        client.heartbeat(request, timeout=5.0)
+    assert client.heartbeat(request, timeout=5.0).heartbeat_interval.ToMilliseconds() == 100
+    client.close()

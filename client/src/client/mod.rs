@@ -100,8 +100,13 @@ impl Client {
     /// Tells what came of the last use of a route: others shall not run into the same trouble.
     pub(crate) fn failed(&self, route: &Route, status: &Status) {
         if error::is_lost(status) || error::is_late(status) {
-            self.shared.endpoints.leave(route);
+            self.leave(route);
         }
+    }
+
+    /// The server of a route is about to stop.
+    pub(crate) fn leave(&self, route: &Route) {
+        self.shared.endpoints.leave(route);
     }
 
     /// Sends a unary request, again if `retry` permits and the connection or the server failed.

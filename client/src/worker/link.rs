@@ -6,16 +6,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_stream::StreamExt;
 use tonic::{Code, Request, Response, Status};
-use windrow_worker::{Assignment, AttemptId, Level, Link, LinkError, Outcome, Pulse, Report, Said};
+use windrow_worker::{
+    Assignment, AttemptId, Beat, Level, Link, LinkError, Outcome, Pulse, Report, Said, ScrapedRow,
+};
 
+use super::body::to_struct;
 use crate::endpoints::Route;
 use crate::{Client, Error, proto};
 
 /// How long a lease waits for work. A stop waits as long.
 const WAIT: Duration = Duration::from_secs(5);
+/// Before the next lease when a server stops: perhaps they all do.
+const DRAINING_PAUSE: Duration = Duration::from_millis(500);
 /// What an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -34,16 +39,10 @@ pub(super) struct RemoteLink {
 }
 
 impl RemoteLink {
-    pub(super) fn new(client: &Client, worker_id: String, sources: Vec<String>) -> Self {
+    pub(super) fn new(client: Client, worker_id: String, sources: Vec<String>) -> Self {
         // The set comes from the compiler of this very crate.
         let descriptors = DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET).unwrap_or_default();
-        Self {
-            client: client.clone(),
-            worker_id,
-            sources,
-            heartbeat_ms: AtomicU64::new(1_000),
-            descriptors,
-        }
+        Self { client, worker_id, sources, heartbeat_ms: AtomicU64::new(1_000), descriptors }
     }
 
     fn told_interval(&self, interval: Option<prost_types::Duration>) {
@@ -54,22 +53,18 @@ impl RemoteLink {
 
     fn failed(&self, route: &Route, status: Status) -> LinkError {
         self.client.failed(route, &status);
-        let lost = matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled);
         let error = Error::from_status(route.server(), status);
+        if matches!(error.reason(), Some("LEASE_LOST" | "RUN_NOT_FOUND")) {
+            return LinkError::LeaseLost;
+        }
         match error.code() {
-            _ if error.reason() == Some("LEASE_LOST") => LinkError::LeaseLost,
-            _ if error.reason() == Some("RUN_NOT_FOUND") => LinkError::LeaseLost,
             Code::InvalidArgument
             | Code::NotFound
             | Code::FailedPrecondition
             | Code::OutOfRange
             | Code::PermissionDenied
             | Code::Unauthenticated
-            | Code::Unimplemented
-                if !lost =>
-            {
-                LinkError::Refused(Box::new(error))
-            }
+            | Code::Unimplemented => LinkError::Refused(Box::new(error)),
             _ => LinkError::Transient(Box::new(error)),
         }
     }
@@ -122,24 +117,6 @@ impl RemoteLink {
             Err(_) => Value::Null,
         }
     }
-
-    fn property(
-        &self,
-        (location, row): &(String, windrow_worker::ScrapedRow),
-    ) -> Result<proto::ScrapedProperty, LinkError> {
-        let (property_id, location) = (row.property_id.clone(), location.clone());
-        let body = Some(self.object(&row.body).map_err(LinkError::Refused)?);
-        Ok(proto::ScrapedProperty { property_id, location, body })
-    }
-
-    fn object(
-        &self,
-        body: &Map<String, Value>,
-    ) -> Result<prost_types::Struct, Box<dyn std::error::Error + Send + Sync>> {
-        let message = self.descriptors.get_message_by_name("google.protobuf.Struct");
-        let message = message.ok_or("the contract has no google.protobuf.Struct")?;
-        Ok(DynamicMessage::deserialize(message, Value::Object(body.clone()))?.transcode_to()?)
-    }
 }
 
 #[async_trait]
@@ -157,24 +134,34 @@ impl Link for RemoteLink {
         let leased = self.answer(&route, route.workers().lease_scraping_jobs(request).await)?;
         self.told_interval(leased.heartbeat_interval);
         if leased.draining && leased.leases.is_empty() {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.client.leave(&route);
+            tokio::time::sleep(DRAINING_PAUSE).await;
         }
         Ok(leased.leases.into_iter().filter_map(|lease| self.assignment(lease)).collect())
     }
 
-    async fn heartbeat(&self, held: Vec<AttemptId>) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
-        let report = |id: &AttemptId| proto::AttemptReport {
-            attempt: Some(attempt(id)),
+    async fn heartbeat(
+        &self,
+        held: Vec<Beat>,
+        wait: Duration,
+    ) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
+        let report = |beat: &Beat| proto::AttemptReport {
+            attempt: Some(attempt(&beat.id)),
+            cancel_known: beat.cancel_known,
             ..Default::default()
         };
         let mut request = Request::new(proto::HeartbeatRequest {
             worker_id: self.worker_id.clone(),
             attempts: held.iter().map(report).collect(),
+            wait: wait.try_into().ok(),
         });
-        request.set_timeout(HEARTBEAT);
+        request.set_timeout(wait + HEARTBEAT);
         let route = self.client.route();
         let told = self.answer(&route, route.workers().heartbeat(request).await)?;
         self.told_interval(told.heartbeat_interval);
+        if told.draining {
+            self.client.leave(&route);
+        }
         let pulse = |state: proto::AttemptState| {
             let id = state.attempt?;
             let id = AttemptId { job_id: id.job_id, attempt: id.attempt };
@@ -188,11 +175,10 @@ impl Link for RemoteLink {
     }
 
     async fn submit(&self, id: &AttemptId, report: &Report) -> Result<i64, LinkError> {
-        let properties = report.rows.iter().map(|row| self.property(row));
         let batch = proto::SubmitPropertiesRequest {
             attempt: Some(attempt(id)),
             scraped_before: report.scraped_before,
-            properties: properties.collect::<Result<_, _>>()?,
+            properties: report.rows.iter().map(property).collect(),
             location_results: results(&report.said),
             logs: logs(&report.said),
         };
@@ -205,7 +191,7 @@ impl Link for RemoteLink {
             Ok(Some(Ok(answer))) => Ok(answer.properties_scraped),
             Ok(Some(Err(status))) => Err(self.failed(&route, status)),
             Ok(None) => Err(self.failed(&route, Status::unavailable("the answer got lost"))),
-            Err(late) => Err(LinkError::Transient(Box::new(late))),
+            Err(late) => Err(self.failed(&route, Status::deadline_exceeded(late.to_string()))),
         }
     }
 
@@ -250,6 +236,14 @@ impl Link for RemoteLink {
 
 fn attempt(id: &AttemptId) -> proto::Attempt {
     proto::Attempt { job_id: id.job_id.clone(), attempt: id.attempt }
+}
+
+fn property((location, row): &(String, ScrapedRow)) -> proto::ScrapedProperty {
+    proto::ScrapedProperty {
+        property_id: row.property_id.clone(),
+        location: location.clone(),
+        body: Some(to_struct(&row.body)),
+    }
 }
 
 fn results(said: &Said) -> Vec<proto::LocationResult> {

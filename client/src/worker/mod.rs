@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod body;
 mod link;
 
 use std::collections::BTreeMap;
@@ -78,7 +79,7 @@ impl Worker {
     /// refuses this worker, for example because it does not know a source.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         let names = self.sources.keys().cloned().collect();
-        let link = RemoteLink::new(&self.client, self.id, names);
+        let link = RemoteLink::new(self.client, self.id, names);
         let worker = windrow_worker::Worker::new(Arc::new(link), self.sources, self.capacity);
         let done = CancellationToken::new();
         let work = async {

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::link::{Assignment, AttemptId, Pulse};
+use crate::link::{Assignment, AttemptId, Beat, Pulse};
 
 /// Attempts that were given up are remembered for longer than any lease.
 const REMEMBERED: Duration = Duration::from_mins(15);
@@ -56,6 +57,8 @@ impl AttemptStop {
 #[derive(Debug)]
 struct Held {
     stop: AttemptStop,
+    cancel_known: bool,
+    is_lost: bool,
     expires_at: Instant,
     attempt_expires_at: Instant,
 }
@@ -66,6 +69,8 @@ pub(crate) struct Attempts {
     held: Mutex<BTreeMap<AttemptId, Held>>,
     /// Ended here, but not finished: not to be taken up again.
     given_up: Mutex<BTreeMap<AttemptId, Instant>>,
+    /// There is one more.
+    taken: Notify,
 }
 
 impl Attempts {
@@ -74,10 +79,13 @@ impl Attempts {
         let stop = AttemptStop::default();
         let held = Held {
             stop: stop.clone(),
+            cancel_known: false,
+            is_lost: false,
             expires_at: asked_at + assignment.expires_in,
             attempt_expires_at: asked_at + assignment.attempt_expires_in,
         };
         lock(&self.held).insert(assignment.id.clone(), held);
+        self.taken.notify_one();
         stop
     }
 
@@ -89,16 +97,27 @@ impl Attempts {
         }
     }
 
-    /// Those in work.
-    pub(crate) fn in_work(&self) -> Vec<AttemptId> {
-        lock(&self.held).keys().cloned().collect()
+    /// What a heartbeat says of those in work, as far as they have their lease.
+    pub(crate) fn beats(&self) -> Vec<Beat> {
+        let held = lock(&self.held);
+        let with_lease = held.iter().filter(|(_, held)| !held.is_lost);
+        let beat = |(id, held): (&AttemptId, &Held)| Beat {
+            id: id.clone(),
+            cancel_known: held.cancel_known,
+        };
+        with_lease.map(beat).collect()
+    }
+
+    /// Ends when an attempt was taken since the last time.
+    pub(crate) async fn taken(&self) {
+        self.taken.notified().await;
     }
 
     /// Those in work, and those that were given up.
     pub(crate) fn known(&self) -> Vec<AttemptId> {
         let mut given_up = lock(&self.given_up);
         given_up.retain(|_, until| *until > Instant::now());
-        self.in_work().into_iter().chain(given_up.keys().cloned()).collect()
+        lock(&self.held).keys().chain(given_up.keys()).cloned().collect()
     }
 
     /// Stops every attempt.
@@ -109,23 +128,19 @@ impl Attempts {
     }
 
     /// What a heartbeat for `asked`, sent at `asked_at`, has told.
-    pub(crate) fn told(
-        &self,
-        asked: &[AttemptId],
-        asked_at: Instant,
-        pulses: &[(AttemptId, Pulse)],
-    ) {
+    pub(crate) fn told(&self, asked: &[Beat], asked_at: Instant, pulses: &[(AttemptId, Pulse)]) {
         let mut held = lock(&self.held);
-        for id in asked {
+        for Beat { id, .. } in asked {
             let Some(attempt) = held.get_mut(id) else { continue };
-            match pulses.iter().find(|(alive, _)| alive == id) {
-                Some((_, pulse)) => {
-                    attempt.expires_at = asked_at + pulse.expires_in;
-                    if pulse.cancel_requested {
-                        attempt.stop.stop(StopCause::Cancelled);
-                    }
+            if let Some((_, pulse)) = pulses.iter().find(|(alive, _)| alive == id) {
+                attempt.expires_at = asked_at + pulse.expires_in;
+                if pulse.cancel_requested {
+                    attempt.cancel_known = true;
+                    attempt.stop.stop(StopCause::Cancelled);
                 }
-                None => attempt.stop.stop(StopCause::LeaseLost),
+            } else {
+                attempt.is_lost = true;
+                attempt.stop.stop(StopCause::LeaseLost);
             }
         }
     }

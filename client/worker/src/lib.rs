@@ -16,8 +16,8 @@ mod source;
 mod worker;
 
 pub use self::link::{
-    Assignment, AttemptId, Level, Line, Link, LinkError, LocationResult, Outcome, Pulse, Report,
-    Said,
+    Assignment, AttemptId, Beat, Level, Line, Link, LinkError, LocationResult, Outcome, Pulse,
+    Report, Said,
 };
 pub use self::source::{ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError};
 pub use self::worker::Worker;

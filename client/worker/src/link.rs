@@ -127,12 +127,21 @@ pub enum Outcome {
     Released,
 }
 
+/// What a heartbeat says of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// The attempt.
+    pub id: AttemptId,
+    /// The worker knows that somebody wants it cancelled.
+    pub cancel_known: bool,
+}
+
 /// What a worker learns of an attempt that it still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pulse {
     /// Somebody wants it cancelled.
     pub cancel_requested: bool,
-    /// As in [`Assignment`].
+    /// As in [`Assignment`], counted from before the heartbeat.
     pub expires_in: Duration,
 }
 
@@ -173,8 +182,13 @@ pub trait Link: Send + Sync + 'static {
     /// that the worker knows of.
     async fn lease(&self, room: usize, held: Vec<AttemptId>) -> Result<Vec<Assignment>, LinkError>;
 
-    /// Says that the attempts are alive; returns those that still have their lease.
-    async fn heartbeat(&self, held: Vec<AttemptId>) -> Result<Vec<(AttemptId, Pulse)>, LinkError>;
+    /// Says that the attempts are alive; returns those that still have their lease. Waits at most so
+    /// long while there is nothing that the worker has to know.
+    async fn heartbeat(
+        &self,
+        held: Vec<Beat>,
+        wait: Duration,
+    ) -> Result<Vec<(AttemptId, Pulse)>, LinkError>;
 
     /// Reports; returns the run's scraped rows after it.
     async fn submit(&self, attempt: &AttemptId, report: &Report) -> Result<i64, LinkError>;
@@ -187,13 +201,8 @@ pub trait Link: Send + Sync + 'static {
         said: &Said,
     ) -> Result<String, LinkError>;
 
-    /// How often to send heartbeats.
+    /// How far apart heartbeats may be.
     fn heartbeat_interval(&self) -> Duration;
-
-    /// Ends when a heartbeat may have something to tell before its time.
-    async fn hint(&self) {
-        std::future::pending::<()>().await;
-    }
 
     /// Since when a run has to look, for a source that can tell what changed. Everything is never wrong.
     async fn changed_since(

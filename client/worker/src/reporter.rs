@@ -167,7 +167,7 @@ mod tests {
     use serde_json::{Map, Value};
 
     use super::*;
-    use crate::link::{Outcome, Pulse};
+    use crate::link::{Beat, Outcome, Pulse};
 
     /// Takes nothing.
     struct Away;
@@ -182,7 +182,11 @@ mod tests {
             away()
         }
 
-        async fn heartbeat(&self, _: Vec<AttemptId>) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
+        async fn heartbeat(
+            &self,
+            _: Vec<Beat>,
+            _: Duration,
+        ) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
             away()
         }
 

@@ -20,6 +20,8 @@ use crate::source::Source;
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
 /// How often the worker's own clock is looked at.
 const CLOCK: Duration = Duration::from_millis(250);
+/// Between two heartbeats, whatever they are answered.
+const BEAT_GAP: Duration = Duration::from_millis(20);
 /// How long interrupted work may take to be given back.
 const RELEASE: Duration = Duration::from_secs(10);
 
@@ -103,10 +105,7 @@ impl Worker {
         let beat = async {
             loop {
                 self.beat().await;
-                tokio::select! {
-                    () = sleep(self.link.heartbeat_interval()) => {}
-                    () = self.link.hint() => {}
-                }
+                sleep(BEAT_GAP).await;
             }
         };
         tokio::select! {
@@ -128,15 +127,20 @@ impl Worker {
         timeout(RELEASE, self.executions.wait()).await.is_ok()
     }
 
+    /// One heartbeat, which the other side answers when there is something to tell, or after the
+    /// interval.
     async fn beat(&self) {
-        let held = self.attempts.in_work();
+        let held = self.attempts.beats();
         if held.is_empty() {
-            return;
+            return self.attempts.taken().await;
         }
-        let asked_at = Instant::now();
-        match self.link.heartbeat(held.clone()).await {
+        let (asked_at, interval) = (Instant::now(), self.link.heartbeat_interval());
+        match self.link.heartbeat(held.clone(), interval).await {
             Ok(pulses) => self.attempts.told(&held, asked_at, &pulses),
-            Err(error) => warn!(%error, "Leases cannot be kept"),
+            Err(error) => {
+                warn!(%error, "Leases cannot be kept");
+                sleep(interval).await;
+            }
         }
     }
 }

@@ -32,6 +32,9 @@ pub enum AppError {
     /// The scheduled job is deleted; undelete it first.
     #[error("Scheduled job {0} is deleted")]
     JobDeleted(ScheduledJobId),
+    /// What is stored of the scheduled job cannot be read, as after a change by hand; an update mends it.
+    #[error("the scheduled job's stored settings cannot be read: {}", told(.0))]
+    JobUnreadable(Vec<Violation>),
     /// The scheduled job is not deleted.
     #[error("Scheduled job {0} is not deleted")]
     JobNotDeleted(ScheduledJobId),
@@ -92,4 +95,10 @@ impl AppError {
     pub(crate) fn invalid(field: &str, description: impl Into<String>) -> Self {
         Self::Invalid(vec![Violation::new(field, description)])
     }
+}
+
+/// Problems in one line.
+pub(crate) fn told(problems: &[Violation]) -> String {
+    let told = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.description));
+    told.collect::<Vec<_>>().join("; ")
 }

@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 
 use super::{App, AppError, Mode, commit};
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::revision::Change;
 use crate::domain::run::{Origin, Run};
 use crate::domain::scheduled_job::ScheduledJob;
+use crate::store::revisions::{self, NewRevision};
 use crate::store::{imports, runs};
 
 /// What became of runs that were to be imported.
@@ -47,6 +49,11 @@ impl App {
             .collect();
         if mode == Mode::Commit && !new.is_empty() {
             imports::scheduled_jobs_import(&mut tx, &new).await?;
+            revisions::revisions_insert(
+                &mut tx,
+                &new.iter().map(first_revision).collect::<Vec<_>>(),
+            )
+            .await?;
             commit(tx).await?;
         }
         Ok(new.into_iter().map(|(job, _)| job.id.clone()).collect())
@@ -77,6 +84,16 @@ impl App {
             commit(tx).await?;
         }
         Ok(imported)
+    }
+}
+
+fn first_revision((job, _): &(&ScheduledJob, Option<DateTime<Utc>>)) -> NewRevision {
+    NewRevision {
+        scheduled_job_id: job.id.clone(),
+        // Up to here it was the other system's.
+        valid_from: job.gate.watermark,
+        change: Change::Imported,
+        changed_by: "import".to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Asking about ticks: what became of past ones, and when the next ones are.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::{App, AppError};
 use crate::domain::id::ScheduledJobId;
@@ -8,6 +8,9 @@ use crate::domain::schedule::{Schedule, Tick};
 use crate::store::{scheduled_jobs, ticks};
 
 pub use crate::store::ticks::LedgerEntry;
+
+/// Most skipped times that a preview shows.
+const SKIPPED_LIMIT: usize = 1_000;
 
 /// Whose ticks to look ahead to.
 #[derive(Clone, Debug)]
@@ -21,6 +24,15 @@ pub enum Preview {
         /// IANA zone; empty is UTC.
         timezone: String,
     },
+}
+
+/// When a schedule is due, and what clocks make of it.
+#[derive(Clone, Debug)]
+pub struct Previewed {
+    /// The ticks.
+    pub ticks: Vec<Tick>,
+    /// Named wall-clock times up to the last tick that clocks skip, so that there is no tick.
+    pub skipped: Vec<NaiveDateTime>,
 }
 
 /// A page of the ledger, newest first.
@@ -39,7 +51,7 @@ impl App {
         preview: Preview,
         after: Option<DateTime<Utc>>,
         count: usize,
-    ) -> Result<Vec<Tick>, AppError> {
+    ) -> Result<Previewed, AppError> {
         let schedule = match preview {
             Preview::Job(id) => {
                 let mut conn = self.acquire().await?;
@@ -52,7 +64,9 @@ impl App {
             }
         };
         let after = after.unwrap_or_else(|| self.now());
-        Ok(schedule.ticks_after(after).take(count).collect())
+        let ticks: Vec<Tick> = schedule.ticks_after(after).take(count).collect();
+        let until = ticks.last().map_or(after, |tick| tick.tick_at);
+        Ok(Previewed { skipped: schedule.skipped_in(after, until, SKIPPED_LIMIT), ticks })
     }
 
     /// What became of a job's ticks, newest first.

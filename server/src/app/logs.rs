@@ -33,13 +33,14 @@ pub(super) async fn append(
     conn: &mut PgConnection,
     fence: &Fence,
     lines: Vec<Line>,
+    now: DateTime<Utc>,
 ) -> Result<(), AppError> {
     if lines.is_empty() {
         return Ok(());
     }
     let counts = logs::log_counts(conn, &fence.run, fence.attempt).await?;
     let kept = log::within_bounds(lines, counts);
-    Ok(logs::log_append(conn, &fence.run, fence.attempt, &kept).await?)
+    Ok(logs::log_append(conn, &fence.run, fence.attempt, &kept, now).await?)
 }
 
 /// A line of the server's own about a whole attempt.

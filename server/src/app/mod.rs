@@ -3,8 +3,10 @@
 //! A use case reads the clock once, decides with `domain`, and writes in one transaction through
 //! `store`. It knows no protocol. Lock order: schedule, runs by id, history by id.
 
+mod backfills;
 mod changes;
 mod error;
+mod explain;
 mod import;
 mod increments;
 mod leases;
@@ -29,14 +31,17 @@ use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 
+pub use self::backfills::{Backfill, Backfilled, BackfilledTick};
 pub use self::error::AppError;
+pub(crate) use self::error::told;
+pub use self::explain::{Explanation, TickState};
 pub use self::import::ImportedRuns;
-pub use self::leases::{Fence, LeaseWish, Outcome, Pulse, Said};
-pub use self::ledger::{LedgerEntry, LedgerPage, Preview};
+pub use self::leases::{Beat, Fence, LeaseWish, Outcome, Pulse, Said};
+pub use self::ledger::{LedgerEntry, LedgerPage, Preview, Previewed};
 pub use self::properties::{PropertyDetail, PropertyPage, Report, ScrapedProperty};
 pub use self::requests::RequestKey;
 pub use self::runs::{Cancelled, RetryWish, RunPage, RunsWanted, Submission, Trigger, Triggered};
-pub use self::scheduled_jobs::{JobPage, JobsWanted, NewScheduledJob};
+pub use self::scheduled_jobs::{Edit, HeldTicks, JobPage, JobsWanted, NewScheduledJob};
 pub use self::statistics::JobStatistics;
 pub use self::ticks::TickReport;
 pub use self::wakes::Wakes;
@@ -71,6 +76,8 @@ pub struct App {
     sources: SourceNames,
     source_limits: BTreeMap<String, i64>,
     tick_every: Option<Duration>,
+    /// Who decides ticks, as the ledger has it.
+    server: String,
     event_retention: Duration,
 }
 
@@ -89,6 +96,7 @@ impl App {
             sources,
             source_limits: BTreeMap::new(),
             tick_every: None,
+            server: String::new(),
             event_retention: EVENT_RETENTION,
         }
     }
@@ -111,6 +119,12 @@ impl App {
         Self { source_limits, ..self }
     }
 
+    /// The name of this server, which nobody else has.
+    #[must_use]
+    pub fn named(self, server: String) -> Self {
+        Self { server, ..self }
+    }
+
     /// For tests, which cannot wait for minutes: every schedule is due every `period`.
     #[must_use]
     pub fn with_ticks_every(self, period: Option<Duration>) -> Self {
@@ -131,6 +145,11 @@ impl App {
     fn events_written(&self) {
         self.hub.wake();
         self.wakes.notifier.notify_one();
+    }
+
+    /// The name of this server: of its worker, and in the tick ledger.
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// The sources of this server.

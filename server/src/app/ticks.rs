@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::changes::write_changed;
 use super::{App, AppError, commit};
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::run::{NewRun, Origin, Run};
+use crate::domain::revision::Change;
+use crate::domain::run::{Event, NewRun, Origin, Run};
 use crate::domain::scheduled_job::ScheduledJob;
-use crate::domain::tick::{self, Decided, Decision, Verdict};
-use crate::store::scheduled_jobs;
+use crate::domain::tick::{self, Decided, Decision, Situation, Verdict};
+use crate::store::revisions::{self, NewRevision};
 use crate::store::ticks::{self, LedgerRow};
-use crate::store::{StoreError, runs};
+use crate::store::{StoreError, runs, scheduled_jobs};
 
 /// What one pass over the due schedules did.
 #[derive(Debug, Default)]
@@ -26,7 +28,17 @@ pub struct TickReport {
 }
 
 /// A decision before it is written: pure, and the same for one schedule and for many.
-type Decide = fn(&ScheduledJob, Option<&RunId>, DateTime<Utc>) -> Verdict;
+pub(super) type Decide = fn(&ScheduledJob, &Situation, DateTime<Utc>) -> Verdict;
+
+/// What a batch of decisions asks to be written.
+#[derive(Default)]
+struct Writes {
+    moved: Vec<ScheduledJob>,
+    made: Vec<Run>,
+    rows: Vec<LedgerRow>,
+    cancelled: Vec<RunId>,
+    resumed: Vec<NewRevision>,
+}
 
 impl App {
     /// Decides up to `limit` due schedules in one transaction, passing over those in `except`. When
@@ -40,8 +52,8 @@ impl App {
             return Ok(report);
         }
         let ids: Vec<ScheduledJobId> = jobs.iter().map(|job| job.id.clone()).collect();
-        let together = match self.decide_locked(&mut tx, jobs, decide_due, now).await {
-            Ok((_, fired)) => commit(tx).await.map(|()| fired),
+        let together = match self.decide_locked(&mut tx, jobs, now).await {
+            Ok(fired) => commit(tx).await.map(|()| fired),
             Err(error) => {
                 // Roll back before the locks are needed again.
                 drop(tx);
@@ -74,14 +86,18 @@ impl App {
         &self,
         conn: &mut PgConnection,
         job: ScheduledJob,
+        decide: Decide,
         now: DateTime<Utc>,
     ) -> Result<ScheduledJob, AppError> {
-        let settle: Decide = |job, unfinished, now| {
-            tick::settle(&job.settings.schedule, job.gate.clone(), unfinished, now)
-        };
         let id = job.id.clone();
-        let (mut jobs, _fired) = self.decide_unwritten(conn, vec![job], settle, now).await?;
-        jobs.pop().ok_or(AppError::ScheduledJobNotFound(id))
+        let mut writes = self.verdicts(conn, vec![job], decide, now).await?;
+        let job = writes.moved.pop().ok_or(AppError::ScheduledJobNotFound(id))?;
+        if !writes.resumed.is_empty() {
+            // The end of the pause is a revision of its own, before the one that is about to come.
+            scheduled_jobs::schedules_write(conn, std::slice::from_ref(&job)).await?;
+        }
+        self.write_decided(conn, writes, now).await?;
+        Ok(job)
     }
 
     async fn decide_singly(
@@ -109,7 +125,7 @@ impl App {
         let mut tx = self.begin().await?;
         let job = scheduled_jobs::scheduled_job_lock(&mut tx, id).await?;
         let jobs = job.into_iter().collect();
-        let (_, fired) = self.decide_locked(&mut tx, jobs, decide_due, now).await?;
+        let fired = self.decide_locked(&mut tx, jobs, now).await?;
         commit(tx).await?;
         Ok(fired)
     }
@@ -118,51 +134,101 @@ impl App {
         &self,
         conn: &mut PgConnection,
         jobs: Vec<ScheduledJob>,
-        decide: Decide,
         now: DateTime<Utc>,
-    ) -> Result<(Vec<ScheduledJob>, Vec<RunId>), AppError> {
-        let (jobs, fired) = self.decide_unwritten(conn, jobs, decide, now).await?;
-        scheduled_jobs::schedules_write(conn, &jobs).await?;
-        Ok((jobs, fired))
+    ) -> Result<Vec<RunId>, AppError> {
+        let mut writes = self.verdicts(conn, jobs, tick::decide, now).await?;
+        scheduled_jobs::schedules_write(conn, &std::mem::take(&mut writes.moved)).await?;
+        self.write_decided(conn, writes, now).await
     }
 
-    /// Decides, inserts the runs of the ticks that fire and fills the ledger; the gates are moved
-    /// but not written.
-    async fn decide_unwritten(
+    /// Decides; writes nothing.
+    async fn verdicts(
         &self,
         conn: &mut PgConnection,
         jobs: Vec<ScheduledJob>,
         decide: Decide,
         now: DateTime<Utc>,
-    ) -> Result<(Vec<ScheduledJob>, Vec<RunId>), AppError> {
+    ) -> Result<Writes, AppError> {
         let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
-        let unfinished: BTreeMap<_, _> =
-            ticks::ticks_unfinished(conn, &ids).await?.into_iter().collect();
-        let (mut moved, mut made, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut unfinished: BTreeMap<String, Vec<RunId>> = BTreeMap::new();
+        for (job, run) in ticks::ticks_unfinished(conn, &ids).await? {
+            unfinished.entry(job).or_default().push(run);
+        }
+        let mut writes = Writes::default();
         for mut job in jobs {
             job.settings.schedule = self.timed(job.settings.schedule);
-            let verdict = decide(&job, unfinished.get(job.id.as_str()), now);
-            for decided in verdict.decided {
-                let run = run_of(&job, &decided, now);
-                rows.push(ledger_row(&job, decided, run.as_ref()));
-                made.extend(run);
-            }
-            moved.push(ScheduledJob { gate: verdict.gate, ..job });
+            let unfinished = unfinished.remove(job.id.as_str()).unwrap_or_default();
+            let situation = Situation { unfinished, random: rand::random() };
+            let verdict = decide(&job, &situation, now);
+            writes.add(job, verdict, situation.random, now);
+        }
+        Ok(writes)
+    }
+
+    /// Inserts the runs of the ticks that fire, fills the ledger, and cancels what is in their way.
+    async fn write_decided(
+        &self,
+        conn: &mut PgConnection,
+        writes: Writes,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<RunId>, AppError> {
+        let Writes { made, rows, cancelled, resumed, moved: _ } = writes;
+        if !resumed.is_empty() {
+            revisions::revisions_insert(conn, &resumed).await?;
         }
         if !made.is_empty() {
             runs::runs_insert(conn, &made).await?;
         }
         if !rows.is_empty() {
-            ticks::ticks_insert(conn, &rows, now).await?;
+            ticks::ticks_insert(conn, &rows, &self.server, now).await?;
         }
-        Ok((moved, made.into_iter().map(|run| run.id).collect()))
+        if !cancelled.is_empty() {
+            let open = runs::runs_lock(conn, &cancelled).await?.into_iter();
+            // Those that have ended in between, or are asked already, are left alone.
+            let changed: Vec<Run> =
+                open.filter_map(|run| run.apply(Event::CancelRequested, now).ok()).collect();
+            write_changed(conn, &changed).await?;
+            self.wakes.leases.notify_one();
+        }
+        Ok(made.into_iter().map(|run| run.id).collect())
     }
 }
 
-fn decide_due(job: &ScheduledJob, unfinished: Option<&RunId>, now: DateTime<Utc>) -> Verdict {
-    tick::decide(&job.settings.schedule, job.gate.clone(), unfinished, now)
+impl Writes {
+    fn add(&mut self, job: ScheduledJob, verdict: Verdict, random: u64, now: DateTime<Utc>) {
+        let held_under = job.revision;
+        let mut job = ScheduledJob { gate: verdict.gate, ..job };
+        if let Some(valid_from) = verdict.pause_ended {
+            job.revision += 1;
+            self.resumed.push(NewRevision {
+                scheduled_job_id: job.id.clone(),
+                valid_from,
+                change: Change::Resumed,
+                changed_by: String::new(),
+            });
+        }
+        for decided in verdict.decided {
+            let run = run_of(&job, &decided, random, now);
+            let revision = match decided.decision {
+                Decision::Paused => held_under,
+                Decision::Fired
+                | Decision::SkippedOverlap
+                | Decision::QueueFull
+                | Decision::Merged
+                | Decision::Missed
+                | Decision::OutsideWindow => job.revision,
+            };
+            let job_id = run.as_ref().map(|run| run.id.clone());
+            let scheduled_job_id = job.id.clone();
+            self.rows.push(LedgerRow { scheduled_job_id, decided, job_id, revision });
+            self.made.extend(run);
+        }
+        self.cancelled.extend(verdict.cancelled);
+        self.moved.push(job);
+    }
 }
 
+/// Those whose stored settings can be read; of the others, why not.
 fn readable(
     due: Vec<(String, Result<ScheduledJob, StoreError>)>,
 ) -> (Vec<ScheduledJob>, TickReport) {
@@ -170,30 +236,23 @@ fn readable(
     let mut jobs = Vec::new();
     for (id, job) in due {
         match job {
-            Ok(job) => jobs.push(job),
+            Ok(job) if job.problems.is_empty() => jobs.push(job),
+            Ok(job) => report.failed.push((id, AppError::JobUnreadable(job.problems))),
             Err(error) => report.failed.push((id, error.into())),
         }
     }
     (jobs, report)
 }
 
-fn run_of(job: &ScheduledJob, decided: &Decided, now: DateTime<Utc>) -> Option<Run> {
+fn run_of(job: &ScheduledJob, decided: &Decided, random: u64, now: DateTime<Utc>) -> Option<Run> {
+    if decided.decision != Decision::Fired {
+        return None;
+    }
     let new = NewRun {
-        origin: Origin::Scheduled,
-        scheduled_job_id: Some(job.id.clone()),
-        original_job_id: None,
         priority: job.settings.priority,
-        parameters: job.settings.parameters.clone(),
-        requested_by: String::new(),
-        labels: job.settings.labels.clone(),
-        tick_at: Some(decided.tick_at),
-        available_at: None,
-        policy: job.settings.policy.clone(),
+        available_at: decided.starts_at,
+        queued: decided.blocking.is_some(),
+        ..NewRun::of_tick(job, Origin::Scheduled, decided.tick_at)
     };
-    (decided.decision == Decision::Fired).then(|| Run::new(new, now, rand::random()))
-}
-
-fn ledger_row(job: &ScheduledJob, decided: Decided, run: Option<&Run>) -> LedgerRow {
-    let job_id = run.map(|run| run.id.clone());
-    LedgerRow { scheduled_job_id: job.id.clone(), decided, job_id }
+    Some(Run::new(new, now, random))
 }

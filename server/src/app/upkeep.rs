@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{App, AppError};
-use crate::store::{self, feed, leases, listen, requests, workers};
+use crate::store::{self, feed, leases, listen, logs, requests, revisions, ticks, workers};
 
 /// How long request ids are kept.
 const REQUESTS_KEPT: TimeDelta = TimeDelta::days(7);
@@ -11,6 +11,10 @@ const REQUESTS_KEPT: TimeDelta = TimeDelta::days(7);
 const WORKERS_KEPT: TimeDelta = TimeDelta::days(1);
 /// How long turns are kept: as long as the boost of an urgent run makes them matter.
 const TURNS_KEPT: TimeDelta = TimeDelta::days(11);
+/// How long lines of the logs of ended runs are kept.
+const LOGS_KEPT: TimeDelta = TimeDelta::days(30);
+/// How long the tick ledger and the revisions that it speaks of are kept.
+const LEDGER_KEPT: TimeDelta = TimeDelta::days(90);
 /// Most rows that one statement deletes, so that no lock is held for long.
 const PRUNE_LIMIT: i64 = 1_000;
 
@@ -25,7 +29,7 @@ impl App {
         loop {
             self.hub.hint().await;
             self.wakes.work.notify_waiters();
-            self.wakes.leases.notify_one();
+            self.wakes.leases.notify_waiters();
         }
     }
 
@@ -34,17 +38,22 @@ impl App {
         Ok(listen::notify(&self.pool).await?)
     }
 
-    /// Forgets request ids, turns and workers that have had their time; returns how many.
+    /// Forgets what has had its time: ticks, revisions, request ids, turns, workers and lines of logs;
+    /// returns how many.
     pub async fn prune(&self) -> Result<u64, AppError> {
         let now = self.now();
-        let before = now - REQUESTS_KEPT;
+        let ledger = now - LEDGER_KEPT;
         let mut conn = self.acquire().await?;
         let mut forgotten = workers::workers_prune(&mut conn, now - WORKERS_KEPT).await?;
         forgotten += leases::turns_prune(&mut conn, now - TURNS_KEPT, PRUNE_LIMIT).await?;
+        // One batch of each at a time, until there is nothing of any.
         loop {
-            let pruned = requests::requests_prune(&mut conn, before, PRUNE_LIMIT).await?;
-            forgotten += pruned;
-            if pruned == 0 {
+            let batch = ticks::ticks_prune(&mut conn, ledger, PRUNE_LIMIT).await?
+                + revisions::revisions_prune(&mut conn, ledger, PRUNE_LIMIT).await?
+                + requests::requests_prune(&mut conn, now - REQUESTS_KEPT, PRUNE_LIMIT).await?
+                + logs::logs_prune(&mut conn, now - LOGS_KEPT, PRUNE_LIMIT).await?;
+            forgotten += batch;
+            if batch == 0 {
                 return Ok(forgotten);
             }
         }

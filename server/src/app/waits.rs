@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use super::leases::WORKER_LOST_AFTER;
 use super::{App, AppError};
+use crate::domain::id::RunId;
 use crate::domain::run::{Run, Status};
 use crate::domain::wait::Wait;
 use crate::store::leases::{self, RunningCount};
@@ -17,6 +18,8 @@ struct Situation {
     served: BTreeSet<String>,
     running: Vec<RunningCount>,
     source_limits: BTreeMap<String, i64>,
+    /// What queued runs wait for.
+    earlier: BTreeMap<RunId, RunId>,
 }
 
 impl App {
@@ -27,16 +30,19 @@ impl App {
         }
         let now = self.now();
         let mut conn = self.acquire().await?;
-        let situation = self.situation(&mut conn, now).await?;
+        let situation = self.situation(&mut conn, runs, now).await?;
         Ok(runs.iter().map(|run| situation.wait_of(run, now)).collect())
     }
 
     async fn situation(
         &self,
         conn: &mut PgConnection,
+        runs: &[Run],
         now: DateTime<Utc>,
     ) -> Result<Situation, AppError> {
+        let queued: Vec<&RunId> = runs.iter().filter(|run| run.queued).map(|run| &run.id).collect();
         Ok(Situation {
+            earlier: leases::runs_before(conn, &queued).await?,
             served: workers::sources_served(conn, now - WORKER_LOST_AFTER).await?,
             running: leases::running_counts(conn).await?,
             source_limits: self.source_limits.clone(),
@@ -51,6 +57,9 @@ impl Situation {
         }
         if run.available_at > now {
             return Some(Wait::Time { until: run.available_at, attempts: run.attempt });
+        }
+        if let Some(earlier) = self.earlier.get(&run.id) {
+            return Some(Wait::EarlierRun { run: earlier.clone() });
         }
         let source = run.parameters.source.clone().unwrap_or_default();
         if !self.served.contains(&source) {

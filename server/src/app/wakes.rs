@@ -12,6 +12,6 @@ pub struct Wakes {
     pub scheduler: Notify,
     /// Events were committed here, of which other servers should know.
     pub notifier: Notify,
-    /// A running run may have been cancelled.
+    /// A running run may have been cancelled. For all who wait.
     pub leases: Notify,
 }

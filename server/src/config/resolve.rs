@@ -11,7 +11,7 @@ use super::file::{File, FileSource};
 use super::{Config, ConfigError, Database, Key, parse};
 use crate::cli::Flags;
 
-/// Fills [`Config::tick_every`]. For tests, so the help does not name it.
+/// Fills [`Config::tick_every`]. For tests, so the help does not name it, and releases do not read it.
 pub(super) const TICK_VARIABLE: &str = "WINDROW_TEST_TICK_SECONDS";
 /// A test that waits a day for a tick is stuck.
 const TICK_MAX: Duration = Duration::from_hours(24);
@@ -193,6 +193,9 @@ fn check_heartbeat(config: &Config, given: &Given) -> Result<(), ConfigError> {
 }
 
 fn tick_every(environment: &Environment<'_>) -> Result<Option<Duration>, ConfigError> {
+    if !cfg!(debug_assertions) {
+        return Ok(None);
+    }
     let Some(text) = variable(environment, TICK_VARIABLE)? else { return Ok(None) };
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     match seconds {

@@ -102,6 +102,7 @@ mod tests {
             labels: [("team".to_owned(), "a".to_owned())].into(),
             tick_at: None,
             available_at: None,
+            queued: false,
             policy: RunPolicy::default(),
         };
         Run::new(new, "2026-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap(), 1)

@@ -9,6 +9,7 @@ use super::policy::RunPolicy;
 use super::run::{Priority, Status as RunStatus};
 use super::schedule::Schedule;
 use super::text::{check_line, words};
+use super::tick_policy::TickPolicy;
 use super::violation::Violation;
 
 /// Longest name, and longest reason of a pause, in characters.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub policy: RunPolicy,
     /// At most so many of its runs are running at once; 0 is no limit.
     pub max_concurrent_runs: i32,
+    /// What is done with late and overlapping ticks.
+    pub ticks: TickPolicy,
 }
 
 /// What a caller sends, unchecked.
@@ -66,6 +69,8 @@ pub struct SettingsDraft {
     pub policy: RunPolicy,
     /// At most so many of its runs are running at once; 0 is no limit.
     pub max_concurrent_runs: i32,
+    /// What is done with late and overlapping ticks.
+    pub ticks: TickPolicy,
 }
 
 /// The schedule's side: the gate of its ticks.
@@ -122,6 +127,10 @@ pub struct ScheduledJob {
     pub gate: Gate,
     /// Its history.
     pub history: History,
+    /// The number of the revision that settings and status are at.
+    pub revision: i64,
+    /// What could not be read of what is stored, with paths as in the API; placeholders stand for it.
+    pub problems: Vec<Violation>,
 }
 
 impl SettingsDraft {
@@ -133,6 +142,7 @@ impl SettingsDraft {
         }
         violations.extend(labels::check(&self.labels));
         violations.extend(self.policy.check().into_iter().map(|v| v.within("policy")));
+        violations.extend(self.ticks.check());
         if !(0..=CONCURRENT_RUNS).contains(&self.max_concurrent_runs) {
             let text = format!("must be 1 to {CONCURRENT_RUNS}, or 0 for no limit");
             violations.push(Violation::new("max_concurrent_runs", text));
@@ -144,7 +154,7 @@ impl SettingsDraft {
         });
         match (schedule, parameters) {
             (Ok(schedule), Ok(parameters)) if violations.is_empty() => {
-                let Self { name, priority, labels, policy, max_concurrent_runs, .. } = self;
+                let Self { name, priority, labels, policy, max_concurrent_runs, ticks, .. } = self;
                 Ok(Settings {
                     name,
                     schedule,
@@ -153,6 +163,7 @@ impl SettingsDraft {
                     labels,
                     policy,
                     max_concurrent_runs,
+                    ticks,
                 })
             }
             (_, _) => Err(violations),
@@ -179,6 +190,7 @@ impl Settings {
             labels: self.labels.clone(),
             policy: self.policy.clone(),
             max_concurrent_runs: self.max_concurrent_runs,
+            ticks: self.ticks.clone(),
         }
     }
 }

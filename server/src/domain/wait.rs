@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::id::ScheduledJobId;
+use super::id::{RunId, ScheduledJobId};
 
 /// What a pending run waits for. The text is for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,11 @@ pub enum Wait {
         /// How many runs of it are running.
         limit: i64,
     },
+    /// The run of an earlier tick, by the overlap policy.
+    EarlierRun {
+        /// That run.
+        run: RunId,
+    },
     /// The workers are busy with others.
     Turn {
         /// The source.
@@ -61,6 +66,7 @@ impl fmt::Display for Wait {
             Self::JobLimit { job, limit } => {
                 write!(f, "scheduled job {job}, of which at most {limit} {}", are_running(*limit))
             }
+            Self::EarlierRun { run } => write!(f, "run {run} of an earlier tick to end"),
             Self::Turn { source } => {
                 write!(f, "its turn: the workers for source '{source}' are busy")
             }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::time::timeout;
 use windrow_worker::{
-    Assignment, AttemptId, Level as WorkerLevel, Link, LinkError, Outcome as WorkerOutcome, Pulse,
-    Report as WorkerReport, Said as WorkerSaid,
+    Assignment, AttemptId, Beat as WorkerBeat, Level as WorkerLevel, Link, LinkError,
+    Outcome as WorkerOutcome, Pulse, Report as WorkerReport, Said as WorkerSaid,
 };
 
 use crate::app::{
-    App, AppError, Fence, LeaseWish, Outcome, Report, Said, ScrapedProperty, parameters_json,
+    App, AppError, Beat, Fence, LeaseWish, Outcome, Report, Said, ScrapedProperty, parameters_json,
 };
 use crate::domain::id::RunId;
 use crate::domain::log::{Level, Line};
@@ -22,8 +23,8 @@ use crate::domain::run::{Failure, LocationResult, Run};
 
 /// How long one look for work waits.
 const WAIT: Duration = Duration::from_secs(1);
-/// How often cancellations are looked for without a hint, at least.
-const LONGEST_HEARTBEAT: Duration = Duration::from_millis(500);
+/// Heartbeats are at most so far apart: what a lost hint costs a cancellation.
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(1);
 /// Longest reason of a failed location that is kept, in characters.
 const REASON_LENGTH: usize = 300;
 
@@ -60,16 +61,25 @@ impl Link for LocalLink {
             lease: self.lease,
             held: &held,
         };
-        let runs = self.app.lease_runs_within(&wish, WAIT).await.map_err(link_error)?;
         let now = self.app.now();
+        let runs = self.app.lease_runs_within(&wish, WAIT).await.map_err(link_error)?;
         Ok(runs.iter().map(|run| assignment(run, now)).collect())
     }
 
-    async fn heartbeat(&self, held: Vec<AttemptId>) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
-        let beats = held.iter().filter_map(fence).map(|fence| (fence, Said::default())).collect();
+    async fn heartbeat(
+        &self,
+        held: Vec<WorkerBeat>,
+        wait: Duration,
+    ) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
+        let beat = |beat: &WorkerBeat| {
+            let (fence, said) = (fence(&beat.id)?, Said::default());
+            Some(Beat { fence, said, cancel_known: beat.cancel_known })
+        };
+        let beats = held.iter().filter_map(beat).collect();
         // A database that does not answer must not hold the others' news back for longer than a lease.
-        let beat = tokio::time::timeout(self.lease / 4, self.app.heartbeat(&self.worker_id, beats));
-        let pulses = beat.await.map_err(|late| LinkError::Transient(Box::new(late)))?;
+        let patience = wait + self.lease / 4;
+        let pulses = timeout(patience, self.app.heartbeat(&self.worker_id, beats, wait)).await;
+        let pulses = pulses.map_err(|late| LinkError::Transient(Box::new(late)))?;
         let told = |(fence, pulse): (Fence, crate::app::Pulse)| {
             let id = AttemptId { job_id: fence.run.to_string(), attempt: fence.attempt };
             let crate::app::Pulse { cancel_requested, expires_in } = pulse;
@@ -113,10 +123,6 @@ impl Link for LocalLink {
 
     fn heartbeat_interval(&self) -> Duration {
         self.heartbeat
-    }
-
-    async fn hint(&self) {
-        self.app.wakes().leases.notified().await;
     }
 
     async fn changed_since(

@@ -10,14 +10,16 @@ use tracing::warn;
 use super::pause;
 use crate::app::{App, AppError};
 use crate::chain::chain;
-use crate::clock::SystemClock;
+use crate::clock::{Reading, SystemClock};
 
-/// How often the offset is measured.
+/// How often it is measured.
 const PERIOD: Duration = Duration::from_secs(10);
+/// Of so many readings the quickest counts: the others waited for a connection or for the network.
+const READINGS: usize = 3;
+/// A reading that took longer would make the time late by as much, so the last one is kept.
+const LONGEST: Duration = Duration::from_secs(1);
 /// A larger offset is worth a warning: the machine's clock is wrong.
 const NOTABLE: TimeDelta = TimeDelta::milliseconds(500);
-/// A measurement that took longer is too vague to be used.
-const LONGEST: TimeDelta = TimeDelta::seconds(1);
 
 /// The loop that measures.
 pub struct Timekeeper {
@@ -26,7 +28,7 @@ pub struct Timekeeper {
 }
 
 impl Timekeeper {
-    /// Corrects `clock`.
+    /// Sets `clock`.
     pub fn new(app: Arc<App>, clock: Arc<SystemClock>) -> Self {
         Self { app, clock }
     }
@@ -41,15 +43,16 @@ impl Timekeeper {
         }
     }
 
-    /// Measures once; returns the offset, unless the measurement was too vague.
+    /// Measures once; returns how far this machine's clock is off, unless that was too vague.
+    ///
+    /// A clock that was never set is set by a vague reading too: late is better than early.
     pub async fn tick(&self) -> Result<Option<TimeDelta>, AppError> {
-        let before = SystemClock::uncorrected();
-        let database = self.app.database_time().await?;
-        let after = SystemClock::uncorrected();
-        if after - before > LONGEST || after < before {
+        let reading = self.quickest_reading().await?;
+        if reading.round_trip() > LONGEST && self.clock.is_set() {
             return Ok(None);
         }
-        let offset = self.clock.correct(before, database, after);
+        self.clock.set(&reading);
+        let offset = reading.offset();
         if offset.abs() > NOTABLE {
             let milliseconds = offset.num_milliseconds();
             warn!(
@@ -58,5 +61,22 @@ impl Timekeeper {
             );
         }
         Ok(Some(offset))
+    }
+
+    async fn quickest_reading(&self) -> Result<Reading, AppError> {
+        let mut quickest = self.reading().await?;
+        for _ in 1..READINGS {
+            let reading = self.reading().await?;
+            if reading.round_trip() < quickest.round_trip() {
+                quickest = reading;
+            }
+        }
+        Ok(quickest)
+    }
+
+    async fn reading(&self) -> Result<Reading, AppError> {
+        let before = SystemClock::moment();
+        let database = self.app.database_time().await?;
+        Ok(Reading { before, database, after: SystemClock::moment() })
     }
 }

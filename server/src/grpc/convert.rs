@@ -7,7 +7,8 @@ use prost_types::{Duration as ProtoDuration, Timestamp};
 use windrow::v1 as proto;
 
 use super::policy::to_policy;
-use crate::app::{AppError, JobStatistics};
+use super::tick_policy::{to_catch_up, to_overlap};
+use crate::app::{AppError, JobStatistics, told};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::parameters::{LOCATION_LENGTH, ListingType, ScrapeParameters};
 use crate::domain::run::{self, FailedLocation, Origin, Priority, Run};
@@ -56,6 +57,7 @@ pub(super) fn settings_draft(job: proto::ScheduledJob) -> Result<SettingsDraft, 
         labels: job.labels,
         policy: super::policy::policy(job.policy).map_err(super::status::within("policy"))?,
         max_concurrent_runs: job.max_concurrent_runs,
+        ticks: super::tick_policy::tick_policy(job.catch_up, job.overlap, job.jitter)?,
     })
 }
 
@@ -177,6 +179,10 @@ pub(super) fn to_job(job: &ScheduledJob) -> proto::ScheduledJob {
         labels: settings.labels.clone(),
         policy: to_policy(&settings.policy),
         max_concurrent_runs: settings.max_concurrent_runs,
+        catch_up: to_catch_up(&settings.ticks.catch_up),
+        overlap: to_overlap(settings.ticks.overlap),
+        jitter: settings.ticks.jitter.and_then(to_duration),
+        problem: told(&job.problems),
         run_count: job.history.run_count,
         last_run_at: last.map(|run| to_time(run.run_at)),
         last_run_status: last.map_or(0, |run| to_run_status(run.status).into()),

@@ -3,24 +3,29 @@
 use prost_types::FieldMask;
 use windrow::v1 as proto;
 
+use super::policy;
 use crate::app::AppError;
 use crate::domain::scheduled_job::SettingsDraft;
 
 /// Takes over one field.
 type Copy = fn(&mut SettingsDraft, &SettingsDraft);
 
-struct Field {
+pub(super) struct Field {
     path: &'static str,
     is_set: fn(&proto::ScheduledJob) -> bool,
     copy: Copy,
 }
 
-const fn field(path: &'static str, is_set: fn(&proto::ScheduledJob) -> bool, copy: Copy) -> Field {
+pub(super) const fn field(
+    path: &'static str,
+    is_set: fn(&proto::ScheduledJob) -> bool,
+    copy: Copy,
+) -> Field {
     Field { path, is_set, copy }
 }
 
-/// Every path but `parameters` and `*`, which stand for several of these.
-const FIELDS: [Field; 15] = [
+/// Every path but those of a policy, and `policy`, `parameters` and `*`, which stand for several.
+const FIELDS: [Field; 17] = [
     field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
     field(
         "cron_expression",
@@ -34,12 +39,18 @@ const FIELDS: [Field; 15] = [
     ),
     field("priority", |job| job.priority != 0, |to, from| to.priority = from.priority),
     field("labels", |job| !job.labels.is_empty(), |to, from| to.labels.clone_from(&from.labels)),
-    field("policy", |job| job.policy.is_some(), |to, from| to.policy.clone_from(&from.policy)),
     field(
         "max_concurrent_runs",
         |job| job.max_concurrent_runs != 0,
         |to, from| to.max_concurrent_runs = from.max_concurrent_runs,
     ),
+    field(
+        "catch_up",
+        |job| job.catch_up.is_some(),
+        |to, from| to.ticks.catch_up.clone_from(&from.ticks.catch_up),
+    ),
+    field("overlap", |job| job.overlap != 0, |to, from| to.ticks.overlap = from.ticks.overlap),
+    field("jitter", |job| job.jitter.is_some(), |to, from| to.ticks.jitter = from.ticks.jitter),
     field(
         "parameters.locations",
         |job| parameters(job).is_some_and(|p| !p.locations.is_empty()),
@@ -82,6 +93,10 @@ const FIELDS: [Field; 15] = [
     ),
 ];
 
+fn fields() -> impl Iterator<Item = &'static Field> {
+    FIELDS.iter().chain(&policy::FIELDS)
+}
+
 fn parameters(job: &proto::ScheduledJob) -> Option<&proto::ScrapeParameters> {
     job.parameters.as_ref()
 }
@@ -93,12 +108,12 @@ pub(super) fn changes(
 ) -> Result<Vec<Copy>, AppError> {
     let paths = mask.unwrap_or_default().paths;
     if paths.is_empty() {
-        let set = FIELDS.iter().filter(|field| (field.is_set)(job));
+        let set = fields().filter(|field| (field.is_set)(job));
         return Ok(set.map(|field| field.copy).collect());
     }
     let mut changes = Vec::new();
     for path in &paths {
-        let named = FIELDS.iter().filter(|field| covers(path, field.path));
+        let named = fields().filter(|field| covers(path, field.path));
         let before = changes.len();
         changes.extend(named.map(|field| field.copy));
         if changes.len() == before {
@@ -114,9 +129,10 @@ fn covers(path: &str, field: &str) -> bool {
 
 fn unknown(path: &str) -> AppError {
     let shown: String = path.chars().take(64).collect();
-    let known: Vec<_> = FIELDS.iter().map(|field| field.path).collect();
+    let known: Vec<_> = fields().map(|field| field.path).collect();
     let known = known.join(", ");
-    let description = format!("'{shown}' cannot be changed; these can: {known}, parameters, *");
+    let description =
+        format!("'{shown}' cannot be changed; these can: {known}, parameters, policy, *");
     AppError::invalid("update_mask", description)
 }
 
@@ -135,7 +151,9 @@ mod tests {
         assert_eq!(count(&["name"], &job), Some(1));
         assert_eq!(count(&["parameters"], &job), Some(8));
         assert_eq!(count(&["parameters.limit"], &job), Some(1));
-        assert_eq!(count(&["*"], &job), Some(FIELDS.len()));
+        assert_eq!(count(&["policy"], &job), Some(8));
+        assert_eq!(count(&["policy.max_attempts"], &job), Some(1));
+        assert_eq!(count(&["*"], &job), Some(fields().count()));
         for unknown in ["status", "run_count", "parameters.", "parameters.nope", "", "Name"] {
             assert_eq!(count(&["name", unknown], &job), None, "{unknown}");
         }

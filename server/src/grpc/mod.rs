@@ -10,6 +10,7 @@ mod request_id;
 mod scheduled_jobs;
 mod scraping_jobs;
 mod status;
+mod tick_policy;
 mod ticks;
 mod values;
 mod watches;

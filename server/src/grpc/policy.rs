@@ -4,9 +4,54 @@ use prost_types::Duration as ProtoDuration;
 use windrow::v1 as proto;
 
 use super::convert::{duration, to_duration};
+use super::mask::{Field, field};
 use crate::app::AppError;
 use crate::domain::policy::RunPolicy;
 use crate::domain::wait::Wait;
+
+/// What an update mask may name of a policy.
+pub(super) const FIELDS: [Field; 8] = [
+    field(
+        "policy.max_attempts",
+        |job| job.policy.as_ref().is_some_and(|p| p.max_attempts.is_some()),
+        |to, from| to.policy.max_attempts = from.policy.max_attempts,
+    ),
+    field(
+        "policy.initial_backoff",
+        |job| job.policy.as_ref().is_some_and(|p| p.initial_backoff.is_some()),
+        |to, from| to.policy.initial_backoff = from.policy.initial_backoff,
+    ),
+    field(
+        "policy.backoff_factor",
+        |job| job.policy.as_ref().is_some_and(|p| p.backoff_factor.is_some()),
+        |to, from| to.policy.backoff_factor = from.policy.backoff_factor,
+    ),
+    field(
+        "policy.max_backoff",
+        |job| job.policy.as_ref().is_some_and(|p| p.max_backoff.is_some()),
+        |to, from| to.policy.max_backoff = from.policy.max_backoff,
+    ),
+    field(
+        "policy.backoff_jitter",
+        |job| job.policy.as_ref().is_some_and(|p| p.backoff_jitter.is_some()),
+        |to, from| to.policy.backoff_jitter = from.policy.backoff_jitter,
+    ),
+    field(
+        "policy.attempt_timeout",
+        |job| job.policy.as_ref().is_some_and(|p| p.attempt_timeout.is_some()),
+        |to, from| to.policy.attempt_timeout = from.policy.attempt_timeout,
+    ),
+    field(
+        "policy.run_timeout",
+        |job| job.policy.as_ref().is_some_and(|p| p.run_timeout.is_some()),
+        |to, from| to.policy.run_timeout = from.policy.run_timeout,
+    ),
+    field(
+        "policy.lease_duration",
+        |job| job.policy.as_ref().is_some_and(|p| p.lease_duration.is_some()),
+        |to, from| to.policy.lease_duration = from.policy.lease_duration,
+    ),
+];
 
 /// A policy, empty if absent; paths are relative to it.
 pub(super) fn policy(policy: Option<proto::RunPolicy>) -> Result<RunPolicy, AppError> {
@@ -48,6 +93,7 @@ pub(super) fn to_wait(wait: &Wait) -> proto::Wait {
         Wait::SourceLimit { .. } => proto::WaitReason::SourceLimit,
         Wait::JobLimit { .. } => proto::WaitReason::JobLimit,
         Wait::Turn { .. } => proto::WaitReason::Turn,
+        Wait::EarlierRun { .. } => proto::WaitReason::EarlierRun,
     };
     proto::Wait { reason: reason.into(), message: wait.to_string() }
 }

@@ -6,11 +6,12 @@ use tonic::{Request, Response, Status, async_trait};
 use windrow::v1 as proto;
 use windrow::v1::scheduled_job_service_server::ScheduledJobService;
 
+use super::ANONYMOUS;
 use super::convert::{self, to_job, to_run};
 use super::page;
 use super::request_id::request_key;
 use super::status::{status, within};
-use crate::app::{App, AppError, JobsWanted, NewScheduledJob};
+use crate::app::{App, AppError, Edit, HeldTicks, JobsWanted, NewScheduledJob};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::scheduled_job::{ScheduledJob, SettingsDraft};
 use crate::domain::wanted::JobConditions;
@@ -39,7 +40,8 @@ impl ScheduledJobs {
             id => Some(convert::scheduled_job_id("scheduled_job.scheduled_job_id", id)?),
         };
         let draft = convert::settings_draft(job).map_err(within(JOB))?;
-        let new = NewScheduledJob { id, draft, request: key };
+        let requested_by = ANONYMOUS.to_owned();
+        let new = NewScheduledJob { id, draft, requested_by, request: key };
         let created = self.app.create_scheduled_job(new, super::mode(request.validate_only)).await;
         created.map_err(within(JOB))
     }
@@ -97,7 +99,8 @@ impl ScheduledJobs {
         let new = convert::settings_draft(job).map_err(within(JOB))?;
         let change = |draft: &mut SettingsDraft| changes.iter().for_each(|copy| copy(draft, &new));
         let mode = super::mode(request.validate_only);
-        let updated = self.app.update_scheduled_job(&id, &etag, &change, mode).await;
+        let edit = Edit { id: &id, etag: &etag, changed_by: ANONYMOUS, mode };
+        let updated = self.app.update_scheduled_job(edit, &change).await;
         updated.map_err(within(JOB))
     }
 
@@ -117,7 +120,7 @@ impl ScheduledJobs {
     ) -> Result<ScheduledJob, AppError> {
         let id = convert::scheduled_job_id(JOB_ID, &request.scheduled_job_id)?;
         let until = convert::time("paused_until", request.paused_until)?;
-        self.app.pause_scheduled_job(&id, request.reason, until).await
+        self.app.pause_scheduled_job(&id, request.reason, until, ANONYMOUS).await
     }
 }
 
@@ -172,7 +175,8 @@ impl ScheduledJobService for ScheduledJobs {
     ) -> Result<Response<proto::DeleteScheduledJobResponse>, Status> {
         let request = request.into_inner();
         let id = id_of(&request.scheduled_job_id)?;
-        let scheduled_job = shown(self.app.delete_scheduled_job(&id, &request.etag).await)?;
+        let scheduled_job =
+            shown(self.app.delete_scheduled_job(&id, &request.etag, ANONYMOUS).await)?;
         Ok(Response::new(proto::DeleteScheduledJobResponse { scheduled_job }))
     }
 
@@ -181,7 +185,7 @@ impl ScheduledJobService for ScheduledJobs {
         request: Request<proto::UndeleteScheduledJobRequest>,
     ) -> Result<Response<proto::UndeleteScheduledJobResponse>, Status> {
         let id = id_of(&request.get_ref().scheduled_job_id)?;
-        let scheduled_job = shown(self.app.undelete_scheduled_job(&id).await)?;
+        let scheduled_job = shown(self.app.undelete_scheduled_job(&id, ANONYMOUS).await)?;
         Ok(Response::new(proto::UndeleteScheduledJobResponse { scheduled_job }))
     }
 
@@ -197,8 +201,10 @@ impl ScheduledJobService for ScheduledJobs {
         &self,
         request: Request<proto::ResumeScheduledJobRequest>,
     ) -> Result<Response<proto::ResumeScheduledJobResponse>, Status> {
-        let id = id_of(&request.get_ref().scheduled_job_id)?;
-        let scheduled_job = shown(self.app.resume_scheduled_job(&id).await)?;
+        let request = request.into_inner();
+        let id = id_of(&request.scheduled_job_id)?;
+        let held = if request.catch_up { HeldTicks::CatchUp } else { HeldTicks::Record };
+        let scheduled_job = shown(self.app.resume_scheduled_job(&id, held, ANONYMOUS).await)?;
         Ok(Response::new(proto::ResumeScheduledJobResponse { scheduled_job }))
     }
 
@@ -207,7 +213,7 @@ impl ScheduledJobService for ScheduledJobs {
         request: Request<proto::DeactivateScheduledJobRequest>,
     ) -> Result<Response<proto::DeactivateScheduledJobResponse>, Status> {
         let id = id_of(&request.get_ref().scheduled_job_id)?;
-        let scheduled_job = shown(self.app.deactivate_scheduled_job(&id).await)?;
+        let scheduled_job = shown(self.app.deactivate_scheduled_job(&id, ANONYMOUS).await)?;
         Ok(Response::new(proto::DeactivateScheduledJobResponse { scheduled_job }))
     }
 
@@ -231,6 +237,22 @@ impl ScheduledJobService for ScheduledJobs {
         request: Request<proto::ListTicksRequest>,
     ) -> Result<Response<proto::ListTicksResponse>, Status> {
         let answer = super::ticks::list(&self.app, request.into_inner()).await;
+        answer.map(Response::new).map_err(status)
+    }
+
+    async fn explain_tick(
+        &self,
+        request: Request<proto::ExplainTickRequest>,
+    ) -> Result<Response<proto::ExplainTickResponse>, Status> {
+        let answer = super::ticks::explain(&self.app, request.into_inner()).await;
+        answer.map(Response::new).map_err(status)
+    }
+
+    async fn backfill_scheduled_job(
+        &self,
+        request: Request<proto::BackfillScheduledJobRequest>,
+    ) -> Result<Response<proto::BackfillScheduledJobResponse>, Status> {
+        let answer = super::ticks::backfill(&self.app, request.into_inner()).await;
         answer.map(Response::new).map_err(status)
     }
 }

@@ -32,6 +32,9 @@ pub(super) fn status(error: AppError) -> Status {
             not_found(message, "PROPERTY_NOT_FOUND", "Property", id)
         }
         AppError::JobDeleted(_) => with_reason(Code::FailedPrecondition, message, "JOB_DELETED"),
+        AppError::JobUnreadable(_) => {
+            with_reason(Code::FailedPrecondition, message, "JOB_UNREADABLE")
+        }
         AppError::JobNotDeleted(_) => {
             with_reason(Code::FailedPrecondition, message, "JOB_NOT_DELETED")
         }

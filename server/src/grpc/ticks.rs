@@ -2,9 +2,15 @@
 
 use windrow::v1 as proto;
 
-use super::convert::{self, to_time};
+use super::ANONYMOUS;
+use super::convert::{self, to_duration, to_job, to_run, to_time};
 use super::page;
-use crate::app::{App, AppError, LedgerEntry, Preview};
+use super::request_id::request_key;
+use crate::app::{
+    App, AppError, Backfill, Backfilled, BackfilledTick, Explanation, LedgerEntry, Preview,
+    Previewed, TickState,
+};
+use crate::domain::revision::{Change, Revision};
 use crate::domain::schedule::{Shift, Tick};
 use crate::domain::tick::Decision;
 
@@ -37,8 +43,11 @@ pub(super) async fn preview(
         Preview::Schedule { cron_expression, timezone }
     };
     let count = usize::try_from(count).unwrap_or_default();
-    let ticks = app.preview_ticks(preview, after, count).await?;
-    Ok(proto::PreviewTicksResponse { ticks: ticks.iter().map(to_tick).collect() })
+    let Previewed { ticks, skipped } = app.preview_ticks(preview, after, count).await?;
+    Ok(proto::PreviewTicksResponse {
+        ticks: ticks.iter().map(to_tick).collect(),
+        skipped_local_times: skipped.iter().map(|at| at.format(LOCAL_TIME).to_string()).collect(),
+    })
 }
 
 pub(super) async fn list(
@@ -60,6 +69,96 @@ pub(super) async fn list(
     })
 }
 
+pub(super) async fn explain(
+    app: &App,
+    request: proto::ExplainTickRequest,
+) -> Result<proto::ExplainTickResponse, AppError> {
+    let id = convert::scheduled_job_id("scheduled_job_id", &request.scheduled_job_id)?;
+    let instant = required_time("tick_at", request.tick_at)?;
+    let Explanation { state, text, tick, entry, run, revision, depends_on, previous, next } =
+        app.explain_tick(&id, instant).await?;
+    Ok(proto::ExplainTickResponse {
+        state: to_state(state).into(),
+        explanation: text,
+        tick: tick.as_ref().map(to_tick),
+        decided: entry.as_ref().map(to_decided),
+        scraping_job: run.as_ref().map(to_run),
+        revision: revision.as_ref().map(to_revision),
+        depends_on,
+        previous_tick_at: previous.map(to_time),
+        next_tick_at: next.map(to_time),
+    })
+}
+
+pub(super) async fn backfill(
+    app: &App,
+    mut request: proto::BackfillScheduledJobRequest,
+) -> Result<proto::BackfillScheduledJobResponse, AppError> {
+    let request_id = std::mem::take(&mut request.request_id);
+    let key = request_key("BackfillScheduledJob", request_id, &request)?;
+    let wish = Backfill {
+        job: convert::scheduled_job_id("scheduled_job_id", &request.scheduled_job_id)?,
+        start: required_time("start_time", request.start_time)?,
+        end: required_time("end_time", request.end_time)?,
+        priority: convert::priority(request.priority)?,
+        requested_by: ANONYMOUS.to_owned(),
+        request: key,
+    };
+    let ticks = app.backfill(wish, super::mode(request.validate_only)).await?;
+    let created = ticks.iter().filter(|tick| matches!(tick.outcome, Backfilled::Created(_)));
+    Ok(proto::BackfillScheduledJobResponse {
+        created_count: i32::try_from(created.count()).unwrap_or(i32::MAX),
+        ticks: ticks.into_iter().map(to_backfilled).collect(),
+    })
+}
+
+fn required_time(
+    field: &str,
+    time: Option<prost_types::Timestamp>,
+) -> Result<chrono::DateTime<chrono::Utc>, AppError> {
+    convert::time(field, time)?.ok_or_else(|| AppError::invalid(field, "is required"))
+}
+
+fn to_backfilled(tick: BackfilledTick) -> proto::BackfilledTick {
+    let (outcome, job_id) = match tick.outcome {
+        Backfilled::Created(run) => (proto::BackfillOutcome::Created, run.unwrap_or_default()),
+        Backfilled::RunExists(run) => (proto::BackfillOutcome::RunExists, run),
+    };
+    proto::BackfilledTick { tick_at: Some(to_time(tick.tick_at)), outcome: outcome.into(), job_id }
+}
+
+fn to_state(state: TickState) -> proto::TickState {
+    match state {
+        TickState::Decided => proto::TickState::Decided,
+        TickState::Due => proto::TickState::Due,
+        TickState::Future => proto::TickState::Future,
+        TickState::NotATick => proto::TickState::NotATick,
+        TickState::BeforeCreation => proto::TickState::BeforeCreation,
+        TickState::Forgotten => proto::TickState::Forgotten,
+    }
+}
+
+fn to_revision(revision: &Revision) -> proto::ScheduledJobRevision {
+    let change = match revision.change {
+        Change::Created => proto::RevisionChange::Created,
+        Change::Updated => proto::RevisionChange::Updated,
+        Change::Paused => proto::RevisionChange::Paused,
+        Change::Resumed => proto::RevisionChange::Resumed,
+        Change::Deactivated => proto::RevisionChange::Deactivated,
+        Change::Deleted => proto::RevisionChange::Deleted,
+        Change::Undeleted => proto::RevisionChange::Undeleted,
+        Change::Imported => proto::RevisionChange::Imported,
+    };
+    let job = to_job(&revision.job);
+    proto::ScheduledJobRevision {
+        number: revision.job.revision,
+        valid_from: Some(to_time(revision.valid_from)),
+        changed_by: revision.changed_by.clone(),
+        change: change.into(),
+        scheduled_job: Some(proto::ScheduledJob { created_at: None, updated_at: None, ..job }),
+    }
+}
+
 fn to_tick(tick: &Tick) -> proto::Tick {
     let shift = match tick.shift {
         Shift::None => proto::TickShift::None,
@@ -78,8 +177,11 @@ fn to_decided(entry: &LedgerEntry) -> proto::DecidedTick {
     let decided = &entry.decided;
     let decision = match decided.decision {
         Decision::Fired => proto::TickDecision::Fired,
-        Decision::Skipped => proto::TickDecision::Skipped,
+        Decision::SkippedOverlap => proto::TickDecision::SkippedOverlap,
+        Decision::QueueFull => proto::TickDecision::QueueFull,
+        Decision::Merged => proto::TickDecision::Merged,
         Decision::Missed => proto::TickDecision::Missed,
+        Decision::OutsideWindow => proto::TickDecision::OutsideWindow,
         Decision::Paused => proto::TickDecision::Paused,
     };
     proto::DecidedTick {
@@ -90,5 +192,11 @@ fn to_decided(entry: &LedgerEntry) -> proto::DecidedTick {
         reason: decided.reason.clone(),
         job_id: entry.job_id.clone().unwrap_or_default(),
         decided_at: Some(to_time(entry.decided_at)),
+        lateness: (entry.decided_at - decided.until).to_std().ok().and_then(to_duration),
+        server: entry.server.clone(),
+        revision: entry.revision,
+        blocking_job_id: decided.blocking.as_ref().map_or_else(String::new, ToString::to_string),
+        starts_at: decided.starts_at.map(to_time),
+        backfill_job_id: entry.backfill_job_id.clone().unwrap_or_default(),
     }
 }

@@ -14,7 +14,7 @@ use windrow::v1::worker_service_server::WorkerService;
 use super::convert::{self, to_duration, to_run, to_time};
 use super::status::status;
 use super::{Stopping, logs, values};
-use crate::app::{App, AppError, Fence, LeaseWish, Outcome, Report, Said, ScrapedProperty};
+use crate::app::{App, AppError, Beat, Fence, LeaseWish, Outcome, Report, Said, ScrapedProperty};
 use crate::domain::run::{Failure, LocationResult, Run};
 
 /// Workers send heartbeats at least so often: what a cancellation takes to reach them.
@@ -64,10 +64,7 @@ impl Workers {
         if !(1..=MOST).contains(&capacity) {
             return Err(AppError::invalid("capacity", format!("must be 1 to {MOST}")));
         }
-        let wait = convert::duration("wait", request.wait)?.unwrap_or(WAIT);
-        if wait > LONGEST_WAIT {
-            return Err(AppError::invalid("wait", "must be at most 30 seconds"));
-        }
+        let wait = wait(request.wait)?.unwrap_or(WAIT);
         let held = request.held.into_iter().enumerate();
         let held: Vec<Fence> = held
             .map(|(index, attempt)| fence(&format!("held[{index}]"), Some(attempt)))
@@ -80,12 +77,12 @@ impl Workers {
             held: &held,
         };
         // A stopping server gives out no more; what it would have leased stays pending.
+        let now = self.app.now();
         let runs = tokio::select! {
             biased;
             () = self.stopping.draining.cancelled() => Vec::new(),
             leased = self.app.lease_runs_within(&wish, wait) => leased?,
         };
-        let now = self.app.now();
         Ok(proto::LeaseScrapingJobsResponse {
             leases: runs.iter().map(|run| to_lease(run, now)).collect(),
             heartbeat_interval: to_duration(self.terms.heartbeat.min(LONGEST_HEARTBEAT)),
@@ -122,12 +119,17 @@ impl Workers {
         let beat = |(index, report): (usize, proto::AttemptReport)| {
             let path = format!("attempts[{index}]");
             let fence = fence(&format!("{path}.attempt"), report.attempt)?;
-            Ok((fence, self.said(&format!("{path}."), report.location_results, report.logs)?))
+            let said = self.said(&format!("{path}."), report.location_results, report.logs)?;
+            Ok(Beat { fence, said, cancel_known: report.cancel_known })
         };
         let beats = request.attempts.into_iter().enumerate().map(beat);
-        let beats: Vec<(Fence, Said)> = beats.collect::<Result<_, AppError>>()?;
-        let fences: Vec<Fence> = beats.iter().map(|(fence, _)| fence.clone()).collect();
-        let pulses = self.app.heartbeat(&request.worker_id, beats).await?;
+        let beats: Vec<Beat> = beats.collect::<Result<_, AppError>>()?;
+        let fences: Vec<Fence> = beats.iter().map(|beat| beat.fence.clone()).collect();
+        let interval = self.terms.heartbeat.min(LONGEST_HEARTBEAT);
+        let wait = wait(request.wait)?.unwrap_or_default().min(interval);
+        // A stopping server says so at once.
+        let wait = if self.stopping.draining.is_cancelled() { Duration::ZERO } else { wait };
+        let pulses = self.app.heartbeat(&request.worker_id, beats, wait).await?;
         let state = |fence: &Fence| {
             let pulse = pulses.get(fence);
             proto::AttemptState {
@@ -139,7 +141,7 @@ impl Workers {
         };
         Ok(proto::HeartbeatResponse {
             attempts: fences.iter().map(state).collect(),
-            heartbeat_interval: to_duration(self.terms.heartbeat.min(LONGEST_HEARTBEAT)),
+            heartbeat_interval: to_duration(interval),
             draining: self.stopping.draining.is_cancelled(),
         })
     }
@@ -253,6 +255,14 @@ fn check_worker_id(id: &str) -> Result<(), AppError> {
     }
     let text = format!("must have 1 to {WORKER_ID_LENGTH} printable ASCII characters");
     Err(AppError::invalid("worker_id", text))
+}
+
+fn wait(wait: Option<prost_types::Duration>) -> Result<Option<Duration>, AppError> {
+    let wait = convert::duration("wait", wait)?;
+    if wait.is_some_and(|wait| wait > LONGEST_WAIT) {
+        return Err(AppError::invalid("wait", "must be at most 30 seconds"));
+    }
+    Ok(wait)
 }
 
 fn fence(field: &str, attempt: Option<proto::Attempt>) -> Result<Fence, AppError> {

@@ -12,6 +12,7 @@ use crate::domain::parameters::ScrapeParameters;
 use crate::domain::policy::RunPolicy;
 use crate::domain::run::Run;
 use crate::domain::scheduled_job::{Gate, History, LastRun, ScheduledJob, Settings, Status};
+use crate::domain::tick_policy::TickPolicy;
 
 /// A scheduled job to be written, with what `ScheduledJob` does not say.
 #[derive(Clone, Debug)]
@@ -172,6 +173,7 @@ fn imported(
         labels: Labels::new(),
         policy: RunPolicy::default(),
         max_concurrent_runs: 0,
+        ticks: TickPolicy::default(),
     };
     let job = ScheduledJob {
         id: legacy.id,
@@ -181,6 +183,8 @@ fn imported(
         updated_at: legacy.updated_at.unwrap_or(created_at).max(created_at).min(now),
         gate,
         history,
+        revision: 1,
+        problems: Vec::new(),
     };
     Ok(ImportedJob { job, last_ended_at, notes })
 }

@@ -75,6 +75,7 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
     let original = fields.text("original_job_id");
     let parameters = parameters::read(fields, &defaults.source);
     let run = Run {
+        queued: false,
         original_job_id: original.as_deref().and_then(|id| RunId::parse(id).ok()),
         scheduled_job_id: None,
         origin: Origin::Immediate,

@@ -44,7 +44,7 @@ pub(super) struct Loops {
 impl Loops {
     /// Starts them all.
     pub(super) fn start(parts: Parts<'_>) -> Self {
-        let worker_id = worker_id();
+        let worker_id = parts.app.server().to_owned();
         info!(worker.id = %worker_id, "This server is worker {worker_id}");
         let executed = parts.sources.executed();
         let link = LocalLink::new(
@@ -133,11 +133,4 @@ fn run<T, F>(
     F: Future<Output = ()> + Send + 'static,
 {
     group.run(name, move |stop| start(Arc::clone(&it), stop));
-}
-
-/// Says where and which process, and is never used twice.
-fn worker_id() -> String {
-    let system = rustix::system::uname();
-    let host = system.nodename().to_string_lossy();
-    format!("{host}-{}-{:06x}", std::process::id(), rand::random::<u32>() & 0xff_ffff)
 }

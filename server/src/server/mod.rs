@@ -163,6 +163,9 @@ impl Server {
         let app = App::new(database.pool.clone(), clock, Arc::clone(&hub), sources);
         let limits =
             config.source_limits.iter().map(|(name, limit)| (name.clone(), i64::from(*limit)));
+        if let Some(every) = config.tick_every {
+            warn!("For a test, every schedule is due every {every:?}, whatever it says");
+        }
         let watches =
             WatchLimits { in_all: config.max_watches, per_client: config.max_watches_per_client };
         let app = app
@@ -170,7 +173,7 @@ impl Server {
             .with_source_limits(limits.collect())
             .with_watch_limits(watches)
             .with_event_retention(config.event_retention);
-        let app = Arc::new(app);
+        let app = Arc::new(app.named(server_name()));
         let timekeeper = Timekeeper::new(Arc::clone(&app), corrected);
         timekeeper.tick().await?;
         Ok((app, hub, timekeeper))
@@ -208,6 +211,13 @@ impl Running {
         self.database.close().await;
         info!("Stopped");
     }
+}
+
+/// Says where and which process, and is never used twice.
+fn server_name() -> String {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    format!("{host}-{}-{:06x}", std::process::id(), rand::random::<u32>() & 0xff_ffff)
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

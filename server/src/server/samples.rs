@@ -10,6 +10,7 @@ use crate::domain::parameters::{ListingType, ScrapeParameters};
 use crate::domain::policy::RunPolicy;
 use crate::domain::run::Priority;
 use crate::domain::scheduled_job::SettingsDraft;
+use crate::domain::tick_policy::TickPolicy;
 use crate::domain::wanted::JobConditions;
 use crate::sources::SAMPLE;
 
@@ -44,11 +45,14 @@ pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
             priority: Priority::Normal,
             policy: RunPolicy::default(),
             max_concurrent_runs: 0,
+            ticks: TickPolicy::default(),
             labels: Labels::new(),
         };
-        let new = NewScheduledJob { id: ScheduledJobId::parse(id).ok(), draft, request: None };
-        app.create_scheduled_job(new, Mode::Commit).await?;
-        info!(job.id = id, "New database: scheduled job {id} scrapes sample data");
+        let id = ScheduledJobId::parse(id).ok();
+        let requested_by = "sample".to_owned();
+        let new = NewScheduledJob { id, draft, requested_by, request: None };
+        let id = app.create_scheduled_job(new, Mode::Commit).await?.id;
+        info!(job.id = %id, "New database: scheduled job {id} scrapes sample data");
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use sqlx::types::Json;
 use super::StoreError;
 use super::parameters::ParametersRow;
 use super::policy::PolicyRow;
+use super::tick_policy::TickPolicyRow;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::scheduled_job::ScheduledJob;
@@ -26,6 +27,7 @@ struct ImportRow {
     labels: Labels,
     policy: PolicyRow,
     max_concurrent_runs: i32,
+    tick_policy: TickPolicyRow,
     version: i64,
     created_at: DateTime<Utc>,
     status: &'static str,
@@ -33,6 +35,7 @@ struct ImportRow {
     updated_at: DateTime<Utc>,
     watermark: DateTime<Utc>,
     next_tick_at: Option<DateTime<Utc>>,
+    revision: i64,
     run_count: i64,
     last_run_at: Option<DateTime<Utc>>,
     last_run_status: Option<&'static str>,
@@ -100,11 +103,11 @@ pub async fn scheduled_jobs_import(
         r#"
         insert into scheduled_job (
             scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
-            policy, max_concurrent_runs, version, created_at
+            policy, max_concurrent_runs, tick_policy, version, created_at
         )
         select
             scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
-            policy, max_concurrent_runs, version, created_at
+            policy, max_concurrent_runs, tick_policy, version, created_at
         from jsonb_populate_recordset(null::scheduled_job, $1)
         "#,
         Json(&rows) as _,
@@ -114,9 +117,10 @@ pub async fn scheduled_jobs_import(
     sqlx::query!(
         r#"
         insert into scheduled_job_schedule (
-            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at
+            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at, revision
         )
-        select scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at
+        select
+            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at, revision
         from jsonb_populate_recordset(null::scheduled_job_schedule, $1)
         "#,
         Json(&rows) as _,
@@ -153,6 +157,7 @@ fn import_row(job: &ScheduledJob, last_ended_at: Option<DateTime<Utc>>) -> Impor
         labels: job.settings.labels.clone(),
         policy: PolicyRow::from(&job.settings.policy),
         max_concurrent_runs: job.settings.max_concurrent_runs,
+        tick_policy: TickPolicyRow::from(&job.settings.ticks),
         version: job.version,
         created_at: job.created_at,
         status: job.gate.status.word(),
@@ -160,6 +165,7 @@ fn import_row(job: &ScheduledJob, last_ended_at: Option<DateTime<Utc>>) -> Impor
         updated_at: job.updated_at,
         watermark: job.gate.watermark,
         next_tick_at: job.gate.next_tick_at,
+        revision: job.revision,
         run_count: job.history.run_count,
         last_run_at: last.map(|last| last.run_at),
         last_run_status: last.map(|last| last.status.word()),

@@ -1,6 +1,6 @@
 //! Leases of running attempts, and whose turn is next. Extending a lease writes no event.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -89,6 +89,35 @@ pub async fn running_counts(conn: &mut PgConnection) -> Result<Vec<RunningCount>
     Ok(counts)
 }
 
+/// Selects from the pending runs `r` that could be executed now, limits aside: of sources `$2`, and not
+/// behind the run of an earlier tick. `$1` is now.
+macro_rules! select_ready {
+    ($select:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query!(
+            $select
+                + r#"
+                from scraping_job r
+                where r.status = 'pending'
+                    and r.available_at <= $1
+                    and r.source = any($2)
+                    and not (
+                        r.queued
+                        and exists (
+                            select
+                            from scraping_job e
+                            where e.scheduled_job_id = r.scheduled_job_id
+                                and e.status in ('pending', 'running')
+                                and e.origin = 'scheduled'
+                                and e.tick_at < r.tick_at
+                        )
+                    )
+                "#
+                + $tail
+            $(, $argument)*
+        )
+    };
+}
+
 /// Whether a pending run could be executed now, limits aside.
 pub async fn ready_exists(
     conn: &mut PgConnection,
@@ -96,22 +125,10 @@ pub async fn ready_exists(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-    let exists = sqlx::query_scalar!(
-        r#"
-        select exists (
-            select
-            from scraping_job
-            where status = 'pending'
-                and available_at <= $1
-                and source = any($2)
-        ) as "exists!"
-        "#,
-        now,
-        &sources as _,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(exists)
+    let found = select_ready!(r#"select 1 as "one!""#, "limit 1", now, &sources as _)
+        .fetch_optional(conn)
+        .await?;
+    Ok(found.is_some())
 }
 
 /// The first pending runs by rank that could be executed now, without those of some queues.
@@ -124,28 +141,26 @@ pub async fn ready_runs(
 ) -> Result<Vec<Ready>, StoreError> {
     let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
     let except: Vec<&str> = except_queues.iter().map(String::as_str).collect();
-    let rows = sqlx::query!(
+    let rows = select_ready!(
         r#"
         select
-            r.job_id,
-            coalesce(r.scheduled_job_id, '') as "queue!",
-            coalesce(r.source, '') as "source!",
-            r.rank_at,
-            r.created_at,
+            f.job_id,
+            coalesce(f.scheduled_job_id, '') as "queue!",
+            coalesce(f.source, '') as "source!",
+            f.rank_at,
+            f.created_at,
             t.had_at as "last_turn_at?",
             coalesce(j.max_concurrent_runs, 0)::bigint as "job_limit!"
         from (
-            select job_id, scheduled_job_id, source, rank_at, created_at
-            from scraping_job
-            where status = 'pending'
-                and available_at <= $1
-                and source = any($2)
-                and coalesce(scheduled_job_id, '') <> all($3)
-            order by rank_at, job_id
+            select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
+        "#,
+        r#"
+                and coalesce(r.scheduled_job_id, '') <> all($3)
+            order by r.rank_at, r.job_id
             limit $4
-        ) r
+        ) f
         left join scheduled_job j using (scheduled_job_id)
-        left join turn t on t.queue = coalesce(r.scheduled_job_id, '')
+        left join turn t on t.queue = coalesce(f.scheduled_job_id, '')
         "#,
         now,
         &sources as _,
@@ -166,6 +181,36 @@ pub async fn ready_runs(
         Some(Ready { candidate, job_limit: row.job_limit })
     });
     Ok(ready.collect())
+}
+
+/// For each of the queued runs that waits for some, the first of the earlier ticks' runs.
+pub async fn runs_before(
+    conn: &mut PgConnection,
+    queued: &[&RunId],
+) -> Result<BTreeMap<RunId, RunId>, StoreError> {
+    if queued.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<&str> = queued.iter().map(|id| id.as_str()).collect();
+    let rows = sqlx::query!(
+        r#"
+        select distinct on (r.job_id) r.job_id, e.job_id as earlier
+        from scraping_job r
+        join scraping_job e
+            on e.scheduled_job_id = r.scheduled_job_id
+            and e.status in ('pending', 'running')
+            and e.origin = 'scheduled'
+            and e.tick_at < r.tick_at
+        where r.job_id = any($1)
+        order by r.job_id, e.tick_at
+        "#,
+        &ids as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    let pair =
+        |row: (String, String)| Some((RunId::parse(&row.0).ok()?, RunId::parse(&row.1).ok()?));
+    Ok(rows.into_iter().filter_map(|row| pair((row.job_id, row.earlier))).collect())
 }
 
 /// The queues had their turns.

@@ -1,5 +1,6 @@
 //! Logs of runs. Written under the run's lock, so that a reader who has seen a number has seen all before.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -53,6 +54,7 @@ pub async fn log_append(
     run: &RunId,
     attempt: i32,
     lines: &[Line],
+    now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let row = |line: &Line| {
         json!({
@@ -67,12 +69,12 @@ pub async fn log_append(
     sqlx::query!(
         r#"
         insert into scraping_job_log (
-            job_id, number, attempt, sequence, location, logged_at, level, text
+            job_id, number, attempt, sequence, location, logged_at, level, text, received_at
         )
         select
             $1,
             (select coalesce(max(number), 0) from scraping_job_log where job_id = $1) + n.place,
-            $2, n.sequence, n.location, n.logged_at, n.level, n.text
+            $2, n.sequence, n.location, n.logged_at, n.level, n.text, $4
         from rows from (
             jsonb_to_recordset($3)
                 as (sequence bigint, location text, logged_at timestamptz, level text, text text)
@@ -82,10 +84,39 @@ pub async fn log_append(
         run.as_str(),
         attempt,
         Json(&rows) as _,
+        now,
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Forgets lines of ended runs that were received before a time, up to a limit; returns how many.
+pub async fn logs_prune(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    // The numbers of a run's lines go on from the last one, so an active run keeps its lines.
+    let pruned = sqlx::query!(
+        r#"
+        delete from scraping_job_log
+        where (job_id, number) in (
+            select l.job_id, l.number
+            from scraping_job_log l
+            join scraping_job r using (job_id)
+            where l.received_at < $1
+                and r.completed_at is not null
+            order by l.received_at
+            limit $2
+        )
+        "#,
+        before,
+        limit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(pruned.rows_affected())
 }
 
 /// Lines in order.

@@ -4,6 +4,7 @@
 //! that write take slices. Nothing here reads a clock or decides: times come in as parameters, states
 //! come from `domain`. Constraint names become meanings in [`StoreError`] only.
 
+pub mod backfills;
 mod conditions;
 pub mod embedded;
 mod error;
@@ -18,10 +19,12 @@ mod parameters;
 mod policy;
 pub mod properties;
 pub mod requests;
+pub mod revisions;
 mod rows;
 pub mod runs;
 pub mod scheduled_jobs;
 pub mod statistics;
+mod tick_policy;
 pub mod ticks;
 pub mod workers;
 

@@ -16,42 +16,53 @@ pub struct LedgerRow {
     pub decided: Decided,
     /// The run it made.
     pub job_id: Option<RunId>,
+    /// The number of the revision that decided.
+    pub revision: i64,
 }
 
-/// Enters decisions into the ledger.
+/// Enters decisions of a server into the ledger.
 pub async fn ticks_insert(
     conn: &mut PgConnection,
     rows: &[LedgerRow],
+    server: &str,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let ids: Vec<String> = rows.iter().map(|row| row.scheduled_job_id.to_string()).collect();
+    let ids: Vec<&str> = rows.iter().map(|row| row.scheduled_job_id.as_str()).collect();
     let tick_at: Vec<_> = rows.iter().map(|row| row.decided.tick_at).collect();
     let until: Vec<_> = rows.iter().map(|row| row.decided.until).collect();
     let counts: Vec<i64> =
         rows.iter().map(|row| i64::try_from(row.decided.count).unwrap_or(i64::MAX)).collect();
-    let decisions: Vec<String> =
-        rows.iter().map(|row| row.decided.decision.word().to_owned()).collect();
-    let reasons: Vec<String> = rows.iter().map(|row| row.decided.reason.clone()).collect();
-    let job_ids: Vec<Option<String>> =
-        rows.iter().map(|row| row.job_id.as_ref().map(ToString::to_string)).collect();
+    let decisions: Vec<&str> = rows.iter().map(|row| row.decided.decision.word()).collect();
+    let reasons: Vec<&str> = rows.iter().map(|row| row.decided.reason.as_str()).collect();
+    let job_ids: Vec<Option<&str>> =
+        rows.iter().map(|row| row.job_id.as_ref().map(RunId::as_str)).collect();
+    let starts_at: Vec<_> = rows.iter().map(|row| row.decided.starts_at).collect();
+    let blocking: Vec<Option<&str>> =
+        rows.iter().map(|row| row.decided.blocking.as_ref().map(RunId::as_str)).collect();
+    let revisions: Vec<i64> = rows.iter().map(|row| row.revision).collect();
     sqlx::query!(
         r#"
         insert into tick (
-            scheduled_job_id, tick_at, until, count, decision, reason, job_id, decided_at
+            scheduled_job_id, tick_at, until, count, decision, reason, job_id, starts_at,
+            blocking_job_id, revision, server, decided_at
         )
-        select n.*, $8
+        select n.*, $11, $12
         from unnest(
             $1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::text[],
-            $6::text[], $7::text[]
+            $6::text[], $7::text[], $8::timestamptz[], $9::text[], $10::bigint[]
         ) as n
         "#,
-        &ids,
+        &ids as _,
         &tick_at,
         &until,
         &counts,
-        &decisions,
-        &reasons,
+        &decisions as _,
+        &reasons as _,
         &job_ids as _,
+        &starts_at as _,
+        &blocking as _,
+        &revisions,
+        server,
         now,
     )
     .execute(conn)
@@ -59,19 +70,19 @@ pub async fn ticks_insert(
     Ok(())
 }
 
-/// For each of the jobs that has one, a tick's run that has not ended.
+/// The runs of ticks of the jobs that have not ended, the oldest first.
 pub async fn ticks_unfinished(
     conn: &mut PgConnection,
     jobs: &[String],
 ) -> Result<Vec<(String, RunId)>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select distinct on (scheduled_job_id) scheduled_job_id as "scheduled_job_id!", job_id
+        select scheduled_job_id as "scheduled_job_id!", job_id
         from scraping_job
         where scheduled_job_id = any($1)
             and status in ('pending', 'running')
             and origin = 'scheduled'
-        order by scheduled_job_id, created_at
+        order by tick_at
         "#,
         jobs,
     )
@@ -94,6 +105,48 @@ pub struct LedgerEntry {
     pub job_id: Option<String>,
     /// When.
     pub decided_at: DateTime<Utc>,
+    /// By which server.
+    pub server: String,
+    /// The number of the revision that decided.
+    pub revision: i64,
+    /// The run that a backfill made of it, if it is one tick.
+    pub backfill_job_id: Option<String>,
+}
+
+struct EntryRow {
+    tick_at: DateTime<Utc>,
+    until: DateTime<Utc>,
+    count: i64,
+    decision: String,
+    reason: String,
+    job_id: Option<String>,
+    starts_at: Option<DateTime<Utc>>,
+    blocking_job_id: Option<String>,
+    decided_at: DateTime<Utc>,
+    server: String,
+    revision: i64,
+    backfill_job_id: Option<String>,
+}
+
+/// Selects entries of the ledger; the first argument is what follows the joined tables `t`, `b`.
+macro_rules! select_entries {
+    ($tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            EntryRow,
+            r#"
+            select
+                t.tick_at, t.until, t.count, t.decision, t.reason, t.job_id, t.starts_at,
+                t.blocking_job_id, t.decided_at, t.server, t.revision,
+                b.job_id as "backfill_job_id?"
+            from tick t
+            left join backfill b
+                on b.scheduled_job_id = t.scheduled_job_id
+                and b.tick_at = t.tick_at
+                and t.until = t.tick_at
+            "# + $tail
+            $(, $argument)*
+        )
+    };
 }
 
 /// The ledger of a job before a tick, newest first.
@@ -103,13 +156,11 @@ pub async fn ticks_list(
     before: Option<DateTime<Utc>>,
     limit: i64,
 ) -> Result<Vec<LedgerEntry>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = select_entries!(
         r#"
-        select tick_at, until, count, decision, reason, job_id, decided_at
-        from tick
-        where scheduled_job_id = $1
-            and ($2::timestamptz is null or tick_at < $2)
-        order by tick_at desc
+        where t.scheduled_job_id = $1
+            and ($2::timestamptz is null or t.tick_at < $2)
+        order by t.tick_at desc
         limit $3
         "#,
         job.as_str(),
@@ -118,20 +169,73 @@ pub async fn ticks_list(
     )
     .fetch_all(conn)
     .await?;
-    let unknown =
-        |word: &str| StoreError::unreadable("tick", job.as_str(), &format!("decision is '{word}'"));
-    rows.into_iter()
-        .map(|row| {
-            let decision =
-                Decision::from_word(&row.decision).ok_or_else(|| unknown(&row.decision))?;
-            let decided = Decided {
-                tick_at: row.tick_at,
-                until: row.until,
-                count: u64::try_from(row.count).unwrap_or_default(),
-                decision,
-                reason: row.reason,
-            };
-            Ok(LedgerEntry { decided, job_id: row.job_id, decided_at: row.decided_at })
-        })
-        .collect()
+    rows.into_iter().map(|row| entry(job, row)).collect()
+}
+
+/// The entry that an instant belongs to.
+pub async fn tick_covering(
+    conn: &mut PgConnection,
+    job: &ScheduledJobId,
+    instant: DateTime<Utc>,
+) -> Result<Option<LedgerEntry>, StoreError> {
+    let row = select_entries!(
+        r#"
+        where t.scheduled_job_id = $1
+            and t.tick_at <= $2
+        order by t.tick_at desc
+        limit 1
+        "#,
+        job.as_str(),
+        instant,
+    )
+    .fetch_optional(conn)
+    .await?;
+    let covering = row.filter(|row| instant <= row.until);
+    covering.map(|row| entry(job, row)).transpose()
+}
+
+/// Forgets entries whose last tick is before a time, up to a limit; returns how many. The watermark keeps
+/// their ticks decided.
+pub async fn ticks_prune(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let pruned = sqlx::query!(
+        r#"
+        delete from tick
+        where (scheduled_job_id, tick_at) in (
+            select scheduled_job_id, tick_at from tick where until < $1 limit $2
+        )
+        "#,
+        before,
+        limit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(pruned.rows_affected())
+}
+
+fn entry(job: &ScheduledJobId, row: EntryRow) -> Result<LedgerEntry, StoreError> {
+    let unreadable = |reason: String| StoreError::unreadable("tick", job.as_str(), &reason);
+    let decision = Decision::from_word(&row.decision)
+        .ok_or_else(|| unreadable(format!("decision is '{}'", row.decision)))?;
+    let blocking = row.blocking_job_id.as_deref().map(RunId::parse).transpose();
+    let decided = Decided {
+        tick_at: row.tick_at,
+        until: row.until,
+        count: u64::try_from(row.count).unwrap_or_default(),
+        decision,
+        reason: row.reason,
+        blocking: blocking.map_err(|error| unreadable(error.to_string()))?,
+        starts_at: row.starts_at,
+    };
+    Ok(LedgerEntry {
+        decided,
+        job_id: row.job_id,
+        decided_at: row.decided_at,
+        server: row.server,
+        revision: row.revision,
+        backfill_job_id: row.backfill_job_id,
+    })
 }

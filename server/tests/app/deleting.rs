@@ -26,7 +26,7 @@ async fn a_trigger_during_the_deletion_is_refused_or_its_run_cancelled() {
             request: None,
         };
         let (deleted, first, second) = tokio::join!(
-            one.delete_scheduled_job(&id, ""),
+            one.delete_scheduled_job(&id, "", "test"),
             other.trigger(trigger(), Mode::Commit),
             one.trigger(trigger(), Mode::Commit),
         );

@@ -1,11 +1,13 @@
 //! Nothing stays running, and a worker that lost its lease changes nothing.
 
+use std::time::Duration;
+
 use futures::future::{join_all, try_join_all};
 use serde_json::{Map, json};
-use windrow_server::app::{AppError, Outcome, Report, Said, ScrapedProperty};
+use windrow_server::app::{AppError, Beat, Outcome, Report, Said, ScrapedProperty};
 use windrow_server::domain::run::{Counts, Priority, Status};
 
-use crate::support::{World, complete, create, done, fence, job, lease, lease_many, trigger};
+use crate::support::{World, beat, complete, create, done, fence, job, lease, lease_many, trigger};
 
 fn property(id: &str, price: i64) -> ScrapedProperty {
     let body = Map::from_iter([("price".to_owned(), json!(price))]);
@@ -38,7 +40,9 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     let late = report(0, vec![property("late", 1)]);
     lost(app.submit_properties(&stale, late).await.unwrap_err());
     let said = done(&["Indianapolis, IN"]);
-    assert!(app.heartbeat("first", vec![(stale, said)]).await.unwrap().is_empty());
+    assert!(
+        app.heartbeat("first", vec![beat(&first, said)], Duration::ZERO).await.unwrap().is_empty()
+    );
 
     assert_eq!(app.get_run(&second.id).await.unwrap(), second);
     let ended = complete(&app, &second).await.unwrap();
@@ -80,13 +84,43 @@ async fn an_extended_lease_is_kept() {
     let run = lease(&app, "worker").await;
     for _ in 0..5 {
         world.pass(15);
-        let pulses = app.heartbeat("worker", vec![(fence(&run), Said::default())]).await.unwrap();
+        let pulses = app
+            .heartbeat("worker", vec![beat(&run, Said::default())], Duration::ZERO)
+            .await
+            .unwrap();
         assert_eq!(pulses.len(), 1);
         assert_eq!(app.reap(10).await.unwrap(), []);
     }
     app.cancel_run(&run.id).await.unwrap();
-    let pulses = app.heartbeat("worker", vec![(fence(&run), Said::default())]).await.unwrap();
+    let pulses =
+        app.heartbeat("worker", vec![beat(&run, Said::default())], Duration::ZERO).await.unwrap();
     assert!(pulses[&fence(&run)].cancel_requested);
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_waits_is_answered_when_something_happens() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let run = lease(&app, "worker").await;
+    let wait = |cancel_known| {
+        let beat = Beat { cancel_known, ..beat(&run, Said::default()) };
+        let answer = app.heartbeat("worker", vec![beat], Duration::from_hours(1));
+        tokio::time::timeout(Duration::from_mins(1), answer)
+    };
+
+    let (pulses, cancelled) = tokio::join!(wait(false), app.cancel_run(&run.id));
+    cancelled.unwrap();
+    assert!(pulses.expect("nothing woke it").unwrap()[&fence(&run)].cancel_requested);
+
+    // What the worker knows is no news, but the end of its lease is.
+    let finish = async {
+        app.finish(&fence(&run), Outcome::Cancelled, Said::default()).await.unwrap();
+        app.wakes().leases.notify_waiters();
+    };
+    let (pulses, ()) = tokio::join!(wait(true), finish);
+    assert!(pulses.expect("nothing woke it").unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -5,8 +5,10 @@
 
 mod deleting;
 mod events;
+mod explaining;
 mod increments;
 mod leases;
+mod overlap;
 mod policies;
 mod properties;
 mod support;

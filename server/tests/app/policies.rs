@@ -5,21 +5,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use windrow_server::app::{App, LogFilter, Mode, Outcome, Said};
-use windrow_server::domain::id::ScheduledJobId;
+use windrow_server::app::{App, Beat, LogFilter, Outcome, Said};
 use windrow_server::domain::log::{Level, Line};
 use windrow_server::domain::run::{Run, Status};
-use windrow_server::domain::scheduled_job::SettingsDraft;
 
-use crate::support::{World, complete, create, done, fence, lease, lease_many, trigger};
+use crate::support::{
+    World, at, beat, complete, create, done, fence, lease, lease_many, trigger, update,
+};
 
-async fn update(app: &App, id: &str, change: impl Fn(&mut SettingsDraft) + Send + Sync) {
-    let id = ScheduledJobId::parse(id).unwrap();
-    app.update_scheduled_job(&id, "", &change, Mode::Commit).await.unwrap();
-}
-
-fn nothing(run: &Run) -> Vec<(windrow_server::app::Fence, Said)> {
-    vec![(fence(run), Said::default())]
+fn nothing(run: &Run) -> Vec<Beat> {
+    vec![beat(run, Said::default())]
 }
 
 async fn expires_at(app: &App, run: &Run) -> DateTime<Utc> {
@@ -35,10 +30,10 @@ async fn a_heartbeat_extends_a_lease_only_past_a_third() {
     let run = lease(&app, "worker").await;
     let first = expires_at(&app, &run).await;
     world.pass(6);
-    app.heartbeat("worker", nothing(&run)).await.unwrap();
+    app.heartbeat("worker", nothing(&run), Duration::ZERO).await.unwrap();
     assert_eq!(expires_at(&app, &run).await, first);
     world.pass(1);
-    app.heartbeat("worker", nothing(&run)).await.unwrap();
+    app.heartbeat("worker", nothing(&run), Duration::ZERO).await.unwrap();
     assert_eq!(expires_at(&app, &run).await, first + Duration::from_secs(7));
     let revision = app.get_run(&run.id).await.unwrap().revision;
     assert_eq!(revision, run.revision, "an extension is no event");
@@ -57,20 +52,20 @@ async fn heartbeats_do_not_save_an_attempt_whose_time_is_over_or_that_ignores_a_
     };
     for _ in 0..11 {
         world.pass(5);
-        assert_eq!(app.heartbeat("late", nothing(&late)).await.unwrap().len(), 1);
+        assert_eq!(app.heartbeat("late", nothing(&late), Duration::ZERO).await.unwrap().len(), 1);
     }
     world.pass(5);
     let taken = app.reap(10).await.unwrap();
     assert_eq!(taken[0].status, Status::Pending);
     assert_eq!(taken[0].error_message, "the attempt took longer than 1m");
-    assert!(app.heartbeat("late", nothing(&late)).await.unwrap().is_empty());
+    assert!(app.heartbeat("late", nothing(&late), Duration::ZERO).await.unwrap().is_empty());
 
     world.pass(60);
     let deaf = lease(&app, "deaf").await;
     app.cancel_run(&deaf.id).await.unwrap();
     for _ in 0..9 {
         world.pass(1);
-        app.heartbeat("deaf", nothing(&deaf)).await.unwrap();
+        app.heartbeat("deaf", nothing(&deaf), Duration::ZERO).await.unwrap();
     }
     world.pass(1);
     assert_eq!(app.reap(10).await.unwrap()[0].status, Status::Cancelled);
@@ -156,7 +151,7 @@ async fn a_retry_is_leased_for_what_is_not_done() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     let said = done(&["Carmel, IN"]);
-    app.heartbeat("first", vec![(fence(&first), said)]).await.unwrap();
+    app.heartbeat("first", vec![beat(&first, said)], Duration::ZERO).await.unwrap();
     let broken = Outcome::Failed { reason: "no network".to_owned(), permanent: false };
     app.finish(&fence(&first), broken, Said::default()).await.unwrap();
     world.pass(60);
@@ -183,10 +178,10 @@ async fn a_log_keeps_a_line_once_and_is_bounded() {
     };
     for _ in 0..2 {
         let said = Said { results: Vec::new(), lines: vec![line(1), line(2)] };
-        app.heartbeat("worker", vec![(fence(&run), said)]).await.unwrap();
+        app.heartbeat("worker", vec![beat(&run, said)], Duration::ZERO).await.unwrap();
     }
     let said = Said { results: Vec::new(), lines: (3..=700).map(line).collect() };
-    app.heartbeat("worker", vec![(fence(&run), said)]).await.unwrap();
+    app.heartbeat("worker", vec![beat(&run, said)], Duration::ZERO).await.unwrap();
     let filter = LogFilter {
         run: run.id.clone(),
         attempt: Some(1),
@@ -201,4 +196,43 @@ async fn a_log_keeps_a_line_once_and_is_bounded() {
     assert!(lines.windows(2).all(|pair| pair[0].number < pair[1].number));
     assert_eq!((lines[1].line.text.as_str(), lines[2].line.text.as_str()), ("line 2", "line 3"));
     assert!(lines[499].line.text.contains("what follows is not kept"));
+}
+
+#[tokio::test]
+async fn logs_of_ended_runs_are_forgotten_after_30_days() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    trigger(&app, "job", None).await;
+    let (ended, active) = (lease(&app, "worker").await, lease(&app, "worker").await);
+    for run in [&ended, &active] {
+        // Half of them by clocks that are wrong.
+        let line = |number: i64| Line {
+            sequence: number,
+            location: format!("place {}", number % 9),
+            logged_at: at(if number % 2 == 0 {
+                "1970-01-01T00:00:00Z"
+            } else {
+                "2100-01-01T00:00:00Z"
+            }),
+            level: Level::Info,
+            text: "said".to_owned(),
+        };
+        let said = Said { results: Vec::new(), lines: (1..=1_100).map(line).collect() };
+        app.heartbeat("worker", vec![beat(run, said)], Duration::ZERO).await.unwrap();
+    }
+    complete(&app, &ended).await.unwrap();
+
+    for (days, lines) in [(29, 1_100), (2, 0)] {
+        world.pass(days * 24 * 3_600);
+        app.prune().await.unwrap();
+        assert_eq!(lines_of(&world, &ended).await, lines, "after {days} more days");
+        assert_eq!(lines_of(&world, &active).await, 1_100, "an active run keeps its log");
+    }
+}
+
+async fn lines_of(world: &World, run: &Run) -> i64 {
+    let count = "select count(*) from scraping_job_log where job_id = $1";
+    sqlx::query_scalar(count).bind(run.id.as_str()).fetch_one(&world.pool).await.unwrap()
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use windrow_server::app::{
-    App, AppError, Fence, LeaseWish, Mode, NewScheduledJob, Outcome, Said, Trigger,
+    App, AppError, Beat, Edit, Fence, LeaseWish, Mode, NewScheduledJob, Outcome, Said, Trigger,
 };
 use windrow_server::clock::{Clock, ManualClock};
 use windrow_server::domain::id::ScheduledJobId;
@@ -18,6 +18,7 @@ use windrow_server::domain::parameters::{ScrapeParameters, SourceNames};
 use windrow_server::domain::policy::RunPolicy;
 use windrow_server::domain::run::{LocationResult, Priority, Run};
 use windrow_server::domain::scheduled_job::{ScheduledJob, SettingsDraft};
+use windrow_server::domain::tick_policy::TickPolicy;
 use windrow_server::watch::Hub;
 
 pub const LEASE: Duration = Duration::from_secs(20);
@@ -41,11 +42,23 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
         let names = BTreeSet::from(["sample".to_owned()]);
         App::new(self.pool.clone(), clock, hub, SourceNames { names, default: None })
+            .named(format!("server-{}", rand::random::<u16>()))
     }
 
     pub fn pass(&self, seconds: i64) {
         self.clock.advance(TimeDelta::seconds(seconds));
     }
+}
+
+pub fn id(text: &str) -> ScheduledJobId {
+    ScheduledJobId::parse(text).unwrap()
+}
+
+/// Decides what is due, all of which can be; the ids of the new runs.
+pub async fn decide(app: &App) -> Vec<String> {
+    let report = app.decide_due(&[], 100).await.unwrap();
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    report.fired.iter().map(ToString::to_string).collect()
 }
 
 pub fn at(text: &str) -> DateTime<Utc> {
@@ -63,9 +76,10 @@ pub async fn create(app: &App, id: &str) -> ScheduledJob {
         labels: std::collections::BTreeMap::new(),
         policy: RunPolicy { backoff_jitter: Some(0.0), ..RunPolicy::default() },
         max_concurrent_runs: 0,
+        ticks: TickPolicy::default(),
     };
     let id = Some(ScheduledJobId::parse(id).unwrap());
-    let new = NewScheduledJob { id, draft, request: None };
+    let new = NewScheduledJob { id, draft, requested_by: "test".to_owned(), request: None };
     app.create_scheduled_job(new, Mode::Commit).await.unwrap()
 }
 
@@ -105,6 +119,11 @@ pub fn fence(run: &Run) -> Fence {
     Fence { run: run.id.clone(), attempt: run.attempt }
 }
 
+/// What a heartbeat says of a run's attempt.
+pub fn beat(run: &Run, said: Said) -> Beat {
+    Beat { fence: fence(run), said, cancel_known: false }
+}
+
 /// What says that locations are done.
 pub fn done(locations: &[&str]) -> Said {
     let result =
@@ -124,6 +143,17 @@ pub async fn job(app: &App, id: &str) -> ScheduledJob {
 
 pub async fn runs(app: &App, id: &str) -> Vec<Run> {
     app.get_scheduled_job(&ScheduledJobId::parse(id).unwrap(), 1_000).await.unwrap().1
+}
+
+/// Changes settings.
+pub async fn update(
+    app: &App,
+    id: &str,
+    change: impl Fn(&mut SettingsDraft) + Send + Sync,
+) -> ScheduledJob {
+    let id = &ScheduledJobId::parse(id).unwrap();
+    let edit = Edit { id, etag: "", changed_by: "test", mode: Mode::Commit };
+    app.update_scheduled_job(edit, &change).await.unwrap()
 }
 
 /// The ledger of a job: first tick, last tick, decision.

@@ -4,22 +4,12 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use windrow_server::app::Mode;
-use windrow_server::domain::id::ScheduledJobId;
-use windrow_server::domain::scheduled_job::{SettingsDraft, Status};
+use windrow_server::app::HeldTicks;
+use windrow_server::domain::scheduled_job::Status;
 
-use crate::support::{World, at, complete, create, job, lease, ledger, row, runs, trigger};
-use windrow_server::app::App;
-
-fn id(text: &str) -> ScheduledJobId {
-    ScheduledJobId::parse(text).unwrap()
-}
-
-async fn decide(app: &App) -> Vec<String> {
-    let report = app.decide_due(&[], 100).await.unwrap();
-    assert!(report.failed.is_empty(), "{:?}", report.failed);
-    report.fired.iter().map(ToString::to_string).collect()
-}
+use crate::support::{
+    World, at, complete, create, decide, id, job, lease, ledger, row, runs, trigger, update,
+};
 
 #[tokio::test]
 async fn ten_servers_make_one_run_of_a_tick() {
@@ -43,7 +33,7 @@ async fn ten_servers_make_one_run_of_a_tick() {
 }
 
 #[tokio::test]
-async fn ticks_that_nobody_saw_are_missed_but_for_the_latest() {
+async fn ticks_that_nobody_saw_are_merged_into_the_latest() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -51,7 +41,7 @@ async fn ticks_that_nobody_saw_are_missed_but_for_the_latest() {
 
     assert_eq!(decide(&app).await.len(), 1);
 
-    let expected = [row("00:31", "00:34", "missed"), row("00:35", "00:35", "fired")];
+    let expected = [row("00:31", "00:34", "merged"), row("00:35", "00:35", "fired")];
     assert_eq!(ledger(&world.pool, "job").await, expected);
     let made = runs(&app, "job").await;
     assert_eq!(made[0].tick_at, Some(at("2026-01-01T00:35:00Z")));
@@ -74,7 +64,7 @@ async fn a_tick_is_skipped_while_the_run_of_the_last_one_goes_on() {
 
     let expected = [
         row("00:31", "00:31", "fired"),
-        row("00:32", "00:32", "skipped"),
+        row("00:32", "00:32", "skipped_overlap"),
         row("00:33", "00:33", "fired"),
     ];
     assert_eq!(ledger(&world.pool, "job").await, expected);
@@ -120,12 +110,12 @@ async fn ticks_of_a_pause_are_recorded_and_not_run() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
-    app.pause_scheduled_job(&id("job"), "repairs".to_owned(), None).await.unwrap();
+    app.pause_scheduled_job(&id("job"), "repairs".to_owned(), None, "Ann").await.unwrap();
     assert_eq!(job(&app, "job").await.gate.next_tick_at, None);
     world.pass(10 * 60);
     assert_eq!(decide(&app).await.len(), 0);
 
-    let resumed = app.resume_scheduled_job(&id("job")).await.unwrap();
+    let resumed = app.resume_scheduled_job(&id("job"), HeldTicks::Record, "Ann").await.unwrap();
 
     assert_eq!(resumed.gate.status, Status::Active);
     assert_eq!(resumed.gate.next_tick_at, Some(at("2026-01-01T00:41:00Z")));
@@ -140,7 +130,7 @@ async fn a_pause_ends_by_itself() {
     let app = world.app().await;
     create(&app, "job").await;
     let until = Some(at("2026-01-01T00:33:30Z"));
-    app.pause_scheduled_job(&id("job"), "repairs".to_owned(), until).await.unwrap();
+    app.pause_scheduled_job(&id("job"), "repairs".to_owned(), until, "Ann").await.unwrap();
     world.pass(5 * 60);
 
     assert_eq!(decide(&app).await.len(), 1);
@@ -149,7 +139,7 @@ async fn a_pause_ends_by_itself() {
     assert_eq!((job.gate.status, job.gate.paused_until), (Status::Active, None));
     let expected = [
         row("00:31", "00:33", "paused"),
-        row("00:34", "00:34", "missed"),
+        row("00:34", "00:34", "merged"),
         row("00:35", "00:35", "fired"),
     ];
     assert_eq!(ledger(&world.pool, "job").await, expected);
@@ -161,28 +151,46 @@ async fn what_is_due_is_decided_under_the_old_settings_first() {
     let app = world.app().await;
     create(&app, "job").await;
     world.pass(60);
-    let hourly = |draft: &mut SettingsDraft| draft.cron_expression = "0 * * * *".to_owned();
 
-    let job = app.update_scheduled_job(&id("job"), "", &hourly, Mode::Commit).await.unwrap();
+    let job = update(&app, "job", |draft| draft.cron_expression = "0 * * * *".to_owned()).await;
 
     assert_eq!(ledger(&world.pool, "job").await, [row("00:31", "00:31", "fired")]);
     assert_eq!(job.gate.next_tick_at, Some(at("2026-01-01T01:00:00Z")));
 }
 
 #[tokio::test]
-async fn one_bad_schedule_cannot_stop_the_others() {
+async fn one_bad_schedule_cannot_stop_the_others_and_says_why() {
+    let spoils = [
+        ("cron_expression", "cron_expression = 'nonsense'"),
+        ("timezone", "timezone = 'Mars/Olympus'"),
+        ("parameters", r#"parameters = '{"locations": 7}'"#),
+        ("policy", r#"policy = '{"max_attempts": "many"}'"#),
+        ("catch_up", r#"tick_policy = '{"overlap": "maybe"}'"#),
+        ("labels", "labels = '[]'"),
+    ];
     let world = World::new().await;
     let app = world.app().await;
-    create(&app, "bad").await;
     create(&app, "good").await;
-    let spoil =
-        "update scheduled_job set cron_expression = 'nonsense' where scheduled_job_id = 'bad'";
-    sqlx::query(spoil).execute(&world.pool).await.unwrap();
+    for (field, set) in spoils {
+        let name = field.replace('_', "-");
+        create(&app, &name).await;
+        let spoil = format!("update scheduled_job set {set} where scheduled_job_id = $1");
+        sqlx::query(sqlx::AssertSqlSafe(spoil)).bind(&name).execute(&world.pool).await.unwrap();
+    }
     world.pass(60);
 
     let report = app.decide_due(&[], 100).await.unwrap();
 
-    assert_eq!(report.failed.len(), 1);
-    assert_eq!(report.failed[0].0, "bad");
+    assert_eq!((report.failed.len(), report.fired.len()), (spoils.len(), 1), "{report:?}");
     assert_eq!(runs(&app, "good").await.len(), 1);
+    for (field, _) in spoils {
+        let bad = job(&app, &field.replace('_', "-")).await;
+        assert_eq!(bad.problems[0].field, field, "{:?}", bad.problems);
+        assert_eq!(bad.gate.next_tick_at, None, "{field}");
+    }
+    let mended =
+        update(&app, "cron-expression", |draft| draft.cron_expression = "@daily".to_owned());
+    let mended = mended.await;
+    assert!(mended.problems.is_empty());
+    assert_eq!(mended.gate.next_tick_at, Some(at("2026-01-02T00:00:00Z")));
 }

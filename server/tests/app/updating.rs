@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use windrow_server::app::{App, AppError, Mode};
+use windrow_server::app::{App, AppError, Edit, Mode};
 use windrow_server::clock::Clock;
 use windrow_server::domain::id::ScheduledJobId;
 use windrow_server::domain::parameters::SourceNames;
@@ -23,7 +23,8 @@ async fn a_job_whose_source_another_server_has_can_still_be_renamed() {
     let elsewhere = App::new(world.pool.clone(), clock, hub, sources);
     let id = ScheduledJobId::parse("job").unwrap();
     let update = async |change: &(dyn Fn(&mut SettingsDraft) + Send + Sync)| {
-        elsewhere.update_scheduled_job(&id, "", change, Mode::Commit).await
+        let edit = Edit { id: &id, etag: "", changed_by: "test", mode: Mode::Commit };
+        elsewhere.update_scheduled_job(edit, change).await
     };
 
     let renamed = update(&|draft| draft.name = "New".to_owned()).await.unwrap();

@@ -1,7 +1,10 @@
 //! Workers in two languages and two servers under kill -9, SIGSTOP and bad lines: every run ends once,
 //! and what a lost lease says counts for nothing.
 //!
-//! `WINDROW_CHAOS_SECONDS` makes it longer, `WINDROW_CHAOS_SEED` repeats the faults of another run.
+//! `WINDROW_CHAOS_SECONDS` makes it longer, `WINDROW_CHAOS_SEED` repeats the faults of another run. Five
+//! minutes, with the figures:
+//!
+//!     WINDROW_CHAOS_SECONDS=300 .dev/test --test e2e chaos -- --nocapture
 
 mod faults;
 mod promises;
@@ -21,6 +24,7 @@ use windrow_client::{Client, Code, proto};
 
 use self::stage::Stage;
 use crate::support::database::new_database;
+use crate::support::program::Program;
 use crate::support::{PATIENCE, job, parameters, python};
 
 const LEASE: Duration = Duration::from_secs(4);
@@ -58,10 +62,10 @@ async fn every_run_ends_once_and_a_lost_lease_counts_for_nothing() {
     let url = new_database().await;
     let pool = PgPool::connect(&url).await.unwrap();
     let stage = Arc::new(Stage::new(&url).await);
-    create_jobs(&stage).await;
+    create_jobs(&stage.addresses()[0]).await;
 
     let (no_more, settled) = (CancellationToken::new(), CancellationToken::new());
-    let overdue = tokio::spawn(promises::longest_overdue(pool.clone(), settled.clone()));
+    let silence = tokio::spawn(promises::longest_silence(pool.clone(), settled.clone()));
     let (haunted, quiet) = (Arc::clone(&stage), no_more.clone());
     let late = tokio::spawn(async move { worker::haunt(&haunted, quiet).await });
     let users = tokio::spawn(trigger(Arc::clone(&stage), seed, no_more.clone()));
@@ -70,12 +74,12 @@ async fn every_run_ends_once_and_a_lost_lease_counts_for_nothing() {
     let (late, asked) = (late.await.unwrap(), users.await.unwrap());
     promises::wait_for_the_end(&pool).await;
     settled.cancel();
-    let overdue = overdue.await.unwrap();
+    let silence = silence.await.unwrap();
     let lost = promises::lost_leases(&pool).await;
     let figures = promises::figures(&pool).await;
     eprintln!(
-        "{struck}\n{figures}\n{lost} leases lost, no run running more than {overdue:.1?} after its \
-         lease\n{} late calls refused, {} taken as nobody had the run yet",
+        "{struck}\n{figures}\n{lost} leases lost, no run running for more than {silence:.1?} without a \
+         word of its worker\n{} late calls refused, {} taken as nobody had the run yet",
         late.refused, late.accepted
     );
 
@@ -86,8 +90,23 @@ async fn every_run_ends_once_and_a_lost_lease_counts_for_nothing() {
     assert!(lost > 0 && late.refused > 0, "nothing was put to the test");
 }
 
-async fn create_jobs(stage: &Stage) {
-    let client = Client::connect(&stage.addresses()[0]).await.unwrap();
+/// A promise that cannot be seen broken is none.
+#[tokio::test]
+async fn what_the_promises_are_looked_at_with_notices_each_that_is_broken() {
+    let url = new_database().await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    let server = Program::start(&["--database-url", &url], SETTINGS, &[]);
+    create_jobs(&server.address).await;
+    let client = Client::connect(&server.address).await.unwrap();
+    let request = proto::TriggerJobRequest { job_id: "local".to_owned(), ..Default::default() };
+    client.trigger_job(request).await.unwrap();
+    promises::wait_for_the_end(&pool).await;
+    promises::check(&pool).await;
+    promises::check_queries(&pool).await;
+}
+
+async fn create_jobs(server: &str) {
+    let client = Client::connect(server).await.unwrap();
     for source in ["rust", "python", "local"] {
         let millis = |millis: i32| prost_types::Duration { seconds: 0, nanos: millis * 1_000_000 };
         let scheduled_job = proto::ScheduledJob {

@@ -3,75 +3,110 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{LEASE, LOCATIONS, ROWS};
 use crate::support::PATIENCE;
 
-/// What is wrong, and the query that finds it: one line of text for each case.
-const WRONG: [(&str, &str); 8] = [
-    (
-        "a run has exactly one final event, its last, and no revision is missing",
-        "select job_id || ': ' || string_agg(status, ' ' order by revision) from run_event
+/// What has to hold, and how it is looked at.
+struct Promise {
+    text: &'static str,
+    /// Where it does not hold: a line of text for each case.
+    wrong: &'static str,
+    /// Changes to tables in which all is well, each of which the query has to notice.
+    spoilt_by: &'static [&'static str],
+}
+
+const PROMISES: [Promise; 8] = [
+    Promise {
+        text: "a run has exactly one final event, its last, and no revision is missing",
+        wrong: "select job_id || ': ' || string_agg(status, ' ' order by revision) from run_event
          group by job_id
          having count(*) filter (where status in ('completed', 'failed', 'cancelled')) <> 1
              or max(revision) filter (where status in ('completed', 'failed', 'cancelled'))
                  <> max(revision)
              or min(revision) <> 1 or max(revision) <> count(*)",
-    ),
-    (
-        "a run is what its last event says",
-        "select r.job_id from scraping_job r left join run_event e using (job_id, revision)
+        spoilt_by: &[
+            "update run_event set status = 'completed' where revision = 2",
+            "insert into run_event (job_id, revision, status, run)
+             select job_id, revision + 1, 'running', run from scraping_job
+             join run_event using (job_id, revision)",
+            "delete from run_event where revision = 2",
+        ],
+    },
+    Promise {
+        text: "a run is what its last event says",
+        wrong: "select r.job_id from scraping_job r left join run_event e using (job_id, revision)
          where e.status is distinct from r.status
              or (e.run ->> 'attempt')::int is distinct from r.attempt",
-    ),
-    (
+        spoilt_by: &[
+            "update scraping_job set revision = revision - 1",
+            "update scraping_job set attempt = attempt + 1",
+        ],
+    },
+    Promise {
         // The insertion of a row and the event that counts it are one transaction.
-        "a row is saved by the attempt that read it, while that has its lease",
-        "select p.property_id || ' of attempt ' || (p.body ->> 'attempt')
+        text: "a row is saved by the attempt that read it, while that has its lease",
+        wrong: "select p.property_id || ' of attempt ' || (p.body ->> 'attempt')
              || ' in an event of attempt ' || coalesce(e.run ->> 'attempt', 'none')
          from property p left join run_event e on e.job_id = p.first_job_id
              and mod(e.xid::text::numeric, 4294967296) = p.xmin::text::numeric
          where (e.run ->> 'attempt')::int is distinct from (p.body ->> 'attempt')::numeric::int",
-    ),
-    (
-        "no later attempt ends by what an earlier one says",
-        "select job_id || ': ' || error || ' in attempt ' || attempt from (
+        spoilt_by: &[
+            "update run_event set run = jsonb_set(run, '{attempt}', '9')",
+            // Written, but by no event.
+            "update property set body = body",
+        ],
+    },
+    Promise {
+        text: "no later attempt ends by what an earlier one says",
+        wrong: "select job_id || ': ' || error || ' in attempt ' || attempt from (
              select distinct on (job_id, run ->> 'error_message') job_id,
                  run ->> 'error_message' as error, run ->> 'attempt' as attempt
              from run_event where run ->> 'error_message' like 'late %'
              order by job_id, run ->> 'error_message', revision
          ) first where error <> 'late ' || attempt",
-    ),
-    (
-        "the log of an attempt ends before the next one's begins",
-        "select job_id || ' line ' || number from (
+        spoilt_by: &[
+            "update run_event set run = run || '{\"error_message\": \"late 1\", \"attempt\": 2}'",
+        ],
+    },
+    Promise {
+        text: "the log of an attempt ends before the next one's begins",
+        wrong: "select job_id || ' line ' || number from (
              select job_id, number, attempt,
                  max(attempt) over (partition by job_id order by number) as latest
              from scraping_job_log
          ) line where attempt < latest",
-    ),
-    (
-        "counts are those of the saved rows",
-        "select r.job_id from scraping_job r where r.properties_saved <>
+        spoilt_by: &["update scraping_job_log set attempt = 9 where number = 1"],
+    },
+    Promise {
+        text: "counts are those of the saved rows",
+        wrong: "select r.job_id from scraping_job r where r.properties_saved <>
              (select count(*) from property p where p.first_job_id = r.job_id)
              or r.properties_saved + r.properties_skipped <>
              (select count(*) from run_property p where p.job_id = r.job_id)",
-    ),
-    (
-        "a completed run has all rows of its locations",
-        "select r.job_id from scraping_job r where r.status = 'completed'
+        spoilt_by: &[
+            "update property set first_job_id = 'another' where property_id like '% 30'",
+            "delete from run_property where property_id like '% 30'",
+            "update scraping_job set properties_saved = 0, properties_scraped = 0",
+        ],
+    },
+    Promise {
+        text: "a completed run has all rows of its locations",
+        wrong: "select r.job_id from scraping_job r where r.status = 'completed'
              and r.failed_locations = '[]' and $1 <> (select count(*) from property p
                  where p.first_job_id = r.job_id and p.property_id not like '% late %')",
-    ),
-    (
-        "run_count is the number of ended runs",
-        "select h.scheduled_job_id from scheduled_job_history h where h.run_count <>
+        spoilt_by: &["delete from property where property_id like '% 30'"],
+    },
+    Promise {
+        text: "run_count is the number of ended runs",
+        wrong: "select h.scheduled_job_id from scheduled_job_history h where h.run_count <>
              (select count(*) from scraping_job r where r.scheduled_job_id = h.scheduled_job_id
                   and r.completed_at is not null)",
-    ),
+        spoilt_by: &["update scheduled_job_history set run_count = run_count + 1"],
+    },
 ];
 
 /// Waits until every run has ended.
@@ -92,37 +127,60 @@ pub async fn wait_for_the_end(pool: &PgPool) {
     }
 }
 
-/// Looks until `stop` how long any run stays running after its lease is over.
-pub async fn longest_overdue(pool: PgPool, stop: CancellationToken) -> Duration {
+/// Looks until `stop` for how long any run is running without a word of its worker, which makes leases
+/// as long as [`LEASE`]; never two of them.
+pub async fn longest_silence(pool: PgPool, stop: CancellationToken) -> Duration {
     let mut longest = Duration::ZERO;
     while !stop.is_cancelled() {
-        let overdue: Option<f64> = sqlx::query_scalar(
-            "select max(extract(epoch from clock_timestamp() - lease_expires_at))::float8
+        let silence: Option<f64> = sqlx::query_scalar(
+            "select max(extract(epoch from clock_timestamp() - lease_expires_at)
+                 + lease_ms / 1000.0)::float8
              from scraping_job where status = 'running'",
         )
         .fetch_one(&pool)
         .await
         .unwrap();
-        longest = longest.max(Duration::from_secs_f64(overdue.unwrap_or_default().max(0.0)));
+        longest = longest.max(Duration::from_secs_f64(silence.unwrap_or_default().max(0.0)));
         sleep(Duration::from_millis(100)).await;
     }
-    assert!(longest < LEASE, "a run was running for {longest:?} after its lease had ended");
+    assert!(longest < 2 * LEASE, "a run was running for {longest:?} without a word of its worker");
     longest
 }
 
+/// Every promise holds.
 pub async fn check(pool: &PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
     let mut wrong = BTreeMap::new();
-    for (promise, query) in WRONG {
-        let mut query = sqlx::query_scalar(query);
-        if promise.contains("all rows") {
-            query = query.bind(i64::from(ROWS) * i64::try_from(LOCATIONS.len()).unwrap());
-        }
-        let cases: Vec<String> = query.fetch_all(pool).await.unwrap();
+    for promise in &PROMISES {
+        let cases = promise.cases(&mut conn).await;
         if !cases.is_empty() {
-            wrong.insert(promise, cases);
+            wrong.insert(promise.text, cases);
         }
     }
     assert!(wrong.is_empty(), "promises that did not hold, and where: {wrong:#?}");
+}
+
+/// Each query notices what spoils its promise; leaves the tables as they are.
+pub async fn check_queries(pool: &PgPool) {
+    for promise in &PROMISES {
+        for spoil in promise.spoilt_by {
+            let mut tx = pool.begin().await.unwrap();
+            let spoilt = sqlx::query(*spoil).execute(&mut *tx).await.unwrap().rows_affected();
+            assert!(spoilt > 0, "{spoil}: changes nothing");
+            assert_ne!(promise.cases(&mut tx).await, [""; 0], "{}: {spoil}", promise.text);
+            tx.rollback().await.unwrap();
+        }
+    }
+}
+
+impl Promise {
+    async fn cases(&self, conn: &mut PgConnection) -> Vec<String> {
+        let mut query = sqlx::query_scalar(self.wrong);
+        if self.wrong.contains("$1") {
+            query = query.bind(i64::from(ROWS) * i64::try_from(LOCATIONS.len()).unwrap());
+        }
+        query.fetch_all(conn).await.unwrap()
+    }
 }
 
 /// What came of it all, in words.

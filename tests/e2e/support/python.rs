@@ -1,4 +1,4 @@
-//! The Python worker package, installed, and workers that use it.
+//! Python: the worker package, installed, workers that use it, and what other scripts require.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,9 +8,11 @@ use super::program::Process;
 
 pub const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/client/python");
 const PROTOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/windrow/v1");
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/scripts");
+pub const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/scripts");
 /// Kept between runs, and made anew when the package's needs or the contract change.
 const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/python-worker");
+/// Kept between runs, and made anew when the scripts' requirements change.
+const SCRIPTS_VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/python");
 
 /// A worker in a process of its own, from one of the scripts.
 pub fn worker(name: &str, server: &str) -> Process {
@@ -54,10 +56,29 @@ fn needs() -> String {
     files.into_iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
 }
 
-/// Runs a command, which has to succeed.
-pub fn run(command: &mut Command) {
+/// The interpreter that has what the scripts require, from PyPI.
+pub fn with_requirements() -> String {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    let python = format!("{SCRIPTS_VENV}/bin/python");
+    INSTALLED.get_or_init(|| {
+        let requirements = format!("{SCRIPTS}/requirements.txt");
+        let wanted = std::fs::read_to_string(&requirements).unwrap();
+        let installed = format!("{SCRIPTS_VENV}/requirements.txt");
+        if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+            return;
+        }
+        run(Command::new("python3").args(["-m", "venv", "--clear", SCRIPTS_VENV]));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r", &requirements]));
+        std::fs::write(installed, wanted).unwrap();
+    });
+    python
+}
+
+/// Runs a command, which has to succeed; returns what it printed.
+pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let (said, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?} failed:\n{said}\n{errors}");
+    said.into_owned()
 }

@@ -43,8 +43,9 @@ class NoSource(Exception):
 class Attempt:
     """An attempt and the thread that executes it."""
 
-    def __init__(self, client: Client, lease: pb.Lease, source: Source | None, timeout: float) -> None:
-        now = time.monotonic()
+    def __init__(
+        self, client: Client, lease: pb.Lease, asked_at: float, source: Source | None, timeout: float
+    ) -> None:
         job = lease.scraping_job
         self.id = pb.Attempt(job_id=job.job_id, attempt=job.attempt)
         self.name = f"{job.job_id}, attempt {job.attempt}"
@@ -54,10 +55,8 @@ class Attempt:
         self.stop_reason: Stop | None = None
         self._completed = False
         seconds = lease.attempt_expires_in.ToTimedelta().total_seconds()
-        self._ends_at = now + seconds - min(EXPIRY_MARGIN_SECONDS, seconds / 10)
-        # Leasing may have waited longer than the lease lasts, so that its time is counted from here on.
-        # The first heartbeat, which is sent at once, says whether the lease still holds.
-        self.expires_at = now + lease.expires_in.ToTimedelta().total_seconds()
+        self._ends_at = asked_at + seconds - min(EXPIRY_MARGIN_SECONDS, seconds / 10)
+        self.expires_at = asked_at + lease.expires_in.ToTimedelta().total_seconds()
         self._client = client
         self._lease = lease
         self._source = source

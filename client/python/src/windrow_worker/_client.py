@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -11,6 +14,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from ._proto.windrow.v1 import worker_service_pb2 as pb
 from ._proto.windrow.v1.worker_service_pb2_grpc import WorkerServiceStub
+
+log = logging.getLogger("windrow_worker")
 
 CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 200),
@@ -48,39 +53,92 @@ class LeaseCall(Protocol):
 
 
 class Client:
-    """The calls of windrow.v1.WorkerService. All raise grpc.RpcError."""
+    """The calls of windrow.v1.WorkerService. All raise grpc.RpcError.
 
-    def __init__(self, server: str) -> None:
-        if server.startswith("https://"):
-            target, credentials = server.removeprefix("https://"), grpc.ssl_channel_credentials()
-            self._channel = grpc.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
-        else:
-            self._channel = grpc.insecure_channel(server.removeprefix("http://"), options=CHANNEL_OPTIONS)
-        self._stub: Any = WorkerServiceStub(self._channel)  # type: ignore[no-untyped-call]
+    `servers` are addresses of servers on one database, between commas, so any one takes any call: when
+    one stops or does not answer, the next calls go to the next one.
+    """
+
+    def __init__(self, servers: str) -> None:
+        addresses = [address.strip() for address in servers.split(",") if address.strip()]
+        self._servers = [(address, _open(address)) for address in addresses]
+        self._stubs: list[Any] = [WorkerServiceStub(channel) for _, channel in self._servers]  # type: ignore[no-untyped-call]
+        self._place = 0
+        self._lock = threading.Lock()
 
     def lease(self, request: pb.LeaseScrapingJobsRequest, timeout: float) -> LeaseCall:
         """Begins a call of LeaseScrapingJobs."""
-        call: LeaseCall = self._stub.LeaseScrapingJobs.future(request, timeout=timeout)
-        return call
+        with self._calling() as (place, stub):
+            return _Call(self, place, stub.LeaseScrapingJobs.future(request, timeout=timeout))
 
     def heartbeat(self, request: pb.HeartbeatRequest, timeout: float) -> pb.HeartbeatResponse:
         """Heartbeat."""
-        response: pb.HeartbeatResponse = self._stub.Heartbeat(request, timeout=timeout)
-        return response
+        with self._calling() as (_, stub):
+            response: pb.HeartbeatResponse = stub.Heartbeat(request, timeout=timeout)
+            return response
 
     def submit(self, requests: Iterator[pb.SubmitPropertiesRequest]) -> SubmitStream:
         """Opens a stream of SubmitProperties."""
-        stream: SubmitStream = self._stub.SubmitProperties(requests)
-        return stream
+        with self._calling() as (place, stub):
+            return _Call(self, place, stub.SubmitProperties(requests))
 
     def finish(self, request: pb.FinishScrapingJobRequest, timeout: float) -> pb.FinishScrapingJobResponse:
         """FinishScrapingJob."""
-        response: pb.FinishScrapingJobResponse = self._stub.FinishScrapingJob(request, timeout=timeout)
-        return response
+        with self._calling() as (_, stub):
+            response: pb.FinishScrapingJobResponse = stub.FinishScrapingJob(request, timeout=timeout)
+            return response
+
+    def leave(self, place: int | None = None) -> None:
+        """The next calls go to another server. Of several calls to one, the first that fails decides."""
+        with self._lock:
+            if len(self._servers) == 1 or place not in (None, self._place):
+                return
+            self._place = (self._place + 1) % len(self._servers)
+            log.info("goes on with server %s", self._servers[self._place][0])
 
     def close(self) -> None:
-        """Ends the connection and all calls."""
-        self._channel.close()
+        """Ends the connections and all calls."""
+        for _, channel in self._servers:
+            channel.close()
+
+    @contextlib.contextmanager
+    def _calling(self, place: int | None = None) -> Iterator[tuple[int, Any]]:
+        """A server to call, which is left if it does not answer."""
+        place = self._place if place is None else place
+        try:
+            yield place, self._stubs[place]
+        except grpc.RpcError as error:
+            if not is_refusal(error) and _code(error) is not grpc.StatusCode.CANCELLED:
+                self.leave(place)
+            raise
+
+
+class _Call:
+    """A call whose answer comes later."""
+
+    def __init__(self, client: Client, place: int, call: Any) -> None:
+        self._client = client
+        self._place = place
+        self._call = call
+
+    def result(self) -> Any:
+        with self._client._calling(self._place):
+            return self._call.result()
+
+    def __next__(self) -> Any:
+        with self._client._calling(self._place):
+            return next(self._call)
+
+    def cancel(self) -> bool:
+        cancelled: bool = self._call.cancel()
+        return cancelled
+
+
+def _open(address: str) -> grpc.Channel:
+    if address.startswith("https://"):
+        credentials = grpc.ssl_channel_credentials()
+        return grpc.secure_channel(address.removeprefix("https://"), credentials, options=CHANNEL_OPTIONS)
+    return grpc.insecure_channel(address.removeprefix("http://"), options=CHANNEL_OPTIONS)
 
 
 def is_refusal(error: grpc.RpcError) -> bool:
@@ -96,8 +154,11 @@ def is_lease_lost(error: grpc.RpcError) -> bool:
 def describe(error: grpc.RpcError) -> str:
     """The error as a sentence, with the fields that it names."""
     code = _code(error)
-    text = f"{code.name if code else 'UNKNOWN'}: {_details(error)}"
-    fields = [f"`{violation.field}`: {violation.description}" for violation in _violations(error)]
+    details = _details(error)
+    text = f"{code.name if code else 'UNKNOWN'}: {details}"
+    # A single field is often all that the error says.
+    named = [violation for violation in _violations(error) if violation.description not in details]
+    fields = [f"`{violation.field}`: {violation.description}" for violation in named]
     return f"{text} ({'; '.join(fields)})" if fields else text
 
 

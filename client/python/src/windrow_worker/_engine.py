@@ -103,9 +103,10 @@ class Engine:
                 continue
             self._heartbeats.set_interval(response.heartbeat_interval)
             for lease in response.leases:
-                self._begin(lease)
+                self._begin(lease, begun)
             if response.draining:
                 log.info("the server is stopping")
+                self._client.leave()
             if response.leases or not (response.draining or time.monotonic() - begun < MIN_WAIT_SECONDS):
                 backoff.reset()
             else:
@@ -126,14 +127,14 @@ class Engine:
                 self._call.cancel()
         return self._call.result()
 
-    def _begin(self, lease: pb.Lease) -> None:
-        """Starts an attempt, unless it is held already."""
+    def _begin(self, lease: pb.Lease, asked_at: float) -> None:
+        """Starts an attempt that a call begun at `asked_at` has leased, unless it is held already."""
         name = lease.scraping_job.parameters.source
         if not name and len(self._sources) == 1:
             name = next(iter(self._sources))
         entry = self._sources.get(name)
         attempt = Attempt(
-            self._client, lease, entry.function if entry else None, entry.timeout if entry else 0.0
+            self._client, lease, asked_at, entry.function if entry else None, entry.timeout if entry else 0.0
         )
         if not self._held.add(attempt):
             return

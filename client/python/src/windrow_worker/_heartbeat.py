@@ -20,6 +20,8 @@ log = logging.getLogger("windrow_worker")
 DEFAULT_INTERVAL_SECONDS = 1.0
 MIN_INTERVAL_SECONDS = 0.05
 ANSWER_SECONDS = 5.0
+# Between two heartbeats, whatever they are answered.
+GAP_SECONDS = 0.02
 
 
 class Heartbeats:
@@ -52,28 +54,30 @@ class Heartbeats:
     def run(self) -> None:
         """For a thread: sends heartbeats until `stop`."""
         while not self._stopped:
-            begun = time.monotonic()
             attempts = self._held.attempts()
             for attempt in attempts:
                 attempt.check_time()
             attempts = [attempt for attempt in attempts if not attempt.lost.is_set()]
-            if attempts:
-                self._send(attempts)
-            self._wake.wait(max(0.0, begun + self._interval - time.monotonic()))
+            waited = bool(attempts) and self._send(attempts)
+            self._wake.wait(GAP_SECONDS if waited else self._interval)
             self._wake.clear()
 
-    def _send(self, attempts: list[Attempt]) -> None:
+    def _send(self, attempts: list[Attempt]) -> bool:
+        """True if the server has answered as soon as there was something to tell, or after the interval."""
         request = pb.HeartbeatRequest(worker_id=self._worker_id)
         carrying = []
         for attempt in attempts:
-            report = request.attempts.add(attempt=attempt.id)
+            report = request.attempts.add(attempt=attempt.id, cancel_known=attempt.stop_reason is Stop.CANCEL)
             if attempt.outbox.fill(report):
                 carrying.append(attempt)
+        # What is carried is not to be held up: the end of an attempt waits for it.
+        wait = 0.0 if carrying else self._interval
+        request.wait.FromMilliseconds(int(wait * 1000))
         before = time.monotonic()
         soonest = min(attempt.expires_at for attempt in attempts) - before
         success = False
         try:
-            response = self._client.heartbeat(request, max(0.2, min(ANSWER_SECONDS, soonest)))
+            response = self._client.heartbeat(request, max(0.2, min(wait + ANSWER_SECONDS, soonest)))
             success = True
             self._take(attempts, response, before)
         except grpc.RpcError as error:
@@ -84,9 +88,12 @@ class Heartbeats:
         finally:
             for attempt in carrying:
                 attempt.outbox.sent(success=success)
+        return success and not carrying
 
     def _take(self, attempts: list[Attempt], response: pb.HeartbeatResponse, before: float) -> None:
         self.set_interval(response.heartbeat_interval)
+        if response.draining:
+            self._client.leave()
         states = {(state.attempt.job_id, state.attempt.attempt): state for state in response.attempts}
         for attempt in attempts:
             state = states.get((attempt.id.job_id, attempt.id.attempt))

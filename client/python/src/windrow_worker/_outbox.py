@@ -61,11 +61,11 @@ class Outbox:
             self._results.append(result)
 
     def fill(self, report: pb.AttemptReport | pb.FinishScrapingJobRequest) -> bool:
-        """Puts reports into a message; `sent` must follow. False for heartbeats after `close`."""
+        """Puts reports into a message. False for a heartbeat that carries none; else `sent` must follow."""
         with self._changed:
-            if self._closed and isinstance(report, pb.AttemptReport):
-                return False
             lines = self._lines[:MAX_LINES_A_CALL]
+            if isinstance(report, pb.AttemptReport) and (self._closed or not (self._results or lines)):
+                return False
             self._carried = (len(self._results), len(lines))
             report.location_results.extend(self._results)
             report.logs.extend(lines)

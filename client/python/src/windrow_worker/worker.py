@@ -37,7 +37,8 @@ class WorkerError(Exception):
 class Worker:
     """Runs scraping jobs of the sources that are registered with it.
 
-    `server` is host:port, or https://host:port for TLS; by default the variable WINDROW_SERVER.
+    `server` is host:port, or https://host:port for TLS; by default the variable WINDROW_SERVER. Several
+    with commas between them are servers on one database: when one stops, the worker goes on with the next.
     `capacity` is how many runs are executed at a time, 1 to 100. `grace` is how many seconds running
     attempts have to end when the worker is stopped.
     """
@@ -107,6 +108,8 @@ class Worker:
             except Exception as error:
                 raise WorkerError(f"the function of source '{name}' is not found by its name: {error}") from error
             entries[name] = SourceEntry(function, timeout)
+        if not self.server.strip(" ,"):
+            raise WorkerError("the address of the server is empty")
         worker_id = make_worker_id()
         log.info("worker %s serves %s from %s", worker_id, ", ".join(sorted(entries)), self.server)
         return Engine(self.server, worker_id, self.capacity, entries)

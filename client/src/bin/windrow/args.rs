@@ -15,6 +15,7 @@ use crate::context::ContextCommand;
 use crate::output::Output;
 use crate::page::PageArgs;
 use crate::parameters::{JobArgs, ParameterArgs};
+use crate::policy::PolicyArgs;
 use crate::properties::PropertiesCommand;
 use crate::values::{
     duration, label, log_level, priority, scheduled_job_status, scraping_job_status, time,
@@ -345,6 +346,8 @@ pub(crate) struct LogsArgs {
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
     pub(crate) parameters: ParameterArgs,
+    #[command(flatten)]
+    pub(crate) policy: Box<PolicyArgs>,
     /// Not before this time, for example 2026-12-01T06:00:00Z.
     #[arg(long = "at", value_parser = time)]
     pub(crate) available_at: Option<Timestamp>,

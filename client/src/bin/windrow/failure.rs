@@ -49,7 +49,9 @@ impl Failure {
         if let Self::Client(error) = self {
             let of_field =
                 |v: &windrow_client::FieldViolation| format!("  {}: {}", v.field, v.description);
-            lines.extend(error.field_violations().iter().map(of_field));
+            let more = error.field_violations().iter().map(of_field);
+            // A single field is often all that the message says.
+            lines.extend(more.filter(|line| self.to_string() != line.trim_start()));
             lines.extend(root_cause(error).map(|cause| format!("  cause: {cause}")));
         }
         // A refusal of files has a line for each of them.
@@ -83,6 +85,17 @@ mod tests {
             field_violations: vec![violation],
         });
         assert_eq!(failure.text(), "error: Wrong.\n  a.b: is empty\n");
+    }
+
+    #[test]
+    fn a_single_field_is_named_once() {
+        let violation = FieldViolation { field: "a.b".into(), description: "is empty".into() };
+        let failure = Failure::Client(Error::InvalidArgument {
+            message: "a.b: is empty".into(),
+            reason: None,
+            field_violations: vec![violation],
+        });
+        assert_eq!(failure.text(), "error: a.b: is empty\n");
     }
 
     #[test]

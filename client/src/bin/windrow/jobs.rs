@@ -32,7 +32,7 @@ pub(crate) async fn run(
             })?;
         }
         JobsCommand::Resume { scheduled_job_id } => {
-            let request = proto::ResumeScheduledJobRequest { scheduled_job_id };
+            let request = proto::ResumeScheduledJobRequest { scheduled_job_id, catch_up: false };
             let answer = client.resume_scheduled_job(request).await?;
             output.show("ResumeScheduledJobResponse", &answer, |a| {
                 text::job(a.scheduled_job.as_ref())

@@ -7,6 +7,7 @@
 mod args;
 mod page;
 mod parameters;
+mod policy;
 mod values;
 
 mod apply;

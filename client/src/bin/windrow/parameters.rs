@@ -3,6 +3,7 @@
 use clap::Args;
 use windrow_client::proto;
 
+use crate::policy::PolicyArgs;
 use crate::values::{duration, label, listing_type, priority};
 
 /// Every flag is optional here; the server says what is missing.
@@ -52,8 +53,13 @@ pub(crate) struct JobArgs {
     /// A label, for example team=sales; may be repeated. Those that are given replace all.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
+    /// At most so many runs of the job at once; 0 is no limit.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) max_concurrent_runs: Option<i32>,
     #[command(flatten)]
     pub(crate) parameters: ParameterArgs,
+    #[command(flatten)]
+    pub(crate) policy: Box<PolicyArgs>,
 }
 
 impl ParameterArgs {
@@ -93,8 +99,10 @@ impl JobArgs {
             ("timezone", self.timezone.is_some()),
             ("priority", self.priority.is_some()),
             ("labels", !self.labels.is_empty()),
+            ("max_concurrent_runs", self.max_concurrent_runs.is_some()),
         ]);
         paths.extend(self.parameters.mask());
+        paths.extend(self.policy.mask());
         paths
     }
 
@@ -107,12 +115,15 @@ impl JobArgs {
             priority: self.priority.unwrap_or_default().into(),
             parameters: Some(self.parameters.into_proto()),
             labels: self.labels.into_iter().collect(),
+            max_concurrent_runs: self.max_concurrent_runs.unwrap_or_default(),
+            policy: self.policy.into_proto(),
             ..Default::default()
         }
     }
 }
 
-fn given<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
+/// The paths of what was given.
+pub(crate) fn given<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
     fields.into_iter().filter(|(_, given)| *given).map(|(path, _)| path).collect()
 }
 
@@ -151,6 +162,23 @@ mod tests {
                 "parameters.request_delay",
             ],
         );
+    }
+
+    #[test]
+    fn the_policy_is_changed_field_by_field() {
+        let job = update(&[
+            "--max-concurrent-runs",
+            "0",
+            "--max-attempts",
+            "5",
+            "--lease-duration",
+            "1m",
+        ]);
+        let mask = ["max_concurrent_runs", "policy.max_attempts", "policy.lease_duration"];
+        assert_eq!(job.mask(), mask);
+        let policy = job.into_proto("x".into()).policy.unwrap();
+        assert_eq!((policy.max_attempts, policy.lease_duration.unwrap().seconds), (Some(5), 60));
+        assert_eq!(update(&["--name", "N"]).into_proto("x".into()).policy, None);
     }
 
     #[test]

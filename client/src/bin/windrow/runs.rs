@@ -60,7 +60,8 @@ async fn cancel(client: &Client, output: Output, args: CancelArgs) -> Result<(),
         validate_only: args.dry_run,
     };
     let answer = client.cancel_scraping_jobs(request).await?;
-    output.show("CancelScrapingJobsResponse", &answer, text::cancelled)
+    let told = if args.dry_run { text::would_be_cancelled } else { text::cancelled };
+    output.show("CancelScrapingJobsResponse", &answer, told)
 }
 
 async fn retry(client: &Client, output: Output, args: RetryArgs) -> Result<u8, Failure> {
@@ -87,7 +88,7 @@ async fn submit(client: &Client, output: Output, args: SubmitArgs) -> Result<u8,
         request_id: args.once.request_id,
         validate_only: args.once.validate_only,
         labels: args.labels.into_iter().collect(),
-        policy: None,
+        policy: args.policy.into_proto(),
     };
     let answer = client.submit_scraping_job(request).await?;
     output.show("SubmitScrapingJobResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;

@@ -3,10 +3,8 @@
 //! Workers inside the server and on other machines use the same calls. A worker is fenced by its
 //! attempt: once the lease is lost, nothing it sends is accepted.
 
+mod beat;
 mod take;
-
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
@@ -17,9 +15,9 @@ use super::{App, AppError, commit};
 use crate::domain::id::RunId;
 use crate::domain::log::{Level, Line};
 use crate::domain::run::{Counts, Event, LocationResult, Run, Status};
-use crate::store::leases::{self, AttemptKey, LiveAttempt};
-use crate::store::{runs, workers};
+use crate::store::runs;
 
+pub use self::beat::{Beat, Pulse};
 pub use self::take::LeaseWish;
 pub(super) use self::take::WORKER_LOST_AFTER;
 
@@ -62,15 +60,6 @@ pub struct Said {
     pub lines: Vec<Line>,
 }
 
-/// An attempt that still has its lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pulse {
-    /// Whether its cancellation was asked for.
-    pub cancel_requested: bool,
-    /// The lease is lost after this time without a heartbeat.
-    pub expires_in: Duration,
-}
-
 impl Said {
     fn is_empty(&self) -> bool {
         self.results.is_empty() && self.lines.is_empty()
@@ -78,35 +67,6 @@ impl Said {
 }
 
 impl App {
-    /// Takes a heartbeat of a worker for all its attempts: what they say is written, leases that have
-    /// used up a third are extended, and those that are still held are returned.
-    pub async fn heartbeat(
-        &self,
-        worker_id: &str,
-        beats: Vec<(Fence, Said)>,
-    ) -> Result<BTreeMap<Fence, Pulse>, AppError> {
-        let now = self.now();
-        let fences: Vec<Fence> = beats.iter().map(|(fence, _)| fence.clone()).collect();
-        for (fence, said) in beats.into_iter().filter(|(_, said)| !said.is_empty()) {
-            match self.progress(&fence, said).await {
-                Ok(()) | Err(AppError::LeaseLost { .. } | AppError::RunNotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let mut conn = self.acquire().await?;
-        let mut live = leases::leases_live(&mut conn, &keys(&fences)).await?;
-        let aging: Vec<AttemptKey> =
-            live.iter().filter(|live| is_aging(live, now)).map(key_of).collect();
-        if !aging.is_empty() {
-            let extended = leases::leases_extend(&mut conn, &aging, now).await?;
-            // One that was lost between the two is not among the extended.
-            live.retain(|live| !aging.contains(&key_of(live)));
-            live.extend(extended);
-        }
-        workers::worker_alive(&mut conn, worker_id, now, now - SEEN_EVERY).await?;
-        Ok(live.iter().filter_map(|live| pulse(live, now)).collect())
-    }
-
     /// Ends an attempt. A repeated call gets the run as the first one left it.
     pub async fn finish(
         &self,
@@ -120,7 +80,7 @@ impl App {
         if !holds(&run, fence) {
             return if has_ended_so(&run, fence, &outcome) { Ok(run) } else { Err(lost(fence)) };
         }
-        append(&mut tx, fence, said.lines).await?;
+        append(&mut tx, fence, said.lines, now).await?;
         let run = if said.results.is_empty() {
             run
         } else {
@@ -151,7 +111,7 @@ impl App {
         for run in &ended {
             let fence = Fence { run: run.id.clone(), attempt: run.attempt };
             let text = format!("The attempt is lost: {}", run.error_message);
-            append(&mut tx, &fence, vec![logs::line(Level::Error, text, now)]).await?;
+            append(&mut tx, &fence, vec![logs::line(Level::Error, text, now)], now).await?;
         }
         let overdue = runs::runs_lock_overdue(&mut tx, limit, now).await?;
         ended.extend(apply_all(overdue, &Event::DeadlinePassed, now)?);
@@ -167,7 +127,7 @@ impl App {
         let now = self.now();
         let mut tx = self.begin().await?;
         let run = lock_fenced(&mut tx, fence).await?;
-        append(&mut tx, fence, said.lines).await?;
+        append(&mut tx, fence, said.lines, now).await?;
         let told = run.progress.clone().with(said.results.clone(), &run.parameters.locations);
         let is_news = told != run.progress;
         if is_news {
@@ -232,29 +192,7 @@ impl Outcome {
     }
 }
 
-/// More than a third of the lease is used up, and it can be longer.
-fn is_aging(live: &LiveAttempt, now: DateTime<Utc>) -> bool {
-    let left = live.expires_at - now;
-    left.num_milliseconds() < live.lease_ms * 2 / 3 && live.expires_at < live.latest_at
-}
-
-fn pulse(live: &LiveAttempt, now: DateTime<Utc>) -> Option<(Fence, Pulse)> {
-    let run = RunId::parse(&live.job_id).ok()?;
-    let expires_in = (live.expires_at - now).to_std().unwrap_or_default();
-    let pulse = Pulse { cancel_requested: live.cancel_requested, expires_in };
-    Some((Fence { run, attempt: live.attempt }, pulse))
-}
-
 fn apply_all(runs: Vec<Run>, event: &Event, now: DateTime<Utc>) -> Result<Vec<Run>, AppError> {
     let apply = |run: Run| run.apply(event.clone(), now).map_err(AppError::RunEnded);
     runs.into_iter().map(apply).collect()
-}
-
-fn keys(fences: &[Fence]) -> Vec<AttemptKey> {
-    let key = |fence: &Fence| AttemptKey { job_id: fence.run.to_string(), attempt: fence.attempt };
-    fences.iter().map(key).collect()
-}
-
-fn key_of(live: &LiveAttempt) -> AttemptKey {
-    AttemptKey { job_id: live.job_id.clone(), attempt: live.attempt }
 }

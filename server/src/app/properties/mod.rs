@@ -53,7 +53,7 @@ impl App {
             return seen(run, scraped_before + count(rows.len()));
         }
         let found = save(&mut tx, &run, &rows, now).await?;
-        append(&mut tx, fence, said.lines).await?;
+        append(&mut tx, fence, said.lines, now).await?;
         let run =
             run.apply(progressed(fence, found, said.results), now).map_err(|_| lost(fence))?;
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;

@@ -37,7 +37,7 @@ impl App {
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
         self.events_written();
-        self.wakes.leases.notify_one();
+        self.wakes.leases.notify_waiters();
         Ok(run)
     }
 
@@ -66,7 +66,7 @@ impl App {
             all.running += ended.running;
             if mode == Mode::Commit {
                 self.events_written();
-                self.wakes.leases.notify_one();
+                self.wakes.leases.notify_waiters();
             }
         }
     }

@@ -118,6 +118,7 @@ impl App {
             labels: submission.labels,
             tick_at: None,
             available_at: submission.available_at,
+            queued: false,
             policy: submission.policy,
         };
         let run = Run::new(new, now, rand::random());
@@ -160,11 +161,18 @@ impl App {
             labels: Labels::new(),
             tick_at: None,
             available_at: None,
+            queued: false,
             policy: RunPolicy::default(),
         };
         if let Some(job) = scheduled_job(conn, &trigger.job_id).await? {
             if job.gate.deleted_at.is_some() {
                 return Err(AppError::JobDeleted(job.id));
+            }
+            // A schedule that cannot be read is no hindrance.
+            let hindrance =
+                |field: &str| !matches!(field, "cron_expression" | "timezone" | "catch_up");
+            if job.problems.iter().any(|problem| hindrance(&problem.field)) {
+                return Err(AppError::JobUnreadable(job.problems));
             }
             let parameters = job.settings.parameters.overridden(&trigger.overrides);
             let labels = labels::overlaid(&job.settings.labels, &trigger.labels);

@@ -74,6 +74,7 @@ fn retry_of(earlier: &Run, wish: &RetryWish) -> Result<NewRun, AppError> {
         labels: earlier.labels.clone(),
         tick_at: None,
         available_at: None,
+        queued: false,
         policy: earlier.policy.clone(),
     })
 }

@@ -4,14 +4,19 @@
 
 mod status;
 
+pub use self::status::HeldTicks;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
 use super::{App, AppError, Mode, RequestKey, commit};
 use crate::domain::id::ScheduledJobId;
+use crate::domain::revision::Change;
 use crate::domain::run::Run;
 use crate::domain::scheduled_job::{Gate, History, ScheduledJob, Settings, SettingsDraft, Status};
+use crate::domain::tick;
 use crate::domain::wanted::JobConditions;
+use crate::store::revisions::{self, NewRevision};
 use crate::store::runs;
 use crate::store::scheduled_jobs::{self, JobFilter};
 
@@ -22,8 +27,23 @@ pub struct NewScheduledJob {
     pub id: Option<ScheduledJobId>,
     /// What and when.
     pub draft: SettingsDraft,
+    /// Who asks.
+    pub requested_by: String,
     /// Makes it safe to retry.
     pub request: Option<RequestKey>,
+}
+
+/// A wish to change settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    /// Whose.
+    pub id: &'a ScheduledJobId,
+    /// Refused unless it is the current one; an empty one fits any.
+    pub etag: &'a str,
+    /// Who asks.
+    pub changed_by: &'a str,
+    /// Whether to write.
+    pub mode: Mode,
 }
 
 /// Which scheduled jobs a list is about.
@@ -73,7 +93,7 @@ impl App {
         if mode == Mode::ValidateOnly {
             return Ok(job);
         }
-        let job = insert_claimed(&mut tx, job, new.request.as_ref()).await?;
+        let job = insert_claimed(&mut tx, job, &new.requested_by, new.request.as_ref()).await?;
         commit(tx).await?;
         self.wakes.scheduler.notify_one();
         Ok(job)
@@ -116,36 +136,33 @@ impl App {
         Ok(JobPage { jobs, total, next })
     }
 
-    /// Changes settings by `change`. An empty etag fits any. Nothing is written when nothing changes.
+    /// Changes settings by `change`. Nothing is written when nothing changes.
     pub async fn update_scheduled_job(
         &self,
-        id: &ScheduledJobId,
-        etag: &str,
+        edit: Edit<'_>,
         change: &(dyn Fn(&mut SettingsDraft) + Send + Sync),
-        mode: Mode,
     ) -> Result<ScheduledJob, AppError> {
         let now = self.now();
-        let (mut tx, job) = self.lock_undeleted(id).await?;
-        check_etag(&job, etag)?;
+        let (mut tx, job) = self.lock_undeleted(edit.id).await?;
+        check_etag(&job, edit.etag)?;
         let mut draft = job.settings.draft();
         change(&mut draft);
-        if draft == job.settings.draft() {
+        if draft == job.settings.draft() && job.problems.is_empty() {
             return Ok(job);
         }
         // Its source may be another server's; keeping it is no change.
         let mut sources = self.sources.clone();
         sources.names.extend(job.settings.parameters.source.clone());
         let settings = draft.check(&sources).map_err(AppError::Invalid)?;
-        let job = match mode {
-            Mode::Commit => self.settle(&mut tx, job, now).await?,
-            Mode::ValidateOnly => job,
-        };
-        let job = self.changed(job, settings, now);
-        if mode == Mode::Commit {
-            scheduled_jobs::settings_write(&mut tx, &job).await?;
-            scheduled_jobs::schedules_write(&mut tx, std::slice::from_ref(&job)).await?;
-            self.commit_schedule(tx).await?;
+        if edit.mode == Mode::ValidateOnly {
+            return Ok(self.changed(job, settings, now));
         }
+        let job = self.settle(&mut tx, job, tick::settle, now).await?;
+        let job = self.changed(job, settings, now);
+        scheduled_jobs::settings_write(&mut tx, &job).await?;
+        let since = job.gate.watermark;
+        write_revision(&mut tx, &job, since, Change::Updated, edit.changed_by).await?;
+        self.commit_schedule(tx).await?;
         Ok(job)
     }
 
@@ -167,7 +184,7 @@ impl App {
         Ok((tx, job))
     }
 
-    async fn lock_undeleted(
+    pub(super) async fn lock_undeleted(
         &self,
         id: &ScheduledJobId,
     ) -> Result<(Transaction<'static, Postgres>, ScheduledJob), AppError> {
@@ -188,12 +205,16 @@ impl App {
             updated_at: now,
             gate,
             history: History::default(),
+            revision: 1,
+            problems: Vec::new(),
         }
     }
 
     fn changed(&self, job: ScheduledJob, settings: Settings, now: DateTime<Utc>) -> ScheduledJob {
         let gate = job.gate.armed(&self.timed(settings.schedule.clone()));
-        ScheduledJob { settings, gate, version: job.version + 1, updated_at: now, ..job }
+        let (version, revision) = (job.version + 1, job.revision + 1);
+        let problems = Vec::new();
+        ScheduledJob { settings, gate, version, revision, problems, updated_at: now, ..job }
     }
 }
 
@@ -216,10 +237,37 @@ async fn made_before(
     Ok(scheduled_jobs::scheduled_job_get(tx, &id).await?)
 }
 
+/// Writes the schedule of a changed job, whose settings are written, and the revision that it is since an
+/// instant.
+async fn write_revision(
+    tx: &mut Transaction<'static, Postgres>,
+    job: &ScheduledJob,
+    valid_from: DateTime<Utc>,
+    change: Change,
+    changed_by: &str,
+) -> Result<(), AppError> {
+    scheduled_jobs::schedules_write(tx, std::slice::from_ref(job)).await?;
+    keep_revision(tx, job, valid_from, change, changed_by).await
+}
+
+async fn keep_revision(
+    tx: &mut Transaction<'static, Postgres>,
+    job: &ScheduledJob,
+    valid_from: DateTime<Utc>,
+    change: Change,
+    changed_by: &str,
+) -> Result<(), AppError> {
+    let scheduled_job_id = job.id.clone();
+    let changed_by = changed_by.to_owned();
+    let new = NewRevision { scheduled_job_id, valid_from, change, changed_by };
+    Ok(revisions::revisions_insert(tx, &[new]).await?)
+}
+
 /// Inserts the job, unless a call with the same request id was faster: then its job is the answer.
 async fn insert_claimed(
     tx: &mut Transaction<'static, Postgres>,
     job: ScheduledJob,
+    requested_by: &str,
     request: Option<&RequestKey>,
 ) -> Result<ScheduledJob, AppError> {
     if let Some(key) = request
@@ -236,5 +284,6 @@ async fn insert_claimed(
     }
     scheduled_jobs::schedule_insert(tx, &job).await?;
     scheduled_jobs::history_insert(tx, &job.id).await?;
+    keep_revision(tx, &job, job.created_at, Change::Created, requested_by).await?;
     Ok(job)
 }

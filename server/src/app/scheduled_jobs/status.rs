@@ -3,15 +3,33 @@
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
-use super::check_etag;
+use super::{check_etag, write_revision};
 use crate::app::changes::write_changed;
 use crate::app::{App, AppError, commit};
 use crate::domain::id::ScheduledJobId;
+use crate::domain::revision::Change;
 use crate::domain::run::{Event, Run};
 use crate::domain::schedule::Schedule;
 use crate::domain::scheduled_job::{Gate, NAME_LENGTH, ScheduledJob, Status};
 use crate::domain::text::check_line;
+use crate::domain::tick;
 use crate::store::{runs, scheduled_jobs};
+
+/// What becomes of the ticks of a pause when it is ended by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldTicks {
+    /// They are recorded as paused.
+    Record,
+    /// They are decided by the catch-up policy.
+    CatchUp,
+}
+
+/// A change of status that is about to be written.
+struct GateChange<'a> {
+    change: Change,
+    changed_by: &'a str,
+    now: DateTime<Utc>,
+}
 
 impl App {
     /// Holds a job, or replaces reason and end of a pause.
@@ -20,6 +38,7 @@ impl App {
         id: &ScheduledJobId,
         reason: String,
         until: Option<DateTime<Utc>>,
+        changed_by: &str,
     ) -> Result<ScheduledJob, AppError> {
         let now = self.now();
         if !reason.is_empty() {
@@ -29,7 +48,8 @@ impl App {
             return Err(AppError::invalid("paused_until", "must be in the future"));
         }
         let (tx, job) = self.lock_undeleted(id).await?;
-        self.change_gate(tx, job, now, |gate, schedule| Gate {
+        let change = GateChange { change: Change::Paused, changed_by, now };
+        self.change_gate(tx, job, change, |gate, schedule| Gate {
             pause_reason: reason,
             paused_until: until,
             ..gate.with_status(Status::Paused, schedule)
@@ -41,16 +61,47 @@ impl App {
     pub async fn resume_scheduled_job(
         &self,
         id: &ScheduledJobId,
+        held: HeldTicks,
+        changed_by: &str,
     ) -> Result<ScheduledJob, AppError> {
-        self.change_status(id, Status::Active).await
+        let (mut tx, job) = self.lock_undeleted(id).await?;
+        if job.gate.status == Status::Active {
+            return Ok(job);
+        }
+        let change = GateChange { change: Change::Resumed, changed_by, now: self.now() };
+        if held == HeldTicks::Record {
+            return self
+                .change_gate(tx, job, change, |gate, schedule| {
+                    gate.with_status(Status::Active, schedule)
+                })
+                .await;
+        }
+        // The gate opens where the pause began, and what has come since is due.
+        let gate = job.gate.clone().with_status(Status::Active, &job.settings.schedule);
+        let job = ScheduledJob { gate, revision: job.revision + 1, ..job };
+        let since = job.gate.watermark;
+        let job = self.settle(&mut tx, job, tick::decide, change.now).await?;
+        let job = ScheduledJob { updated_at: change.now, ..job };
+        write_revision(&mut tx, &job, since, change.change, changed_by).await?;
+        self.commit_schedule(tx).await?;
+        Ok(job)
     }
 
     /// Switches a job off.
     pub async fn deactivate_scheduled_job(
         &self,
         id: &ScheduledJobId,
+        changed_by: &str,
     ) -> Result<ScheduledJob, AppError> {
-        self.change_status(id, Status::Inactive).await
+        let (tx, job) = self.lock_undeleted(id).await?;
+        if job.gate.status == Status::Inactive {
+            return Ok(job);
+        }
+        let change = GateChange { change: Change::Deactivated, changed_by, now: self.now() };
+        self.change_gate(tx, job, change, |gate, schedule| {
+            gate.with_status(Status::Inactive, schedule)
+        })
+        .await
     }
 
     /// Deletes a job and cancels its pending runs. Deleting a deleted one changes nothing.
@@ -58,6 +109,7 @@ impl App {
         &self,
         id: &ScheduledJobId,
         etag: &str,
+        changed_by: &str,
     ) -> Result<ScheduledJob, AppError> {
         let now = self.now();
         let (mut tx, job) = self.lock(id).await?;
@@ -65,10 +117,11 @@ impl App {
         if job.gate.deleted_at.is_some() {
             return Ok(job);
         }
-        let job = self.settle(&mut tx, job, now).await?;
+        let job = self.settle(&mut tx, job, tick::settle, now).await?;
         let gate = Gate { deleted_at: Some(now), ..job.gate }.armed(&job.settings.schedule);
-        let job = ScheduledJob { gate, updated_at: now, ..job };
-        scheduled_jobs::schedules_write(&mut tx, std::slice::from_ref(&job)).await?;
+        let job = ScheduledJob { gate, revision: job.revision + 1, updated_at: now, ..job };
+        let since = job.gate.watermark;
+        write_revision(&mut tx, &job, since, Change::Deleted, changed_by).await?;
         // Triggers that are under way come before, with their runs, or find the job deleted.
         scheduled_jobs::settings_lock(&mut tx, id).await?;
         let pending = runs::runs_lock_pending_of(&mut tx, id).await?;
@@ -86,42 +139,32 @@ impl App {
     pub async fn undelete_scheduled_job(
         &self,
         id: &ScheduledJobId,
+        changed_by: &str,
     ) -> Result<ScheduledJob, AppError> {
         let (tx, job) = self.lock(id).await?;
         if job.gate.deleted_at.is_none() {
             return Err(AppError::JobNotDeleted(job.id));
         }
-        let now = self.now();
-        self.change_gate(tx, job, now, |gate, schedule| {
+        let change = GateChange { change: Change::Undeleted, changed_by, now: self.now() };
+        self.change_gate(tx, job, change, |gate, schedule| {
             Gate { deleted_at: None, ..gate }.armed(schedule)
         })
         .await
-    }
-
-    async fn change_status(
-        &self,
-        id: &ScheduledJobId,
-        status: Status,
-    ) -> Result<ScheduledJob, AppError> {
-        let (tx, job) = self.lock_undeleted(id).await?;
-        if job.gate.status == status {
-            return Ok(job);
-        }
-        let now = self.now();
-        self.change_gate(tx, job, now, |gate, schedule| gate.with_status(status, schedule)).await
     }
 
     async fn change_gate(
         &self,
         mut tx: Transaction<'static, Postgres>,
         job: ScheduledJob,
-        now: DateTime<Utc>,
-        change: impl FnOnce(Gate, &Schedule) -> Gate,
+        change: GateChange<'_>,
+        apply: impl FnOnce(Gate, &Schedule) -> Gate,
     ) -> Result<ScheduledJob, AppError> {
-        let job = self.settle(&mut tx, job, now).await?;
-        let gate = change(job.gate, &self.timed(job.settings.schedule.clone()));
-        let job = ScheduledJob { gate, updated_at: now, ..job };
-        scheduled_jobs::schedules_write(&mut tx, std::slice::from_ref(&job)).await?;
+        let job = self.settle(&mut tx, job, tick::settle, change.now).await?;
+        let gate = apply(job.gate, &self.timed(job.settings.schedule.clone()));
+        let revision = job.revision + 1;
+        let job = ScheduledJob { gate, revision, updated_at: change.now, ..job };
+        let since = job.gate.watermark;
+        write_revision(&mut tx, &job, since, change.change, change.changed_by).await?;
         self.commit_schedule(tx).await?;
         Ok(job)
     }

@@ -31,6 +31,7 @@ use super::id::{RunId, ScheduledJobId};
 use super::labels::Labels;
 use super::parameters::ScrapeParameters;
 use super::policy::RunPolicy;
+use super::scheduled_job::ScheduledJob;
 
 /// How long a worker may take to stop after a cancellation; then its lease is lost.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
@@ -62,6 +63,8 @@ pub struct Run {
     pub created_at: DateTime<Utc>,
     /// Not leased before.
     pub available_at: DateTime<Utc>,
+    /// Not leased before the runs of earlier ticks of its job have ended.
+    pub queued: bool,
     /// Start of the first attempt.
     pub started_at: Option<DateTime<Utc>>,
     /// Its end.
@@ -124,8 +127,29 @@ pub struct NewRun {
     pub tick_at: Option<DateTime<Utc>>,
     /// Not leased before; a time in the past means now.
     pub available_at: Option<DateTime<Utc>>,
+    /// Not leased before the runs of earlier ticks of its job have ended.
+    pub queued: bool,
     /// How stubbornly it is tried.
     pub policy: RunPolicy,
+}
+
+impl NewRun {
+    /// A run of a scheduled job's tick, with the settings of now.
+    pub fn of_tick(job: &ScheduledJob, origin: Origin, tick: DateTime<Utc>) -> Self {
+        Self {
+            origin,
+            scheduled_job_id: Some(job.id.clone()),
+            original_job_id: None,
+            priority: Priority::Normal,
+            parameters: job.settings.parameters.clone(),
+            requested_by: String::new(),
+            labels: job.settings.labels.clone(),
+            tick_at: Some(tick),
+            available_at: None,
+            queued: false,
+            policy: job.settings.policy.clone(),
+        }
+    }
 }
 
 impl Run {
@@ -148,6 +172,7 @@ impl Run {
             tick_at: new.tick_at,
             created_at: now,
             available_at,
+            queued: new.queued,
             started_at: None,
             completed_at: None,
             cancel_requested_at: None,

@@ -25,6 +25,7 @@ fn pending() -> Run {
         labels: Labels::new(),
         tick_at: None,
         available_at: None,
+        queued: false,
         policy: steady(),
     };
     Run::new(new, at(0), 7)
@@ -159,6 +160,7 @@ fn a_run_made_from_a_run_is_named_like_a_one_off_and_stays_linked() {
         labels: Labels::new(),
         tick_at: None,
         available_at: None,
+        queued: false,
         policy: steady(),
     };
     let second = Run::new(new, at(5), 7);
@@ -240,6 +242,7 @@ fn a_retry_of_failed_locations_is_named_and_linked() {
         labels: Labels::new(),
         tick_at: None,
         available_at: None,
+        queued: false,
         policy: steady(),
     };
     let linked = Run::new(new(first.scheduled_job_id.clone()), at(5), 7);

@@ -16,7 +16,7 @@ pub enum ScheduleError {
         limit: usize,
     },
     /// Four fields, or six (seconds), or seven (years).
-    #[error("expected 5 fields, found {found}")]
+    #[error("expected 5 fields, found {found}{}", without_seconds(*found))]
     FieldCount {
         /// How many fields there are.
         found: usize,
@@ -68,12 +68,29 @@ pub enum ScheduleError {
         /// What it would mean elsewhere.
         feature: &'static str,
     },
-    /// February the 30th and its like.
-    #[error("can never fire: no month in the expression has a day {day}")]
-    NeverFires {
-        /// The smallest day of the month in the expression.
-        day: u32,
+    /// `1,1#2`: the plain days would have no effect.
+    #[error(
+        "day of week '{text}' mixes days of every week with days of the month (# or l), which is \
+         not supported"
+    )]
+    MixedWeekdays {
+        /// The field as written.
+        text: String,
     },
+    /// `0 0 13 * 5#2`: the day of the month would have no effect.
+    #[error(
+        "day of week '{text}' is a day of the month (# or l) already, so day of month must be '*' \
+         and not '{day_of_month}'"
+    )]
+    NotBoth {
+        /// The day of week as written.
+        text: String,
+        /// The day of month as written.
+        day_of_month: String,
+    },
+    /// February the 30th and its like.
+    #[error("can never fire: there is no such day in such a month")]
+    NeverFires,
     /// The matching library refused what we translated; a defect of ours.
     #[error("internal error: could not translate to '{translated}'")]
     Untranslatable {
@@ -101,8 +118,15 @@ impl ScheduleError {
             | Self::ZeroStep { .. }
             | Self::Malformed { .. }
             | Self::Unsupported { .. }
-            | Self::NeverFires { .. }
+            | Self::MixedWeekdays { .. }
+            | Self::NotBoth { .. }
+            | Self::NeverFires
             | Self::Untranslatable { .. } => "cron_expression",
         }
     }
+}
+
+/// Other dialects have fields for seconds and years.
+fn without_seconds(found: usize) -> &'static str {
+    if found > 5 { ": seconds and years are not supported" } else { "" }
 }

@@ -9,7 +9,10 @@
 //! Pure: no clock and no I/O. Leaves out which ticks to act on; that is the watermark's business.
 //! Knows the years 1970 to 2100, which are the years of the `cron` crate.
 
+mod days;
 mod error;
+mod field;
+mod interval;
 mod parser;
 mod pattern;
 mod wall_clock;
@@ -40,6 +43,8 @@ pub struct Schedule {
     rule: ClockRule,
     /// Overrides the expression in tests.
     every: Option<TimeDelta>,
+    /// It stands for one that cannot be read.
+    is_unreadable: bool,
 }
 
 /// A nominal instant at which a schedule is due.
@@ -92,7 +97,14 @@ impl Schedule {
             pattern: Pattern::new(&expression)?,
             rule: ClockRule::of(&expression),
             every: None,
+            is_unreadable: false,
         })
+    }
+
+    /// Stands for texts that cannot be read, as what is stored may be after a change by hand: never due.
+    #[must_use]
+    pub fn in_place_of(self, cron_expression: String, timezone: String) -> Self {
+        Self { cron_expression, timezone, is_unreadable: true, ..self }
     }
 
     /// The same schedule made due at every multiple of `period`, whatever the expression says: for
@@ -124,31 +136,34 @@ impl Schedule {
         std::iter::successors(self.tick_after(after), next)
     }
 
-    /// The last tick after `after` and not after `until`.
-    ///
-    /// Halves the interval, so that years of a tick a minute cost some thirty look-ups.
-    pub fn latest_in(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let mut latest = self.next_after(after).filter(|tick| *tick <= until)?;
-        let mut quiet_after = until;
-        // Ticks are on whole seconds, so less than one has no room for another.
-        while quiet_after - latest >= TimeDelta::seconds(1) {
-            let middle = latest + (quiet_after - latest) / 2;
-            match self.next_after(middle).filter(|tick| *tick <= quiet_after) {
-                Some(tick) => latest = tick,
-                None => quiet_after = middle,
-            }
-        }
-        Some(latest)
+    /// The tick at exactly `instant`, if the schedule is due then.
+    pub fn tick_at(&self, instant: DateTime<Utc>) -> Option<Tick> {
+        let just_before = instant.checked_sub_signed(TimeDelta::microseconds(1))?;
+        self.tick_after(just_before).filter(|tick| tick.tick_at == instant)
     }
 
-    /// How many ticks are after `after` and not after `until`; stops counting at `at_most`.
-    pub fn count_in(&self, after: DateTime<Utc>, until: DateTime<Utc>, at_most: u64) -> u64 {
-        let ticks = self.ticks_after(after).take_while(|tick| tick.tick_at <= until);
-        (0..at_most).zip(ticks).fold(0, |count: u64, _| count.saturating_add(1))
+    /// The named wall-clock times after `after` and not after `until` that clocks skip, so that there is no
+    /// tick; `limit` of them at most. Looks at each tick between, so keep the interval short.
+    pub fn skipped_in(
+        &self,
+        after: DateTime<Utc>,
+        until: DateTime<Utc>,
+        limit: usize,
+    ) -> Vec<NaiveDateTime> {
+        if self.rule == ClockRule::ExactlyOnce || self.every.is_some() || self.is_unreadable {
+            return Vec::new();
+        }
+        let last = wall_at(self.zone, until);
+        let next = |wall: &NaiveDateTime| self.pattern.next_after(*wall);
+        std::iter::successors(self.pattern.next_after(wall_at(self.zone, after)), next)
+            .take_while(|wall| *wall <= last)
+            .filter(|wall| matches!(instants(self.zone, *wall), Instants::Gap))
+            .take(limit)
+            .collect()
     }
 
     fn tick_after(&self, after: DateTime<Utc>) -> Option<Tick> {
-        if after.year() > LAST_YEAR {
+        if after.year() > LAST_YEAR || self.is_unreadable {
             return None;
         }
         let after = after.max(DateTime::UNIX_EPOCH);

@@ -1,67 +1,55 @@
 //! Finds matches of an expression on a plain wall clock that knows no time zone.
 //!
-//! The only place that knows the `cron` crate. Its daylight-saving behaviour is wrong, and it is
-//! sound on a clock without any, so it only ever sees wall-clock times dressed up as UTC. Its
-//! dialect differs from Unix cron: a field for seconds comes first, Sunday is 1, and the two day
-//! fields must both match, so alternatives become two schedules of which the earlier match counts.
+//! The only place that knows the `cron` crate, which gives the times of a day; which days those are
+//! is in `days`. The crate's daylight-saving behaviour is wrong, and it is sound on a clock without
+//! any, so it only ever sees wall-clock times dressed up as UTC.
 
-use std::collections::BTreeSet;
-
-use chrono::NaiveDateTime;
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use cron::Schedule as CrateSchedule;
 
 use super::ScheduleError;
-use super::parser::{Expression, Field};
+use super::days::Days;
+use super::field::Field;
+use super::parser::Expression;
 
-/// The wall-clock minutes an expression names, until the end of the year 2100.
+/// The wall-clock minutes an expression names, until the end of the last year.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
-    /// One, or two when the day fields are alternatives.
-    alternatives: Vec<CrateSchedule>,
+    days: Days,
+    times: CrateSchedule,
 }
 
 impl Pattern {
     pub(super) fn new(expression: &Expression) -> Result<Self, ScheduleError> {
-        let days = list(&expression.day_of_month, 31, 0);
-        let weekdays = list(&expression.day_of_week, 7, 1);
-        let day_pairs = if expression.days_are_alternatives() {
-            vec![(days.as_str(), "*"), ("*", weekdays.as_str())]
-        } else {
-            vec![(days.as_str(), weekdays.as_str())]
-        };
-        let alternatives =
-            day_pairs.into_iter().map(|pair| translate(expression, pair)).collect::<Result<_, _>>();
-        Ok(Self { alternatives: alternatives? })
+        let minutes = list(&expression.minute, 60);
+        let hours = list(&expression.hour, 24);
+        let translated = format!("0 {minutes} {hours} * * *");
+        let times = translated.parse().map_err(|_| ScheduleError::Untranslatable { translated })?;
+        Ok(Self { days: expression.days.clone(), times })
     }
 
     /// The first match strictly after `wall`.
     pub(super) fn next_after(&self, wall: NaiveDateTime) -> Option<NaiveDateTime> {
-        let wall = wall.and_utc();
-        self.alternatives
-            .iter()
-            .filter_map(|schedule| schedule.after(&wall).next())
-            .min()
-            .map(|tick| tick.naive_utc())
+        let date = wall.date();
+        if self.days.include(date)
+            && let Some(later_today) = self.time_on(date, wall)
+        {
+            return Some(later_today);
+        }
+        let date = self.days.next_after(date)?;
+        self.time_on(date, date.and_time(NaiveTime::MIN) - TimeDelta::seconds(1))
     }
-}
 
-fn translate(
-    expression: &Expression,
-    (days, weekdays): (&str, &str),
-) -> Result<CrateSchedule, ScheduleError> {
-    let minutes = list(&expression.minute, 60, 0);
-    let hours = list(&expression.hour, 24, 0);
-    let months = list(&expression.month, 12, 0);
-    let translated = format!("0 {minutes} {hours} {days} {months} {weekdays}");
-    translated.parse().map_err(|_| ScheduleError::Untranslatable { translated })
+    fn time_on(&self, date: NaiveDate, after: NaiveDateTime) -> Option<NaiveDateTime> {
+        let next = self.times.after(&after.and_utc()).next()?.naive_utc();
+        (next.date() == date).then_some(next)
+    }
 }
 
 /// The field as a list of plain numbers, or `*` when it has all `size` of them.
-fn list(field: &Field, size: usize, shift: u32) -> String {
+fn list(field: &Field<u32>, size: usize) -> String {
     if field.values.len() == size {
         return "*".to_owned();
     }
-    let shifted: BTreeSet<String> =
-        field.values.iter().map(|value| value.saturating_add(shift).to_string()).collect();
-    shifted.into_iter().collect::<Vec<_>>().join(",")
+    field.values.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }

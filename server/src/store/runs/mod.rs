@@ -26,8 +26,8 @@ macro_rules! select_runs {
                 job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
                 parameters as "parameters: Json<ParametersRow>",
                 policy as "policy: Json<PolicyRow>", deadline_at, requested_by,
-                labels as "labels: Json<Labels>", tick_at, created_at, available_at, started_at,
-                completed_at, cancel_requested_at, properties_scraped, properties_saved,
+                labels as "labels: Json<Labels>", tick_at, created_at, available_at, queued,
+                started_at, completed_at, cancel_requested_at, properties_scraped, properties_saved,
                 properties_updated, properties_skipped, properties_duplicate, total_locations,
                 completed_locations, done_locations as "done_locations: Json<BTreeSet<i32>>",
                 failed_locations as "failed_locations: Json<Vec<FailedLocationRow>>",
@@ -52,7 +52,7 @@ pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), St
         r#"
         insert into scraping_job (
             job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-            parameters, policy, deadline_at, requested_by, labels, tick_at, created_at, available_at,
+            parameters, policy, deadline_at, requested_by, labels, tick_at, created_at, available_at, queued,
             started_at, completed_at, cancel_requested_at, properties_scraped, properties_saved,
             properties_updated, properties_skipped, properties_duplicate, total_locations,
             completed_locations, done_locations, failed_locations, attempt, attempt_started_at,
@@ -60,7 +60,7 @@ pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), St
         )
         select
             job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-            parameters, policy, deadline_at, requested_by, labels, tick_at, created_at, available_at,
+            parameters, policy, deadline_at, requested_by, labels, tick_at, created_at, available_at, queued,
             started_at, completed_at, cancel_requested_at, properties_scraped, properties_saved,
             properties_updated, properties_skipped, properties_duplicate, total_locations,
             completed_locations, done_locations, failed_locations, attempt, attempt_started_at,

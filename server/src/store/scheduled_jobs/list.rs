@@ -1,17 +1,14 @@
 //! Lists of scheduled jobs.
 
 use sqlx::PgConnection;
-use sqlx::types::Json;
 
-use super::{JobRow, PolicyRow};
+use super::JobRow;
 use crate::domain::id::ScheduledJobId;
-use crate::domain::labels::Labels;
 use crate::domain::run::Priority;
 use crate::domain::scheduled_job::{ScheduledJob, Status};
 use crate::domain::wanted::JobConditions;
 use crate::store::StoreError;
 use crate::store::conditions::{LabelArrays, words};
-use crate::store::parameters::ParametersRow;
 
 /// Which scheduled jobs a list is about, and where its page begins.
 #[derive(Clone, Debug, Default)]

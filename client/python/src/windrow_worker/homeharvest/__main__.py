@@ -37,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
         description="Runs scraping jobs of a Windrow server with the package homeharvest.",
         epilog="You are responsible for respecting the terms of the website. See the README.",
     )
-    parser.add_argument("--server", help="host:port or https://host:port (default: $WINDROW_SERVER or 127.0.0.1:50051)")
+    parser.add_argument("--server", help="host:port or https://host:port, several with commas between (default: $WINDROW_SERVER or 127.0.0.1:50051)")
     parser.add_argument("--capacity", type=int, default=1, help="runs at a time (default: %(default)s)")
     parser.add_argument(
         "--source", default="homeharvest", help="the source's name at the server (default: %(default)s)"

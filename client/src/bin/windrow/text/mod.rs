@@ -74,7 +74,8 @@ pub(crate) fn job(job: Option<&proto::ScheduledJob>) -> String {
     ];
     lines.extend(parameter_lines(job.parameters.as_ref()));
     lines.extend(policy_lines(job.policy.as_ref()));
-    let limit = (job.max_concurrent_runs > 0).then(|| format!("{} runs", job.max_concurrent_runs));
+    let limit = job.max_concurrent_runs;
+    let limit = (limit > 0).then(|| format!("{limit} {}", if limit == 1 { "run" } else { "runs" }));
     lines.push(("At once", limit.unwrap_or_default()));
     lines.push(("Labels", labels(&job.labels)));
     lines.push(("Etag", job.etag.clone()));
@@ -100,7 +101,7 @@ pub(crate) fn run(run: Option<&proto::ScrapingJob>) -> String {
         ("Done", format!("{} of {} locations", run.completed_locations, run.total_locations)),
         ("Result", counts(run)),
         ("Error", run.error_message.clone()),
-        ("Waits for", run.waits_for.as_ref().map(|wait| wait.message.clone()).unwrap_or_default()),
+        ("Waits for", wait(run)),
         ("Worker", run.worker_id.clone()),
     ];
     lines.extend(parameter_lines(run.parameters.as_ref()));
@@ -126,7 +127,13 @@ pub(crate) fn triggered(answer: &proto::TriggerJobResponse, watched: bool) -> St
 /// What many cancellations did.
 pub(crate) fn cancelled(answer: &proto::CancelScrapingJobsResponse) -> String {
     let (pending, running) = (answer.cancelled, answer.cancel_requested);
-    format!("{pending} pending runs cancelled, {running} running ones asked to stop")
+    format!("Cancelled: {pending} pending; asked to stop: {running} running")
+}
+
+/// What many cancellations would do.
+pub(crate) fn would_be_cancelled(answer: &proto::CancelScrapingJobsResponse) -> String {
+    let (pending, running) = (answer.cancelled, answer.cancel_requested);
+    format!("Would be cancelled: {pending} pending; would be asked to stop: {running} running")
 }
 
 /// A line of a run's log.
@@ -164,21 +171,36 @@ pub(crate) fn progress(run: &proto::ScrapingJob) -> String {
     format!("{line}{}", sample_mark(run.parameters.as_ref()))
 }
 
+/// What runs wait for has a column only where some do.
 fn runs_table(runs: &[proto::ScrapingJob]) -> String {
     let header = ["JOB ID", "STATUS", "PRIORITY", "ORIGIN", "CREATED", "TOOK", "SCRAPED", "SAVED"];
-    let rows = runs.iter().map(|run| {
-        [
-            run.job_id.clone(),
-            format!("{}{}", run_status(run), sample_mark(run.parameters.as_ref())),
-            short(run.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_"),
-            origin(run),
-            ago(run.created_at.as_ref()),
-            took(run),
-            run.properties_scraped.to_string(),
-            run.properties_saved.to_string(),
-        ]
-    });
-    table(header, rows)
+    if runs.iter().all(|run| run.waits_for.is_none()) {
+        return table(header, runs.iter().map(run_cells));
+    }
+    let [id, status, priority, origin, created, took, scraped, saved] = header;
+    let header = [id, status, priority, origin, created, took, scraped, saved, "WAITS FOR"];
+    let with_wait = |run| {
+        let [id, status, priority, origin, created, took, scraped, saved] = run_cells(run);
+        [id, status, priority, origin, created, took, scraped, saved, wait(run)]
+    };
+    table(header, runs.iter().map(with_wait))
+}
+
+fn run_cells(run: &proto::ScrapingJob) -> [String; 8] {
+    [
+        run.job_id.clone(),
+        format!("{}{}", run_status(run), sample_mark(run.parameters.as_ref())),
+        short(run.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_"),
+        origin(run),
+        ago(run.created_at.as_ref()),
+        took(run),
+        run.properties_scraped.to_string(),
+        run.properties_saved.to_string(),
+    ]
+}
+
+fn wait(run: &proto::ScrapingJob) -> String {
+    run.waits_for.as_ref().map(|wait| wait.message.clone()).unwrap_or_default()
 }
 
 /// What is to be scraped, a line for each field; empty where it is not set.

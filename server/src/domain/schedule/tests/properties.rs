@@ -8,7 +8,7 @@ use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::{
-    Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest,
+    Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
 use proptest::sample::select;
 
@@ -133,6 +133,13 @@ proptest! {
             let next = schedule.next_after(after).filter(|tick| *tick <= until);
             prop_assert_eq!(next, expected.first().copied());
             prop_assert_eq!(schedule.latest_in(after, until), expected.last().copied());
+            let newest = expected.len().saturating_sub(at_most.into());
+            prop_assert_eq!(
+                schedule.newest_in(after, until, at_most.into()), &expected[newest..]
+            );
+            let is_tick = |instant| schedule.tick_at(instant).is_some();
+            prop_assert_eq!(is_tick(until), ticks.contains(&until));
+            prop_assert!(expected.first().is_none_or(|tick| is_tick(*tick)));
             let count = u64::try_from(expected.len()).unwrap().min(at_most.into());
             prop_assert_eq!(schedule.count_in(after, until, at_most.into()), count);
         }

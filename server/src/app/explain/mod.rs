@@ -1,0 +1,141 @@
+//! Why a scheduled job did or did not run at an instant, and what would become of one in the future.
+
+mod text;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use sqlx::PgConnection;
+
+use super::{App, AppError, LedgerEntry};
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::revision::Revision;
+use crate::domain::run::Run;
+use crate::domain::schedule::Tick;
+use crate::domain::scheduled_job::ScheduledJob;
+use crate::domain::text::words;
+use crate::store::revisions::{self, Which};
+use crate::store::{backfills, runs, scheduled_jobs, ticks};
+
+words! {
+    /// What is known of an instant of a schedule.
+    TickState {
+        /// It was decided.
+        Decided = "decided",
+        /// It is due and about to be decided.
+        Due = "due",
+        /// It is to come.
+        Future = "future",
+        /// The schedule is not due then.
+        NotATick = "not_a_tick",
+        /// The job did not exist yet.
+        BeforeCreation = "before_creation",
+        /// It was decided, but entries of that age are not kept.
+        Forgotten = "forgotten",
+    }
+}
+
+/// What is known of an instant, and why it is so.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// What is known.
+    pub state: TickState,
+    /// The answer in sentences, for people.
+    pub text: String,
+    /// The instant as a tick of the schedule that held then.
+    pub tick: Option<Tick>,
+    /// The decision.
+    pub entry: Option<LedgerEntry>,
+    /// The run that it made.
+    pub run: Option<Run>,
+    /// The settings that decided it, or would.
+    pub revision: Option<Revision>,
+    /// What has to hold for the future to be as told.
+    pub depends_on: Vec<String>,
+    /// The nearest tick before.
+    pub previous: Option<DateTime<Utc>>,
+    /// The nearest tick after.
+    pub next: Option<DateTime<Utc>>,
+}
+
+impl App {
+    /// Explains what was decided about an instant of a job, or what would be.
+    pub async fn explain_tick(
+        &self,
+        id: &ScheduledJobId,
+        instant: DateTime<Utc>,
+    ) -> Result<Explanation, AppError> {
+        let (instant, now) = (instant.trunc_subsecs(0), self.now());
+        let mut conn = self.begin_snapshot().await?;
+        let job = scheduled_jobs::scheduled_job_get(&mut conn, id).await?;
+        let job = job.ok_or_else(|| AppError::ScheduledJobNotFound(id.clone()))?;
+        let entry = ticks::tick_covering(&mut conn, id, instant).await?;
+        let which =
+            entry.as_ref().map_or(Which::At(instant), |entry| Which::Number(entry.revision));
+        let revision = revisions::revision_get(&mut conn, id, which).await?;
+        // Of an age without revisions the current schedule is the best that is known.
+        let settings = revision.as_ref().map_or(&job, |revision| &revision.job);
+        let schedule = self.timed(settings.settings.schedule.clone());
+        let mut explanation = Explanation {
+            state: TickState::NotATick,
+            text: String::new(),
+            tick: schedule.tick_at(instant),
+            entry: None,
+            run: None,
+            revision: None,
+            depends_on: Vec::new(),
+            previous: schedule.latest_in(job.created_at, instant - TimeDelta::seconds(1)),
+            next: schedule.next_after(instant),
+        };
+        // A range covers every instant between its ticks; its entry speaks of the ticks only.
+        let entry = entry.filter(|_| explanation.tick.is_some());
+        explanation.state = state(&job, instant, now, &explanation, entry.as_ref());
+        explanation.text = match (explanation.state, &entry) {
+            (TickState::Decided, Some(entry)) => text::decided(entry),
+            (TickState::Future, _) => text::future(&job, instant),
+            (state, _) => text::undecided(state, &job, settings, &explanation),
+        };
+        if explanation.state == TickState::Future {
+            let unfinished = ticks::ticks_unfinished(&mut conn, &[id.to_string()]).await?;
+            let runs: Vec<RunId> = unfinished.into_iter().map(|(_, run)| run).collect();
+            explanation.depends_on = text::depends_on(&job, &runs);
+        }
+        if let Some(entry) = &entry {
+            explanation.run = run_of(&mut conn, entry.job_id.as_deref()).await?;
+        }
+        if explanation.tick.is_some()
+            && let Some(run) = backfills::backfill_get(&mut conn, id, instant).await?
+        {
+            let text = &explanation.text;
+            explanation.text = format!("{text} Later, a backfill made run {run} of it.");
+        }
+        Ok(Explanation { entry, revision, ..explanation })
+    }
+}
+
+fn state(
+    job: &ScheduledJob,
+    instant: DateTime<Utc>,
+    now: DateTime<Utc>,
+    explanation: &Explanation,
+    entry: Option<&LedgerEntry>,
+) -> TickState {
+    if entry.is_some() {
+        TickState::Decided
+    } else if instant <= job.created_at {
+        TickState::BeforeCreation
+    } else if explanation.tick.is_none() {
+        TickState::NotATick
+    } else if instant > now {
+        TickState::Future
+    } else if instant <= job.gate.watermark {
+        TickState::Forgotten
+    } else {
+        TickState::Due
+    }
+}
+
+async fn run_of(conn: &mut PgConnection, id: Option<&str>) -> Result<Option<Run>, AppError> {
+    match id.map(RunId::parse) {
+        Some(Ok(id)) => Ok(runs::run_get(conn, &id).await?),
+        Some(Err(_)) | None => Ok(None),
+    }
+}

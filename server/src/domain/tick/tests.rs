@@ -1,0 +1,239 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::domain::id::ScheduledJobId;
+use crate::domain::parameters::ScrapeParameters;
+use crate::domain::policy::RunPolicy;
+use crate::domain::run::Priority;
+use crate::domain::scheduled_job::{History, Settings};
+use crate::domain::tick_policy::{CatchUp, CatchUpMode, Overlap, TickPolicy};
+
+fn at(text: &str) -> DateTime<Utc> {
+    format!("2026-03-01T{text}Z").parse().unwrap()
+}
+
+/// Hourly and active, with everything decided up to 10:30.
+fn job(ticks: TickPolicy) -> ScheduledJob {
+    let schedule = Schedule::parse("0 * * * *", "UTC").unwrap();
+    let now = at("10:30:00");
+    ScheduledJob {
+        id: ScheduledJobId::parse("x").unwrap(),
+        gate: Gate::open(&schedule, now),
+        settings: Settings {
+            name: "X".to_owned(),
+            schedule,
+            parameters: ScrapeParameters::default(),
+            priority: Priority::Normal,
+            labels: BTreeMap::new(),
+            policy: RunPolicy::default(),
+            max_concurrent_runs: 0,
+            ticks,
+        },
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        history: History::default(),
+        revision: 1,
+        problems: Vec::new(),
+    }
+}
+
+fn usual() -> ScheduledJob {
+    job(TickPolicy::default())
+}
+
+fn catching_up(mode: CatchUpMode, catch_up: &CatchUp, overlap: Overlap) -> ScheduledJob {
+    let catch_up = CatchUp { mode: Some(mode), ..catch_up.clone() };
+    job(TickPolicy { catch_up, overlap: Some(overlap), jitter: None })
+}
+
+fn overlapping(overlap: Overlap) -> ScheduledJob {
+    job(TickPolicy { overlap: Some(overlap), ..TickPolicy::default() })
+}
+
+fn with_status(job: ScheduledJob, status: Status) -> ScheduledJob {
+    let gate = job.gate.clone().with_status(status, &job.settings.schedule);
+    ScheduledJob { gate, ..job }
+}
+
+fn run(number: u32) -> RunId {
+    RunId::parse(&format!("scheduled_x_{number}_000000000000")).unwrap()
+}
+
+fn unfinished(numbers: &[u32]) -> Situation {
+    Situation { unfinished: numbers.iter().map(|n| run(*n)).collect(), random: 7 }
+}
+
+fn rows(verdict: &Verdict) -> Vec<(&'static str, String, String, u64)> {
+    let time = |at: DateTime<Utc>| at.format("%H:%M").to_string();
+    let row = |d: &Decided| (d.decision.word(), time(d.tick_at), time(d.until), d.count);
+    verdict.decided.iter().map(row).collect()
+}
+
+fn row(
+    word: &'static str,
+    first: &str,
+    last: &str,
+    count: u64,
+) -> (&'static str, String, String, u64) {
+    (word, first.to_owned(), last.to_owned(), count)
+}
+
+fn decided(job: &ScheduledJob, situation: &Situation, now: &str) -> Verdict {
+    decide(job, situation, at(now))
+}
+
+#[test]
+fn nothing_is_due_before_the_first_tick() {
+    let verdict = decided(&usual(), &unfinished(&[]), "10:59:59");
+    assert_eq!(rows(&verdict), []);
+    assert_eq!(verdict.gate.next_tick_at, Some(at("11:00:00")));
+}
+
+#[test]
+fn a_tick_fires_once() {
+    let first = decided(&usual(), &unfinished(&[]), "11:00:00");
+    assert_eq!(rows(&first), [row("fired", "11:00", "11:00", 1)]);
+    assert_eq!(first.decided[0].starts_at, Some(at("11:00:00")));
+    assert_eq!(first.gate.next_tick_at, Some(at("12:00:00")));
+    let after = ScheduledJob { gate: first.gate, ..usual() };
+    assert_eq!(rows(&decided(&after, &unfinished(&[]), "11:00:00")), []);
+}
+
+#[test]
+fn of_several_due_ticks_the_latest_fires_and_the_others_are_merged_into_it() {
+    let verdict = decided(&usual(), &unfinished(&[]), "14:10:00");
+    let expected = [row("merged", "11:00", "13:00", 3), row("fired", "14:00", "14:00", 1)];
+    assert_eq!(rows(&verdict), expected);
+    assert_eq!(verdict.gate.watermark, at("14:10:00"));
+}
+
+#[test]
+fn a_tick_outside_of_the_window_makes_no_run() {
+    let window =
+        |hours| CatchUp { window: Some(Duration::from_hours(hours)), ..CatchUp::default() };
+    let check = |mode, hours, now, expected: &[_]| {
+        let job = catching_up(mode, &window(hours), Overlap::Allow);
+        assert_eq!(rows(&decided(&job, &unfinished(&[]), now)), expected, "{mode} {hours} {now}");
+    };
+    let (old, fired) =
+        (row("outside_window", "11:00", "12:00", 2), row("fired", "14:00", "14:00", 1));
+    let merged = row("merged", "13:00", "13:00", 1);
+    check(CatchUpMode::LatestOnly, 2, "14:10:00", &[old.clone(), merged, fired.clone()]);
+    let made_up_for = row("fired", "13:00", "13:00", 1);
+    check(CatchUpMode::All, 2, "14:10:00", &[old, made_up_for.clone(), fired.clone()]);
+    // The end of the window belongs to it.
+    let older = row("outside_window", "11:00", "12:00", 2);
+    check(CatchUpMode::All, 1, "14:00:00", &[older, made_up_for, fired]);
+    let all = row("outside_window", "11:00", "13:00", 3);
+    let short = CatchUp { window: Some(Duration::from_mins(1)), ..CatchUp::default() };
+    let job = catching_up(CatchUpMode::LatestOnly, &short, Overlap::Allow);
+    assert_eq!(rows(&decided(&job, &unfinished(&[]), "13:30:00")), [all]);
+}
+
+#[test]
+fn missed_ticks_can_be_skipped_and_a_little_lateness_is_none() {
+    let grace = CatchUp { grace: Some(Duration::from_secs(30)), ..CatchUp::default() };
+    let job = catching_up(CatchUpMode::Skip, &grace, Overlap::Skip);
+    let late = decided(&job, &unfinished(&[]), "13:00:31");
+    assert_eq!(rows(&late), [row("missed", "11:00", "13:00", 3)]);
+    let in_time = decided(&job, &unfinished(&[]), "13:00:30");
+    assert_eq!(
+        rows(&in_time),
+        [row("missed", "11:00", "12:00", 2), row("fired", "13:00", "13:00", 1)]
+    );
+}
+
+#[test]
+fn all_missed_ticks_can_be_made_up_for_up_to_a_limit() {
+    let limit = CatchUp { limit: Some(2), ..CatchUp::default() };
+    let job = catching_up(CatchUpMode::All, &limit, Overlap::Allow);
+    let verdict = decided(&job, &unfinished(&[]), "14:10:00");
+    let expected = [
+        row("missed", "11:00", "12:00", 2),
+        row("fired", "13:00", "13:00", 1),
+        row("fired", "14:00", "14:00", 1),
+    ];
+    assert_eq!(rows(&verdict), expected);
+}
+
+#[test]
+fn what_is_made_up_for_overlaps_too() {
+    let fate = |overlap| {
+        let job = catching_up(CatchUpMode::All, &CatchUp::default(), overlap);
+        let verdict = decided(&job, &unfinished(&[]), "14:10:00");
+        let words = verdict.decided.iter().map(|d| (d.decision.word(), d.count));
+        (words.collect::<Vec<_>>(), verdict.cancelled.len())
+    };
+    let skipped = ("skipped_overlap", 1);
+    assert_eq!(fate(Overlap::Skip), (vec![("fired", 1), skipped, skipped, skipped], 0));
+    let full = ("queue_full", 1);
+    assert_eq!(fate(Overlap::Queue), (vec![("fired", 1), ("fired", 1), full, full], 0));
+    assert_eq!(fate(Overlap::CancelRunning), (vec![("merged", 3), ("fired", 1)], 0));
+}
+
+#[test]
+fn a_tick_meets_an_earlier_run_as_the_overlap_policy_says() {
+    let check = |overlap, before: &[u32], word, blocking: Option<u32>, cancelled: &[u32]| {
+        let verdict = decided(&overlapping(overlap), &unfinished(before), "11:00:01");
+        let decided = &verdict.decided[0];
+        assert_eq!(decided.decision.word(), word, "{overlap} {before:?}");
+        assert_eq!(decided.blocking, blocking.map(run), "{overlap} {before:?}");
+        assert_eq!(decided.reason.is_empty(), blocking.is_none(), "{overlap} {before:?}");
+        assert_eq!(verdict.cancelled, cancelled.iter().map(|n| run(*n)).collect::<Vec<_>>());
+    };
+    for overlap in [Overlap::Skip, Overlap::Queue, Overlap::Allow, Overlap::CancelRunning] {
+        check(overlap, &[], "fired", None, &[]);
+    }
+    check(Overlap::Skip, &[1, 2], "skipped_overlap", Some(1), &[]);
+    check(Overlap::Queue, &[1], "fired", Some(1), &[]);
+    check(Overlap::Queue, &[1, 2], "queue_full", Some(2), &[]);
+    check(Overlap::Allow, &[1, 2, 3], "fired", None, &[]);
+    check(Overlap::CancelRunning, &[1, 2], "fired", Some(2), &[1, 2]);
+}
+
+#[test]
+fn jitter_moves_the_start_and_not_the_tick() {
+    let job = job(TickPolicy { jitter: Some(Duration::from_hours(1)), ..TickPolicy::default() });
+    let verdict = decided(&job, &unfinished(&[]), "11:00:00");
+    assert_eq!(rows(&verdict), [row("fired", "11:00", "11:00", 1)]);
+    let starts_at = verdict.decided[0].starts_at.unwrap();
+    assert!(starts_at > at("11:00:00") && starts_at <= at("12:00:00"), "{starts_at}");
+}
+
+#[test]
+fn a_clock_that_steps_back_reopens_nothing() {
+    let gate = decided(&usual(), &unfinished(&[]), "11:00:05").gate;
+    let after = ScheduledJob { gate: gate.clone(), ..usual() };
+    let verdict = decided(&after, &unfinished(&[]), "10:50:00");
+    assert_eq!((rows(&verdict), verdict.gate), (Vec::new(), gate));
+}
+
+#[test]
+fn a_pause_ends_by_itself_at_its_own_end() {
+    let job = with_status(usual(), Status::Paused);
+    let gate = Gate { paused_until: Some(at("13:00:00")), ..job.gate.clone() };
+    let job = ScheduledJob { gate, ..job };
+    assert_eq!(rows(&decided(&job, &unfinished(&[]), "12:30:00")), []);
+    let verdict = decided(&job, &unfinished(&[]), "14:00:00");
+    let expected = [row("paused", "11:00", "13:00", 3), row("fired", "14:00", "14:00", 1)];
+    assert_eq!(rows(&verdict), expected);
+    assert_eq!(verdict.gate.status, Status::Active);
+    assert_eq!(verdict.pause_ended, Some(at("13:00:00")));
+}
+
+#[test]
+fn settling_a_closed_gate_records_its_ticks_as_one_range() {
+    let job = with_status(usual(), Status::Inactive);
+    let verdict = settle(&job, &unfinished(&[]), at("12:30:00"));
+    assert_eq!(rows(&verdict), [row("paused", "11:00", "12:00", 2)]);
+    let resumed = verdict.gate.with_status(Status::Active, &job.settings.schedule);
+    assert_eq!(resumed.next_tick_at, Some(at("13:00:00")));
+}
+
+#[test]
+fn settling_an_open_gate_is_deciding() {
+    let decided = decided(&usual(), &unfinished(&[]), "11:00:00");
+    assert_eq!(settle(&usual(), &unfinished(&[]), at("11:00:00")), decided);
+}

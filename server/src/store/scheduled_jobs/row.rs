@@ -1,0 +1,140 @@
+//! A scheduled job as a row. What somebody changed by hand may be unreadable: that is told with the job, so
+//! that it stops nothing but this job's ticks, and an update can mend it.
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::labels::Labels;
+use crate::domain::parameters::ScrapeParameters;
+use crate::domain::policy::RunPolicy;
+use crate::domain::run::{Priority, Status as RunStatus};
+use crate::domain::schedule::{Schedule, ScheduleError};
+use crate::domain::scheduled_job::{Gate, History, LastRun, ScheduledJob, Settings, Status};
+use crate::domain::tick_policy::TickPolicy;
+use crate::domain::violation::Violation;
+use crate::store::StoreError;
+use crate::store::parameters::ParametersRow;
+use crate::store::policy::PolicyRow;
+use crate::store::tick_policy::TickPolicyRow;
+
+/// Settings, schedule and history of a job. JSON as it is, as a row that cannot be decoded would fail the
+/// whole query.
+pub(in crate::store) struct JobRow {
+    pub(in crate::store) scheduled_job_id: String,
+    pub(in crate::store) name: String,
+    pub(in crate::store) cron_expression: String,
+    pub(in crate::store) timezone: String,
+    pub(in crate::store) parameters: Value,
+    pub(in crate::store) priority: String,
+    pub(in crate::store) labels: Value,
+    pub(in crate::store) policy: Value,
+    pub(in crate::store) max_concurrent_runs: i32,
+    pub(in crate::store) tick_policy: Value,
+    pub(in crate::store) version: i64,
+    pub(in crate::store) created_at: DateTime<Utc>,
+    pub(in crate::store) revision: i64,
+    pub(in crate::store) status: String,
+    pub(in crate::store) pause_reason: String,
+    pub(in crate::store) paused_until: Option<DateTime<Utc>>,
+    pub(in crate::store) deleted_at: Option<DateTime<Utc>>,
+    pub(in crate::store) updated_at: DateTime<Utc>,
+    pub(in crate::store) watermark: DateTime<Utc>,
+    pub(in crate::store) next_tick_at: Option<DateTime<Utc>>,
+    pub(in crate::store) run_count: i64,
+    pub(in crate::store) last_run_at: Option<DateTime<Utc>>,
+    pub(in crate::store) last_run_status: Option<String>,
+    pub(in crate::store) last_run_job_id: Option<String>,
+}
+
+impl TryFrom<JobRow> for ScheduledJob {
+    type Error = StoreError;
+
+    fn try_from(row: JobRow) -> Result<Self, StoreError> {
+        let id = row.scheduled_job_id.clone();
+        read(row).map_err(|reason| StoreError::unreadable("scheduled_job", &id, &reason))
+    }
+}
+
+fn read(row: JobRow) -> Result<ScheduledJob, String> {
+    let mut problems = Vec::new();
+    let history = History { run_count: row.run_count, last: last_run(&row)? };
+    let status = Status::from_word(&row.status).ok_or("unknown status")?;
+    let settings = Settings {
+        schedule: schedule(&mut problems, row.cron_expression, row.timezone)
+            .map_err(|error| error.to_string())?,
+        parameters: part(&mut problems, "parameters", row.parameters, |row: ParametersRow| {
+            ScrapeParameters::try_from(row)
+        }),
+        labels: part(&mut problems, "labels", row.labels, Ok::<Labels, String>),
+        policy: part(&mut problems, "policy", row.policy, |row: PolicyRow| {
+            RunPolicy::try_from(row)
+        }),
+        ticks: part(&mut problems, "catch_up", row.tick_policy, |row: TickPolicyRow| {
+            TickPolicy::try_from(row)
+        }),
+        name: row.name,
+        priority: Priority::from_word(&row.priority).ok_or("unknown priority")?,
+        max_concurrent_runs: row.max_concurrent_runs,
+    };
+    Ok(ScheduledJob {
+        id: ScheduledJobId::parse(&row.scheduled_job_id).map_err(|e| e.to_string())?,
+        settings,
+        version: row.version,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        gate: Gate {
+            status,
+            pause_reason: row.pause_reason,
+            paused_until: row.paused_until,
+            deleted_at: row.deleted_at,
+            watermark: row.watermark,
+            // Of what cannot be read nobody knows the next tick.
+            next_tick_at: row.next_tick_at.filter(|_| problems.is_empty()),
+        },
+        history,
+        revision: row.revision,
+        problems,
+    })
+}
+
+/// The schedule, or one that is never due.
+fn schedule(
+    problems: &mut Vec<Violation>,
+    cron_expression: String,
+    timezone: String,
+) -> Result<Schedule, ScheduleError> {
+    match Schedule::parse(&cron_expression, &timezone) {
+        Ok(schedule) => Ok(schedule),
+        Err(error) => {
+            problems.push(Violation::new(error.field(), error.to_string()));
+            Ok(Schedule::parse("@yearly", "UTC")?.in_place_of(cron_expression, timezone))
+        }
+    }
+}
+
+/// A part that is kept as JSON, or its default.
+fn part<R: DeserializeOwned, T: Default>(
+    problems: &mut Vec<Violation>,
+    field: &str,
+    json: Value,
+    read: fn(R) -> Result<T, String>,
+) -> T {
+    let decoded = serde_json::from_value(json).map_err(|error| error.to_string());
+    decoded.and_then(read).unwrap_or_else(|reason| {
+        problems.push(Violation::new(field, reason));
+        T::default()
+    })
+}
+
+fn last_run(row: &JobRow) -> Result<Option<LastRun>, String> {
+    let (Some(run_at), Some(status), Some(job_id)) =
+        (row.last_run_at, &row.last_run_status, &row.last_run_job_id)
+    else {
+        return Ok(None);
+    };
+    let status = RunStatus::from_word(status).ok_or("unknown last_run_status")?;
+    let job_id = RunId::parse(job_id).map_err(|e| e.to_string())?;
+    Ok(Some(LastRun { run_at, status, job_id }))
+}

@@ -1,0 +1,215 @@
+//! Asking why, backfilling, and forgetting.
+
+use windrow_server::app::{
+    App, AppError, Backfill, Backfilled, Explanation, HeldTicks, Mode, RequestKey, TickState,
+};
+use windrow_server::domain::tick::Decision;
+
+use crate::support::{World, at, create, decide, id, job, lease, ledger, row, runs, update};
+
+async fn explain(app: &App, time: &str) -> Explanation {
+    app.explain_tick(&id("job"), at(&format!("2026-01-01T{time}Z"))).await.unwrap()
+}
+
+fn backfill(from: &str, to: &str, request: Option<&str>) -> Backfill {
+    Backfill {
+        job: id("job"),
+        start: at(&format!("2026-01-01T{from}Z")),
+        end: at(&format!("2026-01-01T{to}Z")),
+        priority: None,
+        requested_by: "Ann".to_owned(),
+        request: request.map(|request_id| RequestKey {
+            principal: "Ann".to_owned(),
+            method: "BackfillScheduledJob",
+            request_id: request_id.to_owned(),
+            payload_hash: vec![1],
+        }),
+    }
+}
+
+#[tokio::test]
+async fn every_past_instant_is_explained_under_the_settings_of_its_time() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    world.pass(60);
+    let run = decide(&app).await.remove(0);
+    world.pass(60);
+    decide(&app).await;
+    app.pause_scheduled_job(&id("job"), "repairs".to_owned(), None, "Ann").await.unwrap();
+    world.pass(120);
+    update(&app, "job", |draft| draft.cron_expression = "*/5 * * * *".to_owned()).await;
+    app.resume_scheduled_job(&id("job"), HeldTicks::Record, "Bob").await.unwrap();
+    world.pass(60);
+
+    let fired = explain(&app, "00:31:00").await;
+    assert_eq!(fired.state, TickState::Decided);
+    assert!(fired.text.contains(&run) && fired.text.contains(app.server()), "{}", fired.text);
+    assert!(fired.text.contains("30s after its time"), "{}", fired.text);
+    assert_eq!(fired.run.unwrap().id.as_str(), run);
+    assert_eq!(fired.revision.unwrap().job.revision, 1);
+
+    let skipped = explain(&app, "00:32:00").await;
+    let entry = skipped.entry.unwrap();
+    assert_eq!(entry.decided.decision, Decision::SkippedOverlap);
+    assert_eq!(entry.decided.blocking.unwrap().as_str(), run);
+
+    let paused = explain(&app, "00:33:00").await;
+    assert!(paused.text.contains("the job was paused"), "{}", paused.text);
+    let revision = paused.revision.unwrap();
+    assert_eq!(
+        (revision.changed_by.as_str(), revision.job.gate.pause_reason.as_str()),
+        ("Ann", "repairs")
+    );
+
+    // A minute was due under the old expression, and is not under the new one.
+    let not_due = explain(&app, "00:35:30").await;
+    assert_eq!(not_due.state, TickState::NotATick);
+    assert!(not_due.text.contains("*/5 * * * *"), "{}", not_due.text);
+    assert_eq!(not_due.next, Some(at("2026-01-01T00:40:00Z")));
+    assert_eq!(explain(&app, "00:33:30").await.state, TickState::NotATick);
+
+    assert_eq!(explain(&app, "00:35:00").await.state, TickState::Due);
+    assert_eq!(explain(&app, "00:30:00").await.state, TickState::BeforeCreation);
+}
+
+#[tokio::test]
+async fn a_future_instant_is_told_with_what_it_depends_on() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    world.pass(60);
+    decide(&app).await;
+    let run = lease(&app, "worker").await;
+
+    let coming = explain(&app, "01:00:00").await;
+
+    assert_eq!((coming.state, coming.text.as_str()), (TickState::Future, "It will make a run."));
+    assert!(coming.depends_on[0].contains(run.id.as_str()), "{:?}", coming.depends_on);
+    assert_eq!(coming.depends_on.len(), 3, "{:?}", coming.depends_on);
+    let until = Some(at("2026-01-01T02:00:00Z"));
+    app.pause_scheduled_job(&id("job"), "repairs".to_owned(), until, "Ann").await.unwrap();
+    let held = explain(&app, "01:00:00").await.text;
+    assert_eq!(
+        held,
+        "It will make no run: the job is paused until 2026-01-01T02:00:00Z (repairs)."
+    );
+    assert_eq!(explain(&app, "03:00:00").await.text, "It will make a run.");
+}
+
+#[tokio::test]
+async fn a_pause_that_ended_by_itself_is_a_revision_too() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let until = at("2026-01-01T00:33:30Z");
+    app.pause_scheduled_job(&id("job"), "repairs".to_owned(), Some(until), "Ann").await.unwrap();
+    world.pass(5 * 60);
+    decide(&app).await;
+
+    let numbers = ["00:33:00", "00:35:00"].map(|time| explain(&app, time));
+    let [held, fired] = numbers;
+    let (held, fired) = (held.await.revision.unwrap(), fired.await.revision.unwrap());
+
+    assert_eq!((held.job.revision, held.changed_by.as_str()), (2, "Ann"));
+    assert_eq!((fired.job.revision, fired.changed_by.as_str()), (3, ""));
+    assert_eq!(fired.valid_from, until);
+    assert_eq!(job(&app, "job").await.revision, 3);
+}
+
+#[tokio::test]
+async fn resuming_can_catch_up_what_the_pause_held() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    app.pause_scheduled_job(&id("job"), String::new(), None, "Ann").await.unwrap();
+    world.pass(5 * 60);
+
+    let resumed = app.resume_scheduled_job(&id("job"), HeldTicks::CatchUp, "Ann").await.unwrap();
+
+    assert_eq!(
+        ledger(&world.pool, "job").await,
+        [row("00:31", "00:34", "merged"), row("00:35", "00:35", "fired")]
+    );
+    assert_eq!(resumed.gate.next_tick_at, Some(at("2026-01-01T00:36:00Z")));
+    assert_eq!(runs(&app, "job").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_backfill_makes_runs_of_past_ticks_that_have_none_and_nothing_twice() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    world.pass(5 * 60);
+    let fired = decide(&app).await.remove(0);
+
+    let tried =
+        app.backfill(backfill("00:29:00", "00:35:00", None), Mode::ValidateOnly).await.unwrap();
+    assert_eq!((tried.len(), runs(&app, "job").await.len()), (7, 1));
+    let made =
+        app.backfill(backfill("00:29:00", "00:35:00", Some("x")), Mode::Commit).await.unwrap();
+    let again =
+        app.backfill(backfill("00:29:00", "00:35:00", Some("x")), Mode::Commit).await.unwrap();
+    let other = app.backfill(backfill("00:35:00", "00:35:30", None), Mode::Commit).await.unwrap();
+
+    assert_eq!(made, again);
+    let created = made.iter().filter(|tick| matches!(tick.outcome, Backfilled::Created(Some(_))));
+    assert_eq!((made.len(), created.count()), (7, 6));
+    assert_eq!(made[6].outcome, Backfilled::RunExists(fired.clone()));
+    assert_eq!(other[0].outcome, Backfilled::RunExists(fired));
+    let runs = runs(&app, "job").await;
+    assert_eq!(runs.len(), 7);
+    let oldest = runs.iter().filter_map(|run| run.tick_at).min();
+    assert_eq!(oldest, Some(at("2026-01-01T00:29:00Z")), "also before the job was there");
+    assert!(runs.iter().all(|run| run.reference_time() == run.tick_at.unwrap()));
+    let why = explain(&app, "00:32:00").await;
+    assert!(why.text.contains("backfill") && why.text.contains("stands for it"), "{}", why.text);
+}
+
+#[tokio::test]
+async fn a_backfill_keeps_its_bounds_and_leaves_the_schedule_alone() {
+    let world = World::new().await;
+    let app = world.app().await;
+    let before = create(&app, "job").await;
+    world.pass(60);
+    let field = |refused: Result<_, AppError>| match refused {
+        Err(AppError::Invalid(violations)) => violations[0].field.clone(),
+        other => panic!("{other:?}"),
+    };
+    let refused = |from: &'static str, to: &'static str| {
+        let app = &app;
+        async move { field(app.backfill(backfill(from, to, None), Mode::Commit).await) }
+    };
+    assert_eq!(refused("00:00:00", "00:32:00").await, "end_time");
+    assert_eq!(refused("00:02:00", "00:01:00").await, "start_time");
+    let long =
+        Backfill { start: at("2025-12-01T00:00:00Z"), ..backfill("00:00:00", "00:30:00", None) };
+    assert_eq!(field(app.backfill(long, Mode::Commit).await), "end_time");
+
+    // The tick of 00:31 is due and not decided: it is the scheduler's.
+    let made = app.backfill(backfill("00:31:00", "00:31:30", None), Mode::Commit).await.unwrap();
+
+    assert_eq!(made, []);
+    assert_eq!(job(&app, "job").await.gate, before.gate);
+    assert_eq!(decide(&app).await.len(), 1, "backfilled runs are in no tick's way");
+}
+
+#[tokio::test]
+async fn what_is_forgotten_stays_decided() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    world.pass(60);
+    decide(&app).await;
+    world.pass(200 * 24 * 3_600);
+    decide(&app).await;
+    let before = ledger(&world.pool, "job").await.len();
+
+    app.prune().await.unwrap();
+
+    let left = ledger(&world.pool, "job").await.len();
+    assert!(left < before, "{left} of {before}");
+    assert_eq!(decide(&app).await.len(), 0);
+    let forgotten = explain(&app, "00:31:00").await;
+    assert_eq!((forgotten.state, runs(&app, "job").await.len()), (TickState::Forgotten, 1));
+}

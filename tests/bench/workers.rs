@@ -1,0 +1,260 @@
+//! How soon workers hear: from a trigger to the source that is called, at 50 runs a second, and from a
+//! cancellation to the end of the work; beside an INSERT's commit and a gRPC echo in the same run.
+//! `.dev/bench --bench workers` runs it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by a panic")]
+#![expect(clippy::print_stdout, reason = "what it measured")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark has no supervisor")]
+
+#[path = "../../server/tests/support/database.rs"]
+mod database;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use futures::{Stream, TryStreamExt};
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use windrow_client::worker::{
+    ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError, Worker,
+};
+use windrow_client::{Client, Error, proto};
+use windrow_server::config::{Config, Database};
+use windrow_server::sources::{SampleSettings, SourceSettings, WorkerSettings};
+use windrow_server::{Running, Server};
+
+/// Executed by the first server itself.
+const INSIDE: &str = "inside";
+/// Executed by a worker of the first server, and by one of the second.
+const WORKERS: [&str; 2] = ["near", "far"];
+/// The location whose scrape ends only by a stop.
+const ENDLESS: &str = "endless";
+/// Runs a second, and how many.
+const RATE: u64 = 50;
+const STARTS: u64 = 1_000;
+/// Cancellations, so many at a time.
+const CANCELS: usize = 200;
+const LANES: usize = 20;
+/// Inserts and echoes.
+const BASE: usize = 2_000;
+
+/// Says when it was called for which run.
+#[derive(Clone, Default)]
+struct Started(Arc<Mutex<HashMap<String, Instant>>>);
+
+#[async_trait]
+impl Source for Started {
+    fn timeout(&self) -> Duration {
+        Duration::from_hours(1)
+    }
+
+    async fn scrape(
+        &self,
+        request: ScrapeRequest,
+        _rows: mpsc::Sender<ScrapedRow>,
+        stop: CancellationToken,
+    ) -> ScrapeOutcome {
+        self.0.lock().unwrap().insert(request.job_id, Instant::now());
+        let mut result = Ok(());
+        if request.location == ENDLESS {
+            stop.cancelled().await;
+            result = Err(SourceError::Stopped);
+        }
+        ScrapeOutcome { result, log: String::new() }
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let url = database::new_database().await;
+    let (one, other) = (start(&url).await, start(&url).await);
+    let client = connect(&one).await;
+    let stop = CancellationToken::new();
+    let started = Started::default();
+    let mut workers = Vec::new();
+    for (source, client) in WORKERS.into_iter().zip([client.clone(), connect(&other).await]) {
+        let worker = Worker::new(&client).source(source, Arc::new(started.clone())).capacity(50);
+        workers.push(tokio::spawn(worker.grace(Duration::ZERO).run(stop.clone())));
+    }
+
+    let insert = inserts(&url).await;
+    insert.print("INSERT of a row, committed");
+    let echo = echoes(&one).await;
+    echo.print("gRPC echo (health check)");
+    let base = insert.p50() + echo.p50();
+    for source in WORKERS {
+        let figures = starts(&client, source, &started).await;
+        figures.print(&format!("trigger to start, worker {source}"));
+        println!("    p50 is {:.1} times an INSERT and an echo", figures.p50() / base);
+    }
+    for source in [INSIDE, WORKERS[0], WORKERS[1]] {
+        let figures = cancels(&client, source).await;
+        figures.print(&format!("cancellation to stopped, {source}"));
+        println!("    p50 is {:.1} times an INSERT and an echo", figures.p50() / base);
+    }
+    stop.cancel();
+    join_all(workers).await;
+    one.stop().await;
+    other.stop().await;
+}
+
+async fn start(url: &str) -> Running {
+    let minute = Duration::from_mins(1);
+    let inside = SampleSettings { listings_per_location: 2, pace: minute };
+    let mut config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        stop_grace: Duration::ZERO,
+        max_concurrent_runs: u32::try_from(LANES).unwrap(),
+        ..Config::new(Database::Url(url.to_owned()))
+    };
+    config.sources.insert(INSIDE.to_owned(), SourceSettings::Sample(inside));
+    for source in WORKERS {
+        let worker = SourceSettings::Worker(WorkerSettings::default());
+        config.sources.insert(source.to_owned(), worker);
+    }
+    Server::start(config).await.unwrap()
+}
+
+async fn connect(server: &Running) -> Client {
+    Client::connect(&server.addr().to_string()).await.unwrap()
+}
+
+/// Commits of a row like a run's, one after the other.
+async fn inserts(url: &str) -> Figures {
+    let mut conn = PgConnection::connect(url).await.unwrap();
+    conn.execute("create table bare (id bigint primary key, body text not null)").await.unwrap();
+    let body = "x".repeat(800);
+    let mut took = Vec::new();
+    for number in 0..BASE {
+        let begin = Instant::now();
+        sqlx::query("insert into bare values ($1, $2)")
+            .bind(i64::try_from(number).unwrap())
+            .bind(&body)
+            .execute(&mut conn)
+            .await
+            .unwrap();
+        took.push(begin.elapsed());
+    }
+    Figures::of(took)
+}
+
+/// Calls that do nothing, one after the other.
+async fn echoes(server: &Running) -> Figures {
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.addr())).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+    let mut took = Vec::new();
+    for _ in 0..BASE {
+        let begin = Instant::now();
+        health.check(HealthCheckRequest::default()).await.unwrap();
+        took.push(begin.elapsed());
+    }
+    Figures::of(took)
+}
+
+/// From before a run is asked for until its worker calls the source; both the call and the commit
+/// are within.
+async fn starts(client: &Client, source: &'static str, started: &Started) -> Figures {
+    let mut clock = interval(Duration::from_millis(1_000 / RATE));
+    let mut asking = Vec::new();
+    for _ in 0..STARTS {
+        clock.tick().await;
+        let client = client.clone();
+        asking.push(tokio::spawn(async move {
+            let begin = Instant::now();
+            (submit(&client, source, "at once").await, begin)
+        }));
+    }
+    let mut took = Vec::new();
+    for asked in asking {
+        let (run, begin) = asked.await.unwrap();
+        let mut states = client.watch(&run);
+        while states.try_next().await.unwrap().is_some() {}
+        let start = *started.0.lock().unwrap().get(&run).expect("the run was executed");
+        took.push(start - begin);
+    }
+    Figures::of(took)
+}
+
+/// From before a cancellation is asked for until the run is cancelled, which its worker says when it
+/// has stopped.
+async fn cancels(client: &Client, source: &'static str) -> Figures {
+    let lanes = (0..LANES).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let mut took = Vec::new();
+            for _ in 0..CANCELS / LANES {
+                took.push(cancel(&client, source).await);
+            }
+            took
+        })
+    });
+    let lanes = join_all(lanes).await;
+    Figures::of(lanes.into_iter().flat_map(Result::unwrap).collect())
+}
+
+async fn cancel(client: &Client, source: &str) -> Duration {
+    let run = submit(client, source, ENDLESS).await;
+    let mut states = client.watch_from(&run, 0);
+    until(&mut states, proto::ScrapingJobStatus::Running).await;
+    // The worker's heartbeats know the run by then, and are at any place of their beat.
+    sleep(Duration::from_millis(rand::random_range(1_000..2_000))).await;
+    let begin = Instant::now();
+    let request = proto::CancelScrapingJobRequest { job_id: run };
+    client.cancel_scraping_job(request).await.unwrap();
+    until(&mut states, proto::ScrapingJobStatus::Cancelled).await;
+    begin.elapsed()
+}
+
+async fn until(
+    states: &mut (impl Stream<Item = Result<proto::ScrapingJob, Error>> + Unpin),
+    wanted: proto::ScrapingJobStatus,
+) {
+    while states.try_next().await.unwrap().expect("the run ended otherwise").status() != wanted {}
+}
+
+async fn submit(client: &Client, source: &str, location: &str) -> String {
+    let parameters = proto::ScrapeParameters {
+        locations: vec![location.to_owned()],
+        source: Some(source.to_owned()),
+        ..Default::default()
+    };
+    let request =
+        proto::SubmitScrapingJobRequest { parameters: Some(parameters), ..Default::default() };
+    client.submit_scraping_job(request).await.unwrap().scraping_job.unwrap().job_id
+}
+
+/// What was measured, in milliseconds, sorted.
+struct Figures(Vec<f64>);
+
+impl Figures {
+    fn of(took: Vec<Duration>) -> Self {
+        let mut millis: Vec<f64> = took.into_iter().map(|took| took.as_secs_f64() * 1e3).collect();
+        millis.sort_by(f64::total_cmp);
+        Self(millis)
+    }
+
+    fn p50(&self) -> f64 {
+        self.at(50)
+    }
+
+    fn at(&self, percent: usize) -> f64 {
+        self.0.get(self.0.len() * percent / 100).copied().unwrap_or_default()
+    }
+
+    fn print(&self, what: &str) {
+        println!(
+            "{what}: p50 {:.2} ms, p99 {:.2} ms (of {})",
+            self.p50(),
+            self.at(99),
+            self.0.len()
+        );
+    }
+}
