@@ -38,6 +38,7 @@ async fn kills_of_server_and_database_lose_no_row_and_count_none_twice() {
             request_delay: Some(prost_types::Duration::default()),
             ..parameters("steady")
         }),
+        policy: Some(proto::RunPolicy { max_attempts: Some(9), ..Default::default() }),
         ..job("job")
     });
     let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
@@ -54,9 +55,11 @@ async fn kills_of_server_and_database_lose_no_row_and_count_none_twice() {
     let client = Client::connect(&second.address).await.unwrap();
     let states: Vec<_> = client.watch_from(&run, 0).try_collect().await.unwrap();
     let end = states.last().unwrap();
-    assert_eq!((end.status(), end.attempt), (Status::Completed, 2), "{end:#?}");
+    // On a busy machine Postgres may take longer to come back than the first lease lasts.
+    assert_eq!(end.status(), Status::Completed, "{end:#?}");
+    assert!(end.attempt >= 2, "{end:#?}");
     assert!(states.windows(2).all(|pair| pair[0].revision < pair[1].revision));
-    // What the first attempt had saved counts once.
+    // What an earlier attempt had saved counts once.
     assert_eq!((end.properties_inserted, end.properties_updated), (ROWS, 0));
     assert_eq!(end.properties_skipped, 0);
     assert_eq!(end.properties_scraped, end.properties_saved + end.properties_duplicate);

@@ -99,6 +99,8 @@ def watch(server, run):
     """The last state of a run, once it has ended."""
     statuses, revision = [], 0
     for message in server.call(RUNS, "WatchScrapingJob", job_id=run, after_revision=0):
+        if not message.HasField("scraping_job"):
+            continue  # Tells a position only.
         state = message.scraping_job
         check(state.revision > revision, "revisions grow")
         revision = state.revision
