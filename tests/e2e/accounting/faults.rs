@@ -67,7 +67,8 @@ async fn one(stage: &Arc<Stage>, fault: Fault, which: usize, pause: Duration) {
         }
         Fault::KillPostgres => {
             stage.kill_postgres();
-            sleep(pause).await;
+            // A server that was started now would give up.
+            stage.postgres_is_back().await;
         }
     }
 }

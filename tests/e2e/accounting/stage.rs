@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use windrow_server::store::embedded::{Durability, EmbeddedPostgres, EmbeddedSettings};
 
 use super::TICK;
+use crate::support::PATIENCE;
 use crate::support::program::{self, Program};
 
 pub const SERVERS: usize = 3;
@@ -77,6 +80,15 @@ impl Stage {
         // Absent while it is being started again: then it is dead already.
         if let Some(pid) = self.postmaster() {
             Command::new("kill").args(["-9", &pid]).status().unwrap();
+        }
+    }
+
+    /// Waits until Postgres accepts connections.
+    pub async fn postgres_is_back(&self) {
+        let begin = Instant::now();
+        while PgConnection::connect(&self.database_url).await.is_err() {
+            assert!(begin.elapsed() < PATIENCE, "Postgres does not come back");
+            sleep(Duration::from_millis(100)).await;
         }
     }
 
