@@ -1,0 +1,183 @@
+//! How late the ticks of many jobs are that are due at one instant, from the tick to the commit of its run;
+//! and what jobs cost that are not due. `.dev/bench --bench ticks` runs it; it waits for whole minutes.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by a panic")]
+#![expect(clippy::print_stdout, reason = "what it measured")]
+
+#[path = "../../server/tests/support/database.rs"]
+mod database;
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::time::sleep;
+use windrow_client::{Client, proto};
+use windrow_server::Server;
+use windrow_server::clock::SystemClock;
+use windrow_server::config::{Config, Database};
+
+/// Jobs that are due at one instant.
+const CROWDS: [i32; 2] = [1_000, 10_000];
+const IDLE: i32 = 100_000;
+const IDLE_SECONDS: u64 = 10;
+/// No instant takes longer.
+const PATIENCE: TimeDelta = TimeDelta::minutes(2);
+
+#[tokio::main]
+async fn main() {
+    for crowd in CROWDS {
+        lateness(crowd).await;
+    }
+    idle().await;
+}
+
+/// Every job makes one run at the next whole minute.
+async fn lateness(jobs: i32) {
+    let url = database::new_database().await;
+    let mut conn = PgConnection::connect(&url).await.unwrap();
+    let running = start(&url).await;
+    create(&running.addr().to_string()).await;
+    let tick = SystemClock::uncorrected().duration_trunc(TimeDelta::minutes(1)).unwrap()
+        + TimeDelta::minutes(1);
+    // Time enough to make the jobs.
+    let soon = tick - SystemClock::uncorrected() < TimeDelta::seconds(15);
+    let tick = if soon { tick + TimeDelta::minutes(1) } else { tick };
+    multiply(&mut conn, jobs, tick).await;
+    let seen = watch(&mut conn, jobs, tick).await;
+    let at = |part: f64| {
+        let wanted = part * f64::from(jobs);
+        seen.iter().find(|(_, count)| *count >= wanted).map_or(f64::NAN, |(late, _)| *late)
+    };
+    let (p50, p99, last) = (at(0.5), at(0.99), at(1.0));
+    let alone = insertion(&mut conn, jobs).await;
+    println!(
+        "{jobs} jobs due at one instant: p50 {:.0} ms, p99 {:.0} ms, last {:.0} ms from tick to commit; \
+         {:.1} times as long as the bare insertion of so many rows in batches of 100 ({:.0} ms)",
+        p50 * 1e3,
+        p99 * 1e3,
+        last * 1e3,
+        last / alone.as_secs_f64(),
+        alone.as_secs_f64() * 1e3
+    );
+    running.stop().await;
+}
+
+/// What jobs cost of which none is due: processor time of this process, with them and without.
+async fn idle() {
+    let url = database::new_database().await;
+    let mut conn = PgConnection::connect(&url).await.unwrap();
+    let running = start(&url).await;
+    create(&running.addr().to_string()).await;
+    let without = processor_time().await;
+    let never = "2098-01-01T00:00:00Z".parse().unwrap();
+    multiply(&mut conn, IDLE, never).await;
+    conn.execute("vacuum analyze").await.unwrap();
+    let with = processor_time().await;
+    println!(
+        "{IDLE} idle jobs: {:.1} ms of processor time a second, {:.2} times that of one idle job ({:.1} ms)",
+        with * 1e3,
+        with / without,
+        without * 1e3
+    );
+    running.stop().await;
+}
+
+async fn start(url: &str) -> windrow_server::Running {
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        max_concurrent_runs: 1,
+        ..Config::new(Database::Url(url.to_owned()))
+    };
+    Server::start(config).await.unwrap()
+}
+
+async fn create(address: &str) {
+    let client = Client::connect(address).await.unwrap();
+    let scheduled_job = Some(proto::ScheduledJob {
+        scheduled_job_id: "job".to_owned(),
+        name: "Job".to_owned(),
+        cron_expression: "0 0 1 1 *".to_owned(),
+        parameters: Some(proto::ScrapeParameters {
+            locations: vec!["46201".to_owned()],
+            source: Some("sample".to_owned()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
+    client.create_scheduled_job(request).await.unwrap();
+}
+
+/// Copies the one job, each copy due next at `tick`.
+async fn multiply(conn: &mut PgConnection, jobs: i32, tick: DateTime<Utc>) {
+    let settings = "insert into scheduled_job
+        select r.* from scheduled_job j, generate_series(1, $1) n,
+            jsonb_populate_record(j, jsonb_build_object(
+                'scheduled_job_id', 'copy' || n, 'cron_expression', '* * * * *')) r";
+    sqlx::query(settings).bind(jobs).execute(&mut *conn).await.unwrap();
+    let schedules = "insert into scheduled_job_schedule (scheduled_job_id, status, pause_reason,
+            updated_at, watermark, next_tick_at, revision)
+        select 'copy' || n, 'active', '', s.updated_at, $2 - interval '1 second', $2, 1
+        from scheduled_job_schedule s, generate_series(1, $1) n";
+    sqlx::query(schedules).bind(jobs).bind(tick).execute(&mut *conn).await.unwrap();
+    let histories = "insert into scheduled_job_history (scheduled_job_id)
+        select 'copy' || n from generate_series(1, $1) n";
+    sqlx::query(histories).bind(jobs).execute(&mut *conn).await.unwrap();
+}
+
+/// Looks every few milliseconds how many runs are committed: seconds after the tick, and the count.
+async fn watch(conn: &mut PgConnection, jobs: i32, tick: DateTime<Utc>) -> Vec<(f64, f64)> {
+    let mut seen = vec![(0.0, 0.0)];
+    while seen.last().is_some_and(|(_, count)| *count < f64::from(jobs)) {
+        let count: i32 = sqlx::query_scalar(
+            "select count(*)::int from tick where tick_at = $1 and decision = 'fired'",
+        )
+        .bind(tick)
+        .fetch_one(&mut *conn)
+        .await
+        .unwrap();
+        let late = SystemClock::uncorrected() - tick;
+        assert!(late < PATIENCE, "the ticks of {tick} are not decided");
+        seen.push((late.as_seconds_f64(), f64::from(count)));
+        sleep(Duration::from_millis(2)).await;
+    }
+    seen
+}
+
+/// How long as many rows of a run's size take to insert, 100 in a transaction.
+async fn insertion(conn: &mut PgConnection, jobs: i32) -> Duration {
+    conn.execute("create table bare (id text primary key, run jsonb)").await.unwrap();
+    let begin = Instant::now();
+    for batch in 0..jobs / 100 {
+        sqlx::query(
+            "insert into bare select n::text, to_jsonb(j)
+             from generate_series($1 * 100, $1 * 100 + 99) n,
+                 (select * from scraping_job limit 1) j",
+        )
+        .bind(batch)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    }
+    begin.elapsed()
+}
+
+/// Seconds of processor time that this process takes in a second.
+async fn processor_time() -> f64 {
+    // The first seconds are the start's.
+    sleep(Duration::from_secs(3)).await;
+    let before = spent();
+    sleep(Duration::from_secs(IDLE_SECONDS)).await;
+    spent().saturating_sub(before).as_secs_f64() / Duration::from_secs(IDLE_SECONDS).as_secs_f64()
+}
+
+fn spent() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let nanos = threads.filter_map(|thread| {
+        // Its first number is nanoseconds on a processor.
+        let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        stat.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
+}
