@@ -69,7 +69,7 @@ impl App {
             Err(_) => self.decide_singly(&ids, &mut report, now).await,
         }
         if !report.fired.is_empty() {
-            self.runs_made();
+            self.ticks_fired();
         }
         Ok(report)
     }
@@ -100,6 +100,12 @@ impl App {
         Ok(job)
     }
 
+    /// Ticks were committed that made runs, for which others may be cancelled.
+    pub(super) fn ticks_fired(&self) {
+        self.runs_made();
+        self.wakes.leases.notify_waiters();
+    }
+
     async fn decide_singly(
         &self,
         ids: &[ScheduledJobId],
@@ -124,7 +130,10 @@ impl App {
     ) -> Result<Vec<RunId>, AppError> {
         let mut tx = self.begin().await?;
         let job = scheduled_jobs::scheduled_job_lock(&mut tx, id).await?;
-        let jobs = job.into_iter().collect();
+        let jobs: Vec<ScheduledJob> = job.into_iter().collect();
+        if let Some(job) = jobs.iter().find(|job| !job.problems.is_empty()) {
+            return Err(AppError::JobUnreadable(job.problems.clone()));
+        }
         let fired = self.decide_locked(&mut tx, jobs, now).await?;
         commit(tx).await?;
         Ok(fired)
@@ -188,7 +197,6 @@ impl App {
             let changed: Vec<Run> =
                 open.filter_map(|run| run.apply(Event::CancelRequested, now).ok()).collect();
             write_changed(conn, &changed).await?;
-            self.wakes.leases.notify_one();
         }
         Ok(made.into_iter().map(|run| run.id).collect())
     }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use windrow_server::app::App;
+use windrow_server::app::{App, Beat, Said};
 use windrow_server::domain::run::{Run, Status};
 use windrow_server::domain::tick_policy::{CatchUpMode, Overlap};
 use windrow_server::domain::wait::Wait;
 
 use crate::support::{
-    World, complete, create, decide, job, lease, lease_many, ledger, row, runs, update,
+    World, complete, create, decide, fence, job, lease, lease_many, ledger, row, runs, update,
 };
 
 async fn with_overlap(app: &App, overlap: Overlap) {
@@ -100,6 +100,29 @@ async fn a_tick_can_cancel_what_goes_on_and_waits_for_its_end() {
     assert_eq!(job(&app, "job").await.history.run_count, 1, "the second one never began");
     complete(&app, &first).await.unwrap();
     assert_eq!(lease(&app, "worker").await.id, third.id);
+}
+
+#[tokio::test]
+async fn a_worker_that_waits_hears_at_once_that_a_tick_cancels_its_run() {
+    let world = World::new().await;
+    let app = world.app().await;
+    with_overlap(&app, Overlap::CancelRunning).await;
+    // No heartbeat has to extend it, which would be an answer too.
+    update(&app, "job", |draft| draft.policy.lease_duration = Some(Duration::from_mins(10))).await;
+    world.pass(60);
+    decide(&app).await;
+    let run = lease(&app, "worker").await;
+    world.pass(60);
+    let beat = Beat { fence: fence(&run), said: Said::default(), cancel_known: false };
+    let answer = app.heartbeat("worker", vec![beat], Duration::from_hours(1));
+
+    let (answer, _) = tokio::join!(tokio::time::timeout(Duration::from_mins(1), answer), async {
+        // Nothing tells when it waits; too early would only make the test easier.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        decide(&app).await
+    });
+
+    assert!(answer.expect("nothing woke it").unwrap()[&fence(&run)].cancel_requested);
 }
 
 #[tokio::test]

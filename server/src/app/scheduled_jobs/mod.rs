@@ -170,7 +170,7 @@ impl App {
         commit(tx).await?;
         self.wakes.scheduler.notify_one();
         // Settling may have made a run.
-        self.runs_made();
+        self.ticks_fired();
         Ok(())
     }
 
