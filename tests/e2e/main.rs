@@ -17,6 +17,7 @@ mod cancelling;
 mod chaos;
 mod client;
 mod command;
+mod connections;
 mod crashes;
 mod croniter;
 mod explaining;

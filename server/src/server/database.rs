@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 use tracing::{error, info, warn};
 
 use super::StartError;
@@ -13,10 +13,6 @@ use crate::config::{Config, Database};
 use crate::store;
 use crate::store::embedded::{Durability, EmbeddedPostgres, EmbeddedSettings};
 
-/// A call waits at most so long for a connection before it is UNAVAILABLE.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A transaction of ours waits for nothing but the database.
-const IDLE_IN_TRANSACTION: &str = "5s";
 /// How long connections may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -61,23 +57,7 @@ impl OpenDatabase {
 }
 
 async fn open_pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, StartError> {
-    let options = options
-        .application_name("windrow-server")
-        // Notices such as "already exists, skipping" tell nobody anything.
-        // A transaction whose server was stopped in the middle must not hold its locks for ever.
-        .options([
-            ("client_min_messages", "warning"),
-            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
-        ]);
-    // A pool would try for long and then only say that it timed out.
-    let first = PgConnection::connect_with(&options).await.map_err(StartError::Database)?;
-    first.close().await.map_err(StartError::Database)?;
-    let pool = PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options)
-        .await
-        .map_err(StartError::Database)?;
+    let pool = store::connect(options, connections).await.map_err(StartError::Database)?;
     store::migrate(&pool).await?;
     Ok(pool)
 }

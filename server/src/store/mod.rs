@@ -17,6 +17,7 @@ pub mod listen;
 pub mod logs;
 mod parameters;
 mod policy;
+mod pool;
 pub mod properties;
 pub mod requests;
 pub mod revisions;
@@ -34,6 +35,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 
 pub use self::error::StoreError;
 pub use self::parameters::json as parameters_json;
+pub use self::pool::connect;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::worker::worker_process;
 use super::{ROWS, SETTINGS};
 use crate::support::program::{Process, Program};
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Proxy, Upstream};
 use crate::support::python;
 
 /// How a worker is started.
@@ -62,7 +62,7 @@ impl Stage {
 
     pub fn restart_server(&self, number: usize) {
         let server = start_server(&self.database_url);
-        self.lines[number].leads_to(&server.address);
+        self.lines[number].leads_to(Upstream::Address(server.address.clone()));
         *self.server(number) = server;
     }
 

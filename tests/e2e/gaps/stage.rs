@@ -1,6 +1,5 @@
 //! Two servers on one database, a line from each to the database, and a line to each for the watchers.
 
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -23,12 +22,12 @@ pub struct Stage {
 
 impl Stage {
     pub async fn new(database_url: &str) -> Self {
-        let database_lines = [database_line(database_url).await, database_line(database_url).await];
+        let database = Upstream::database(database_url);
+        let database_lines =
+            [Proxy::start_to(database.clone()).await, Proxy::start_to(database).await];
         database_lines[1].set(FAR);
-        let database_urls = [0, 1].map(|number| {
-            let name = url::Url::parse(database_url).unwrap().path().to_owned();
-            format!("postgres://windrow@{}{name}?sslmode=disable", database_lines[number].address)
-        });
+        let database_urls =
+            [0, 1].map(|number: usize| database_lines[number].database_url(database_url));
         let servers = [start_server(&database_urls[0]), start_server(&database_urls[1])];
         let lines =
             [Proxy::start(&servers[0].address).await, Proxy::start(&servers[1].address).await];
@@ -46,7 +45,7 @@ impl Stage {
 
     pub fn restart_server(&self, number: usize) {
         let server = start_server(&self.database_urls[number]);
-        self.lines[number].leads_to(&server.address);
+        self.lines[number].leads_to(Upstream::Address(server.address.clone()));
         *self.server(number) = server;
     }
 
@@ -54,12 +53,6 @@ impl Stage {
     pub fn clear_database_line(&self, number: usize) {
         self.database_lines[number].set(if number == 0 { Line::Clear } else { FAR });
     }
-}
-
-async fn database_line(database_url: &str) -> Proxy {
-    let url = url::Url::parse(database_url).unwrap();
-    let (_, dir) = url.query_pairs().find(|(name, _)| name == "host").unwrap();
-    Proxy::start_to(Upstream::Socket(Path::new(&*dir).join(".s.PGSQL.5432"))).await
 }
 
 fn start_server(database_url: &str) -> Program {

@@ -1,6 +1,6 @@
 //! A TCP proxy before a server or a database, whose line can be cut, slow or frozen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +33,15 @@ pub struct Proxy {
     cuts: watch::Sender<u64>,
 }
 
+impl Upstream {
+    /// The database server of a URL that names a socket's directory.
+    pub fn database(url: &str) -> Self {
+        let url = url::Url::parse(url).unwrap();
+        let (_, dir) = url.query_pairs().find(|(name, _)| name == "host").unwrap();
+        Self::Socket(Path::new(&*dir).join(".s.PGSQL.5432"))
+    }
+}
+
 impl Proxy {
     /// Listens at an address that stays when the server behind it gets another one.
     pub async fn start(upstream: &str) -> Self {
@@ -58,8 +67,14 @@ impl Proxy {
     }
 
     /// New connections go there.
-    pub fn leads_to(&self, upstream: &str) {
-        *self.upstream.lock().unwrap() = Upstream::Address(upstream.to_owned());
+    pub fn leads_to(&self, upstream: Upstream) {
+        *self.upstream.lock().unwrap() = upstream;
+    }
+
+    /// The same database, through this proxy.
+    pub fn database_url(&self, url: &str) -> String {
+        let name = url::Url::parse(url).unwrap().path().to_owned();
+        format!("postgres://windrow@{}{name}?sslmode=disable", self.address)
     }
 
     pub fn set(&self, line: Line) {

@@ -1,0 +1,41 @@
+//! Connections to a database that is far away.
+
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use sqlx::PgPool;
+use tokio::time::sleep;
+use windrow_server::store;
+
+use crate::support::database::new_database;
+use crate::support::proxy::{Line, Proxy, Upstream};
+
+#[tokio::test]
+async fn nobody_works_in_a_transaction_that_was_given_up_while_it_began() {
+    let url = new_database().await;
+    let near = PgPool::connect(&url).await.unwrap();
+    let line = Proxy::start_to(Upstream::database(&url)).await;
+    let far = store::connect(line.database_url(&url).parse().unwrap(), 1).await.unwrap();
+    line.set(Line::Slow(Duration::from_millis(100)));
+    // Given up after Postgres has begun it and before the answer is here.
+    while let Either::Left(_) = select(Box::pin(far.begin()), Box::pin(begun(&near))).await {}
+    line.set(Line::Clear);
+
+    sqlx::query("select").execute(&far).await.unwrap();
+
+    assert!(!is_open(&near).await, "the connection was given back with its transaction");
+}
+
+/// Ends when a transaction of a server of ours is open.
+async fn begun(pool: &PgPool) {
+    while !is_open(pool).await {
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn is_open(pool: &PgPool) -> bool {
+    let open = "select count(*) > 0 from pg_stat_activity
+        where datname = current_database() and application_name = 'windrow-server'
+            and state = 'idle in transaction'";
+    sqlx::query_scalar(open).fetch_one(pool).await.unwrap()
+}
