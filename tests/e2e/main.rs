@@ -30,6 +30,7 @@ mod limits;
 mod properties;
 mod python;
 mod reflection;
+mod resets;
 mod reso;
 mod seed;
 mod servers;

@@ -4,7 +4,7 @@ use sqlx::PgPool;
 use tonic_types::StatusExt as _;
 use windrow_client::{Code, proto};
 
-use crate::support::watching::{Feed, request, service};
+use crate::support::watching::{Feed, refusal, request, service};
 use crate::support::{PATIENCE, SLOW, Windrow, job, parameters};
 use proto::WatchKind as Kind;
 
@@ -138,9 +138,4 @@ async fn a_cursor_and_a_token_cannot_both_be_given() {
     let refused = Feed::open(&windrow.address(), unknown).await.err().unwrap();
     assert_eq!(refused.message(), "view: 9 is not a view");
     windrow.stop().await;
-}
-
-fn refusal(status: &tonic::Status) -> (Code, String) {
-    let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
-    (status.code(), reason)
 }

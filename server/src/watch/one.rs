@@ -62,15 +62,20 @@ pub async fn watch_run(
     let subject = Subject::of(&format!("run {id}"));
     let source = Source::subscribe(hub, Wanted::Run(id.clone()), subject, closing);
     let mut look = source.look().await?;
-    let run = runs::run_get(&mut look.conn, &id).await?.ok_or(WatchError::NotFound(id))?;
-    let after = match start {
+    // Before the run: a restored database may not have it, and the token says why.
+    let after = match &start {
         Start::Now => None,
-        Start::After(revision) => Some(revision),
-        Start::Token(token) => Some(source.place_of(&token, &look.feed)?.0),
+        Start::After(revision) => Some(*revision),
+        Start::Token(token) => Some(source.place_of(token, &look.feed)?.0),
     };
+    let run = runs::run_get(&mut look.conn, &id).await?.ok_or(WatchError::NotFound(id))?;
     drop(look);
     if after.is_some_and(|seen| seen > run.revision) {
-        return Err(WatchError::CursorAhead { current: run.revision });
+        return Err(match start {
+            // The database was set back without a trace.
+            Start::Token(_) => WatchError::FeedReset,
+            Start::Now | Start::After(_) => WatchError::CursorAhead { current: run.revision },
+        });
     }
     let run = Arc::new(run);
     let current = || VecDeque::from([Update::Current(Arc::clone(&run))]);

@@ -1,5 +1,6 @@
 //! Servers, jobs and runs for tests.
 
+pub mod cluster;
 #[path = "../../../server/tests/support/database.rs"]
 pub mod database;
 pub mod program;

@@ -3,7 +3,8 @@
 use proto::scraping_job_service_client::ScrapingJobServiceClient;
 use proto::{ScrapingJob, WatchKind as Kind};
 use tonic::transport::Channel;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
+use tonic_types::StatusExt as _;
 use windrow_client::proto;
 
 use super::PATIENCE;
@@ -87,4 +88,10 @@ pub fn request(filter: &str, token: &str) -> proto::WatchScrapingJobsRequest {
         resume_token: token.to_owned(),
         ..Default::default()
     }
+}
+
+/// The code of a refusal, and its reason.
+pub fn refusal(status: &Status) -> (Code, String) {
+    let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+    (status.code(), reason)
 }
