@@ -112,6 +112,11 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
 
+    /// Address where Prometheus reads /metrics; not served unless set
+    /// (environment: WINDROW_METRICS_LISTEN)
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<String>,
+
     /// Postgres to use, such as postgres://user@host/windrow; without it the server starts its own
     /// in the data directory (environment: DATABASE_URL)
     #[arg(long, global = true, value_name = "URL", help_heading = "Database")]

@@ -35,8 +35,16 @@ pub trait Clock: Send + Sync + 'static {
 /// measurement.
 #[derive(Debug, Default)]
 pub struct SystemClock {
+    measured: RwLock<Option<Measured>>,
+}
+
+/// What a reading comes to.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
     /// What Postgres's clock showed when the steady one was at zero.
-    origin: RwLock<Option<DateTime<Utc>>>,
+    origin: DateTime<Utc>,
+    /// How far it was ahead of the wall clock.
+    offset: TimeDelta,
 }
 
 /// What the clocks of this machine show at once.
@@ -63,12 +71,18 @@ impl SystemClock {
     /// Counts on from `reading`.
     pub fn set(&self, reading: &Reading) {
         let origin = reading.database - delta(reading.after.steady);
-        *self.origin.write().unwrap_or_else(PoisonError::into_inner) = Some(origin);
+        let measured = Measured { origin, offset: reading.offset() };
+        *self.measured.write().unwrap_or_else(PoisonError::into_inner) = Some(measured);
     }
 
     /// Whether it was ever set.
     pub fn is_set(&self) -> bool {
-        self.origin().is_some()
+        self.measured().is_some()
+    }
+
+    /// How far Postgres's clock was ahead of this machine's wall clock when it was last set.
+    pub fn offset(&self) -> Option<TimeDelta> {
+        self.measured().map(|measured| measured.offset)
     }
 
     /// What the clocks of this machine show.
@@ -84,14 +98,14 @@ impl SystemClock {
     }
 
     fn at(&self, moment: Moment) -> DateTime<Utc> {
-        match self.origin() {
-            Some(origin) => (origin + delta(moment.steady)).trunc_subsecs(6),
+        match self.measured() {
+            Some(Measured { origin, .. }) => (origin + delta(moment.steady)).trunc_subsecs(6),
             None => moment.wall.trunc_subsecs(6),
         }
     }
 
-    fn origin(&self) -> Option<DateTime<Utc>> {
-        *self.origin.read().unwrap_or_else(PoisonError::into_inner)
+    fn measured(&self) -> Option<Measured> {
+        *self.measured.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,6 +195,7 @@ mod tests {
         assert!(clock.is_set());
         assert_eq!(clock.at(moment(5_000, 1_000)), time(8_000));
         assert_eq!(clock.at(moment(5_250, 1_250)), time(8_250));
+        assert_eq!(clock.offset(), Some(TimeDelta::milliseconds(3_010)));
     }
 
     #[test]

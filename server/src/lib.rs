@@ -14,6 +14,7 @@ mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod metrics;
 mod server;
 pub mod supervisor;
 pub mod telemetry;

@@ -14,6 +14,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("app", &["watch", "store", "domain", "clock"]),
     ("engine", &["app", "sources", "domain", "clock", "supervisor", "chain", "store"]),
     ("grpc", &["app", "domain", "chain"]),
+    ("metrics", &["app", "watch", "clock"]),
     ("legacy", &["domain"]),
     ("clock", &[]),
     ("supervisor", &[]),

@@ -26,6 +26,7 @@ mod gaps;
 mod history;
 mod import;
 mod labels;
+mod late_feed;
 mod limits;
 mod properties;
 mod python;

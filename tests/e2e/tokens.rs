@@ -3,6 +3,7 @@
 use sqlx::PgPool;
 use tonic_types::StatusExt as _;
 use windrow_client::{Code, proto};
+use windrow_server::config::Config;
 
 use crate::support::watching::{Feed, refusal, request, service};
 use crate::support::{PATIENCE, SLOW, Windrow, job, parameters};
@@ -69,14 +70,23 @@ async fn a_stopping_server_says_where_to_go_on_and_when() {
 
 #[tokio::test]
 async fn watches_of_one_client_have_a_limit() {
-    let windrow = Windrow::start_with(|config| config.max_watches_per_client = 2).await;
+    watches_have_a_limit(|config| config.max_watches_per_client = 2, "this client has 2").await;
+}
+
+#[tokio::test]
+async fn watches_of_all_clients_have_a_limit() {
+    watches_have_a_limit(|config| config.max_watches = 2, "the server has 2").await;
+}
+
+async fn watches_have_a_limit(change: impl FnOnce(&mut Config), told: &str) {
+    let windrow = Windrow::start_with(change).await;
     let first = Feed::of(&windrow.address(), "", "").await.unwrap();
     let _second = Feed::of(&windrow.address(), "", "").await.unwrap();
 
     let refused = Feed::of(&windrow.address(), "", "").await.err().unwrap();
 
     assert_eq!(refusal(&refused), (Code::ResourceExhausted, "TOO_MANY_WATCHES".to_owned()));
-    assert!(refused.message().contains("2 watches"), "{refused:?}");
+    assert!(refused.message().contains(told), "{refused:?}");
     drop(first);
     let begin = tokio::time::Instant::now();
     while Feed::of(&windrow.address(), "", "").await.is_err() {

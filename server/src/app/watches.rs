@@ -53,6 +53,11 @@ impl App {
             update.map_err(AppError::from)
         }))
     }
+
+    /// How many watches are open on this server.
+    pub fn watches(&self) -> u32 {
+        self.seats.count()
+    }
 }
 
 impl From<WatchError> for AppError {

@@ -120,7 +120,7 @@ fn text(key: Key, value: &DeValue<'_>) -> Result<String, String> {
 
 fn check(key: Key, text: &str) -> Result<(), String> {
     match key {
-        Key::Listen => parse::address(text).map(drop),
+        Key::Listen | Key::MetricsListen => parse::address(text).map(drop),
         Key::DatabaseUrl => parse::database_url(text).map(drop),
         Key::DataDir | Key::PostgresBinDir => parse::directory(text).map(drop),
         Key::MaxConnections | Key::MaxConcurrentRuns => parse::count(text).map(drop),

@@ -7,6 +7,8 @@ use crate::cli::Flags;
 pub enum Key {
     /// The address to listen on.
     Listen,
+    /// Where Prometheus reads the metrics.
+    MetricsListen,
     /// The Postgres to use, in place of the server's own.
     DatabaseUrl,
     /// Where the server's own Postgres keeps its data.
@@ -37,8 +39,9 @@ pub enum Key {
 
 impl Key {
     /// Every key, in the order in which the settings are printed.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Listen,
+        Self::MetricsListen,
         Self::DatabaseUrl,
         Self::DataDir,
         Self::PostgresBinDir,
@@ -58,6 +61,7 @@ impl Key {
     pub fn name(self) -> &'static str {
         match self {
             Self::Listen => "listen",
+            Self::MetricsListen => "metrics_listen",
             Self::DatabaseUrl => "database_url",
             Self::DataDir => "data_dir",
             Self::PostgresBinDir => "postgres_bin_dir",
@@ -88,6 +92,7 @@ impl Key {
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Self::Listen => Some("WINDROW_LISTEN"),
+            Self::MetricsListen => Some("WINDROW_METRICS_LISTEN"),
             Self::DatabaseUrl => Some("DATABASE_URL"),
             Self::DataDir => Some("WINDROW_DATA_DIR"),
             Self::PostgresBinDir => Some("WINDROW_POSTGRES_BIN_DIR"),
@@ -117,7 +122,7 @@ impl Key {
             Self::MaxWatchesPerClient => Some("1000"),
             Self::Log => Some("info"),
             Self::LogFormat => Some("text"),
-            Self::DatabaseUrl | Self::DataDir | Self::PostgresBinDir => None,
+            Self::MetricsListen | Self::DatabaseUrl | Self::DataDir | Self::PostgresBinDir => None,
         }
     }
 
@@ -125,6 +130,7 @@ impl Key {
     pub fn of(self, flags: &Flags) -> Option<&str> {
         match self {
             Self::Listen => &flags.listen,
+            Self::MetricsListen => &flags.metrics_listen,
             Self::DatabaseUrl => &flags.database_url,
             Self::DataDir => &flags.data_dir,
             Self::PostgresBinDir => &flags.postgres_bin_dir,

@@ -27,6 +27,8 @@ pub use self::resolve::{Environment, Resolved};
 pub struct Config {
     /// Where gRPC clients and workers connect.
     pub listen: SocketAddr,
+    /// Where Prometheus reads the metrics; nowhere unless set.
+    pub metrics_listen: Option<SocketAddr>,
     /// Where the database is.
     pub database: Database,
     /// Most connections to the database at once.
@@ -61,6 +63,7 @@ impl Config {
     pub fn new(database: Database) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
+            metrics_listen: None,
             database,
             max_connections: 16,
             max_concurrent_runs: 4,

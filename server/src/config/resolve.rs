@@ -45,6 +45,7 @@ impl Resolved {
         let given = Given::merge(flags, environment, file.values)?;
         let mut config = Config::new(database(&given, environment)?);
         given.fill(Key::Listen, parse::address, &mut config.listen)?;
+        config.metrics_listen = given.parse(Key::MetricsListen, parse::address)?;
         given.fill(Key::MaxConnections, parse::count, &mut config.max_connections)?;
         given.fill(Key::MaxConcurrentRuns, parse::count, &mut config.max_concurrent_runs)?;
         given.fill(Key::StopGrace, parse::grace, &mut config.stop_grace)?;

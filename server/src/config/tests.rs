@@ -20,6 +20,7 @@ impl Setup {
         let flags = &mut self.flags;
         *match key {
             Key::Listen => &mut flags.listen,
+            Key::MetricsListen => &mut flags.metrics_listen,
             Key::DatabaseUrl => &mut flags.database_url,
             Key::Heartbeat => &mut flags.heartbeat,
             other => panic!("no test sets {other:?}"),
@@ -252,6 +253,7 @@ fn settings_are_printed_with_where_they_come_from() {
     assert_eq!(
         setup.render(),
         r#"listen = "[::1]:1"  # --listen
+# metrics_listen is not set
 # database_url is not set
 data_dir = "/data"  # WINDROW_DATA_DIR
 # postgres_bin_dir is not set

@@ -33,6 +33,11 @@ impl Timekeeper {
         Self { app, clock }
     }
 
+    /// What it sets.
+    pub fn clock(&self) -> Arc<SystemClock> {
+        Arc::clone(&self.clock)
+    }
+
     /// Measures until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {

@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::domain::parameters::SourceNames;
 use crate::engine::Timekeeper;
 use crate::grpc::{self, Stopping, Terms};
+use crate::metrics::Metrics;
 use crate::sources::{InvalidSource, SAMPLE, SourceRegistry};
 use crate::store::StoreError;
 use crate::store::embedded::EmbeddedError;
@@ -79,11 +80,18 @@ pub struct Server;
 /// A server that is serving. Dropped without [`Running::stop`] it leaves its work to be taken over.
 pub struct Running {
     address: SocketAddr,
+    metrics: Option<Serving>,
     stop_grace: Duration,
     stopping: Stopping,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     loops: Loops,
     database: OpenDatabase,
+}
+
+/// Metrics, as long as this is held.
+struct Serving {
+    address: SocketAddr,
+    serving: JoinHandle<io::Result<()>>,
 }
 
 /// The use cases, for a command that does something and is done. Close it.
@@ -105,9 +113,13 @@ impl Server {
     pub async fn start(config: Config) -> Result<Running, StartError> {
         let sources = SourceRegistry::from_settings(&config.sources)?;
         let (listener, address) = listen(config.listen).await?;
+        let metrics_listener = match config.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         let database = OpenDatabase::open(&config).await?;
         let started = Self::start_on(&database, &config, sources).await;
-        let (app, loops) = match started {
+        let (app, loops, metrics) = match started {
             Ok(started) => started,
             Err(error) => {
                 database.close().await;
@@ -119,23 +131,34 @@ impl Server {
         let serving = grpc::serve(app, listener, stopping.clone(), terms);
         let serving = Supervisor::default().work(serving);
         info!("Serving on {address}");
+        let metrics = metrics_listener.map(|(listener, address)| {
+            info!("Metrics are at http://{address}/metrics");
+            let serving = Supervisor::default().work(metrics.serve(listener));
+            Serving { address, serving }
+        });
         let stop_grace = config.stop_grace;
-        Ok(Running { address, stop_grace, stopping, serving, loops, database })
+        Ok(Running { address, metrics, stop_grace, stopping, serving, loops, database })
     }
 
     async fn start_on(
         database: &OpenDatabase,
         config: &Config,
         sources: SourceRegistry,
-    ) -> Result<(Arc<App>, Loops), StartError> {
+    ) -> Result<(Arc<App>, Loops, Metrics), StartError> {
         let names = source_names(&sources, database);
         let (app, hub, timekeeper) = Self::app_on(database, config, names).await?;
         if database.embedded.is_some() {
             samples::create_in_new(&app).await?;
         }
+        let metrics = Metrics {
+            app: Arc::clone(&app),
+            hub: Arc::clone(&hub),
+            clock: timekeeper.clock(),
+            pool: database.pool.clone(),
+        };
         let embedded = database.embedded.clone();
         let parts = Parts { app: Arc::clone(&app), hub, timekeeper, embedded, sources, config };
-        Ok((app, Loops::start(parts)))
+        Ok((app, Loops::start(parts), metrics))
     }
 
     /// The use cases on the database, up to date, without serving or executing anything.
@@ -192,6 +215,11 @@ impl Running {
         self.address
     }
 
+    /// Where its metrics are, if it has an address for them.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|metrics| metrics.address)
+    }
+
     /// Stops: work in progress has the grace time to end, and goes back to pending after it.
     pub async fn stop(mut self) {
         info!("Stopping; work in progress has {} seconds", self.stop_grace.as_secs());
@@ -206,6 +234,9 @@ impl Running {
                 self.serving.abort();
                 warn!("Some calls were still open");
             }
+        }
+        if let Some(metrics) = self.metrics {
+            metrics.serving.abort();
         }
         self.loops.stop().await;
         self.database.close().await;

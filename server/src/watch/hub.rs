@@ -39,6 +39,7 @@ pub struct Hub {
     connection: Mutex<Option<PgConnection>>,
     readers: Semaphore,
     lag_millis: AtomicU64,
+    overflows: AtomicU64,
 }
 
 /// What a watch reads with: one state of the database, whose feed is the one that the hub knows.
@@ -62,6 +63,7 @@ impl Hub {
             connection: Mutex::new(Some(connection)),
             readers: Semaphore::new(usize::try_from(readers).unwrap_or(1)),
             lag_millis: AtomicU64::new(0),
+            overflows: AtomicU64::new(0),
         })
     }
 
@@ -149,7 +151,8 @@ impl Hub {
             Some(last) if is_full => last.position,
             Some(_) | None => feed.horizon,
         };
-        self.registry.publish(&changes, until);
+        let overflows = self.registry.publish(&changes, until);
+        self.overflows.fetch_add(overflows, Ordering::Relaxed);
         Ok(is_full)
     }
 
@@ -198,9 +201,14 @@ impl Hub {
     }
 
     /// How long the oldest change that cannot be shown yet has waited, as it was a second ago.
-    pub(super) fn lag(&self) -> Option<Duration> {
+    pub fn lag(&self) -> Option<Duration> {
         let millis = self.lag_millis.load(Ordering::Relaxed);
         (millis > 0).then(|| Duration::from_millis(millis))
+    }
+
+    /// How often a watch had more to take than is kept for it, and went on from the database.
+    pub fn overflows(&self) -> u64 {
+        self.overflows.load(Ordering::Relaxed)
     }
 }
 

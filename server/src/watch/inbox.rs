@@ -64,8 +64,9 @@ impl Inbox {
         Self { wanted, held: Mutex::new(held), news: Notify::new() }
     }
 
-    /// Puts in those of the changes that are wanted; `until` is where the feed stands after them.
-    pub(super) fn offer(&self, changes: &[Arc<Change>], until: FeedPosition) {
+    /// Puts in those of the changes that are wanted; `until` is where the feed stands after them. False if
+    /// there was no room, and the inbox was emptied.
+    pub(super) fn offer(&self, changes: &[Arc<Change>], until: FeedPosition) -> bool {
         let mut held = self.held();
         let before = held.changes.len();
         for change in changes.iter().filter(|change| self.wants(change)) {
@@ -74,13 +75,16 @@ impl Inbox {
         }
         let has_news = held.changes.len() > before;
         held.until = held.until.max(until);
-        if held.changes.len() > CHANGES || (held.bytes > BYTES && held.changes.len() > 1) {
+        let is_full =
+            held.changes.len() > CHANGES || (held.bytes > BYTES && held.changes.len() > 1);
+        if is_full {
             held.lose(until);
         }
         drop(held);
         if has_news {
             self.news.notify_one();
         }
+        !is_full
     }
 
     /// Nothing before `position` will be put in.

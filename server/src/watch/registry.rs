@@ -74,8 +74,8 @@ impl Registry {
         unwatched
     }
 
-    /// Hands on the changes up to `position`.
-    pub(super) fn publish(&self, changes: &[Arc<Change>], position: FeedPosition) {
+    /// Hands on the changes up to `position`. Returns how many inboxes were too full for them.
+    pub(super) fn publish(&self, changes: &[Arc<Change>], position: FeedPosition) -> u64 {
         let mut state = self.state();
         // Before the inboxes are gathered: one that comes later begins after these changes.
         state.position = position;
@@ -86,14 +86,16 @@ impl Registry {
         };
         let of_runs: Vec<_> = changes.iter().filter_map(of_run).collect();
         drop(state);
+        let mut overflows = 0;
         for (change, inboxes) in of_runs {
             for inbox in inboxes {
-                inbox.offer(std::slice::from_ref(&change), position);
+                overflows += u64::from(!inbox.offer(std::slice::from_ref(&change), position));
             }
         }
         for inbox in of_selections {
-            inbox.offer(changes, position);
+            overflows += u64::from(!inbox.offer(changes, position));
         }
+        overflows
     }
 
     /// Goes on at `position`, with what is before it left to the watches themselves.

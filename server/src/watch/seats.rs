@@ -70,6 +70,11 @@ impl Seats {
         Ok(Seat { seats: Arc::clone(self), client: client.to_owned() })
     }
 
+    /// How many are taken.
+    pub fn count(&self) -> u32 {
+        self.taken().in_all
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

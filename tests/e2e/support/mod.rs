@@ -57,6 +57,10 @@ impl Windrow {
         self.running.addr().to_string()
     }
 
+    pub fn metrics_address(&self) -> String {
+        self.running.metrics_addr().unwrap().to_string()
+    }
+
     pub async fn stop(self) {
         self.running.stop().await;
     }

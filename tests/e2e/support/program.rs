@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -51,6 +52,7 @@ impl Drop for Process {
 pub struct Program {
     pub process: Process,
     pub address: String,
+    log: Arc<Mutex<Vec<String>>>,
     _dir: TempDir,
 }
 
@@ -69,18 +71,34 @@ impl Program {
                 .stderr(Stdio::piped()),
         );
         let (sender, lines) = mpsc::channel();
-        let log = BufReader::new(process.0.stderr.take().unwrap());
+        let stderr = BufReader::new(process.0.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&log);
         // Reads to the end, or the server would wait for a full pipe.
         std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
+            for line in stderr.lines().map_while(Result::ok) {
                 eprintln!("{line}");
                 if let Some((_, address)) = line.split_once("Serving on ") {
                     sender.send(address.trim().to_owned()).ok();
                 }
+                written.lock().unwrap().push(line);
             }
         });
         let address = lines.recv_timeout(PATIENCE).expect("the server does not serve");
-        Self { process, address, _dir: dir }
+        Self { process, address, log, _dir: dir }
+    }
+
+    /// The first line of its log that has this text; waits for it.
+    pub async fn log_line(&self, text: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let found = self.log.lock().unwrap().iter().find(|line| line.contains(text)).cloned();
+            if let Some(line) = found {
+                return line;
+            }
+            assert!(begin.elapsed() < PATIENCE, "the server does not log {text:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 

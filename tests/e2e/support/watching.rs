@@ -2,16 +2,21 @@
 
 use proto::scraping_job_service_client::ScrapingJobServiceClient;
 use proto::{ScrapingJob, WatchKind as Kind};
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt as _;
 use windrow_client::proto;
 
 use super::PATIENCE;
 
-/// The service past the client library.
+/// Of RFC 9113, in bytes.
+const SMALLEST_WINDOW: u32 = 65_535;
+
+/// The service past the client library. What is sent and not read soon stops its server.
 pub async fn service(address: &str) -> ScrapingJobServiceClient<Channel> {
-    ScrapingJobServiceClient::connect(format!("http://{address}")).await.unwrap()
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let endpoint = endpoint.initial_stream_window_size(SMALLEST_WINDOW);
+    ScrapingJobServiceClient::new(endpoint.connect().await.unwrap())
 }
 
 /// A stream of WatchScrapingJobs.
@@ -58,6 +63,15 @@ impl Feed {
             self.token = message.resume_token;
         }
         Ok((kind, message.scraping_job.unwrap_or_default()))
+    }
+
+    /// The next message, which is a bookmark, and how late it says that the feed is.
+    pub async fn bookmark(&mut self) -> Option<std::time::Duration> {
+        let message = tokio::time::timeout(PATIENCE, self.messages.message()).await;
+        let message = message.expect("the feed is silent").unwrap().expect("a feed has no end");
+        assert_eq!(message.kind(), Kind::Bookmark, "{message:?}");
+        self.token = message.resume_token;
+        message.feed_lag.map(|lag| lag.try_into().unwrap())
     }
 
     /// The next message with a run. Whether it comes before SYNCED depends on what else is open in the

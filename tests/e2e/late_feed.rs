@@ -1,0 +1,127 @@
+//! Watches that are late: because a transaction somewhere holds the feed back, or by their own fault.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::time::{Instant, sleep, timeout};
+use windrow_client::{Client, TriggerJob, proto};
+
+use crate::support::cluster::Cluster;
+use crate::support::program::Program;
+use crate::support::watching::{Feed, service};
+use crate::support::{PATIENCE, Windrow, job};
+use proto::ScrapingJobStatus as Status;
+
+const SETTINGS: &str = r#"
+metrics_listen = "127.0.0.1:0"
+
+[sources.quick]
+kind = "sample"
+listings_per_location = 1
+pace = "0s"
+"#;
+/// More than is kept for a watch, and what fits into its connection.
+const RUNS: usize = 300;
+
+#[tokio::test]
+async fn who_holds_the_feed_back_is_named_and_how_long_is_told() {
+    // Of its own, as this holds the feeds of all databases of a cluster back.
+    let cluster = Cluster::start().await;
+    let mut forgotten = PgConnection::connect(&cluster.url("postgres")).await.unwrap();
+    forgotten.execute("create database windrow").await.unwrap();
+    let url = cluster.url("windrow");
+    let server = Program::start(&["--database-url", &url], SETTINGS, &[]);
+    let client = Client::connect(&server.address).await.unwrap();
+    client.create_scheduled_job(create("job")).await.unwrap();
+    let mut feed = Feed::of(&server.address, "", "").await.unwrap();
+    feed.sync().await;
+    assert_eq!(metric(&server, "windrow_feed_lag_seconds").await, "0.0");
+
+    // In another database, and it writes nothing: it only might.
+    forgotten.execute("set application_name = 'forgotten'").await.unwrap();
+    forgotten.execute("begin; select pg_current_xact_id()").await.unwrap();
+    let run = client.trigger_job(TriggerJob::new("job")).await.unwrap().job_id;
+    let watch = proto::WatchScrapingJobRequest { job_id: run.clone(), ..Default::default() };
+    let mut states = service(&server.address).await.watch_scraping_job(watch).await.unwrap();
+
+    let warning = server.log_line("Watches are ").await;
+    assert!(warning.contains("forgotten") && warning.contains("postgres"), "{warning}");
+    // Nothing else may be shown.
+    let lag = feed.bookmark().await;
+    assert!(lag > Some(Duration::from_secs(5)), "{lag:?}");
+    let lag: f64 = metric(&server, "windrow_feed_lag_seconds").await.parse().unwrap();
+    assert!(lag > 5.0, "{lag}");
+    assert_eq!(metric(&server, "windrow_watches").await, "2");
+    // One run has its own order, so its watch goes on, if later.
+    let mut last = None;
+    while last != Some(Status::Completed) {
+        let message = states.get_mut().message().await.unwrap().expect("the run has not ended");
+        last = message.scraping_job.map(|run| run.status()).or(last);
+    }
+
+    forgotten.execute("commit").await.unwrap();
+    assert_eq!(feed.next_run().await.job_id, run);
+}
+
+#[tokio::test]
+async fn a_watcher_that_reads_late_misses_nothing_and_is_counted() {
+    let windrow = Windrow::start_with(|config| {
+        config.max_concurrent_runs = 8;
+        config.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    let labels = (0..20).map(|number| (format!("label-{number}"), "x".repeat(60))).collect();
+    windrow.create_as(proto::ScheduledJob { labels, ..job("job") }).await.unwrap();
+    let mut feed = Feed::of(&windrow.address(), "", "").await.unwrap();
+    feed.sync().await;
+    for _ in 0..RUNS {
+        windrow.trigger("job").await;
+    }
+    let begin = Instant::now();
+    let metrics = windrow.metrics_address();
+    while read(&metrics, "windrow_watch_overflows_total").await == "0" {
+        assert!(begin.elapsed() < PATIENCE, "all of it is kept in memory");
+        sleep(Duration::from_millis(50)).await;
+    }
+
+    timeout(PATIENCE, read_to_the_end(&mut feed)).await.expect("something is missing");
+    windrow.stop().await;
+}
+
+/// Until each run has come with each status.
+async fn read_to_the_end(feed: &mut Feed) {
+    let mut statuses = HashMap::<String, Vec<Status>>::new();
+    let all = [Status::Pending, Status::Running, Status::Completed];
+    while statuses.values().filter(|seen| **seen == all).count() < RUNS {
+        let run = feed.next_run().await;
+        let seen = statuses.entry(run.job_id.clone()).or_default();
+        if seen.last() != Some(&run.status()) {
+            seen.push(run.status());
+        }
+    }
+}
+
+fn create(id: &str) -> proto::CreateScheduledJobRequest {
+    let scheduled_job = Some(job(id));
+    proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() }
+}
+
+async fn metric(server: &Program, name: &str) -> String {
+    let line = server.log_line("Metrics are at ").await;
+    let address = line.split_once("http://").unwrap().1.split_once('/').unwrap().0;
+    read(address, name).await
+}
+
+/// The value of a metric.
+async fn read(address: &str, name: &str) -> String {
+    // It asks for one even where nothing is encrypted.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+    let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(media_type.starts_with("application/openmetrics-text"), "{media_type}");
+    let text = answer.text().await.unwrap();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values.next().unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
+}
