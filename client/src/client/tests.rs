@@ -2,6 +2,8 @@
 
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
+use tracing::instrument::WithSubscriber as _;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::*;
 use crate::fake::{Fake, nobody};
@@ -38,6 +40,33 @@ async fn a_retried_trigger_keeps_its_request_id() {
     let ids = fake.request_ids.lock().unwrap();
     assert_eq!(ids.len(), 3);
     assert!(!ids[0].is_empty() && ids.iter().all(|id| *id == ids[0]));
+}
+
+#[tokio::test]
+async fn a_call_is_a_span_that_tells_what_came_of_it() {
+    let fake = Fake::default();
+    fake.fail(stopping());
+    let client = fake.client().await;
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_span_events(FmtSpan::CLOSE)
+        .with_writer(log.reopen().unwrap())
+        .finish();
+
+    client.trigger_job(TriggerJob::new("job")).with_subscriber(subscriber).await.unwrap();
+
+    let written = std::fs::read_to_string(log.path()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&written).expect("one span has closed");
+    let span = serde_json::json!({
+        "name": "windrow.call",
+        "rpc.system": "grpc",
+        "rpc.method": "TriggerJob",
+        "rpc.code": "Ok",
+        "rpc.attempts": 2,
+        "server.address": client.server(),
+    });
+    assert_eq!(line["span"], span);
 }
 
 #[tokio::test]
