@@ -81,7 +81,7 @@ async fn lines_tell_what_happens_until_ctrl_c() {
 async fn objects_have_the_token_from_which_another_watch_goes_on() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
-    let flags = &["--output", "json"];
+    let flags = &["--json"];
 
     let made = windrow.trigger("job");
     let (lines, code, made) = followed(&windrow, flags, "_COMPLETED", made).await;

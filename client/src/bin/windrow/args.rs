@@ -40,12 +40,22 @@ pub(crate) struct Cli {
     pub(crate) connection: ConnectionArgs,
     /// How to print answers; json and yaml have an object for each, or for each state while watching.
     #[arg(short, long, global = true, env = "WINDROW_OUTPUT", value_enum, default_value_t)]
-    pub(crate) output: Output,
+    output: Output,
+    /// The same as --output json, over which it wins.
+    #[arg(long, global = true)]
+    json: bool,
     /// When to use colours; NO_COLOR is heard too.
     #[arg(long, global = true, value_enum, default_value_t)]
     pub(crate) color: Color,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// How to print answers.
+    pub(crate) fn output(&self) -> Output {
+        if self.json { Output::Json } else { self.output }
+    }
 }
 
 /// When to use colours.

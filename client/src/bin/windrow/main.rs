@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<u8, Failure> {
     set_colors(cli.color);
-    let output = cli.output;
+    let output = cli.output();
     let command = match cli.command {
         Command::Jobs(command) => {
             jobs::check(&command)?;
