@@ -22,8 +22,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const LOCKED_PAUSE: Duration = Duration::from_millis(100);
 /// How long it waits after the database failed.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
-/// How long a job whose ticks cannot be decided is left alone, so that it does not stop the others.
-const HELD_BACK: TimeDelta = TimeDelta::minutes(1);
+/// How long a job whose ticks cannot be decided is left alone, so that it does not stop the others: what its
+/// next tick may be late after an update that mends it.
+const HELD_BACK: TimeDelta = TimeDelta::seconds(10);
 
 /// The loop that decides ticks.
 pub struct Scheduler {
