@@ -142,6 +142,31 @@ def check_legacy(server, original):
     return answer.job_id
 
 
+def check_feed(server):
+    """A watch of many runs goes on from its token, with all that has happened since."""
+
+    def follow(token=""):
+        return server.call(RUNS, "WatchScrapingJobs", scheduled_job_id=JOB, resume_token=token)
+
+    synced = server.value("WatchKind", "WATCH_KIND_SYNCED")
+    messages = follow()
+    token = next(message.resume_token for message in messages if message.kind == synced)
+    messages.cancel()
+    run = server.call(RUNS, "TriggerJob", job_id=JOB).job_id
+    watch(server, run)
+    completed = server.value("ScrapingJobStatus", "SCRAPING_JOB_STATUS_COMPLETED")
+    seen = []
+    for message in follow(token):
+        state = message.scraping_job
+        check(message.kind == synced or state.job_id == run, "nothing else has happened")
+        if message.kind != synced and state.status not in seen:
+            seen.append(state.status)
+        if state.status == completed:
+            break
+    names = [server.name("ScrapingJobStatus", status).rsplit("_", 1)[1] for status in seen]
+    check(names == ["PENDING", "RUNNING", "COMPLETED"], f"what was missed, not {names}")
+
+
 def check_refusals(server):
     error, details = server.refused(RUNS, "TriggerJob", job_id="nope")
     check(error.code() == grpc.StatusCode.NOT_FOUND, "an unknown id is NOT_FOUND")
@@ -169,6 +194,7 @@ def main():
     again = check_legacy(server, run)
     watch(server, again)
     check_history(server, again, 2)
+    check_feed(server)
     check_refusals(server)
     print("All of the seed's behaviours hold.")
 
