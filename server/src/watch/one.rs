@@ -42,10 +42,12 @@ struct Watch {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// There may be more in the database.
-    Behind,
-    /// Everything was told that was there at the beginning.
+    /// Tells what there was at the beginning.
+    Beginning,
+    /// Tells what is new.
     Live,
+    /// Tells what was too much for memory, or not in it.
+    Behind,
     /// The final state was told.
     Ended,
     Stopping,
@@ -82,7 +84,7 @@ pub async fn watch_run(
     let unsent = if after.is_none() { current() } else { VecDeque::new() };
     let seen = after.unwrap_or(run.revision);
     let status = (seen == run.revision).then_some(run.status);
-    let watch = Watch { source, run, seen, status, unsent, phase: Phase::Behind };
+    let watch = Watch { source, run, seen, status, unsent, phase: Phase::Beginning };
     Ok(try_unfold(watch, |mut watch| async move {
         Ok(watch.next().await?.map(|update| (update, watch)))
     }))
@@ -98,9 +100,12 @@ impl Watch {
             match self.phase {
                 Phase::Ended => return Ok(None),
                 Phase::Stopping => return Err(WatchError::Stopping),
-                Phase::Behind | Phase::Live if self.source.is_closing() => self.stop(),
-                Phase::Behind => self.catch_up().await?,
+                Phase::Beginning | Phase::Live | Phase::Behind if self.source.is_closing() => {
+                    self.stop();
+                }
+                Phase::Beginning => self.begin().await?,
                 Phase::Live => self.follow().await?,
+                Phase::Behind => self.catch_up().await?,
             }
         }
     }
@@ -110,13 +115,21 @@ impl Watch {
         self.unsent.push_back(self.bookmark());
     }
 
+    /// Reads from the database until there is nothing more, which is the beginning's end.
+    async fn begin(&mut self) -> Result<(), WatchError> {
+        if !self.read().await? {
+            self.phase = if self.has_ended() { Phase::Ended } else { Phase::Live };
+            self.unsent.push_back(Update::Synced(self.source.token((self.seen, 0))));
+        }
+        Ok(())
+    }
+
     /// Reads from the database until there is nothing more.
     async fn catch_up(&mut self) -> Result<(), WatchError> {
-        if self.read().await? {
-            return Ok(());
+        if !self.read().await? {
+            self.phase = Phase::Live;
         }
-        self.phase = if self.has_ended() { Phase::Ended } else { Phase::Live };
-        self.unsent.push_back(Update::Synced(self.source.token((self.seen, 0))));
+        self.end();
         Ok(())
     }
 
@@ -124,6 +137,7 @@ impl Watch {
     async fn follow(&mut self) -> Result<(), WatchError> {
         match self.source.inbox.take() {
             Taken::Reset => return Err(WatchError::FeedReset),
+            Taken::Behind => self.phase = Phase::Behind,
             Taken::Changes(changes, _) if changes.is_empty() => self.wait().await?,
             Taken::Changes(changes, _) => {
                 let news = changes.iter().filter(|change| change.run.revision > self.seen);
@@ -131,17 +145,19 @@ impl Watch {
                 if is_without_gap(&states, self.seen) {
                     self.tell(&states);
                 } else {
-                    self.read().await?;
+                    self.phase = Phase::Behind;
                 }
             }
-            Taken::Behind => {
-                self.read().await?;
-            }
         }
+        self.end();
+        Ok(())
+    }
+
+    /// Notices the final state.
+    fn end(&mut self) {
         if self.has_ended() {
             self.phase = Phase::Ended;
         }
-        Ok(())
     }
 
     async fn wait(&mut self) -> Result<(), WatchError> {
@@ -149,8 +165,8 @@ impl Watch {
             return Ok(());
         }
         // What the feed must not show yet, the run's own events do.
-        if self.source.is_held_back() {
-            self.read().await?;
+        if self.source.is_held_back() && self.read().await? {
+            self.phase = Phase::Behind;
         }
         if self.unsent.is_empty() {
             self.unsent.push_back(self.bookmark());

@@ -14,3 +14,4 @@ mod properties;
 mod support;
 mod ticks;
 mod updating;
+mod watching;

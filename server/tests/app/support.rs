@@ -38,7 +38,11 @@ impl World {
 
     /// The use cases of one more server.
     pub async fn app(&self) -> App {
-        let hub = Arc::new(Hub::start(self.pool.clone()).await.unwrap());
+        self.app_with(Arc::new(Hub::start(self.pool.clone()).await.unwrap()))
+    }
+
+    /// The same, with a hub that the test knows.
+    pub fn app_with(&self, hub: Arc<Hub>) -> App {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
         let names = BTreeSet::from(["sample".to_owned()]);
         App::new(self.pool.clone(), clock, hub, SourceNames { names, default: None })

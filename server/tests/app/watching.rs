@@ -1,0 +1,59 @@
+//! Watches that are not read while much happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+use windrow_server::app::Watcher;
+use windrow_server::domain::run::Run;
+use windrow_server::store::runs;
+use windrow_server::watch::{Hub, Start, Update};
+
+use crate::support::{World, complete, create, lease, trigger};
+
+/// No test waits longer for anything.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// More than is kept for a watch, and than it reads from the database at once.
+const CHANGES: i64 = 300;
+
+#[tokio::test]
+async fn a_watch_of_one_run_that_is_far_behind_gets_to_its_end() {
+    let world = World::new().await;
+    let hub = Arc::new(Hub::start(world.pool.clone()).await.unwrap());
+    let app = world.app_with(Arc::clone(&hub));
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let mut run = lease(&app, "worker").await;
+    let watcher = Watcher { client: "client".to_owned(), closing: CancellationToken::new() };
+    let watch = app.watch_run(watcher, run.id.clone(), Start::Now).await.unwrap();
+    let mut updates = Box::pin(watch);
+    while !matches!(updates.next().await, Some(Ok(Update::Synced(_)))) {}
+
+    let mut conn = world.pool.acquire().await.unwrap();
+    for _ in 0..CHANGES {
+        run = Run { revision: run.revision + 1, ..run };
+        runs::runs_write(&mut conn, std::slice::from_ref(&run)).await.unwrap();
+    }
+    let ended = complete(&app, &run).await.unwrap();
+    // Others of the cluster may hold the feed back for a while.
+    while hub.overflows() == 0 {
+        hub.tick().await.unwrap();
+    }
+
+    let read = async {
+        let mut last = None;
+        while let Some(update) = updates.next().await {
+            if let Update::Changed(run, _) = update.unwrap() {
+                last = Some(run.revision);
+            }
+        }
+        last
+    };
+    let (stop, reading) = (CancellationToken::new(), tokio::time::timeout(PATIENCE, read));
+    let last = tokio::select! {
+        last = reading => last.expect("the watch is silent"),
+        () = hub.run(stop) => None,
+    };
+    assert_eq!(last, Some(ended.revision));
+}
