@@ -4,7 +4,9 @@
 
 create table run_event (
     id bigint generated always as identity primary key,
-    xid xid8 not null default pg_current_xact_id(),
+    -- The transaction's, or that of the run's event before if it is higher: the changes of a run are in order
+    -- though a transaction that began earlier makes the later one.
+    xid xid8 not null,
     job_id text not null references scraping_job,
     revision bigint not null,
     status text not null,

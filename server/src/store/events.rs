@@ -8,16 +8,24 @@ use super::StoreError;
 use super::rows::RunState;
 use crate::domain::run::Run;
 
-/// Appends one event for each state.
+/// Appends one event for each state. A transaction may have begun before the one that made the run's state
+/// before; then the event takes the other's place in the order of commit, after it.
 pub(super) async fn events_append(
     conn: &mut PgConnection,
     states: &[RunState],
 ) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
-        insert into run_event (job_id, revision, status, run)
-        select n ->> 'job_id', (n ->> 'revision')::bigint, n ->> 'status', n
+        insert into run_event (xid, job_id, revision, status, run)
+        select
+            greatest(pg_current_xact_id(), p.xid), n ->> 'job_id', (n ->> 'revision')::bigint,
+            n ->> 'status', n
         from jsonb_array_elements($1) n
+        cross join feed f
+        left join run_event p
+            on p.job_id = n ->> 'job_id'
+            and p.revision = (n ->> 'revision')::bigint - 1
+            and p.id > f.first_id
         "#,
         Json(states) as _,
     )

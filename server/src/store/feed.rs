@@ -178,18 +178,20 @@ pub async fn feed_after(
         .collect()
 }
 
-/// For how long the oldest event beyond the horizon has waited; `None` if nothing waits.
+/// For how long the first event beyond the horizon has waited; `None` if nothing waits.
 pub async fn feed_lag(conn: &mut PgConnection) -> Result<Option<Duration>, StoreError> {
     let seconds = sqlx::query_scalar!(
         r#"
-        select extract(epoch from clock_timestamp() - min(written_at))::float8
+        select extract(epoch from clock_timestamp() - written_at)::float8 as "seconds!"
         from run_event
         where xid >= pg_snapshot_xmin(pg_current_snapshot())
             and xid < pg_snapshot_xmax(pg_current_snapshot())
             and id > (select first_id from feed)
+        order by xid, id
+        limit 1
         "#
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await?;
     Ok(seconds.and_then(seconds_of))
 }

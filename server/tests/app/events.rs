@@ -4,6 +4,7 @@ use sqlx::PgPool;
 use windrow_server::domain::matching::{RunSelection, Sight};
 use windrow_server::domain::run::{Priority, Run};
 use windrow_server::domain::wanted::RunConditions;
+use windrow_server::store::feed::{self, FeedPosition};
 use windrow_server::store::runs::{self, RunFilter};
 
 use crate::support::{World, complete, create, lease, trigger};
@@ -57,6 +58,32 @@ async fn what_was_kept_for_an_unfinished_run_goes_once_its_end_is_old() {
     app.prune_events().await.unwrap();
 
     assert_eq!(revisions(&world.pool, &ended).await, [0_i64; 0]);
+}
+
+#[tokio::test]
+async fn the_changes_of_a_run_are_in_order_though_the_transaction_of_the_last_began_first() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let mut early = world.pool.begin().await.unwrap();
+    sqlx::query("select pg_current_xact_id()").execute(&mut *early).await.unwrap();
+    trigger(&app, "job", None).await;
+    let leased = lease(&app, "worker").await;
+    let last = Run { revision: leased.revision + 1, ..leased };
+    runs::runs_write(&mut early, std::slice::from_ref(&last)).await.unwrap();
+    early.commit().await.unwrap();
+
+    let mut conn = world.pool.acquire().await.unwrap();
+    let mut told = Vec::new();
+    // Others of the cluster may hold the feed back for a while.
+    while told.len() < 3 {
+        let feed = feed::feed_get(&mut conn).await.unwrap();
+        let begin = FeedPosition::default();
+        let changes = feed::feed_after(&mut conn, &feed, begin, 10).await.unwrap();
+        told = changes.iter().map(|change| change.run.revision).collect();
+    }
+
+    assert_eq!(told, [1, 2, last.revision]);
 }
 
 #[tokio::test]
