@@ -59,10 +59,10 @@ fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Tls(_) => true,
-        // Connection exceptions, rollbacks by the database, lack of resources, operator intervention,
-        // and a transaction that was idle for too long.
+        // Connection exceptions, rollbacks by the database, lack of resources, operator intervention, a
+        // transaction that was idle for too long, and a standby that is to be promoted.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57", "25P03"].iter().any(|class| code.starts_with(class))
+            ["08", "40", "53", "57", "25P03", "25006"].iter().any(|class| code.starts_with(class))
         }),
         _ => false,
     }
