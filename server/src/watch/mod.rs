@@ -18,6 +18,7 @@ mod hub;
 mod inbox;
 mod monitor;
 mod one;
+mod pace;
 mod recent;
 mod registry;
 mod seats;

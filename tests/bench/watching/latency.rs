@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::mpsc;
-use windrow_client::{Client, WatchAll, WatchEvent};
+use tokio::time::sleep;
+use windrow_client::{Client, TriggerJob, WatchAll, WatchEvent};
 use windrow_server::clock::SystemClock;
 
 use crate::figures::{self, Figures};
@@ -19,6 +20,8 @@ const SECONDS: u32 = 10;
 const HIGH_RATE: u32 = 1_000;
 const BATCH: u32 = 20;
 const HIGH_SECONDS: u32 = 5;
+/// Changes that others hold back.
+const HELD_BACK: usize = 20;
 
 /// Returns the measure of this run.
 pub(crate) async fn measure() -> f64 {
@@ -38,6 +41,7 @@ pub(crate) async fn measure() -> f64 {
     let making = changes::make_in_batches(&client, batches, HIGH_RATE / BATCH);
     leg(addresses, &mut conn, base, making).await;
     println!("    they were made {BATCH} in a transaction");
+    held_back(&url, addresses[0], &client).await;
     base
 }
 
@@ -63,6 +67,25 @@ async fn leg(
         let figures = Figures::of(changes::lateness(&written, &arrived).collect());
         figures.print_beside(base, &format!("    late at {place} by"));
     }
+}
+
+/// From the end of a transaction of somebody else, which was open when the change was committed and so held
+/// it back.
+async fn held_back(url: &str, server: &str, client: &Client) {
+    let mut conn = PgConnection::connect(url).await.unwrap();
+    let mut watcher = watch(server).await;
+    let mut took = Vec::new();
+    for _ in 0..HELD_BACK {
+        let mut other = conn.begin().await.unwrap();
+        other.execute("select pg_current_xact_id()").await.unwrap();
+        client.trigger_job(TriggerJob::new("job")).await.unwrap();
+        sleep(Duration::from_millis(rand::random_range(5..50))).await;
+        let ends = SystemClock::uncorrected();
+        other.commit().await.unwrap();
+        let arrived = watcher.recv().await.unwrap();
+        took.push((arrived - ends).to_std().expect("it was shown before its turn"));
+    }
+    Figures::of(took).print("held back, after the end of what held it back");
 }
 
 /// When changes arrive, from when the watch is in step.
