@@ -6,15 +6,16 @@
 
 #[path = "../../server/tests/support/database.rs"]
 mod database;
+#[path = "program.rs"]
+mod program;
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use sqlx::{Connection, Executor, PgConnection};
 use windrow_client::{Client, proto};
+
+use self::program::Program;
 
 const LOCATIONS: u32 = 100;
 const ROWS_EACH: u32 = 10_000;
@@ -26,50 +27,10 @@ kind = "exec"
 command = ["awk", '''BEGIN { first = ENVIRON["WINDROW_LOCATION"] * 10000; for (i = first; i < first + 10000; i++) printf "{\"property_id\":\"%08d\",\"list_price\":%d,\"beds\":%d,\"baths\":%d,\"sqft\":%d,\"year_built\":%d,\"address\":\"%d Benchmark Street\",\"city\":\"Springfield\",\"state\":\"IN\",\"status\":\"Active\",\"description\":\"A house with walls, windows, a roof and a door, near other houses and a road.\"}\n", i, 100000 + i % 900000, i % 6, i % 4, 500 + i % 4000, 1900 + i % 120, i }''']
 "#;
 
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(dir: &Path, url: &str) -> Self {
-        std::fs::write(dir.join("windrow.toml"), SETTINGS).unwrap();
-        let mut child = Command::new(program())
-            .args(["--listen", "127.0.0.1:0", "--database-url", url])
-            .current_dir(dir)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines
-            .find_map(|line| Some(line.unwrap().split_once("Serving on ")?.1.trim().to_owned()))
-            .expect("the server does not serve");
-        // Read to the end, or the server would wait for a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-
-    /// Resident memory in MiB.
-    fn memory(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 #[tokio::main]
 async fn main() {
     let url = database::new_database().await;
-    let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path(), &url);
+    let server = Program::start(&url, SETTINGS);
     let client = Client::connect(&server.address).await.unwrap();
     let new = run(&client, &server, "new").await;
     let unchanged = run(&client, &server, "unchanged").await;
@@ -82,7 +43,7 @@ async fn main() {
 }
 
 /// One run over all rows.
-async fn run(client: &Client, server: &Server, name: &str) -> Duration {
+async fn run(client: &Client, server: &Program, name: &str) -> Duration {
     let parameters = proto::ScrapeParameters {
         locations: (0..LOCATIONS).map(|number| number.to_string()).collect(),
         request_delay: Some(prost_types::Duration::default()),
@@ -92,18 +53,15 @@ async fn run(client: &Client, server: &Server, name: &str) -> Duration {
     let request =
         proto::SubmitScrapingJobRequest { parameters: Some(parameters), ..Default::default() };
     let made = client.submit_scraping_job(request).await.unwrap().scraping_job.unwrap();
+    let memory = || server.memory() / 1024;
     let begin = Instant::now();
     let mut states = client.watch(&made.job_id);
     let (mut told, mut highest) = (0, 0);
     let mut last = made;
     while let Some(state) = states.try_next().await.unwrap() {
-        highest = server.memory().max(highest);
+        highest = memory().max(highest);
         if state.properties_scraped >= told {
-            println!(
-                "{name}: {} rows, server at {} MiB",
-                state.properties_scraped,
-                server.memory()
-            );
+            println!("{name}: {} rows, server at {} MiB", state.properties_scraped, memory());
             told += i64::from(ROWS / 5);
         }
         last = state;
@@ -136,12 +94,4 @@ async fn copy(url: &str) -> Duration {
 
 fn per_second(took: Duration) -> u64 {
     u64::try_from(u128::from(ROWS) * 1_000 / took.as_millis().max(1)).unwrap()
-}
-
-/// `windrow-server` as `.dev/bench` has built it, beside the directory of this program.
-fn program() -> PathBuf {
-    let bench = std::env::current_exe().unwrap();
-    let program = bench.parent().and_then(Path::parent).unwrap().join("windrow-server");
-    assert!(program.is_file(), "{} is missing; use .dev/bench", program.display());
-    program
 }

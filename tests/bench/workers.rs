@@ -8,6 +8,8 @@
 
 #[path = "../../server/tests/support/database.rs"]
 mod database;
+#[path = "figures.rs"]
+mod figures;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,13 +18,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::join_all;
 use futures::{Stream, TryStreamExt};
-use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 use windrow_client::worker::{
     ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError, Worker,
 };
@@ -30,6 +28,8 @@ use windrow_client::{Client, Error, proto};
 use windrow_server::config::{Config, Database};
 use windrow_server::sources::{SampleSettings, SourceSettings, WorkerSettings};
 use windrow_server::{Running, Server};
+
+use self::figures::Figures;
 
 /// Executed by the first server itself.
 const INSIDE: &str = "inside";
@@ -43,8 +43,6 @@ const STARTS: u64 = 1_000;
 /// Cancellations, so many at a time.
 const CANCELS: usize = 200;
 const LANES: usize = 20;
-/// Inserts and echoes.
-const BASE: usize = 2_000;
 
 /// Says when it was called for which run.
 #[derive(Clone, Default)]
@@ -85,20 +83,14 @@ async fn main() {
         workers.push(tokio::spawn(worker.grace(Duration::ZERO).run(stop.clone())));
     }
 
-    let insert = inserts(&url).await;
-    insert.print("INSERT of a row, committed");
-    let echo = echoes(&one).await;
-    echo.print("gRPC echo (health check)");
-    let base = insert.p50() + echo.p50();
+    let base = figures::base(&url, &one.addr().to_string()).await;
     for source in WORKERS {
         let figures = starts(&client, source, &started).await;
-        figures.print(&format!("trigger to start, worker {source}"));
-        println!("    p50 is {:.1} times an INSERT and an echo", figures.p50() / base);
+        figures.print_beside(base, &format!("trigger to start, worker {source}"));
     }
     for source in [INSIDE, WORKERS[0], WORKERS[1]] {
         let figures = cancels(&client, source).await;
-        figures.print(&format!("cancellation to stopped, {source}"));
-        println!("    p50 is {:.1} times an INSERT and an echo", figures.p50() / base);
+        figures.print_beside(base, &format!("cancellation to stopped, {source}"));
     }
     stop.cancel();
     join_all(workers).await;
@@ -125,38 +117,6 @@ async fn start(url: &str) -> Running {
 
 async fn connect(server: &Running) -> Client {
     Client::connect(&server.addr().to_string()).await.unwrap()
-}
-
-/// Commits of a row like a run's, one after the other.
-async fn inserts(url: &str) -> Figures {
-    let mut conn = PgConnection::connect(url).await.unwrap();
-    conn.execute("create table bare (id bigint primary key, body text not null)").await.unwrap();
-    let body = "x".repeat(800);
-    let mut took = Vec::new();
-    for number in 0..BASE {
-        let begin = Instant::now();
-        sqlx::query("insert into bare values ($1, $2)")
-            .bind(i64::try_from(number).unwrap())
-            .bind(&body)
-            .execute(&mut conn)
-            .await
-            .unwrap();
-        took.push(begin.elapsed());
-    }
-    Figures::of(took)
-}
-
-/// Calls that do nothing, one after the other.
-async fn echoes(server: &Running) -> Figures {
-    let endpoint = Endpoint::from_shared(format!("http://{}", server.addr())).unwrap();
-    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
-    let mut took = Vec::new();
-    for _ in 0..BASE {
-        let begin = Instant::now();
-        health.check(HealthCheckRequest::default()).await.unwrap();
-        took.push(begin.elapsed());
-    }
-    Figures::of(took)
 }
 
 /// From before a run is asked for until its worker calls the source; both the call and the commit
@@ -229,32 +189,4 @@ async fn submit(client: &Client, source: &str, location: &str) -> String {
     let request =
         proto::SubmitScrapingJobRequest { parameters: Some(parameters), ..Default::default() };
     client.submit_scraping_job(request).await.unwrap().scraping_job.unwrap().job_id
-}
-
-/// What was measured, in milliseconds, sorted.
-struct Figures(Vec<f64>);
-
-impl Figures {
-    fn of(took: Vec<Duration>) -> Self {
-        let mut millis: Vec<f64> = took.into_iter().map(|took| took.as_secs_f64() * 1e3).collect();
-        millis.sort_by(f64::total_cmp);
-        Self(millis)
-    }
-
-    fn p50(&self) -> f64 {
-        self.at(50)
-    }
-
-    fn at(&self, percent: usize) -> f64 {
-        self.0.get(self.0.len() * percent / 100).copied().unwrap_or_default()
-    }
-
-    fn print(&self, what: &str) {
-        println!(
-            "{what}: p50 {:.2} ms, p99 {:.2} ms (of {})",
-            self.p50(),
-            self.at(99),
-            self.0.len()
-        );
-    }
 }

@@ -12,14 +12,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::monitor::Monitor;
+use super::pace::Pace;
 use super::registry::Registry;
 use crate::chain::chain;
-use crate::store::feed::{self, Feed};
+use crate::store::feed::{self, Feed, FeedPosition};
 use crate::store::{StoreError, listen};
 
-/// How often the hub looks without being told: what a lost hint costs.
-const POLL: Duration = Duration::from_secs(1);
-/// How long it waits after the database failed.
+/// From a look that found changes to the next. What is committed meanwhile is read and told together, which
+/// costs a fraction of what it costs one by one; after a quiet time the hub looks at once.
+const GAP: Duration = Duration::from_millis(5);
+/// How long the hub waits after the database failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A connection that does not answer for so long is given up: its server may be gone.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -47,6 +49,15 @@ pub(super) struct Look<'h> {
     pub(super) conn: Transaction<'static, Postgres>,
     pub(super) feed: Feed,
     _permit: Option<SemaphorePermit<'h>>,
+}
+
+/// What the hub has read at once.
+struct Page {
+    changes: usize,
+    /// There may be more.
+    is_full: bool,
+    /// The feed's end at that time: what an open transaction holds back is before it.
+    end: FeedPosition,
 }
 
 impl Hub {
@@ -79,41 +90,51 @@ impl Hub {
 
     /// Reads on until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut monitor = Monitor::default();
+        let (mut monitor, mut pace) = (Monitor::default(), Pace::new());
+        let (mut is_hinted, mut gap) = (false, Duration::ZERO);
         while !stop.is_cancelled() {
             let read = async {
-                self.tick().await?;
+                let last = self.tick().await?;
+                gap = if last.changes > 0 { GAP } else { Duration::ZERO };
+                if is_hinted {
+                    pace.expect(last.end);
+                }
                 self.measure(&mut monitor).await
             };
             let pause = match read.await {
-                Ok(()) => POLL,
+                Ok(()) => pace.pause(self.registry.position()),
                 Err(error) => {
                     warn!(error = chain(&error), "Changes cannot be read");
                     PAUSE
                 }
             };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+            let hint = async {
+                tokio::time::sleep(gap).await;
+                timeout(pause, self.wake.notified()).await.is_ok()
+            };
+            is_hinted = tokio::select! {
+                () = stop.cancelled() => false,
+                is_hinted = hint => is_hinted,
+            };
         }
     }
 
-    /// Reads all that was committed since the last time, and hands it to the watches concerned.
-    pub async fn tick(&self) -> Result<(), StoreError> {
+    /// Reads all that was committed since the last time, and hands it to the watches concerned. Returns the
+    /// last page.
+    async fn tick(&self) -> Result<Page, StoreError> {
         let mut connection = self.connection.lock().await;
-        let mut more = true;
-        while more {
+        loop {
             // The connection is only put back after an answer, so that none is used in a doubtful state.
             let mut taken = match connection.take() {
                 Some(connection) => connection,
                 None => in_time(connect(&self.pool)).await?,
             };
-            more = in_time(self.page(&mut taken)).await?;
+            let page = in_time(self.page(&mut taken)).await?;
             *connection = Some(taken);
+            if !page.is_full {
+                return Ok(page);
+            }
         }
-        Ok(())
     }
 
     async fn measure(&self, monitor: &mut Monitor) -> Result<(), StoreError> {
@@ -129,20 +150,21 @@ impl Hub {
         Ok(())
     }
 
-    /// Reads a page; whether there may be more.
-    async fn page(&self, conn: &mut PgConnection) -> Result<bool, StoreError> {
+    /// Reads a page.
+    async fn page(&self, conn: &mut PgConnection) -> Result<Page, StoreError> {
         let feed = open(conn).await?;
+        let nothing = Page { changes: 0, is_full: false, end: feed.end };
         if feed.epoch != self.registry.epoch() {
             warn!("The database was restored or failed over; all watches begin anew");
             self.registry.reset(feed.epoch, feed.horizon);
         }
         let position = self.registry.position();
         if position >= feed.horizon || self.registry.skip_unwatched(feed.horizon) {
-            return Ok(false);
+            return Ok(nothing);
         }
         if position < feed.expired {
             self.registry.skip_to(feed.horizon);
-            return Ok(false);
+            return Ok(nothing);
         }
         let changes = feed::feed_after(conn, &feed, position, PAGE).await?;
         let changes: Vec<_> = changes.into_iter().map(Arc::new).collect();
@@ -153,7 +175,7 @@ impl Hub {
         };
         let overflows = self.registry.publish(&changes, until);
         self.overflows.fetch_add(overflows, Ordering::Relaxed);
-        Ok(is_full)
+        Ok(Page { changes: changes.len(), is_full, end: feed.end })
     }
 
     /// Passes the hints of other servers on until `stop`.

@@ -1,5 +1,5 @@
-//! What was committed and a watch has not taken yet: bounded, and emptied when it is full, for the
-//! database has it all.
+//! What was committed and a watch has not taken yet: bounded, and emptied when it is full, for the last
+//! changes are kept for all watches, and the database has everything.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -45,7 +45,7 @@ struct Held {
 pub(super) enum Taken {
     /// The feed is another one now.
     Reset,
-    /// The inbox begins after the watch's place; what is in between is in the database.
+    /// The inbox begins after the watch's place; what is in between is elsewhere.
     Behind,
     /// The changes up to a place.
     Changes(Vec<Arc<Change>>, FeedPosition),

@@ -1,14 +1,14 @@
 //! Watching runs: what is current first, then every later change of status in order.
 //!
 //! Events in the database are the truth. The [`Hub`] reads what was committed once for all watches of a
-//! server and hands it to those concerned; a watch that is behind what is kept for it in memory reads
-//! from the database itself, from where it is. Notifications between servers only make the hub look
+//! server and hands it to those concerned; a watch that is behind what is kept for it takes the rest from
+//! what is kept for all, or reads from the database itself, from where it is. Notifications between servers only make the hub look
 //! sooner.
 //!
 //! ```text
 //! current or missed ──▶ SYNCED ──▶ changes … ──▶ final state (one run) | bookmark, UNAVAILABLE (stop)
 //!                                   ▲     │ its inbox was full
-//!                                   └─────┘ reads from the database
+//!                                   └─────┘ takes what is kept for all, or reads from the database
 //! ```
 //!
 //! A token is a place in the feed of one epoch: good on every server and after restarts, as long as
@@ -18,6 +18,8 @@ mod hub;
 mod inbox;
 mod monitor;
 mod one;
+mod pace;
+mod recent;
 mod registry;
 mod seats;
 mod selection;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sqlx::types::Uuid;
 
 use super::inbox::{Inbox, Wanted};
+use super::recent::Recent;
 use crate::domain::id::RunId;
 use crate::store::feed::{Change, FeedPosition};
 
@@ -17,6 +18,8 @@ pub(super) struct Registry(Mutex<State>);
 struct State {
     epoch: Uuid,
     position: FeedPosition,
+    /// The last changes up to the position.
+    recent: Recent,
     /// Apart, so that a change costs nothing for the watches of other runs.
     of_runs: HashMap<RunId, Vec<Arc<Inbox>>>,
     of_selections: Vec<Arc<Inbox>>,
@@ -25,7 +28,8 @@ struct State {
 impl Registry {
     pub(super) fn new(epoch: Uuid, position: FeedPosition) -> Self {
         let (of_runs, of_selections) = (HashMap::new(), Vec::new());
-        Self(Mutex::new(State { epoch, position, of_runs, of_selections }))
+        let recent = Recent::new(position);
+        Self(Mutex::new(State { epoch, position, recent, of_runs, of_selections }))
     }
 
     pub(super) fn epoch(&self) -> Uuid {
@@ -69,7 +73,8 @@ impl Registry {
         let mut state = self.state();
         let unwatched = state.of_runs.is_empty() && state.of_selections.is_empty();
         if unwatched {
-            state.position = state.position.max(position);
+            let position = state.position.max(position);
+            state.jump_to(position);
         }
         unwatched
     }
@@ -79,6 +84,7 @@ impl Registry {
         let mut state = self.state();
         // Before the inboxes are gathered: one that comes later begins after these changes.
         state.position = position;
+        state.recent.add(changes);
         let of_selections = state.of_selections.clone();
         let of_run = |change: &Arc<Change>| {
             let inboxes = state.of_runs.get(&change.run.id)?;
@@ -98,10 +104,27 @@ impl Registry {
         overflows
     }
 
+    /// The first of the last changes after `position`, and up to where these are all; `None` if some are
+    /// not in memory any more, or are of another epoch.
+    pub(super) fn recent_after(
+        &self,
+        epoch: Uuid,
+        position: FeedPosition,
+        limit: usize,
+    ) -> Option<(Vec<Arc<Change>>, FeedPosition)> {
+        let state = self.state();
+        let changes = state.recent.after(position, limit).filter(|_| state.epoch == epoch)?;
+        let until = match changes.last() {
+            Some(last) if changes.len() == limit => last.position,
+            Some(_) | None => state.position.max(position),
+        };
+        Some((changes, until))
+    }
+
     /// Goes on at `position`, with what is before it left to the watches themselves.
     pub(super) fn skip_to(&self, position: FeedPosition) {
         let mut state = self.state();
-        state.position = position;
+        state.jump_to(position);
         for inbox in state.all() {
             inbox.skip_to(position);
         }
@@ -110,7 +133,8 @@ impl Registry {
     /// Begins another epoch; all watches end.
     pub(super) fn reset(&self, epoch: Uuid, position: FeedPosition) {
         let mut state = self.state();
-        (state.epoch, state.position) = (epoch, position);
+        state.epoch = epoch;
+        state.jump_to(position);
         for inbox in state.all() {
             inbox.reset();
         }
@@ -122,6 +146,12 @@ impl Registry {
 }
 
 impl State {
+    /// Goes on at a place without what is before it.
+    fn jump_to(&mut self, position: FeedPosition) {
+        self.position = position;
+        self.recent = Recent::new(position);
+    }
+
     fn all(&self) -> impl Iterator<Item = &Arc<Inbox>> {
         self.of_runs.values().flatten().chain(&self.of_selections)
     }

@@ -20,6 +20,8 @@ use crate::store::runs::{self, RunFilter};
 
 /// Runs or changes of one read: they are in memory at once, and may be large.
 const PAGE: i64 = 128;
+/// Changes that are taken from memory at once: each watch makes its messages of them.
+const RECENT: usize = 128;
 
 struct Watch {
     source: Source,
@@ -147,11 +149,18 @@ impl Watch {
         self.unsent.push_back(Update::Synced(self.token(self.position)));
     }
 
-    /// Takes what is new from memory, or from the database if there is a gap in between, or waits.
+    /// Takes what is new from its inbox; what is missing before that from memory, else from the database; or
+    /// waits.
     async fn follow(&mut self) -> Result<(), WatchError> {
         match self.source.inbox.take_after(self.position) {
             Taken::Reset => Err(WatchError::FeedReset),
-            Taken::Behind => self.read_missed().await,
+            Taken::Behind => match self.source.recent_after(self.position, RECENT) {
+                Some((changes, until)) => {
+                    self.tell(&changes, until);
+                    Ok(())
+                }
+                None => self.read_missed().await,
+            },
             Taken::Changes(changes, until) => {
                 self.tell(&changes, until);
                 if self.phase == Phase::Missed {

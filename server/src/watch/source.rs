@@ -11,7 +11,7 @@ use super::hub::{Hub, Look};
 use super::inbox::{Inbox, Wanted};
 use super::token::{Subject, Token};
 use super::{Update, WatchError};
-use crate::store::feed::Feed;
+use crate::store::feed::{Change, Feed, FeedPosition};
 
 /// A watch that has told nothing for so long tells where it is.
 const IDLE: Duration = Duration::from_secs(10);
@@ -55,6 +55,16 @@ impl Source {
             return Err(WatchError::FeedReset);
         }
         Ok(look)
+    }
+
+    /// The first of the last changes after `position`, and up to where these are all; `None` if some are
+    /// in the database only.
+    pub(super) fn recent_after(
+        &self,
+        position: FeedPosition,
+        limit: usize,
+    ) -> Option<(Vec<Arc<Change>>, FeedPosition)> {
+        self.hub.registry.recent_after(self.epoch, position, limit)
     }
 
     /// The place that a token holds.

@@ -1,0 +1,108 @@
+//! The last changes, kept once for all watches of a server. A watch whose inbox was full takes from here
+//! what it has missed: thousands that are behind at once need not read the same from the database.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::store::feed::{Change, FeedPosition};
+
+/// Most changes that are kept.
+const CHANGES: usize = 8_192;
+/// Most bytes of them, as runs of a thousand locations are large.
+const BYTES: usize = 16 * 1024 * 1024;
+
+/// All changes after a place, up to where the feed was read.
+#[derive(Debug)]
+pub(super) struct Recent {
+    changes: VecDeque<Arc<Change>>,
+    bytes: usize,
+    from: FeedPosition,
+}
+
+impl Recent {
+    /// Nothing yet; what comes after `from` is to be added.
+    pub(super) fn new(from: FeedPosition) -> Self {
+        Self { changes: VecDeque::new(), bytes: 0, from }
+    }
+
+    /// Adds what comes next, and forgets the oldest beyond the limits.
+    pub(super) fn add(&mut self, changes: &[Arc<Change>]) {
+        self.bytes += changes.iter().map(|change| change.size).sum::<usize>();
+        self.changes.extend(changes.iter().cloned());
+        while self.changes.len() > CHANGES || self.bytes > BYTES {
+            let Some(oldest) = self.changes.pop_front() else { break };
+            self.bytes -= oldest.size;
+            self.from = oldest.position;
+        }
+    }
+
+    /// The first changes after `position`; `None` if some of those are forgotten.
+    pub(super) fn after(&self, position: FeedPosition, limit: usize) -> Option<Vec<Arc<Change>>> {
+        if position < self.from {
+            return None;
+        }
+        let first = self.changes.partition_point(|change| change.position <= position);
+        Some(self.changes.range(first..).take(limit).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::labels::Labels;
+    use crate::domain::parameters::ScrapeParameters;
+    use crate::domain::policy::RunPolicy;
+    use crate::domain::run::{NewRun, Origin, Priority, Run};
+
+    fn at(xid: i64) -> FeedPosition {
+        FeedPosition { xid, id: xid }
+    }
+
+    fn change(xid: i64, size: usize) -> Arc<Change> {
+        let new = NewRun {
+            origin: Origin::Immediate,
+            scheduled_job_id: None,
+            original_job_id: None,
+            priority: Priority::Normal,
+            parameters: ScrapeParameters::default(),
+            requested_by: String::new(),
+            labels: Labels::new(),
+            tick_at: None,
+            available_at: None,
+            queued: false,
+            policy: RunPolicy::default(),
+        };
+        let run = Arc::new(Run::new(new, DateTime::UNIX_EPOCH, 1));
+        Arc::new(Change { run, before: None, position: at(xid), size })
+    }
+
+    fn places(changes: &[Arc<Change>]) -> Vec<FeedPosition> {
+        changes.iter().map(|change| change.position).collect()
+    }
+
+    #[test]
+    fn what_comes_after_a_place_comes_page_by_page() {
+        let mut recent = Recent::new(at(10));
+        recent.add(&[change(11, 1), change(12, 1)]);
+        recent.add(&[change(15, 1)]);
+        assert_eq!(places(&recent.after(at(10), 2).unwrap()), [at(11), at(12)]);
+        assert_eq!(places(&recent.after(at(12), 2).unwrap()), [at(15)]);
+        assert_eq!(places(&recent.after(FeedPosition { xid: 14, id: 0 }, 2).unwrap()), [at(15)]);
+        assert_eq!(places(&recent.after(at(15), 2).unwrap()), []);
+    }
+
+    #[test]
+    fn what_was_before_it_or_is_forgotten_is_not_here() {
+        let mut recent = Recent::new(at(10));
+        assert!(recent.after(at(9), 2).is_none());
+        recent.add(&[change(11, BYTES), change(12, 1)]);
+        assert!(recent.after(at(10), 2).is_none());
+        assert_eq!(places(&recent.after(at(11), 2).unwrap()), [at(12)]);
+        let many: Vec<_> = (13..).map(|xid| change(xid, 1)).take(CHANGES).collect();
+        recent.add(&many);
+        assert!(recent.after(at(11), 2).is_none());
+        assert_eq!(places(&recent.after(at(12), 1).unwrap()), [at(13)]);
+    }
+}

@@ -1,0 +1,88 @@
+//! What was measured, and the measure of it: an INSERT's commit and a gRPC echo in the same run.
+
+use std::time::Duration;
+
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::time::Instant;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+/// Inserts and echoes.
+const BASE: usize = 2_000;
+
+/// What was measured, in milliseconds, sorted.
+pub(crate) struct Figures(Vec<f64>);
+
+impl Figures {
+    pub(crate) fn of(took: Vec<Duration>) -> Self {
+        let mut millis: Vec<f64> = took.into_iter().map(|took| took.as_secs_f64() * 1e3).collect();
+        millis.sort_by(f64::total_cmp);
+        Self(millis)
+    }
+
+    pub(crate) fn p50(&self) -> f64 {
+        self.at(50)
+    }
+
+    fn at(&self, percent: usize) -> f64 {
+        self.0.get(self.0.len() * percent / 100).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn print(&self, what: &str) {
+        println!(
+            "{what}: p50 {:.2} ms, p99 {:.2} ms (of {})",
+            self.p50(),
+            self.at(99),
+            self.0.len()
+        );
+    }
+
+    /// Also as multiples of the measure.
+    pub(crate) fn print_beside(&self, base: f64, what: &str) {
+        self.print(what);
+        let (p50, p99) = (self.p50() / base, self.at(99) / base);
+        println!("    {p50:.1} and {p99:.1} times an INSERT and an echo");
+    }
+}
+
+/// The measure: what an INSERT's commit and a gRPC echo take together, in milliseconds.
+pub(crate) async fn base(url: &str, address: &str) -> f64 {
+    let insert = inserts(url).await;
+    insert.print("INSERT of a row, committed");
+    let echo = echoes(address).await;
+    echo.print("gRPC echo (health check)");
+    insert.p50() + echo.p50()
+}
+
+/// Commits of a row like a run's, one after the other.
+async fn inserts(url: &str) -> Figures {
+    let mut conn = PgConnection::connect(url).await.unwrap();
+    conn.execute("create table bare (id bigint primary key, body text not null)").await.unwrap();
+    let body = "x".repeat(800);
+    let mut took = Vec::new();
+    for number in 0..BASE {
+        let begin = Instant::now();
+        sqlx::query("insert into bare values ($1, $2)")
+            .bind(i64::try_from(number).unwrap())
+            .bind(&body)
+            .execute(&mut conn)
+            .await
+            .unwrap();
+        took.push(begin.elapsed());
+    }
+    Figures::of(took)
+}
+
+/// Calls that do nothing, one after the other.
+async fn echoes(address: &str) -> Figures {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+    let mut took = Vec::new();
+    for _ in 0..BASE {
+        let begin = Instant::now();
+        health.check(HealthCheckRequest::default()).await.unwrap();
+        took.push(begin.elapsed());
+    }
+    Figures::of(took)
+}
