@@ -28,9 +28,8 @@ const RUNS: usize = 300;
 async fn who_holds_the_feed_back_is_named_and_how_long_is_told() {
     // Of its own, as this holds the feeds of all databases of a cluster back.
     let cluster = Cluster::start().await;
+    let url = cluster.create("windrow");
     let mut forgotten = PgConnection::connect(&cluster.url("postgres")).await.unwrap();
-    forgotten.execute("create database windrow").await.unwrap();
-    let url = cluster.url("windrow");
     let server = Program::start(&["--database-url", &url], SETTINGS, &[]);
     let client = Client::connect(&server.address).await.unwrap();
     client.create_scheduled_job(create("job")).await.unwrap();

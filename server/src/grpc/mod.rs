@@ -49,8 +49,9 @@ use crate::app::{App, Mode};
 const ANONYMOUS: &str = "anonymous";
 /// Largest request: a thousand locations of 200 characters need a fifth of it.
 const REQUEST_LIMIT: usize = 4 * 1024 * 1024;
-/// Calls and watches at once on one connection; a client with more opens another.
-const STREAMS_LIMIT: u32 = 1_000;
+/// Calls at once on one connection, besides the watches that its client may have: those beyond their own
+/// limit shall get its error, and not wait in the client for a stream.
+const CALLS: u32 = 1_000;
 /// A unary call, or the beginning of a watch, takes at most so long, whatever its deadline.
 const CALL_LIMIT: Duration = Duration::from_mins(1);
 /// A dead client is noticed after this and the time that an answer may take.
@@ -72,6 +73,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     stopping: Stopping,
     terms: Terms,
+    max_watches_per_client: u32,
 ) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = health_reporter();
     set_status(&health, ServingStatus::Serving).await;
@@ -88,7 +90,7 @@ pub(crate) async fn serve(
         .add_service(properties.max_decoding_message_size(REQUEST_LIMIT));
     let serving = Server::builder()
         .timeout(CALL_LIMIT)
-        .max_concurrent_streams(STREAMS_LIMIT)
+        .max_concurrent_streams(max_watches_per_client.saturating_add(CALLS))
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_ANSWER))
         .add_routes(with_reflection(routes))

@@ -128,7 +128,8 @@ impl Server {
         };
         let stopping = Stopping::default();
         let terms = Terms { lease: config.lease, heartbeat: config.heartbeat };
-        let serving = grpc::serve(app, listener, stopping.clone(), terms);
+        let watches = config.max_watches_per_client;
+        let serving = grpc::serve(app, listener, stopping.clone(), terms, watches);
         let serving = Supervisor::default().work(serving);
         info!("Serving on {address}");
         let metrics = metrics_listener.map(|(listener, address)| {

@@ -106,8 +106,10 @@ pub async fn feed_get(conn: &mut PgConnection) -> Result<Feed, StoreError> {
     })
 }
 
-/// Waits for whoever writes events, and keeps others from it until the transaction ends.
+/// Waits for whoever writes events, and keeps others from it until the transaction ends. Gives up after
+/// some seconds, as writers queue behind who waits.
 pub async fn feed_lock(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!("set local lock_timeout = '5s'").execute(&mut *conn).await?;
     sqlx::query!("lock table run_event in share row exclusive mode").execute(conn).await?;
     Ok(())
 }
@@ -176,6 +178,35 @@ pub async fn feed_after(
             Some(change(run, row.run, row.before, row.xid, row.id))
         })
         .collect()
+}
+
+/// The place of the last change after `position` and before `feed`'s horizon; `position` if there is none.
+///
+/// A place is always a change's, never the horizon: what is committed survives a crash of the database, but
+/// the ids of transactions that were not are given out anew, and there must be no place beyond those.
+pub async fn feed_last(
+    conn: &mut PgConnection,
+    feed: &Feed,
+    position: FeedPosition,
+) -> Result<FeedPosition, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select xid::text::bigint as "xid!", id
+        from run_event
+        where (xid, id) > ($1::bigint::text::xid8, $2::bigint)
+            and xid < $3::bigint::text::xid8
+            and id > $4
+        order by xid desc, id desc
+        limit 1
+        "#,
+        position.xid,
+        position.id,
+        feed.horizon.xid,
+        feed.first_id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map_or(position, |row| FeedPosition { xid: row.xid, id: row.id }))
 }
 
 /// For how long the first event beyond the horizon has waited; `None` if nothing waits.

@@ -1,18 +1,18 @@
 //! Reads the feed once for all watches of a server.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::types::Uuid;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::monitor::Monitor;
-use super::pace::Pace;
+use super::pace::{POLL, Pace};
 use super::registry::Registry;
 use crate::chain::chain;
 use crate::store::feed::{self, Feed, FeedPosition};
@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(10);
 /// Changes that one read returns: they are in memory at once, and may be large.
 const PAGE: i64 = 256;
+/// Whoever has not read for so long does not know whether there is news.
+const BLIND: Duration = Duration::from_secs(10);
 /// Of the pool's connections a quarter may be used by watches, for writers must not wait for them.
 const READERS_SHARE: u32 = 4;
 
@@ -42,6 +44,10 @@ pub struct Hub {
     readers: Semaphore,
     lag_millis: AtomicU64,
     overflows: AtomicU64,
+    /// When the feed was read last.
+    read_at: StdMutex<Instant>,
+    /// Somebody has seen another feed than the hub's connection shows.
+    is_in_doubt: AtomicBool,
 }
 
 /// What a watch reads with: one state of the database, whose feed is the one that the hub knows.
@@ -56,7 +62,8 @@ struct Page {
     changes: usize,
     /// There may be more.
     is_full: bool,
-    /// The feed's end at that time: what an open transaction holds back is before it.
+    /// The feed's horizon at that time, and its end: what an open transaction holds back is in between.
+    horizon: FeedPosition,
     end: FeedPosition,
 }
 
@@ -65,16 +72,19 @@ impl Hub {
     pub async fn start(pool: PgPool) -> Result<Self, StoreError> {
         let mut connection = connect(&pool).await?;
         let feed = open(&mut connection).await?;
+        let last = feed::feed_last(&mut connection, &feed, feed.expired).await?;
         let readers = pool.options().get_max_connections().div_ceil(READERS_SHARE);
         Ok(Self {
             pool,
-            registry: Registry::new(feed.epoch, feed.horizon),
+            registry: Registry::new(feed.epoch, last),
             wake: Notify::new(),
             hinted: Notify::new(),
             connection: Mutex::new(Some(connection)),
             readers: Semaphore::new(usize::try_from(readers).unwrap_or(1)),
             lag_millis: AtomicU64::new(0),
             overflows: AtomicU64::new(0),
+            read_at: StdMutex::new(Instant::now()),
+            is_in_doubt: AtomicBool::new(false),
         })
     }
 
@@ -99,10 +109,11 @@ impl Hub {
                 if is_hinted {
                     pace.expect(last.end);
                 }
-                self.measure(&mut monitor).await
+                self.measure(&mut monitor).await?;
+                Ok::<_, StoreError>(last.horizon)
             };
             let pause = match read.await {
-                Ok(()) => pace.pause(self.registry.position()),
+                Ok(horizon) => pace.pause(horizon),
                 Err(error) => {
                     warn!(error = chain(&error), "Changes cannot be read");
                     PAUSE
@@ -123,6 +134,9 @@ impl Hub {
     /// last page.
     async fn tick(&self) -> Result<Page, StoreError> {
         let mut connection = self.connection.lock().await;
+        if self.is_in_doubt.swap(false, Ordering::Relaxed) {
+            *connection = None;
+        }
         loop {
             // The connection is only put back after an answer, so that none is used in a doubtful state.
             let mut taken = match connection.take() {
@@ -131,6 +145,7 @@ impl Hub {
             };
             let page = in_time(self.page(&mut taken)).await?;
             *connection = Some(taken);
+            *self.read_at() = Instant::now();
             if !page.is_full {
                 return Ok(page);
             }
@@ -153,29 +168,34 @@ impl Hub {
     /// Reads a page.
     async fn page(&self, conn: &mut PgConnection) -> Result<Page, StoreError> {
         let feed = open(conn).await?;
-        let nothing = Page { changes: 0, is_full: false, end: feed.end };
-        if feed.epoch != self.registry.epoch() {
-            warn!("The database was restored or failed over; all watches begin anew");
-            self.registry.reset(feed.epoch, feed.horizon);
-        }
+        let nothing = Page { changes: 0, is_full: false, horizon: feed.horizon, end: feed.end };
         let position = self.registry.position();
-        if position >= feed.horizon || self.registry.skip_unwatched(feed.horizon) {
+        let is_set_back = position >= feed.end;
+        if feed.epoch != self.registry.epoch() || is_set_back {
+            warn!("The database was restored or failed over; all watches begin anew");
+            let last = feed::feed_last(conn, &feed, feed.expired).await?;
+            self.registry.reset(feed.epoch, last);
             return Ok(nothing);
         }
+        if self.registry.is_unwatched() {
+            let last = feed::feed_last(conn, &feed, position).await?;
+            if self.registry.skip_unwatched(last) {
+                return Ok(nothing);
+            }
+        }
         if position < feed.expired {
-            self.registry.skip_to(feed.horizon);
+            let last = feed::feed_last(conn, &feed, feed.expired).await?;
+            self.registry.skip_to(last);
             return Ok(nothing);
         }
         let changes = feed::feed_after(conn, &feed, position, PAGE).await?;
         let changes: Vec<_> = changes.into_iter().map(Arc::new).collect();
         let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == PAGE);
-        let until = match changes.last() {
-            Some(last) if is_full => last.position,
-            Some(_) | None => feed.horizon,
-        };
-        let overflows = self.registry.publish(&changes, until);
-        self.overflows.fetch_add(overflows, Ordering::Relaxed);
-        Ok(Page { changes: changes.len(), is_full, end: feed.end })
+        if let Some(last) = changes.last() {
+            let overflows = self.registry.publish(&changes, last.position);
+            self.overflows.fetch_add(overflows, Ordering::Relaxed);
+        }
+        Ok(Page { changes: changes.len(), is_full, ..nothing })
     }
 
     /// Passes the hints of other servers on until `stop`.
@@ -216,16 +236,32 @@ impl Hub {
         let mut conn = self.pool.begin_with(begin).await?;
         let feed = feed::feed_get(&mut conn).await?;
         if !feed.is_current || feed.epoch != self.registry.epoch() {
+            self.is_in_doubt.store(true, Ordering::Relaxed);
             self.wake();
             return Err(StoreError::AnotherFeed);
         }
         Ok(Look { conn, feed, _permit: permit })
     }
 
-    /// How long the oldest change that cannot be shown yet has waited, as it was a second ago.
+    /// For how long there may be changes that cannot be shown: because of an open transaction, as it was a
+    /// second ago, or because the database does not answer.
     pub fn lag(&self) -> Option<Duration> {
-        let millis = self.lag_millis.load(Ordering::Relaxed);
-        (millis > 0).then(|| Duration::from_millis(millis))
+        let held_back = Duration::from_millis(self.lag_millis.load(Ordering::Relaxed));
+        let unread = Some(self.unread()).filter(|unread| *unread > 2 * POLL).unwrap_or_default();
+        Some(held_back.max(unread)).filter(|lag| !lag.is_zero())
+    }
+
+    /// Whether there may be much news that nobody knows of here.
+    pub(super) fn is_blind(&self) -> bool {
+        self.unread() > BLIND
+    }
+
+    fn unread(&self) -> Duration {
+        self.read_at().elapsed()
+    }
+
+    fn read_at(&self) -> MutexGuard<'_, Instant> {
+        self.read_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often a watch had more to take than is kept for it, and went on from the database.

@@ -161,7 +161,7 @@ impl Watch {
     }
 
     async fn wait(&mut self) -> Result<(), WatchError> {
-        if self.source.wait().await == Awake::News {
+        if self.source.wait().await? == Awake::News {
             return Ok(());
         }
         // What the feed must not show yet, the run's own events do.

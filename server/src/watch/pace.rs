@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::store::feed::FeedPosition;
 
 /// How often it looks without being told: what a lost hint costs.
-const POLL: Duration = Duration::from_secs(1);
+pub(super) const POLL: Duration = Duration::from_secs(1);
 /// The first look for what is held back. Each later one takes twice as long, up to the poll.
 const SOON: Duration = Duration::from_millis(10);
 
@@ -28,9 +28,9 @@ impl Pace {
         self.soon = SOON;
     }
 
-    /// How long to wait for a hint after everything up to `position` was read.
-    pub(super) fn pause(&mut self, position: FeedPosition) -> Duration {
-        if position >= self.expected {
+    /// How long to wait for a hint after everything before `horizon` was read.
+    pub(super) fn pause(&mut self, horizon: FeedPosition) -> Duration {
+        if horizon >= self.expected {
             return POLL;
         }
         let pause = self.soon;

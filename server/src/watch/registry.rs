@@ -68,10 +68,15 @@ impl Registry {
         }
     }
 
+    /// Whether nobody watches.
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.state().is_unwatched()
+    }
+
     /// Moves on without reading if nobody watches.
     pub(super) fn skip_unwatched(&self, position: FeedPosition) -> bool {
         let mut state = self.state();
-        let unwatched = state.of_runs.is_empty() && state.of_selections.is_empty();
+        let unwatched = state.is_unwatched();
         if unwatched {
             let position = state.position.max(position);
             state.jump_to(position);
@@ -150,6 +155,10 @@ impl State {
     fn jump_to(&mut self, position: FeedPosition) {
         self.position = position;
         self.recent = Recent::new(position);
+    }
+
+    fn is_unwatched(&self) -> bool {
+        self.of_runs.is_empty() && self.of_selections.is_empty()
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Inbox>> {

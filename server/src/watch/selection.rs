@@ -68,10 +68,13 @@ pub async fn watch_selection(
     let subject = Subject::of(&format!("runs {description}"));
     let source =
         Source::subscribe(hub, Wanted::Selection(Box::new(selection.clone())), subject, closing);
-    let look = source.look().await?;
-    let (position, phase) = match token {
-        Some(token) => (resumed(&source, token, &look.feed)?, Phase::Missed),
-        None => (look.feed.horizon, Phase::Current(None)),
+    let known = source.hub_position();
+    let mut look = source.look().await?;
+    let (position, phase) = if let Some(token) = token {
+        (resumed(&source, token, &look.feed)?, Phase::Missed)
+    } else {
+        let last = feed::feed_last(&mut look.conn, &look.feed, known).await?;
+        (last, Phase::Current(None))
     };
     drop(look);
     let (unsent, current) = (VecDeque::new(), Current::default());
@@ -83,7 +86,7 @@ pub async fn watch_selection(
 fn resumed(source: &Source, token: &str, feed: &Feed) -> Result<FeedPosition, WatchError> {
     let (xid, id) = source.place_of(token, feed)?;
     let position = FeedPosition { xid, id };
-    if position > feed.end {
+    if position >= feed.end {
         // The database was set back without a trace.
         return Err(WatchError::FeedReset);
     }
@@ -154,19 +157,24 @@ impl Watch {
     async fn follow(&mut self) -> Result<(), WatchError> {
         match self.source.inbox.take_after(self.position) {
             Taken::Reset => Err(WatchError::FeedReset),
-            Taken::Behind => match self.source.recent_after(self.position, RECENT) {
-                Some((changes, until)) => {
-                    self.tell(&changes, until);
-                    Ok(())
+            Taken::Behind => {
+                match self.source.recent_after(self.position, RECENT) {
+                    Some((changes, until)) => self.tell(&changes, until),
+                    None => self.read_missed().await?,
                 }
-                None => self.read_missed().await,
-            },
+                // Much may be passed over before there is something to tell.
+                if self.unsent.is_empty() && self.source.is_silent() {
+                    self.unsent.push_back(self.bookmark());
+                }
+                Ok(())
+            }
             Taken::Changes(changes, until) => {
                 self.tell(&changes, until);
+                self.is_idle &= self.unsent.is_empty();
                 if self.phase == Phase::Missed {
                     self.synced();
                 } else if self.unsent.is_empty() {
-                    self.rest().await;
+                    self.rest().await?;
                 }
                 Ok(())
             }
@@ -174,16 +182,18 @@ impl Watch {
     }
 
     /// Waits; a bookmark comes after one more look, for the feed may have gone on meanwhile.
-    async fn rest(&mut self) {
+    async fn rest(&mut self) -> Result<(), WatchError> {
         if self.is_idle {
             self.unsent.push_back(self.bookmark());
             self.is_idle = false;
         } else {
-            self.is_idle = self.source.wait().await == Awake::Idle;
+            self.is_idle = self.source.wait().await? == Awake::Idle;
         }
+        Ok(())
     }
 
     async fn read_missed(&mut self) -> Result<(), WatchError> {
+        let known = self.source.hub_position();
         let mut look = self.source.look().await?;
         if self.position < look.feed.expired {
             return Err(WatchError::Expired);
@@ -194,7 +204,8 @@ impl Watch {
         let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == PAGE);
         let until = match changes.last() {
             Some(last) if is_full => last.position,
-            Some(_) | None => feed.horizon.max(self.position),
+            Some(last) => last.position.max(known),
+            None => self.position.max(known),
         };
         let changes: Vec<_> = changes.into_iter().map(Arc::new).collect();
         self.tell(&changes, until);

@@ -11,6 +11,7 @@ use super::hub::{Hub, Look};
 use super::inbox::{Inbox, Wanted};
 use super::token::{Subject, Token};
 use super::{Update, WatchError};
+use crate::store::StoreError;
 use crate::store::feed::{Change, Feed, FeedPosition};
 
 /// A watch that has told nothing for so long tells where it is.
@@ -67,6 +68,11 @@ impl Source {
         self.hub.registry.recent_after(self.epoch, position, limit)
     }
 
+    /// The hub has read everything up to here.
+    pub(super) fn hub_position(&self) -> FeedPosition {
+        self.hub.registry.position()
+    }
+
     /// The place that a token holds.
     pub(super) fn place_of(&self, token: &str, feed: &Feed) -> Result<(i64, i64), WatchError> {
         let token = Token::read(token, self.subject)?;
@@ -98,11 +104,23 @@ impl Source {
         self.told_at = Instant::now();
     }
 
-    pub(super) async fn wait(&self) -> Awake {
+    /// Whether nothing was told for so long that the client may think that the watch is dead.
+    pub(super) fn is_silent(&self) -> bool {
+        self.told_at.elapsed() >= IDLE
+    }
+
+    /// Waits for news. A watch that is idle only because the hub cannot read ends, so that its client looks for
+    /// another server.
+    pub(super) async fn wait(&self) -> Result<Awake, WatchError> {
         tokio::select! {
-            () = self.closing.cancelled() => Awake::News,
-            () = self.inbox.news() => Awake::News,
-            () = tokio::time::sleep_until(self.told_at + IDLE) => Awake::Idle,
+            () = self.closing.cancelled() => Ok(Awake::News),
+            () = self.inbox.news() => Ok(Awake::News),
+            () = tokio::time::sleep_until(self.told_at + IDLE) => {
+                if self.hub.is_blind() {
+                    return Err(StoreError::TimedOut.into());
+                }
+                Ok(Awake::Idle)
+            }
         }
     }
 }

@@ -28,6 +28,11 @@ pub struct Programs {
 
 impl Cluster {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// One with other settings, each a name, `=` and a value.
+    pub async fn start_with(settings: &[&str]) -> Self {
         let programs = Programs::find().await;
         let dir = programs.new_dir();
         let data = data_of(&dir);
@@ -35,7 +40,13 @@ impl Cluster {
             "initdb",
             &["-D", &data, "-U", "windrow", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"],
         );
-        Self::start_in(programs, dir).await
+        Self::start_in(programs, dir, settings).await
+    }
+
+    /// Makes a database and returns where it is.
+    pub fn create(&self, database: &str) -> String {
+        self.programs.run("createdb", &["--maintenance-db", &self.url("postgres"), database]);
+        self.url(database)
     }
 
     /// A standby that follows this cluster.
@@ -45,19 +56,20 @@ impl Cluster {
         let (from, to) = (self.socket_dir(), data_of(&dir));
         let from = ["-h", &from, "-U", "windrow", "-c", "fast", "-X", "stream"];
         programs.run("pg_basebackup", &[&from[..], &["-D", &to, "--write-recovery-conf"]].concat());
-        Self::start_in(programs, dir).await
+        Self::start_in(programs, dir, &[]).await
     }
 
-    async fn start_in(programs: Programs, dir: TempDir) -> Self {
-        let data = data_of(&dir);
-        let sockets = format!("unix_socket_directories={}", dir.path().display());
-        let mut command = programs.command("postgres");
-        command.args(["-D", &data, "-c", "listen_addresses=", "-c", &sockets]);
-        command.args(["-c", "max_connections=50", "-c", "fsync=off"]);
-        let process = Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    async fn start_in(programs: Programs, dir: TempDir, settings: &[&str]) -> Self {
+        let process = spawn(&programs, &dir, settings);
         let cluster = Self { programs, process, dir };
         cluster.wait_until("true", "the cluster does not start").await;
         cluster
+    }
+
+    /// Starts it again after [`Cluster::kill`].
+    pub async fn restart(&mut self) {
+        self.process = spawn(&self.programs, &self.dir, &[]);
+        self.wait_until("true", "the cluster does not start again").await;
     }
 
     /// Where a database of it is.
@@ -163,6 +175,15 @@ impl Programs {
         command.arg(self.dir.join(program)).current_dir("/").stdin(Stdio::null());
         command
     }
+}
+
+fn spawn(programs: &Programs, dir: &TempDir, settings: &[&str]) -> Process {
+    let sockets = format!("unix_socket_directories={}", dir.path().display());
+    let mut command = programs.command("postgres");
+    command.args(["-D", &data_of(dir), "-c", "listen_addresses=", "-c", &sockets]);
+    command.args(["-c", "max_connections=50", "-c", "fsync=off"]);
+    command.args(settings.iter().flat_map(|setting| ["-c", *setting]));
+    Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 fn data_of(dir: &TempDir) -> String {
