@@ -1,12 +1,18 @@
 //! The database is another one than it was: restored from a dump, or a standby that was promoted. Each
 //! watch is told, each token from before is refused, and a new watch works.
 
+use std::sync::Arc;
+
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::{Duration, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Streaming};
-use windrow_client::{Error, TriggerJob, WatchAll, WatchEvent, WatchEvents, proto};
+use windrow_client::{Error, WatchAll, WatchEvent, WatchEvents, proto};
+use windrow_server::domain::matching::RunSelection;
+use windrow_server::store;
+use windrow_server::watch::{Hub, Update, watch_selection};
 
 use crate::support::cluster::{Cluster, Programs};
 use crate::support::database::new_database;
@@ -83,7 +89,7 @@ async fn a_promoted_standby_ends_every_watch_and_every_token() {
     server.stop().await;
 }
 
-/// A crash loses the ids of transactions that nothing was written of; others get them.
+/// A crash loses the ids of transactions that left nothing on disk, and others get them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_of_the_database_takes_no_change_from_a_watch() {
     // Only commits are written at once.
@@ -91,39 +97,45 @@ async fn a_crash_of_the_database_takes_no_change_from_a_watch() {
     let url = cluster.create("windrow");
     let server = Windrow::start_on(&url, |_| {}).await;
     server.create("job").await;
-    let mut feed = Feed::of(&server.address(), "", "").await.unwrap();
-    feed.sync().await;
-    let mut connection = PgConnection::connect(&url).await.unwrap();
+    server.stop().await;
+    // Without a server, each of which commits something now and then.
+    let pool = store::connect(url.parse().unwrap(), 4).await.unwrap();
+    let hub = Arc::new(Hub::start(pool).await.unwrap());
+    let (all, closing) = (RunSelection::default(), CancellationToken::new());
+    let watch = watch_selection(Arc::clone(&hub), all, "", None, closing).await.unwrap();
+    let mut updates = Box::pin(watch);
+    assert!(matches!(updates.next().await, Some(Ok(Update::Synced(_)))));
+
+    let crash = async {
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        // Again if something was written before the hub has looked.
+        while !burn(&mut connection).await {}
+        cluster.kill();
+        cluster.restart().await;
+        let server = Windrow::start_on(&url, |_| {}).await;
+        let run = server.trigger("job").await.job_id;
+        let Some(Ok(Update::Changed(seen, _))) = updates.next().await else {
+            panic!("no change comes");
+        };
+        assert_eq!((seen.id.as_str(), seen.revision), (run.as_str(), 1));
+        server.stop().await;
+    };
+    tokio::select! {
+        done = timeout(PATIENCE, crash) => done.expect("the watch is silent"),
+        () = hub.run(CancellationToken::new()) => {}
+    }
+}
+
+/// Uses ids of transactions up, and waits until a server has looked; whether none of them is on disk.
+async fn burn(connection: &mut PgConnection) -> bool {
+    let lsn = "select pg_current_wal_insert_lsn()::text";
+    let begin: String = sqlx::query_scalar(lsn).fetch_one(&mut *connection).await.unwrap();
     for _ in 0..100 {
         connection.execute("begin; select pg_current_xact_id(); rollback").await.unwrap();
     }
-    // Until the server has looked.
-    sleep(Duration::from_millis(1_500)).await;
-
-    cluster.kill();
-    cluster.restart().await;
-
-    let run = timeout(PATIENCE, async {
-        loop {
-            let request = TriggerJob::new("job").request_id("after the crash");
-            if let Ok(answer) = server.trigger_as(request.into()).await {
-                return answer.job_id;
-            }
-        }
-    });
-    let run = run.await.unwrap();
-    let mut seen = Vec::new();
-    timeout(PATIENCE, async {
-        while seen.last() != Some(&Status::Completed) {
-            let state = feed.next_run().await;
-            assert_eq!(state.job_id, run);
-            seen.push(state.status());
-        }
-    })
-    .await
-    .unwrap_or_else(|_| panic!("seen only {seen:?}"));
-    assert_eq!(seen.first(), Some(&Status::Pending));
-    server.stop().await;
+    sleep(Duration::from_millis(1_200)).await;
+    let flushed = "select pg_current_wal_flush_lsn() <= $1::text::pg_lsn";
+    sqlx::query_scalar(flushed).bind(begin).fetch_one(connection).await.unwrap()
 }
 
 /// What clients have kept.
