@@ -1,5 +1,6 @@
 //! Watching all runs that match a filter, and going on from tokens.
 
+use sqlx::{Connection, PgConnection};
 use windrow_client::{Code, proto};
 
 use crate::support::watching::{Feed, request, service};
@@ -63,6 +64,40 @@ async fn a_run_is_seen_to_leave_a_filter() {
     assert_eq!(next(&mut pending, 2).await, came_and_went);
     assert_eq!(next(&mut ended, 1).await, [(Kind::Changed, Status::Completed)]);
     assert_eq!(failed.message().await.unwrap().0, Kind::Bookmark, "nothing has failed");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn more_changes_at_once_than_a_watch_holds_are_all_told_once_and_in_order() {
+    const RUNS: usize = 300;
+    let windrow = Windrow::start().await;
+    create_slow(&windrow, "slow").await;
+    let mut made = Vec::new();
+    for _ in 0..RUNS {
+        made.push(windrow.trigger("slow").await.job_id);
+    }
+    let mut feed = Feed::of(&windrow.address(), "status = cancelled", "").await.unwrap();
+    assert!(feed.sync().await.is_empty());
+
+    let scheduled_job_id = "slow".to_owned();
+    let request = proto::CancelScrapingJobsRequest { scheduled_job_id, ..Default::default() };
+    windrow.client.cancel_scraping_jobs(request).await.unwrap();
+
+    let mut told = Vec::new();
+    while told.len() < RUNS {
+        match feed.message().await.unwrap() {
+            // Nothing more comes.
+            (Kind::Bookmark, _) => break,
+            (_, run) => told.push(run.job_id),
+        }
+    }
+    let events = "select job_id from run_event where status = 'cancelled' order by xid, id";
+    let mut conn = PgConnection::connect(&windrow.database_url).await.unwrap();
+    let written: Vec<String> = sqlx::query_scalar(events).fetch_all(&mut conn).await.unwrap();
+    assert_eq!(told, written);
+    told.sort();
+    made.sort();
+    assert_eq!(told, made);
     windrow.stop().await;
 }
 
