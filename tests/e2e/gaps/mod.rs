@@ -1,5 +1,5 @@
 //! A watch has no gaps, whatever happens: watchers with and without filters follow many changes of
-//! status, made through two servers, while servers are killed, stopped and ended, lines are cut and
+//! status, made through two servers, some by cancellations of one run and of many, while servers are killed, stopped and ended, lines are cut and
 //! frozen, and watchers do not read. What each has seen is what the outbox holds, in its order.
 //!
 //! `WINDROW_GAPS_CHANGES=20000` makes it longer, `WINDROW_GAPS_SEED` repeats the faults of another run.
@@ -30,13 +30,17 @@ use proto::ScrapingJobStatus as Status;
 
 /// Changes of status in the short form: some seconds.
 const CHANGES: usize = 1_200;
-/// Of a run that nothing happens to.
-const CHANGES_OF_RUN: usize = 3;
+/// Of a run that is cancelled while it is pending; others have one more.
+const CHANGES_OF_RUN: usize = 2;
 const JOBS: [&str; 4] = ["a", "b", "c", "d"];
 const WATCHERS: usize = 50;
-/// Each so many runs one has a watcher of its own.
+/// Each so many runs one has a watcher of its own, one is cancelled, and all urgent ones are.
 const OF_ONE_RUN: usize = 20;
+const CANCEL: usize = 7;
+const CANCEL_ALL: usize = 40;
 const WRITERS: usize = 6;
+/// A server that does not answer is stopped or gone.
+const CALL: Duration = Duration::from_secs(3);
 const SETTINGS: &str = r#"
 lease = "4s"
 heartbeat = "1s"
@@ -82,6 +86,7 @@ async fn every_watcher_sees_what_the_outbox_holds() {
         crowd.len(),
     );
     crowd.compare(&outbox).await;
+    assert!(outbox.disordered().is_empty(), "{:#?}", outbox.disordered());
     assert!(outbox.changes_of_status() >= changes, "nothing was put to the test");
     assert!(outbox.inversions() > 0, "the order of ids was the order of commit");
 }
@@ -130,6 +135,12 @@ async fn write(stage: &Arc<Stage>, crowd: &Arc<Crowd>, count: usize) {
                     return;
                 }
                 let run = trigger(&stage, number).await;
+                if number.is_multiple_of(CANCEL) {
+                    cancel(&stage, number, &run).await;
+                }
+                if number.is_multiple_of(CANCEL_ALL) {
+                    cancel_urgent(&stage, number).await;
+                }
                 if number.is_multiple_of(OF_ONE_RUN) {
                     crowd.add(Asks::Run(run));
                 }
@@ -154,8 +165,7 @@ async fn trigger(stage: &Stage, number: usize) -> String {
     let begin = Instant::now();
     for turn in number.. {
         let client = Client::connect_lazy(&stage.addresses()[turn % 2]).unwrap();
-        let seen = match timeout(Duration::from_secs(3), client.trigger_job(request.clone())).await
-        {
+        let seen = match timeout(CALL, client.trigger_job(request.clone())).await {
             Ok(Ok(answer)) => return answer.job_id,
             Ok(Err(error)) => error.to_string(),
             Err(late) => late.to_string(),
@@ -163,6 +173,23 @@ async fn trigger(stage: &Stage, number: usize) -> String {
         assert!(begin.elapsed() < PATIENCE, "no server answers: {seen}");
     }
     unreachable!("turns do not end")
+}
+
+/// Asks one server, which may be gone, and the run may have ended.
+async fn cancel(stage: &Stage, number: usize, run: &str) {
+    let client = Client::connect_lazy(&stage.addresses()[number % 2]).unwrap();
+    let request = proto::CancelScrapingJobRequest { job_id: run.to_owned() };
+    timeout(CALL, client.cancel_scraping_job(request)).await.ok();
+}
+
+/// Many runs in one transaction, while others change them.
+async fn cancel_urgent(stage: &Stage, number: usize) {
+    let client = Client::connect_lazy(&stage.addresses()[number / CANCEL_ALL % 2]).unwrap();
+    let request = proto::CancelScrapingJobsRequest {
+        filter: "priority = high AND labels.by = writer".to_owned(),
+        ..Default::default()
+    };
+    timeout(CALL, client.cancel_scraping_jobs(request)).await.ok();
 }
 
 async fn wait_for_the_end(pool: &PgPool) {

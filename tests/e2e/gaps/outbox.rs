@@ -56,6 +56,16 @@ impl Outbox {
         self.events.iter().filter(|event| !event.is_progress()).count()
     }
 
+    /// Events that come before an earlier one of the same run.
+    pub fn disordered(&self) -> Vec<&Event> {
+        let mut last = HashMap::new();
+        let is_early = |event: &&Event| {
+            let before = last.insert(event.job_id.clone(), event.revision);
+            before.is_some_and(|before| before > event.revision)
+        };
+        self.events.iter().filter(is_early).collect()
+    }
+
     /// Events whose id is lower than that of one before them: `id > last` would have passed them over.
     pub fn inversions(&self) -> usize {
         self.events.windows(2).filter(|pair| pair[1].id < pair[0].id).count()
