@@ -65,7 +65,7 @@ impl Collector for Metrics {
         tell("feed_lag", help, Some(Unit::Seconds), &ConstGauge::new(lag))?;
         let watches = ConstGauge::new(self.app.watches());
         tell("watches", "Streams of watches that are open", None, &watches)?;
-        let help = "How often a watch was too slow for its memory and went on from the database";
+        let help = "How often a watch had more to take than is kept for it alone";
         tell("watch_overflows", help, None, &ConstCounter::new(self.hub.overflows()))?;
         if let Some(offset) = self.clock.offset() {
             let help = "How far the database's clock is ahead of this machine's; it is corrected";

@@ -65,6 +65,8 @@ pub struct Change {
 pub struct Culprit {
     /// Its process in the database server; none for a prepared transaction.
     pub pid: Option<i32>,
+    /// The name of a prepared transaction, by which it is ended.
+    pub prepared: Option<String>,
     /// The user.
     pub user: Option<String>,
     /// The database, perhaps another one of the cluster.
@@ -232,11 +234,12 @@ pub async fn feed_culprit(conn: &mut PgConnection) -> Result<Option<Culprit>, St
     let row = sqlx::query!(
         r#"
         select
-            l.pid, a.usename::text as user, a.datname::text as database,
-            a.application_name as application,
-            extract(epoch from clock_timestamp() - a.xact_start)::float8 as age
+            l.pid, p.gid as "prepared?", coalesce(a.usename, p.owner)::text as user,
+            coalesce(a.datname, p.database)::text as database, a.application_name as application,
+            extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8 as age
         from pg_locks l
         left join pg_stat_activity a on a.pid = l.pid
+        left join pg_prepared_xacts p on p.transaction = l.transactionid
         where l.locktype = 'transactionid'
             and l.mode = 'ExclusiveLock'
             and l.granted
@@ -248,6 +251,7 @@ pub async fn feed_culprit(conn: &mut PgConnection) -> Result<Option<Culprit>, St
     .await?;
     Ok(row.map(|row| Culprit {
         pid: row.pid,
+        prepared: row.prepared,
         user: row.user,
         database: row.database,
         application: row.application,

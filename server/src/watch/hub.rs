@@ -264,7 +264,7 @@ impl Hub {
         self.read_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often a watch had more to take than is kept for it, and went on from the database.
+    /// How often a watch had more to take than is kept for it alone.
     pub fn overflows(&self) -> u64 {
         self.overflows.load(Ordering::Relaxed)
     }

@@ -23,7 +23,7 @@ mod recent;
 mod registry;
 mod seats;
 mod selection;
-mod source;
+mod subscription;
 mod token;
 
 use std::sync::Arc;

@@ -52,6 +52,7 @@ fn accuse(culprit: &Culprit, lag: Duration) {
     warn!(
         feed.lag_seconds = lag.as_secs(),
         transaction.pid = culprit.pid.map_or_else(unknown, |pid| pid.to_string()),
+        transaction.prepared = culprit.prepared,
         transaction.user = culprit.user.clone().unwrap_or_else(unknown),
         transaction.database = culprit.database.clone().unwrap_or_else(unknown),
         transaction.application = culprit.application.clone().unwrap_or_else(unknown),

@@ -8,7 +8,7 @@ use futures::stream::try_unfold;
 use tokio_util::sync::CancellationToken;
 
 use super::inbox::{Taken, Wanted};
-use super::source::{Awake, Source};
+use super::subscription::{Awake, Subscription};
 use super::token::Subject;
 use super::{Hub, Update, WatchError};
 use crate::domain::id::RunId;
@@ -30,7 +30,7 @@ pub enum Start {
 }
 
 struct Watch {
-    source: Source,
+    subscription: Subscription,
     run: Arc<Run>,
     /// The last revision that was told, or is about to be.
     seen: i64,
@@ -62,13 +62,13 @@ pub async fn watch_run(
     closing: CancellationToken,
 ) -> Result<impl Stream<Item = Result<Update, WatchError>> + Send + use<>, WatchError> {
     let subject = Subject::of(&format!("run {id}"));
-    let source = Source::subscribe(hub, Wanted::Run(id.clone()), subject, closing);
-    let mut look = source.look().await?;
+    let subscription = Subscription::begin(hub, Wanted::Run(id.clone()), subject, closing);
+    let mut look = subscription.look().await?;
     // Before the run: a restored database may not have it, and the token says why.
     let after = match &start {
         Start::Now => None,
         Start::After(revision) => Some(*revision),
-        Start::Token(token) => Some(source.place_of(token, &look.feed)?.0),
+        Start::Token(token) => Some(subscription.place_of(token, &look.feed)?.0),
     };
     let run = runs::run_get(&mut look.conn, &id).await?.ok_or(WatchError::NotFound(id))?;
     drop(look);
@@ -84,7 +84,7 @@ pub async fn watch_run(
     let unsent = if after.is_none() { current() } else { VecDeque::new() };
     let seen = after.unwrap_or(run.revision);
     let status = (seen == run.revision).then_some(run.status);
-    let watch = Watch { source, run, seen, status, unsent, phase: Phase::Beginning };
+    let watch = Watch { subscription, run, seen, status, unsent, phase: Phase::Beginning };
     Ok(try_unfold(watch, |mut watch| async move {
         Ok(watch.next().await?.map(|update| (update, watch)))
     }))
@@ -94,13 +94,15 @@ impl Watch {
     async fn next(&mut self) -> Result<Option<Update>, WatchError> {
         loop {
             if let Some(update) = self.unsent.pop_front() {
-                self.source.told();
+                self.subscription.told();
                 return Ok(Some(update));
             }
             match self.phase {
                 Phase::Ended => return Ok(None),
                 Phase::Stopping => return Err(WatchError::Stopping),
-                Phase::Beginning | Phase::Live | Phase::Behind if self.source.is_closing() => {
+                Phase::Beginning | Phase::Live | Phase::Behind
+                    if self.subscription.is_closing() =>
+                {
                     self.stop();
                 }
                 Phase::Beginning => self.begin().await?,
@@ -119,7 +121,7 @@ impl Watch {
     async fn begin(&mut self) -> Result<(), WatchError> {
         if !self.read().await? {
             self.phase = if self.has_ended() { Phase::Ended } else { Phase::Live };
-            self.unsent.push_back(Update::Synced(self.source.token((self.seen, 0))));
+            self.unsent.push_back(Update::Synced(self.subscription.token((self.seen, 0))));
         }
         Ok(())
     }
@@ -135,7 +137,7 @@ impl Watch {
 
     /// Takes what is new from memory, or waits.
     async fn follow(&mut self) -> Result<(), WatchError> {
-        match self.source.inbox.take() {
+        match self.subscription.inbox.take() {
             Taken::Reset => return Err(WatchError::FeedReset),
             Taken::Behind => self.phase = Phase::Behind,
             Taken::Changes(changes, _) if changes.is_empty() => self.wait().await?,
@@ -161,11 +163,11 @@ impl Watch {
     }
 
     async fn wait(&mut self) -> Result<(), WatchError> {
-        if self.source.wait().await? == Awake::News {
+        if self.subscription.wait().await? == Awake::News {
             return Ok(());
         }
         // What the feed must not show yet, the run's own events do.
-        if self.source.is_held_back() && self.read().await? {
+        if self.subscription.is_held_back() && self.read().await? {
             self.phase = Phase::Behind;
         }
         if self.unsent.is_empty() {
@@ -176,7 +178,7 @@ impl Watch {
 
     /// Reads a page from the database; whether there was something.
     async fn read(&mut self) -> Result<bool, WatchError> {
-        let mut look = self.source.look().await?;
+        let mut look = self.subscription.look().await?;
         // With the state at the cursor, as long as its status is not known.
         let after = self.seen - i64::from(self.status.is_none());
         let mut states = events::events_after(&mut look.conn, &self.run, after, PAGE).await?;
@@ -198,7 +200,7 @@ impl Watch {
             let is_progress = self.status == Some(state.status);
             (self.seen, self.status) = (state.revision, Some(state.status));
             if !is_progress || index + 1 == states.len() {
-                let token = self.source.token((state.revision, 0));
+                let token = self.subscription.token((state.revision, 0));
                 self.unsent.push_back(Update::Changed(Arc::clone(state), token));
             }
         }
@@ -209,7 +211,7 @@ impl Watch {
     }
 
     fn bookmark(&self) -> Update {
-        self.source.bookmark((self.seen, 0))
+        self.subscription.bookmark((self.seen, 0))
     }
 }
 

@@ -9,7 +9,7 @@ use futures::stream::try_unfold;
 use tokio_util::sync::CancellationToken;
 
 use super::inbox::{Taken, Wanted};
-use super::source::{Awake, Source};
+use super::subscription::{Awake, Subscription};
 use super::token::Subject;
 use super::{Hub, Update, WatchError};
 use crate::domain::id::RunId;
@@ -24,7 +24,7 @@ const PAGE: i64 = 128;
 const RECENT: usize = 128;
 
 struct Watch {
-    source: Source,
+    subscription: Subscription,
     selection: RunSelection,
     /// Everything up to here was told, or is about to be.
     position: FeedPosition,
@@ -66,12 +66,12 @@ pub async fn watch_selection(
     closing: CancellationToken,
 ) -> Result<impl Stream<Item = Result<Update, WatchError>> + Send + use<>, WatchError> {
     let subject = Subject::of(&format!("runs {description}"));
-    let source =
-        Source::subscribe(hub, Wanted::Selection(Box::new(selection.clone())), subject, closing);
-    let known = source.hub_position();
-    let mut look = source.look().await?;
+    let subscription =
+        Subscription::begin(hub, Wanted::Selection(Box::new(selection.clone())), subject, closing);
+    let known = subscription.hub_position();
+    let mut look = subscription.look().await?;
     let (position, phase) = if let Some(token) = token {
-        (resumed(&source, token, &look.feed)?, Phase::Missed)
+        (resumed(&subscription, token, &look.feed)?, Phase::Missed)
     } else {
         let last = feed::feed_last(&mut look.conn, &look.feed, known).await?;
         (last, Phase::Current(None))
@@ -79,12 +79,16 @@ pub async fn watch_selection(
     drop(look);
     let (unsent, current) = (VecDeque::new(), Current::default());
     let is_idle = false;
-    let watch = Watch { source, selection, position, unsent, phase, is_idle, current };
+    let watch = Watch { subscription, selection, position, unsent, phase, is_idle, current };
     Ok(try_unfold(watch, |mut watch| async move { Ok(Some((watch.next().await?, watch))) }))
 }
 
-fn resumed(source: &Source, token: &str, feed: &Feed) -> Result<FeedPosition, WatchError> {
-    let (xid, id) = source.place_of(token, feed)?;
+fn resumed(
+    subscription: &Subscription,
+    token: &str,
+    feed: &Feed,
+) -> Result<FeedPosition, WatchError> {
+    let (xid, id) = subscription.place_of(token, feed)?;
     let position = FeedPosition { xid, id };
     if position >= feed.end {
         // The database was set back without a trace.
@@ -100,13 +104,15 @@ impl Watch {
     async fn next(&mut self) -> Result<Update, WatchError> {
         loop {
             if let Some(update) = self.unsent.pop_front() {
-                self.source.told();
+                self.subscription.told();
                 return Ok(update);
             }
             match &self.phase {
                 Phase::Stopping => return Err(WatchError::Stopping),
-                Phase::Current(_) if self.source.is_closing() => return Err(WatchError::Stopping),
-                Phase::Missed | Phase::Live if self.source.is_closing() => {
+                Phase::Current(_) if self.subscription.is_closing() => {
+                    return Err(WatchError::Stopping);
+                }
+                Phase::Missed | Phase::Live if self.subscription.is_closing() => {
                     self.unsent.push_back(self.bookmark());
                     self.phase = Phase::Stopping;
                 }
@@ -121,7 +127,7 @@ impl Watch {
         after: Option<(DateTime<Utc>, RunId)>,
     ) -> Result<(), WatchError> {
         let filter = RunFilter { after, ..self.active() };
-        let mut look = self.source.look().await?;
+        let mut look = self.subscription.look().await?;
         let page = runs::runs_list(&mut look.conn, &filter, PAGE).await?;
         self.current.until = look.feed.end;
         drop(look);
@@ -155,15 +161,15 @@ impl Watch {
     /// Takes what is new from its inbox; what is missing before that from memory, else from the database; or
     /// waits.
     async fn follow(&mut self) -> Result<(), WatchError> {
-        match self.source.inbox.take_after(self.position) {
+        match self.subscription.inbox.take_after(self.position) {
             Taken::Reset => Err(WatchError::FeedReset),
             Taken::Behind => {
-                match self.source.recent_after(self.position, RECENT) {
+                match self.subscription.recent_after(self.position, RECENT) {
                     Some((changes, until)) => self.tell(&changes, until),
                     None => self.read_missed().await?,
                 }
                 // Much may be passed over before there is something to tell.
-                if self.unsent.is_empty() && self.source.is_silent() {
+                if self.unsent.is_empty() && self.subscription.is_silent() {
                     self.unsent.push_back(self.bookmark());
                 }
                 Ok(())
@@ -187,14 +193,14 @@ impl Watch {
             self.unsent.push_back(self.bookmark());
             self.is_idle = false;
         } else {
-            self.is_idle = self.source.wait().await? == Awake::Idle;
+            self.is_idle = self.subscription.wait().await? == Awake::Idle;
         }
         Ok(())
     }
 
     async fn read_missed(&mut self) -> Result<(), WatchError> {
-        let known = self.source.hub_position();
-        let mut look = self.source.look().await?;
+        let known = self.subscription.hub_position();
+        let mut look = self.subscription.look().await?;
         if self.position < look.feed.expired {
             return Err(WatchError::Expired);
         }
@@ -242,11 +248,11 @@ impl Watch {
 
     fn bookmark(&self) -> Update {
         let FeedPosition { xid, id } = self.position;
-        self.source.bookmark((xid, id))
+        self.subscription.bookmark((xid, id))
     }
 
     fn token(&self, position: FeedPosition) -> String {
-        self.source.token((position.xid, position.id))
+        self.subscription.token((position.xid, position.id))
     }
 }
 

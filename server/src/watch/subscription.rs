@@ -1,4 +1,4 @@
-//! What both kinds of watches stand on.
+//! A watch's part in the hub, which both kinds of watches stand on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Transactions of our own are shorter.
 const HELD_BACK: Duration = Duration::from_secs(1);
 
-/// One watch's share of the hub. Given back when dropped.
-pub(super) struct Source {
+/// What a watch gets from the hub, and when it told something last. Ended when dropped.
+pub(super) struct Subscription {
     hub: Arc<Hub>,
     pub(super) inbox: Arc<Inbox>,
     epoch: Uuid,
@@ -37,9 +37,9 @@ pub(super) enum Awake {
     Idle,
 }
 
-impl Source {
-    /// Subscribe before reading, or a change between the two would be lost.
-    pub(super) fn subscribe(
+impl Subscription {
+    /// To be begun before reading, or a change between the two would be lost.
+    pub(super) fn begin(
         hub: Arc<Hub>,
         wanted: Wanted,
         subject: Subject,
@@ -125,7 +125,7 @@ impl Source {
     }
 }
 
-impl Drop for Source {
+impl Drop for Subscription {
     fn drop(&mut self) {
         self.hub.registry.remove(&self.inbox);
     }
