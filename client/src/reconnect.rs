@@ -6,7 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::{Response, Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 use tracing::debug;
 
 use crate::endpoints::Route;
@@ -24,6 +24,8 @@ pub(crate) struct Reconnecting<M> {
     /// Of the last attempt.
     route: Route,
     open: Option<Open<M>>,
+    /// A message has come, on this stream or an earlier one.
+    begun: bool,
     /// Streams lost in a row, none of which held.
     failures: u32,
     /// When a stream was lost, if nothing came of the next ones.
@@ -48,7 +50,7 @@ impl<M> Reconnecting<M> {
     pub(crate) fn new(client: &Client, patience: Duration) -> Self {
         let route = client.route();
         let client = client.clone();
-        Self { client, route, open: None, failures: 0, stuck_since: None, patience }
+        Self { client, route, open: None, begun: false, failures: 0, stuck_since: None, patience }
     }
 
     /// The next message, after opening the stream if it is not. A stream that is silent for longer counts as
@@ -65,6 +67,7 @@ impl<M> Reconnecting<M> {
         let next = tokio::time::timeout(self.client.limits().silence, stream.messages.message());
         let next = next.await;
         let next = next.map_err(|_| Status::unavailable("the server has gone silent"))??;
+        self.begun |= next.is_some();
         if next.is_some() && stream.since.elapsed() >= HOLDS {
             self.failures = 0;
             self.restore();
@@ -98,8 +101,13 @@ impl<M> Reconnecting<M> {
         self.failures = self.failures.saturating_add(1);
         let stuck_since = *self.stuck_since.get_or_insert_with(Instant::now);
         self.client.failed(&self.route, &status);
-        let passing = error::is_lost(&status) || error::retry_after(&status).is_some();
-        let pause = self.pause(&status);
+        let full = self.is_full(&status);
+        if full {
+            self.client.leave(&self.route);
+        }
+        let elsewhere = full || error::is_lost(&status);
+        let passing = elsewhere || error::retry_after(&status).is_some();
+        let pause = self.pause(elsewhere, &status);
         let error = Error::from_status(self.route.server(), status);
         if !passing || stuck_since.elapsed() > self.patience {
             return Err(error);
@@ -109,9 +117,15 @@ impl<M> Reconnecting<M> {
         Ok(Loss { error, pause })
     }
 
+    /// The server's limit may be held by what is left of a connection that died; it drops that after a while.
+    /// A stream that never began hears of the limit at once.
+    fn is_full(&self, status: &Status) -> bool {
+        self.begun && status.code() == Code::ResourceExhausted
+    }
+
     /// None on the way to a server that has not been tried since.
-    fn pause(&self, status: &Status) -> Duration {
-        if error::is_lost(status) && self.failures < self.client.shared.endpoints.count() {
+    fn pause(&self, elsewhere: bool, status: &Status) -> Duration {
+        if elsewhere && self.failures < self.client.shared.endpoints.count() {
             return Duration::ZERO;
         }
         backoff::pause(self.failures, error::retry_after(status))
@@ -120,8 +134,6 @@ impl<M> Reconnecting<M> {
 
 #[cfg(test)]
 mod tests {
-    use tonic::Code;
-
     use super::*;
     use crate::fake::{End, Fake, Script};
     use crate::proto::scraping_job_service_client::ScrapingJobServiceClient;

@@ -45,6 +45,10 @@ fn stopping<T>() -> Result<T, Status> {
     Err(Status::unavailable("stopping"))
 }
 
+fn full<T>() -> Result<T, Status> {
+    Err(Status::resource_exhausted("too many watches"))
+}
+
 fn because<T>(reason: &str) -> Result<T, Status> {
     let details = ErrorDetails::with_error_info(reason, "windrow", HashMap::new());
     Err(Status::with_error_details(Code::OutOfRange, reason, details))
@@ -126,6 +130,32 @@ async fn a_silent_watch_is_lost_and_goes_on_elsewhere() {
     let seen = revisions(&client.connect().await.unwrap(), 0).await.unwrap();
 
     assert_eq!(seen, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_full_server_ends_a_watch_only_at_its_beginning() {
+    let late = one(vec![
+        (vec![at(1, S::Pending), stopping()], Closed),
+        (vec![full()], Closed),
+        (vec![at(2, S::Completed)], Closed),
+    ]);
+    assert_eq!(revisions(&late.client().await, 0).await.unwrap(), [1, 2]);
+
+    let early = one(vec![(vec![full()], Closed), (vec![at(2, S::Completed)], Closed)]);
+    let error = revisions(&early.client().await, 0).await.unwrap_err();
+    assert!(matches!(error, Error::ResourceExhausted { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_elsewhere_than_at_a_full_server() {
+    let first =
+        one(vec![(vec![at(1, S::Pending), stopping()], Closed), (vec![at(2, S::Failed)], Closed)]);
+    let second = one(vec![(vec![full()], Closed)]);
+    let servers = format!("{},{}", first.serve().await, second.serve().await);
+    let client = Client::connect(&servers).await.unwrap();
+
+    assert_eq!(revisions(&client, 0).await.unwrap(), [1, 2]);
+    assert_eq!(second.watched_one.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
