@@ -117,6 +117,13 @@ impl<M> Reconnecting<M> {
         Ok(Loss { error, pause })
     }
 
+    /// Before the caller begins anew after an error that ended the stream; nothing if that has led nowhere for
+    /// too long.
+    pub(crate) fn pause_anew(&self) -> Option<Duration> {
+        let given_up = self.stuck_since.is_some_and(|since| since.elapsed() > self.patience);
+        (!given_up).then(|| backoff::pause(self.failures, None))
+    }
+
     /// The server's limit may be held by what is left of a connection that died; it drops that after a while.
     /// A stream that never began hears of the limit at once.
     fn is_full(&self, status: &Status) -> bool {

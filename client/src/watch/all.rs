@@ -165,6 +165,7 @@ impl All {
             Err(error @ (Error::TokenExpired { .. } | Error::FeedReset { .. })) if self.resync => {
                 self.request.resume_token.clear();
                 self.seen.forget();
+                self.pause = self.line.pause_anew();
                 Some(WatchEvent::Resynced(error))
             }
             Err(error) => return Err(error),

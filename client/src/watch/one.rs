@@ -1,5 +1,7 @@
 //! Watching one run until it ends.
 
+use std::time::Duration;
+
 use futures::Stream;
 use futures::stream::{self, BoxStream};
 use tonic::Status;
@@ -30,7 +32,7 @@ impl Client {
         &self,
         job_id: &str,
     ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        self.watch_after(job_id, None)
+        states(self, job_id, None, Gap::Fails)
     }
 
     /// The states after a revision already seen, with 0 every one since the run was made; none if the
@@ -40,24 +42,33 @@ impl Client {
         job_id: &str,
         after_revision: i64,
     ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        self.watch_after(job_id, Some(after_revision))
+        states(self, job_id, Some(after_revision), Gap::Fails)
     }
 
-    fn watch_after(
+    /// Like [`Client::watch`], but begins anew where states are lost for good: the end is not among them.
+    pub(crate) fn watch_for_end(
         &self,
         job_id: &str,
-        revision: Option<i64>,
     ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        let watch = Watch {
-            line: Reconnecting::new(self, PATIENCE),
-            job_id: job_id.to_owned(),
-            revision,
-            token: String::new(),
-            phase: Phase::Untouched,
-        };
-        let states: BoxStream<'static, _> = Box::pin(stream::try_unfold(watch, Watch::next));
-        states
+        states(self, job_id, None, Gap::BeginsAnew)
     }
+}
+
+fn states(
+    client: &Client,
+    job_id: &str,
+    revision: Option<i64>,
+    gap: Gap,
+) -> BoxStream<'static, Result<proto::ScrapingJob, Error>> {
+    let watch = Watch {
+        line: Reconnecting::new(client, PATIENCE),
+        job_id: job_id.to_owned(),
+        revision,
+        token: String::new(),
+        phase: Phase::Untouched,
+        gap,
+    };
+    Box::pin(stream::try_unfold(watch, Watch::next))
 }
 
 struct Watch {
@@ -68,6 +79,14 @@ struct Watch {
     /// The last one received; empty before the first.
     token: String,
     phase: Phase,
+    gap: Gap,
+}
+
+/// What comes of states that are lost for good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    Fails,
+    BeginsAnew,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -135,8 +154,23 @@ impl Watch {
     }
 
     async fn recover(&mut self, status: Status) -> Result<(), Error> {
-        let loss = self.line.lose(status)?;
-        tokio::time::sleep(loss.pause).await;
+        let pause = match self.line.lose(status) {
+            Ok(loss) => loss.pause,
+            Err(error) => self.begin_anew(error)?,
+        };
+        tokio::time::sleep(pause).await;
         Ok(())
+    }
+
+    /// Where that is asked for and helps; the pause before it. After a reset the run may be at a lower
+    /// revision, or gone.
+    fn begin_anew(&mut self, error: Error) -> Result<Duration, Error> {
+        let gap = matches!(error, Error::TokenExpired { .. } | Error::FeedReset { .. });
+        if !gap || self.gap == Gap::Fails {
+            return Err(error);
+        }
+        self.token.clear();
+        self.revision = None;
+        self.line.pause_anew().ok_or(error)
     }
 }

@@ -1,7 +1,7 @@
 //! Watches against a small server in this process that fails on purpose.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
 use tonic::Status;
@@ -160,17 +160,41 @@ async fn a_watch_goes_on_elsewhere_than_at_a_full_server() {
 
 #[tokio::test]
 async fn a_wait_begins_again_where_only_the_end_matters() {
-    let fake = one(vec![
-        (vec![at(1, S::Pending), stopping()], Closed),
-        (vec![because("TOKEN_EXPIRED")], Closed),
-        (vec![at(9, S::Failed)], Closed),
-    ]);
-    let client = fake.client().await;
+    for reason in ["TOKEN_EXPIRED", "FEED_RESET"] {
+        let fake = one(vec![
+            (vec![at(10, S::Running), stopping()], Closed),
+            (vec![because(reason)], Closed),
+            // A restored database may know of less.
+            (vec![at(9, S::Failed)], Closed),
+        ]);
+        let client = fake.client().await;
 
-    let end = client.trigger_and_wait(TriggerJob::new("x")).await.unwrap();
+        let end = client.trigger_and_wait(TriggerJob::new("x")).await.unwrap();
 
-    assert_eq!((end.revision, end.status()), (9, S::Failed));
-    assert_eq!(fake.watched_one.lock().unwrap()[2].resume_token, "");
+        assert_eq!((end.revision, end.status()), (9, S::Failed));
+        assert_eq!(fake.watched_one.lock().unwrap()[2].resume_token, "");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_for_a_run_that_is_gone_with_a_reset_says_so() {
+    let fake = one(vec![(vec![at(1, S::Running), because("FEED_RESET")], Closed)]);
+    let error = fake.client().await.wait("x").await.unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn beginning_anew_again_and_again_pauses_longer_each_time() {
+    let resets = || (0..3).map(|_| (vec![because("FEED_RESET")], Closed));
+    let synced = (vec![tell(Kind::Synced, None, "1")], Silent);
+    let fake = all(resets().chain([synced]).collect());
+    let at_least = Duration::from_millis(50 + 100 + 200);
+    let begin = Instant::now();
+
+    let seen = told(&fake.client().await, WatchAll::new().resync(), 4).await;
+
+    assert_eq!(seen[3], "synced");
+    assert!(begin.elapsed() >= at_least, "{:?}", begin.elapsed());
 }
 
 #[tokio::test]
