@@ -132,7 +132,7 @@ impl All {
     fn changed(&mut self, run: ScrapingJob) -> Option<WatchEvent> {
         let news = self.seen.is_news(&run);
         if news && is_final(run.status()) {
-            self.seen.leave(&run.job_id);
+            self.seen.leave(&run);
         }
         news.then_some(WatchEvent::Changed(run))
     }
@@ -140,7 +140,7 @@ impl All {
     fn left(&mut self, run: ScrapingJob) -> Option<WatchEvent> {
         let news = self.seen.is_news(&run);
         if news {
-            self.seen.leave(&run.job_id);
+            self.seen.leave(&run);
         }
         news.then_some(WatchEvent::Left(run))
     }
