@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::{Code, Response, Status, Streaming};
-use tracing::debug;
+use tracing::{Instrument, debug};
 
 use crate::endpoints::Route;
-use crate::{Client, Error, backoff, error};
+use crate::{Client, Error, backoff, client, error};
 
 /// A stream gives up when it has got nowhere for this long, unless told otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -21,6 +21,7 @@ const HOLDS: Duration = Duration::from_secs(5);
 
 pub(crate) struct Reconnecting<M> {
     client: Client,
+    method: &'static str,
     /// Of the last attempt.
     route: Route,
     open: Option<Open<M>>,
@@ -47,10 +48,17 @@ pub(crate) struct Loss {
 }
 
 impl<M> Reconnecting<M> {
-    pub(crate) fn new(client: &Client, patience: Duration) -> Self {
-        let route = client.route();
-        let client = client.clone();
-        Self { client, route, open: None, begun: false, failures: 0, stuck_since: None, patience }
+    pub(crate) fn new(client: &Client, method: &'static str, patience: Duration) -> Self {
+        Self {
+            client: client.clone(),
+            method,
+            route: client.route(),
+            open: None,
+            begun: false,
+            failures: 0,
+            stuck_since: None,
+            patience,
+        }
     }
 
     /// The next message, after opening the stream if it is not. A stream that is silent for longer counts as
@@ -83,9 +91,12 @@ impl<M> Reconnecting<M> {
         self.route = self.client.route();
         // Not as the request's own timeout: that would end the whole stream.
         let deadline = self.client.limits().deadline;
-        let opened = tokio::time::timeout(deadline, open(self.route.clone())).await;
+        let span = client::span(self.method);
+        let opened = open(self.route.clone()).instrument(span.clone());
         let late = |_| Status::unavailable("the server did not begin the stream in time");
-        let messages = opened.map_err(late)??.into_inner();
+        let opened = tokio::time::timeout(deadline, opened).await.map_err(late).flatten();
+        client::record(&span, &self.route, opened.as_ref().err());
+        let messages = opened?.into_inner();
         self.open = Some(Open { messages, since: Instant::now() });
         Ok(())
     }
@@ -150,7 +161,8 @@ mod tests {
     type Line = Reconnecting<WatchScrapingJobResponse>;
 
     fn line() -> Line {
-        Reconnecting::new(&Client::connect_lazy("127.0.0.1:1").unwrap(), PATIENCE)
+        let client = Client::connect_lazy("127.0.0.1:1").unwrap();
+        Reconnecting::new(&client, "WatchScrapingJob", PATIENCE)
     }
 
     fn fake(pace: Duration, script: impl Fn() -> Script<WatchScrapingJobResponse>) -> Fake {

@@ -52,7 +52,7 @@ impl Client {
     pub fn watch_all(&self, watch: WatchAll) -> WatchEvents {
         let token = watch.request.resume_token.clone();
         let all = All {
-            line: Reconnecting::new(self, PATIENCE),
+            line: Reconnecting::new(self, "WatchScrapingJobs", PATIENCE),
             request: watch.request,
             resync: watch.resync,
             seen: Seen::default(),

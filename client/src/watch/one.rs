@@ -61,7 +61,7 @@ fn states(
     gap: Gap,
 ) -> BoxStream<'static, Result<proto::ScrapingJob, Error>> {
     let watch = Watch {
-        line: Reconnecting::new(client, PATIENCE),
+        line: Reconnecting::new(client, "WatchScrapingJob", PATIENCE),
         job_id: job_id.to_owned(),
         revision,
         token: String::new(),
