@@ -51,9 +51,11 @@ impl Client {
     /// ```
     pub fn watch_all(&self, watch: WatchAll) -> WatchEvents {
         let token = watch.request.resume_token.clone();
+        let told = token.clone();
         let all = All {
             line: Reconnecting::new(self, "WatchScrapingJobs", PATIENCE),
             request: watch.request,
+            told,
             resync: watch.resync,
             seen: Seen::default(),
             current: Vec::new(),
@@ -69,6 +71,8 @@ struct All {
     line: Reconnecting<Message>,
     /// Its token is where to go on.
     request: proto::WatchScrapingJobsRequest,
+    /// The token that came with the last event.
+    told: String,
     resync: bool,
     seen: Seen,
     /// Held back until SYNCED.
@@ -124,8 +128,14 @@ impl All {
                 Some(WatchEvent::Synced)
             }
             // Unspecified is also what this version does not know: only its token counts.
-            (WatchKind::Bookmark | WatchKind::Unspecified, _) | (_, None) => None,
+            (WatchKind::Bookmark | WatchKind::Unspecified, _) => {
+                (!token.is_empty() && token != self.told).then_some(WatchEvent::Bookmark)
+            }
+            (_, None) => None,
         };
+        if event.is_some() {
+            self.told.clone_from(&token);
+        }
         self.ready.push_back(Step { event, resume_token: token, feed_lag: lag });
     }
 

@@ -76,6 +76,7 @@ async fn told(client: &Client, watch: WatchAll, count: usize) -> Vec<String> {
         Ok(WatchEvent::Changed(run)) => format!("changed {}{}", run.job_id, run.revision),
         Ok(WatchEvent::Left(run)) => format!("left {}{}", run.job_id, run.revision),
         Ok(WatchEvent::Synced) => "synced".to_owned(),
+        Ok(WatchEvent::Bookmark) => "bookmark".to_owned(),
         Ok(WatchEvent::Interrupted(error)) => format!("interrupted {:?}", error.code()),
         Ok(WatchEvent::Resynced(error)) => format!("resynced {error}"),
         Err(error) => format!("error {error}"),
@@ -224,10 +225,10 @@ async fn all_runs_are_told_once_across_a_loss() {
     ]);
     let client = fake.client().await;
 
-    let seen = told(&client, WatchAll::new().filter("f"), 8).await;
+    let seen = told(&client, WatchAll::new().filter("f"), 9).await;
 
-    let expected = "current b2,current a1,synced,changed a2,interrupted Unavailable,changed b3,\
-        synced,left a3";
+    let expected = "current b2,current a1,synced,changed a2,bookmark,interrupted Unavailable,\
+        changed b3,synced,left a3";
     assert_eq!(seen, expected.split(',').collect::<Vec<_>>());
     let asked = fake.watched_all.lock().unwrap();
     assert_eq!((&*asked[1].resume_token, &*asked[1].filter), ("3", "f"));
@@ -276,23 +277,37 @@ async fn a_gap_ends_the_watch_unless_it_may_begin_anew() {
 }
 
 #[tokio::test]
-async fn the_token_moves_with_what_is_told_and_with_bookmarks() {
-    let fake = all(vec![(
-        vec![
-            tell(Kind::Current, run("a", 1, S::Pending), ""),
-            tell(Kind::Synced, None, "1"),
-            tell(Kind::Bookmark, None, "2"),
-            tell(Kind::Changed, run("a", 2, S::Running), "3"),
-        ],
-        Silent,
-    )]);
-    let mut events = fake.client().await.watch_all(WatchAll::new());
+async fn the_token_moves_with_each_event_and_a_bookmark_is_one_where_it_is_all_that_moves() {
+    let fake = all(vec![
+        (
+            vec![
+                tell(Kind::Bookmark, None, "0"),
+                tell(Kind::Synced, None, "1"),
+                tell(Kind::Bookmark, None, "1"),
+                tell(Kind::Bookmark, None, "2"),
+                tell(Kind::Bookmark, None, "2"),
+                stopping(),
+            ],
+            Closed,
+        ),
+        (
+            vec![
+                tell(Kind::Bookmark, None, "2"),
+                tell(Kind::Changed, run("a", 2, S::Running), "3"),
+                // Of a later version.
+                tell(Kind::Unspecified, None, "4"),
+            ],
+            Silent,
+        ),
+    ]);
+    let mut events = fake.client().await.watch_all(WatchAll::new().resume_from("0"));
 
-    let mut tokens = Vec::new();
-    for _ in 0..3 {
-        events.next().await.unwrap().unwrap();
-        tokens.push(events.resume_token().to_owned());
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        let event = events.next().await.unwrap().unwrap();
+        told.push((matches!(event, WatchEvent::Bookmark), events.resume_token().to_owned()));
     }
 
-    assert_eq!(tokens, ["", "1", "3"]);
+    let told: Vec<_> = told.iter().map(|(bookmark, token)| (*bookmark, &**token)).collect();
+    assert_eq!(told, [(false, "1"), (true, "2"), (false, "2"), (false, "3"), (true, "4")]);
 }

@@ -76,6 +76,7 @@ async fn objects(mut events: WatchEvents, output: Output) -> Result<(), Failure>
             WatchEvent::Changed(_) => WatchKind::Changed,
             WatchEvent::Left(_) => WatchKind::Left,
             WatchEvent::Synced => WatchKind::Synced,
+            WatchEvent::Bookmark => WatchKind::Bookmark,
             _ => {
                 remark(&event)?;
                 continue;

@@ -28,7 +28,7 @@ locations, 4 failed, 5 cancelled, 130 Ctrl-C (the run goes on).
 Examples:
   windrow watch triggered_daily_1736841234_0123456789ab
   windrow watch --all --filter 'labels.team = sales'
-  windrow watch --all --json | jq .scraping_job.job_id";
+  windrow watch --all --json | jq '.scraping_job.job_id // empty'";
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
