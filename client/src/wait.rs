@@ -6,8 +6,9 @@ use crate::{Client, Code, Error, proto};
 
 impl Client {
     /// Makes a run, waits for its end and returns it as it was then: completed, failed or cancelled, which
-    /// only its status says. One that is only validated is returned as it would be made. Restarted servers and lost connections do not disturb it. Who does not want to
-    /// wait for ever wraps it in a time-out; the run goes on then.
+    /// only its status says. One that is only validated is returned as it would be made. Restarted servers and
+    /// lost connections do not disturb it. Who does not want to wait for ever wraps it in a time-out; the run
+    /// goes on then.
     ///
     /// ```no_run
     /// use windrow_client::{Client, Error, TriggerJob, proto};
