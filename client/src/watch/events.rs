@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt};
 use crate::Error;
 use crate::proto::ScrapingJob;
 
-/// One item of [`crate::Client::watch_all`].
+/// One item of [`crate::Client::watch_all`], and of [`crate::Client::watch_events`] for one run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WatchEvent {
@@ -38,6 +38,13 @@ pub enum WatchEvent {
 impl WatchEvent {
     /// The run that it is about.
     pub fn run(&self) -> Option<&ScrapingJob> {
+        match self {
+            Self::Current(run) | Self::Changed(run) | Self::Left(run) => Some(run),
+            Self::Synced | Self::Bookmark | Self::Interrupted(_) | Self::Resynced(_) => None,
+        }
+    }
+
+    pub(super) fn into_run(self) -> Option<ScrapingJob> {
         match self {
             Self::Current(run) | Self::Changed(run) | Self::Left(run) => Some(run),
             Self::Synced | Self::Bookmark | Self::Interrupted(_) | Self::Resynced(_) => None,

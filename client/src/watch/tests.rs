@@ -69,9 +69,8 @@ async fn revisions(client: &Client, after_revision: i64) -> Result<Vec<i64>, Err
     client.watch_from("x", after_revision).map_ok(|run| run.revision).try_collect().await
 }
 
-/// The events in short, up to an error or so many.
-async fn told(client: &Client, watch: WatchAll, count: usize) -> Vec<String> {
-    let short = |event: Result<WatchEvent, Error>| match event {
+fn short(event: Result<WatchEvent, Error>) -> String {
+    match event {
         Ok(WatchEvent::Current(run)) => format!("current {}{}", run.job_id, run.revision),
         Ok(WatchEvent::Changed(run)) => format!("changed {}{}", run.job_id, run.revision),
         Ok(WatchEvent::Left(run)) => format!("left {}{}", run.job_id, run.revision),
@@ -80,7 +79,11 @@ async fn told(client: &Client, watch: WatchAll, count: usize) -> Vec<String> {
         Ok(WatchEvent::Interrupted(error)) => format!("interrupted {:?}", error.code()),
         Ok(WatchEvent::Resynced(error)) => format!("resynced {error}"),
         Err(error) => format!("error {error}"),
-    };
+    }
+}
+
+/// The events in short, up to an error or so many.
+async fn told(client: &Client, watch: WatchAll, count: usize) -> Vec<String> {
     client.watch_all(watch).map(short).take(count).collect().await
 }
 
@@ -98,6 +101,25 @@ async fn a_broken_watch_resumes_without_gap_or_repeat() {
     let asked = fake.watched_one.lock().unwrap();
     let asked: Vec<_> = asked.iter().map(|r| (r.after_revision, &*r.resume_token)).collect();
     assert_eq!(asked, [(Some(0), ""), (None, "after 2")]);
+}
+
+#[tokio::test]
+async fn a_watch_of_one_run_tells_each_loss_once_and_when_it_goes_on() {
+    let synced = || {
+        let (kind, resume_token) = (Kind::Synced.into(), "after 1".to_owned());
+        Ok(proto::WatchScrapingJobResponse { kind, resume_token, ..Default::default() })
+    };
+    let fake = one(vec![
+        (vec![at(1, S::Running), synced(), stopping()], Closed),
+        (vec![stopping()], Closed),
+        (vec![synced(), stopping()], Closed),
+        (vec![at(2, S::Completed)], Closed),
+    ]);
+
+    let told: Vec<_> = fake.client().await.watch_events("x", None).map(short).collect().await;
+
+    let lost = "interrupted Unavailable";
+    assert_eq!(told, ["changed x1", "synced", lost, "synced", lost, "changed x2"]);
 }
 
 #[tokio::test]

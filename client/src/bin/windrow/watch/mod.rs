@@ -14,10 +14,11 @@ mod board;
 use std::future::Future;
 
 use clap::Args;
-use windrow_client::Client;
+use windrow_client::{Client, Error};
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::text;
 pub(crate) use one::one;
 
 const INTERRUPTED: u8 = 130;
@@ -57,6 +58,11 @@ pub(crate) async fn run(client: &Client, output: Output, args: WatchArgs) -> Res
         Some(job_id) => one(client, output, job_id, args.after_revision).await,
         None => all::all(client, output, args).await,
     }
+}
+
+/// What is said of a lost connection.
+fn trying_again(error: &Error) -> String {
+    format!("Trying again: {}", text::clean(&error.message()))
 }
 
 /// The outcome, or nothing once Ctrl-C is pressed.
