@@ -156,3 +156,24 @@ async fn a_watch_of_one_run_says_that_its_connection_is_lost_and_found() {
     assert_eq!((&*found, code), ("Following again", Some(5)));
     windrow.stop().await;
 }
+
+#[tokio::test]
+async fn the_id_of_a_scheduled_job_leads_to_the_watch_of_its_runs() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let address = windrow.address();
+    let watch = move |id: &'static str| {
+        let address = address.clone();
+        tokio::task::spawn_blocking(move || {
+            let refused = program::windrow(&address, &["watch", id]);
+            (refused.status.code(), String::from_utf8(refused.stderr).unwrap())
+        })
+    };
+
+    let (of_job, of_none) = (watch("job").await.unwrap(), watch("none").await.unwrap());
+
+    let hint = "\njob is a scheduled job; watch its runs with: windrow watch --all --job job\n";
+    assert_eq!(of_job, (Some(1), format!("error: Run not found: job{hint}")));
+    assert_eq!(of_none, (Some(1), "error: Run not found: none\n".to_owned()));
+    windrow.stop().await;
+}

@@ -14,7 +14,7 @@ mod board;
 use std::future::Future;
 
 use clap::Args;
-use windrow_client::{Client, Error};
+use windrow_client::{Client, Error, proto};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -55,8 +55,29 @@ pub(crate) struct WatchArgs {
 
 pub(crate) async fn run(client: &Client, output: Output, args: WatchArgs) -> Result<u8, Failure> {
     match &args.job_id {
-        Some(job_id) => one(client, output, job_id, args.after_revision).await,
+        Some(job_id) => match one(client, output, job_id, args.after_revision).await {
+            Err(Failure::Client(error @ Error::NotFound { .. })) => {
+                Err(not_found(client, job_id, error).await)
+            }
+            done => done,
+        },
         None => all::all(client, output, args).await,
+    }
+}
+
+/// Says what to do where it is the id of a scheduled job.
+async fn not_found(client: &Client, job_id: &str, error: Error) -> Failure {
+    let request = proto::GetScheduledJobRequest {
+        scheduled_job_id: job_id.to_owned(),
+        include_runs: Some(false),
+        ..Default::default()
+    };
+    match client.get_scheduled_job(request).await {
+        Ok(_) => Failure::Refused(format!(
+            "{error}\n{job_id} is a scheduled job; watch its runs with: \
+             windrow watch --all --job {job_id}"
+        )),
+        Err(_) => error.into(),
     }
 }
 
