@@ -239,4 +239,19 @@ mod tests {
 
         assert!(pause >= backoff::CAP / 2, "{pause:?}");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn beginning_anew_that_leads_nowhere_is_given_up() {
+        let (mut line, mut times) = (line(), 0);
+        let begin = Instant::now();
+
+        while let Some(pause) = line.pause_anew() {
+            tokio::time::sleep(pause).await;
+            line.lose(Status::out_of_range("the feed was reset")).unwrap_err();
+            times += 1;
+            assert!(times < 100, "it is never given up");
+        }
+
+        assert!(begin.elapsed() > PATIENCE);
+    }
 }
