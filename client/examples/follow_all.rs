@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
             Err(error) => return Err(error.into()),
             Ok(_) => {}
         }
-        // The place moves with what was handled, so it is written after that.
+        // The place moves with what was handled, so it is written after that; also while nothing ends.
         if !events.resume_token().is_empty() {
             std::fs::write(&file, events.resume_token())?;
         }

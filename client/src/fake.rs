@@ -1,6 +1,7 @@
 //! A small server in this process that fails on purpose, for the tests of this crate.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -37,6 +38,8 @@ pub(crate) struct Fake {
     pub(crate) request_ids: Arc<Mutex<Vec<String>>>,
     pub(crate) cancels: Arc<Mutex<Vec<String>>>,
     pub(crate) headers: Arc<Mutex<Vec<MetadataMap>>>,
+    /// Before each message of a stream.
+    pub(crate) pace: Duration,
 }
 
 impl Fake {
@@ -74,6 +77,7 @@ pub(crate) async fn nobody() -> String {
 
 fn play<T: Send + 'static>(
     scripts: &Mutex<Vec<Script<T>>>,
+    pace: Duration,
 ) -> Of<Response<BoxStream<'static, Of<T>>>> {
     let mut scripts = scripts.lock().unwrap();
     if scripts.is_empty() {
@@ -81,7 +85,11 @@ fn play<T: Send + 'static>(
     }
     let (messages, end) = scripts.remove(0);
     let silence = stream::pending().take(usize::from(end == End::Silent));
-    Ok(Response::new(stream::iter(messages).chain(silence).boxed()))
+    let paced = stream::iter(messages).then(move |message| async move {
+        tokio::time::sleep(pace).await;
+        message
+    });
+    Ok(Response::new(paced.chain(silence).boxed()))
 }
 
 #[tonic::async_trait]
@@ -94,7 +102,7 @@ impl ScrapingJobService for Fake {
         request: Request<proto::WatchScrapingJobRequest>,
     ) -> Of<Response<Self::WatchScrapingJobStream>> {
         self.watched_one.lock().unwrap().push(request.into_inner());
-        play(&self.ones)
+        play(&self.ones, self.pace)
     }
 
     async fn watch_scraping_jobs(
@@ -102,7 +110,7 @@ impl ScrapingJobService for Fake {
         request: Request<proto::WatchScrapingJobsRequest>,
     ) -> Of<Response<Self::WatchScrapingJobsStream>> {
         self.watched_all.lock().unwrap().push(request.into_inner());
-        play(&self.alls)
+        play(&self.alls, self.pace)
     }
 
     async fn trigger_job(

@@ -26,9 +26,9 @@
 //! - [`Error`]: what a caller can do about it, as variants.
 //! - [`worker`]: execute runs in your own process.
 //!
-//! Each unary call is a `tracing` span `windrow.call` with `rpc.method`, `rpc.code`, `rpc.attempts` and
-//! `server.address`. Messages are those of the contract, in [`proto`]; fields that a request does not need
-//! are left to `..Default::default()`.
+//! Each unary call, and each time that a watch or export is opened, is a `tracing` span `windrow.call` with
+//! `rpc.method`, `rpc.code` and `server.address`; a unary call also has `rpc.attempts`. Messages are those of
+//! the contract, in [`proto`]; fields that a request does not need are left to `..Default::default()`.
 //!
 //! `client/examples/` has programs: trigger and wait, follow all runs, a dashboard.
 

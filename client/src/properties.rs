@@ -41,7 +41,7 @@ impl Client {
         filter: proto::PropertyFilter,
     ) -> impl Stream<Item = Result<proto::Property, Error>> + Send + Unpin + use<> {
         let export = Export {
-            line: Reconnecting::new(self, PATIENCE),
+            line: Reconnecting::new(self, "ExportProperties", PATIENCE),
             request: proto::ExportPropertiesRequest {
                 filter: Some(filter),
                 page_token: String::new(),

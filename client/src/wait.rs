@@ -6,8 +6,9 @@ use crate::{Client, Code, Error, proto};
 
 impl Client {
     /// Makes a run, waits for its end and returns it as it was then: completed, failed or cancelled, which
-    /// only its status says. One that is only validated is returned as it would be made. Restarted servers and lost connections do not disturb it. Who does not want to
-    /// wait for ever wraps it in a time-out; the run goes on then.
+    /// only its status says. One that is only validated is returned as it would be made. Restarted servers and
+    /// lost connections do not disturb it. Who does not want to wait for ever wraps it in a time-out; the run
+    /// goes on then.
     ///
     /// ```no_run
     /// use windrow_client::{Client, Error, TriggerJob, proto};
@@ -33,16 +34,12 @@ impl Client {
         }
     }
 
-    /// Waits for the end of a run and returns it as it was then.
+    /// Waits for the end of a run and returns it as it was then. A database that was restored or failed over
+    /// meanwhile does not disturb it either, unless the run is gone with that: [`Error::NotFound`].
     pub async fn wait(&self, job_id: &str) -> Result<proto::ScrapingJob, Error> {
-        loop {
-            match self.watch(job_id).try_fold(None, |_, run| async { Ok(Some(run)) }).await {
-                // What was missed in between does not matter here.
-                Err(Error::TokenExpired { .. }) => {}
-                Err(error) => return Err(error),
-                Ok(end) => return end.ok_or_else(no_state),
-            }
-        }
+        let states = self.watch_for_end(job_id);
+        let end = states.try_fold(None, |_, run| async { Ok(Some(run)) }).await?;
+        end.ok_or_else(no_state)
     }
 }
 

@@ -1,12 +1,14 @@
-//! `windrow watch --all` off a terminal: lines for people, objects for programs.
+//! `windrow watch` off a terminal: lines for people, objects for programs.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+use tokio::io::AsyncBufReadExt as _;
 use tokio::sync::oneshot;
 use windrow_client::proto;
 
+use crate::support::proxy::Proxy;
 use crate::support::{PATIENCE, SLOW, Windrow, job, parameters, program, wait_for};
 
 /// Follows until a line has this in it, then presses Ctrl-C; the lines and the exit code. Says when the first
@@ -88,8 +90,10 @@ async fn objects_have_the_token_from_which_another_watch_goes_on() {
 
     let objects: Vec<Value> = lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!((code, &objects[0]["kind"]), (Some(130), &Value::from("WATCH_KIND_SYNCED")));
-    assert!(objects[1..].iter().all(|o| o["kind"] == "WATCH_KIND_CHANGED"), "{objects:#?}");
-    let run = &objects[1]["scraping_job"];
+    let kinds = ["WATCH_KIND_CHANGED", "WATCH_KIND_BOOKMARK"].map(Value::from);
+    assert!(objects[1..].iter().all(|object| kinds.contains(&object["kind"])), "{objects:#?}");
+    let changed = objects.iter().find(|object| object["kind"] == kinds[0]).unwrap();
+    let run = &changed["scraping_job"];
     assert_eq!(run["job_id"], Value::from(made.job_id));
     assert_eq!(run["parameters"]["locations"][0], "Indianapolis, IN");
 
@@ -102,5 +106,74 @@ async fn objects_have_the_token_from_which_another_watch_goes_on() {
     let missed: Value = serde_json::from_str(&again[0]).unwrap();
     assert_eq!(missed["scraping_job"]["job_id"], run["job_id"]);
     assert!(again.iter().any(|line| line.contains("_COMPLETED")), "{again:#?}");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn objects_of_a_watch_without_news_have_its_token_as_it_moves() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let flags = &["--json", "--filter", "labels.team = nobody"];
+
+    let made = windrow.trigger("job");
+    let (lines, code, _) = followed(&windrow, flags, "_BOOKMARK", made).await;
+
+    let objects: Vec<Value> = lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let kinds: Vec<_> = objects.iter().map(|o| o["kind"].as_str().unwrap()).collect();
+    assert_eq!((code, kinds), (Some(130), vec!["WATCH_KIND_SYNCED", "WATCH_KIND_BOOKMARK"]));
+    let tokens: Vec<_> = objects.iter().map(|o| o["resume_token"].as_str().unwrap()).collect();
+    assert!(!tokens[1].is_empty() && tokens[0] != tokens[1], "{tokens:?}");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_of_one_run_says_that_its_connection_is_lost_and_found() {
+    let windrow = Windrow::start().await;
+    let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job("job") };
+    windrow.create_as(slow).await.unwrap();
+    let run = windrow.trigger("job").await.job_id;
+    wait_for(&mut windrow.client.watch(&run), proto::ScrapingJobStatus::Running).await;
+    let proxy = Proxy::start(&windrow.address()).await;
+    let mut command = tokio::process::Command::from(program::command("windrow"));
+    command.args(["--server", &proxy.address, "watch", &run]);
+    let mut process =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut states = tokio::io::BufReader::new(process.stdout.take().unwrap()).lines();
+    let mut remarks = tokio::io::BufReader::new(process.stderr.take().unwrap()).lines();
+
+    let watched = tokio::time::timeout(PATIENCE, async {
+        let first = states.next_line().await.unwrap().unwrap();
+        proxy.cut();
+        let lost = remarks.next_line().await.unwrap().unwrap();
+        let found = remarks.next_line().await.unwrap().unwrap();
+        windrow.cancel(&run).await.unwrap();
+        (first, lost, found, process.wait().await.unwrap().code())
+    });
+    let (first, lost, found, code) = watched.await.expect("the watch does not go on");
+
+    assert!(first.starts_with("running"), "{first}");
+    assert!(lost.starts_with("Trying again: "), "{lost}");
+    assert_eq!((&*found, code), ("Following again", Some(5)));
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn the_id_of_a_scheduled_job_leads_to_the_watch_of_its_runs() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let address = windrow.address();
+    let watch = move |id: &'static str| {
+        let address = address.clone();
+        tokio::task::spawn_blocking(move || {
+            let refused = program::windrow(&address, &["watch", id]);
+            (refused.status.code(), String::from_utf8(refused.stderr).unwrap())
+        })
+    };
+
+    let (of_job, of_none) = (watch("job").await.unwrap(), watch("none").await.unwrap());
+
+    let hint = "\njob is a scheduled job; watch its runs with: windrow watch --all --job job\n";
+    assert_eq!(of_job, (Some(1), format!("error: Run not found: job{hint}")));
+    assert_eq!(of_none, (Some(1), "error: Run not found: none\n".to_owned()));
     windrow.stop().await;
 }

@@ -122,14 +122,7 @@ impl Client {
         F: Fn(Route, Request<Q>) -> S,
         S: Future<Output = Result<Response<R>, Status>>,
     {
-        let span = info_span!(
-            "windrow.call",
-            rpc.system = "grpc",
-            rpc.method = method,
-            rpc.code = Empty,
-            rpc.attempts = Empty,
-            server.address = Empty,
-        );
+        let span = span(method);
         // On the heap, lest the future of everybody who calls be as large as a gRPC call's.
         Box::pin(self.attempts(retry, request, send)).instrument(span).await
     }
@@ -143,14 +136,16 @@ impl Client {
         let time = self.limits().deadline;
         let deadline = Instant::now() + time;
         self.shared.budget.deposit();
-        let mut failures = 0;
+        let mut failures = 0_u32;
         loop {
             let route = self.route();
             let mut request = Request::new(request.clone());
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
             let answer = tokio::time::timeout_at(deadline, send(route.clone(), request)).await;
             let answer = answer.unwrap_or_else(|_| Err(error::late(time)));
-            record(&route, failures, answer.as_ref().err());
+            let span = Span::current();
+            record(&span, &route, answer.as_ref().err());
+            span.record("rpc.attempts", failures.saturating_add(1));
             let status = match answer {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => status,
@@ -191,11 +186,22 @@ pub(crate) fn fill_request_id(request_id: &mut String) {
     }
 }
 
-fn record(route: &Route, failures: u32, status: Option<&Status>) {
+/// Of a call, or of the opening of a stream.
+pub(crate) fn span(method: &'static str) -> Span {
+    info_span!(
+        "windrow.call",
+        rpc.system = "grpc",
+        rpc.method = method,
+        rpc.code = Empty,
+        rpc.attempts = Empty,
+        server.address = Empty,
+    )
+}
+
+/// What came of it where.
+pub(crate) fn record(span: &Span, route: &Route, status: Option<&Status>) {
     let code = status.map_or(tonic::Code::Ok, Status::code);
-    let span = Span::current();
-    span.record("rpc.code", debug(code)).record("rpc.attempts", failures.saturating_add(1));
-    span.record("server.address", route.server());
+    span.record("rpc.code", debug(code)).record("server.address", route.server());
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Unary calls against servers that fail on purpose.
 
+use futures::TryStreamExt;
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 use tracing::instrument::WithSubscriber as _;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::*;
-use crate::fake::{Fake, nobody};
+use crate::fake::{End, Fake, nobody};
 use crate::{Code, TriggerJob, proto};
 
 fn stopping() -> Status {
@@ -42,22 +43,28 @@ async fn a_retried_trigger_keeps_its_request_id() {
     assert!(!ids[0].is_empty() && ids.iter().all(|id| *id == ids[0]));
 }
 
-#[tokio::test]
-async fn a_call_is_a_span_that_tells_what_came_of_it() {
-    let fake = Fake::default();
-    fake.fail(stopping());
-    let client = fake.client().await;
+/// The spans that close meanwhile.
+async fn spans(work: impl Future) -> Vec<serde_json::Value> {
     let log = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .json()
         .with_span_events(FmtSpan::CLOSE)
         .with_writer(log.reopen().unwrap())
         .finish();
-
-    client.trigger_job(TriggerJob::new("job")).with_subscriber(subscriber).await.unwrap();
-
+    work.with_subscriber(subscriber).await;
     let written = std::fs::read_to_string(log.path()).unwrap();
-    let line: serde_json::Value = serde_json::from_str(&written).expect("one span has closed");
+    let lines = written.lines().map(serde_json::from_str::<serde_json::Value>);
+    lines.map(|line| line.unwrap()["span"].take()).collect()
+}
+
+#[tokio::test]
+async fn a_call_is_a_span_that_tells_what_came_of_it() {
+    let fake = Fake::default();
+    fake.fail(stopping());
+    let client = fake.client().await;
+
+    let spans = spans(client.trigger_job(TriggerJob::new("job"))).await;
+
     let span = serde_json::json!({
         "name": "windrow.call",
         "rpc.system": "grpc",
@@ -66,7 +73,28 @@ async fn a_call_is_a_span_that_tells_what_came_of_it() {
         "rpc.attempts": 2,
         "server.address": client.server(),
     });
-    assert_eq!(line["span"], span);
+    assert_eq!(spans, [span]);
+}
+
+#[tokio::test]
+async fn each_opening_of_a_stream_is_a_span_that_tells_what_came_of_it() {
+    let fake = Fake::default();
+    // It opens; then there is no such run.
+    fake.ones.lock().unwrap().push((vec![Err(stopping())], End::Closed));
+    let client = fake.client().await;
+
+    let spans = spans(client.watch("run").try_next()).await;
+
+    let span = |code: &str| {
+        serde_json::json!({
+            "name": "windrow.call",
+            "rpc.system": "grpc",
+            "rpc.method": "WatchScrapingJob",
+            "rpc.code": code,
+            "server.address": client.server(),
+        })
+    };
+    assert_eq!(spans, [span("Ok"), span("NotFound")]);
 }
 
 #[tokio::test]

@@ -51,9 +51,11 @@ impl Client {
     /// ```
     pub fn watch_all(&self, watch: WatchAll) -> WatchEvents {
         let token = watch.request.resume_token.clone();
+        let told = token.clone();
         let all = All {
-            line: Reconnecting::new(self, PATIENCE),
+            line: Reconnecting::new(self, "WatchScrapingJobs", PATIENCE),
             request: watch.request,
+            told,
             resync: watch.resync,
             seen: Seen::default(),
             current: Vec::new(),
@@ -69,6 +71,8 @@ struct All {
     line: Reconnecting<Message>,
     /// Its token is where to go on.
     request: proto::WatchScrapingJobsRequest,
+    /// The token that came with the last event.
+    told: String,
     resync: bool,
     seen: Seen,
     /// Held back until SYNCED.
@@ -124,15 +128,21 @@ impl All {
                 Some(WatchEvent::Synced)
             }
             // Unspecified is also what this version does not know: only its token counts.
-            (WatchKind::Bookmark | WatchKind::Unspecified, _) | (_, None) => None,
+            (WatchKind::Bookmark | WatchKind::Unspecified, _) => {
+                (!token.is_empty() && token != self.told).then_some(WatchEvent::Bookmark)
+            }
+            (_, None) => None,
         };
+        if event.is_some() {
+            self.told.clone_from(&token);
+        }
         self.ready.push_back(Step { event, resume_token: token, feed_lag: lag });
     }
 
     fn changed(&mut self, run: ScrapingJob) -> Option<WatchEvent> {
         let news = self.seen.is_news(&run);
         if news && is_final(run.status()) {
-            self.seen.leave(&run.job_id);
+            self.seen.leave(&run);
         }
         news.then_some(WatchEvent::Changed(run))
     }
@@ -140,7 +150,7 @@ impl All {
     fn left(&mut self, run: ScrapingJob) -> Option<WatchEvent> {
         let news = self.seen.is_news(&run);
         if news {
-            self.seen.leave(&run.job_id);
+            self.seen.leave(&run);
         }
         news.then_some(WatchEvent::Left(run))
     }
@@ -165,6 +175,7 @@ impl All {
             Err(error @ (Error::TokenExpired { .. } | Error::FeedReset { .. })) if self.resync => {
                 self.request.resume_token.clear();
                 self.seen.forget();
+                self.pause = self.line.pause_anew();
                 Some(WatchEvent::Resynced(error))
             }
             Err(error) => return Err(error),

@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt};
 use crate::Error;
 use crate::proto::ScrapingJob;
 
-/// One item of [`crate::Client::watch_all`].
+/// One item of [`crate::Client::watch_all`], and of [`crate::Client::watch_events`] for one run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WatchEvent {
@@ -23,6 +23,9 @@ pub enum WatchEvent {
     Changed(ScrapingJob),
     /// A run has changed and does not match the filter any more.
     Left(ScrapingJob),
+    /// Nothing was told for a while, and [`WatchEvents::resume_token`] has moved: it is worth keeping, as the
+    /// one before expires some day.
+    Bookmark,
     /// The connection is lost. The watch goes on by itself, without a gap, as soon as a server answers; this
     /// comes once for each loss, for those who show it.
     Interrupted(Error),
@@ -37,7 +40,14 @@ impl WatchEvent {
     pub fn run(&self) -> Option<&ScrapingJob> {
         match self {
             Self::Current(run) | Self::Changed(run) | Self::Left(run) => Some(run),
-            Self::Synced | Self::Interrupted(_) | Self::Resynced(_) => None,
+            Self::Synced | Self::Bookmark | Self::Interrupted(_) | Self::Resynced(_) => None,
+        }
+    }
+
+    pub(super) fn into_run(self) -> Option<ScrapingJob> {
+        match self {
+            Self::Current(run) | Self::Changed(run) | Self::Left(run) => Some(run),
+            Self::Synced | Self::Bookmark | Self::Interrupted(_) | Self::Resynced(_) => None,
         }
     }
 }
@@ -67,7 +77,7 @@ impl WatchEvents {
     }
 
     /// Where to go on after the last item, with [`crate::WatchAll::resume_from`]; empty before the first
-    /// `Synced`. It also moves while nothing happens, so it is worth keeping now and then.
+    /// `Synced`. Who keeps it after each item has the newest: when nothing happens, a `Bookmark` brings it.
     pub fn resume_token(&self) -> &str {
         &self.resume_token
     }

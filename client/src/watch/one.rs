@@ -1,9 +1,14 @@
 //! Watching one run until it ends.
 
-use futures::Stream;
+use std::mem;
+use std::time::Duration;
+
+use futures::future;
 use futures::stream::{self, BoxStream};
+use futures::{Stream, TryStreamExt};
 use tonic::Status;
 
+use super::events::WatchEvent;
 use super::is_final;
 use crate::endpoints::Route;
 use crate::proto::{self, ScrapingJobView, WatchKind};
@@ -30,7 +35,7 @@ impl Client {
         &self,
         job_id: &str,
     ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        self.watch_after(job_id, None)
+        states(events(self, job_id, None, Gap::Fails))
     }
 
     /// The states after a revision already seen, with 0 every one since the run was made; none if the
@@ -40,24 +45,51 @@ impl Client {
         job_id: &str,
         after_revision: i64,
     ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        self.watch_after(job_id, Some(after_revision))
+        states(events(self, job_id, Some(after_revision), Gap::Fails))
     }
 
-    fn watch_after(
+    /// The same states, as `Current` or `Changed`, and where the watch itself is: `Interrupted` when its
+    /// connection is lost, `Synced` when all that is current, or was missed, has come. For those who show it.
+    pub fn watch_events(
         &self,
         job_id: &str,
-        revision: Option<i64>,
-    ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        let watch = Watch {
-            line: Reconnecting::new(self, PATIENCE),
-            job_id: job_id.to_owned(),
-            revision,
-            token: String::new(),
-            phase: Phase::Untouched,
-        };
-        let states: BoxStream<'static, _> = Box::pin(stream::try_unfold(watch, Watch::next));
-        states
+        after_revision: Option<i64>,
+    ) -> impl Stream<Item = Result<WatchEvent, Error>> + Send + Unpin + use<> {
+        events(self, job_id, after_revision, Gap::Fails)
     }
+
+    /// Like [`Client::watch`], but begins anew where states are lost for good: the end is not among them.
+    pub(crate) fn watch_for_end(
+        &self,
+        job_id: &str,
+    ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
+        states(events(self, job_id, None, Gap::BeginsAnew))
+    }
+}
+
+fn events(
+    client: &Client,
+    job_id: &str,
+    revision: Option<i64>,
+    gap: Gap,
+) -> BoxStream<'static, Result<WatchEvent, Error>> {
+    let watch = Watch {
+        line: Reconnecting::new(client, "WatchScrapingJob", PATIENCE),
+        job_id: job_id.to_owned(),
+        revision,
+        token: String::new(),
+        phase: Phase::Untouched,
+        gap,
+        pause: None,
+        lost: false,
+    };
+    Box::pin(stream::try_unfold(watch, Watch::next))
+}
+
+fn states(
+    events: BoxStream<'static, Result<WatchEvent, Error>>,
+) -> BoxStream<'static, Result<proto::ScrapingJob, Error>> {
+    Box::pin(events.try_filter_map(|event| future::ok(event.into_run())))
 }
 
 struct Watch {
@@ -68,6 +100,18 @@ struct Watch {
     /// The last one received; empty before the first.
     token: String,
     phase: Phase,
+    gap: Gap,
+    /// Before the next connection, once the loss is told.
+    pause: Option<Duration>,
+    /// Told of, until something is received again.
+    lost: bool,
+}
+
+/// What comes of states that are lost for good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    Fails,
+    BeginsAnew,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,20 +123,20 @@ enum Phase {
 }
 
 impl Watch {
-    async fn next(mut self) -> Result<Option<(proto::ScrapingJob, Self)>, Error> {
+    async fn next(mut self) -> Result<Option<(WatchEvent, Self)>, Error> {
         while self.phase != Phase::Ended {
-            match self.receive().await {
-                Ok(Some(message)) => {
-                    if let Some(run) = self.accept(message) {
-                        return Ok(Some((run, self)));
-                    }
-                }
+            if let Some(pause) = self.pause.take() {
+                tokio::time::sleep(pause).await;
+            }
+            let event = match self.receive().await {
+                Ok(Some(message)) => self.accept(message),
                 Ok(None) if self.phase == Phase::Untouched => return Ok(None),
-                Ok(None) => {
-                    // The contract ends a stream only after the final state; a proxy may not.
-                    self.recover(Status::unavailable("the watch ended before the run did")).await?;
-                }
-                Err(status) => self.recover(status).await?,
+                // The contract ends a stream only after the final state; a proxy may not.
+                Ok(None) => self.lose(Status::unavailable("the watch ended before the run did"))?,
+                Err(status) => self.lose(status)?,
+            };
+            if let Some(event) = event {
+                return Ok(Some((event, self)));
             }
         }
         Ok(None)
@@ -111,20 +155,24 @@ impl Watch {
         self.line.receive(open).await
     }
 
-    /// The run, if it is news.
-    fn accept(&mut self, message: Message) -> Option<proto::ScrapingJob> {
+    fn accept(&mut self, message: Message) -> Option<WatchEvent> {
+        self.lost = false;
         let kind = message.kind();
         if !message.resume_token.is_empty() && message.resume_token != self.token {
             self.token = message.resume_token;
             self.line.restore();
         }
-        let run = match kind {
-            WatchKind::Current | WatchKind::Changed => message.scraping_job?,
+        match kind {
+            WatchKind::Current => self.news(message.scraping_job?).map(WatchEvent::Current),
+            WatchKind::Changed => self.news(message.scraping_job?).map(WatchEvent::Changed),
+            WatchKind::Synced => Some(WatchEvent::Synced),
             // Unspecified is also what this version does not know: only its token counts.
-            WatchKind::Unspecified | WatchKind::Synced | WatchKind::Left | WatchKind::Bookmark => {
-                return None;
-            }
-        };
+            WatchKind::Unspecified | WatchKind::Left | WatchKind::Bookmark => None,
+        }
+    }
+
+    /// The run, if it is news.
+    fn news(&mut self, run: proto::ScrapingJob) -> Option<proto::ScrapingJob> {
         self.phase = if is_final(run.status()) { Phase::Ended } else { Phase::Open };
         if self.revision.is_some_and(|seen| run.revision <= seen) {
             return None;
@@ -134,9 +182,30 @@ impl Watch {
         Some(run)
     }
 
-    async fn recover(&mut self, status: Status) -> Result<(), Error> {
-        let loss = self.line.lose(status)?;
-        tokio::time::sleep(loss.pause).await;
-        Ok(())
+    /// Gets ready to go on, or says why that cannot be.
+    fn lose(&mut self, status: Status) -> Result<Option<WatchEvent>, Error> {
+        match self.line.lose(status) {
+            Ok(loss) => {
+                self.pause = Some(loss.pause);
+                let told = mem::replace(&mut self.lost, true);
+                Ok((!told).then_some(WatchEvent::Interrupted(loss.error)))
+            }
+            Err(error) => {
+                self.pause = Some(self.begin_anew(error)?);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Where that is asked for and helps; the pause before it. After a reset the run may be at a lower
+    /// revision, or gone.
+    fn begin_anew(&mut self, error: Error) -> Result<Duration, Error> {
+        let gap = matches!(error, Error::TokenExpired { .. } | Error::FeedReset { .. });
+        if !gap || self.gap == Gap::Fails {
+            return Err(error);
+        }
+        self.token.clear();
+        self.revision = None;
+        self.line.pause_anew().ok_or(error)
     }
 }

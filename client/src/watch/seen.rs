@@ -11,8 +11,8 @@ const GONE_KEPT: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     revisions: HashMap<String, i64>,
-    /// Ended or left, oldest first.
-    gone: VecDeque<String>,
+    /// Ended or left at this revision, oldest first.
+    gone: VecDeque<(String, i64)>,
 }
 
 impl Seen {
@@ -26,11 +26,14 @@ impl Seen {
     }
 
     /// The run has ended, or does not match any more.
-    pub(super) fn leave(&mut self, job_id: &str) {
-        self.gone.push_back(job_id.to_owned());
+    pub(super) fn leave(&mut self, run: &ScrapingJob) {
+        self.gone.push_back((run.job_id.clone(), run.revision));
         while self.gone.len() > GONE_KEPT {
-            let oldest = self.gone.pop_front();
-            oldest.and_then(|oldest| self.revisions.remove(&oldest));
+            let Some((oldest, left_at)) = self.gone.pop_front() else { return };
+            // One that came back since is not gone.
+            if self.revisions.get(&oldest) == Some(&left_at) {
+                self.revisions.remove(&oldest);
+            }
         }
     }
 
@@ -59,12 +62,25 @@ mod tests {
     fn only_the_last_of_those_that_are_gone_are_remembered() {
         let mut seen = Seen::default();
         for number in 0..=GONE_KEPT {
-            let id = number.to_string();
-            assert!(seen.is_news(&run(&id, 1)));
-            seen.leave(&id);
+            let run = run(&number.to_string(), 1);
+            assert!(seen.is_news(&run));
+            seen.leave(&run);
         }
         assert_eq!(seen.revisions.len(), GONE_KEPT);
         assert!(!seen.is_news(&run(&GONE_KEPT.to_string(), 1)));
         assert!(seen.is_news(&run("0", 1)));
+    }
+
+    #[test]
+    fn a_run_that_left_and_came_back_is_remembered_while_it_is_active() {
+        let mut seen = Seen::default();
+        assert!(seen.is_news(&run("a", 1)));
+        seen.leave(&run("a", 1));
+        assert!(seen.is_news(&run("a", 2)));
+        for number in 0..GONE_KEPT {
+            seen.leave(&run(&number.to_string(), 1));
+        }
+        assert_eq!(seen.gone.len(), GONE_KEPT);
+        assert!(!seen.is_news(&run("a", 2)));
     }
 }

@@ -1,7 +1,7 @@
 //! Watches against a small server in this process that fails on purpose.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
 use tonic::Status;
@@ -45,6 +45,10 @@ fn stopping<T>() -> Result<T, Status> {
     Err(Status::unavailable("stopping"))
 }
 
+fn full<T>() -> Result<T, Status> {
+    Err(Status::resource_exhausted("too many watches"))
+}
+
 fn because<T>(reason: &str) -> Result<T, Status> {
     let details = ErrorDetails::with_error_info(reason, "windrow", HashMap::new());
     Err(Status::with_error_details(Code::OutOfRange, reason, details))
@@ -65,17 +69,21 @@ async fn revisions(client: &Client, after_revision: i64) -> Result<Vec<i64>, Err
     client.watch_from("x", after_revision).map_ok(|run| run.revision).try_collect().await
 }
 
-/// The events in short, up to an error or so many.
-async fn told(client: &Client, watch: WatchAll, count: usize) -> Vec<String> {
-    let short = |event: Result<WatchEvent, Error>| match event {
+fn short(event: Result<WatchEvent, Error>) -> String {
+    match event {
         Ok(WatchEvent::Current(run)) => format!("current {}{}", run.job_id, run.revision),
         Ok(WatchEvent::Changed(run)) => format!("changed {}{}", run.job_id, run.revision),
         Ok(WatchEvent::Left(run)) => format!("left {}{}", run.job_id, run.revision),
         Ok(WatchEvent::Synced) => "synced".to_owned(),
+        Ok(WatchEvent::Bookmark) => "bookmark".to_owned(),
         Ok(WatchEvent::Interrupted(error)) => format!("interrupted {:?}", error.code()),
         Ok(WatchEvent::Resynced(error)) => format!("resynced {error}"),
         Err(error) => format!("error {error}"),
-    };
+    }
+}
+
+/// The events in short, up to an error or so many.
+async fn told(client: &Client, watch: WatchAll, count: usize) -> Vec<String> {
     client.watch_all(watch).map(short).take(count).collect().await
 }
 
@@ -93,6 +101,25 @@ async fn a_broken_watch_resumes_without_gap_or_repeat() {
     let asked = fake.watched_one.lock().unwrap();
     let asked: Vec<_> = asked.iter().map(|r| (r.after_revision, &*r.resume_token)).collect();
     assert_eq!(asked, [(Some(0), ""), (None, "after 2")]);
+}
+
+#[tokio::test]
+async fn a_watch_of_one_run_tells_each_loss_once_and_when_it_goes_on() {
+    let synced = || {
+        let (kind, resume_token) = (Kind::Synced.into(), "after 1".to_owned());
+        Ok(proto::WatchScrapingJobResponse { kind, resume_token, ..Default::default() })
+    };
+    let fake = one(vec![
+        (vec![at(1, S::Running), synced(), stopping()], Closed),
+        (vec![stopping()], Closed),
+        (vec![synced(), stopping()], Closed),
+        (vec![at(2, S::Completed)], Closed),
+    ]);
+
+    let told: Vec<_> = fake.client().await.watch_events("x", None).map(short).collect().await;
+
+    let lost = "interrupted Unavailable";
+    assert_eq!(told, ["changed x1", "synced", lost, "synced", lost, "changed x2"]);
 }
 
 #[tokio::test]
@@ -129,18 +156,68 @@ async fn a_silent_watch_is_lost_and_goes_on_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_wait_begins_again_where_only_the_end_matters() {
-    let fake = one(vec![
+async fn a_full_server_ends_a_watch_only_at_its_beginning() {
+    let late = one(vec![
         (vec![at(1, S::Pending), stopping()], Closed),
-        (vec![because("TOKEN_EXPIRED")], Closed),
-        (vec![at(9, S::Failed)], Closed),
+        (vec![full()], Closed),
+        (vec![at(2, S::Completed)], Closed),
     ]);
-    let client = fake.client().await;
+    assert_eq!(revisions(&late.client().await, 0).await.unwrap(), [1, 2]);
 
-    let end = client.trigger_and_wait(TriggerJob::new("x")).await.unwrap();
+    let early = one(vec![(vec![full()], Closed), (vec![at(2, S::Completed)], Closed)]);
+    let error = revisions(&early.client().await, 0).await.unwrap_err();
+    assert!(matches!(error, Error::ResourceExhausted { .. }), "{error:?}");
+}
 
-    assert_eq!((end.revision, end.status()), (9, S::Failed));
-    assert_eq!(fake.watched_one.lock().unwrap()[2].resume_token, "");
+#[tokio::test]
+async fn a_watch_goes_on_elsewhere_than_at_a_full_server() {
+    let first =
+        one(vec![(vec![at(1, S::Pending), stopping()], Closed), (vec![at(2, S::Failed)], Closed)]);
+    let second = one(vec![(vec![full()], Closed)]);
+    let servers = format!("{},{}", first.serve().await, second.serve().await);
+    let client = Client::connect(&servers).await.unwrap();
+
+    assert_eq!(revisions(&client, 0).await.unwrap(), [1, 2]);
+    assert_eq!(second.watched_one.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_wait_begins_again_where_only_the_end_matters() {
+    for reason in ["TOKEN_EXPIRED", "FEED_RESET"] {
+        let fake = one(vec![
+            (vec![at(10, S::Running), stopping()], Closed),
+            (vec![because(reason)], Closed),
+            // A restored database may know of less.
+            (vec![at(9, S::Failed)], Closed),
+        ]);
+        let client = fake.client().await;
+
+        let end = client.trigger_and_wait(TriggerJob::new("x")).await.unwrap();
+
+        assert_eq!((end.revision, end.status()), (9, S::Failed));
+        assert_eq!(fake.watched_one.lock().unwrap()[2].resume_token, "");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_for_a_run_that_is_gone_with_a_reset_says_so() {
+    let fake = one(vec![(vec![at(1, S::Running), because("FEED_RESET")], Closed)]);
+    let error = fake.client().await.wait("x").await.unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn beginning_anew_again_and_again_pauses_longer_each_time() {
+    let resets = || (0..3).map(|_| (vec![because("FEED_RESET")], Closed));
+    let synced = (vec![tell(Kind::Synced, None, "1")], Silent);
+    let fake = all(resets().chain([synced]).collect());
+    let at_least = Duration::from_millis(50 + 100 + 200);
+    let begin = Instant::now();
+
+    let seen = told(&fake.client().await, WatchAll::new().resync(), 4).await;
+
+    assert_eq!(seen[3], "synced");
+    assert!(begin.elapsed() >= at_least, "{:?}", begin.elapsed());
 }
 
 #[tokio::test]
@@ -170,10 +247,10 @@ async fn all_runs_are_told_once_across_a_loss() {
     ]);
     let client = fake.client().await;
 
-    let seen = told(&client, WatchAll::new().filter("f"), 8).await;
+    let seen = told(&client, WatchAll::new().filter("f"), 9).await;
 
-    let expected = "current b2,current a1,synced,changed a2,interrupted Unavailable,changed b3,\
-        synced,left a3";
+    let expected = "current b2,current a1,synced,changed a2,bookmark,interrupted Unavailable,\
+        changed b3,synced,left a3";
     assert_eq!(seen, expected.split(',').collect::<Vec<_>>());
     let asked = fake.watched_all.lock().unwrap();
     assert_eq!((&*asked[1].resume_token, &*asked[1].filter), ("3", "f"));
@@ -222,23 +299,37 @@ async fn a_gap_ends_the_watch_unless_it_may_begin_anew() {
 }
 
 #[tokio::test]
-async fn the_token_moves_with_what_is_told_and_with_bookmarks() {
-    let fake = all(vec![(
-        vec![
-            tell(Kind::Current, run("a", 1, S::Pending), ""),
-            tell(Kind::Synced, None, "1"),
-            tell(Kind::Bookmark, None, "2"),
-            tell(Kind::Changed, run("a", 2, S::Running), "3"),
-        ],
-        Silent,
-    )]);
-    let mut events = fake.client().await.watch_all(WatchAll::new());
+async fn the_token_moves_with_each_event_and_a_bookmark_is_one_where_it_is_all_that_moves() {
+    let fake = all(vec![
+        (
+            vec![
+                tell(Kind::Bookmark, None, "0"),
+                tell(Kind::Synced, None, "1"),
+                tell(Kind::Bookmark, None, "1"),
+                tell(Kind::Bookmark, None, "2"),
+                tell(Kind::Bookmark, None, "2"),
+                stopping(),
+            ],
+            Closed,
+        ),
+        (
+            vec![
+                tell(Kind::Bookmark, None, "2"),
+                tell(Kind::Changed, run("a", 2, S::Running), "3"),
+                // Of a later version.
+                tell(Kind::Unspecified, None, "4"),
+            ],
+            Silent,
+        ),
+    ]);
+    let mut events = fake.client().await.watch_all(WatchAll::new().resume_from("0"));
 
-    let mut tokens = Vec::new();
-    for _ in 0..3 {
-        events.next().await.unwrap().unwrap();
-        tokens.push(events.resume_token().to_owned());
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        let event = events.next().await.unwrap().unwrap();
+        told.push((matches!(event, WatchEvent::Bookmark), events.resume_token().to_owned()));
     }
 
-    assert_eq!(tokens, ["", "1", "3"]);
+    let told: Vec<_> = told.iter().map(|(bookmark, token)| (*bookmark, &**token)).collect();
+    assert_eq!(told, [(false, "1"), (true, "2"), (false, "2"), (false, "3"), (true, "4")]);
 }

@@ -6,7 +6,8 @@ use super::table::table;
 use super::times::span;
 use super::{run_status, sample_mark};
 
-/// A line for each run: how many of its locations are done and failed, and what was scraped; the time is how long it runs, ran, or waits.
+/// A line for each run: how many of its locations are done and failed, and what was scraped; the time is how
+/// long it runs, ran, or waits.
 pub(crate) fn live<'a>(runs: impl Iterator<Item = &'a proto::ScrapingJob>) -> String {
     let header = ["JOB ID", "STATUS", "TIME", "DONE", "FAILED", "SCRAPED"];
     let rows = runs.map(|run| {

@@ -9,7 +9,7 @@ use windrow_client::proto::{WatchKind, WatchScrapingJobsResponse};
 use windrow_client::{Client, WatchAll, WatchEvent, WatchEvents};
 
 use super::board::Board;
-use super::{INTERRUPTED, WatchArgs, unless_interrupted};
+use super::{INTERRUPTED, WatchArgs, trying_again, unless_interrupted};
 use crate::failure::Failure;
 use crate::output::{Output, hint, line};
 use crate::text;
@@ -76,6 +76,7 @@ async fn objects(mut events: WatchEvents, output: Output) -> Result<(), Failure>
             WatchEvent::Changed(_) => WatchKind::Changed,
             WatchEvent::Left(_) => WatchKind::Left,
             WatchEvent::Synced => WatchKind::Synced,
+            WatchEvent::Bookmark => WatchKind::Bookmark,
             _ => {
                 remark(&event)?;
                 continue;
@@ -95,9 +96,7 @@ async fn objects(mut events: WatchEvents, output: Output) -> Result<(), Failure>
 /// Where the watch itself is goes to stderr.
 fn remark(event: &WatchEvent) -> io::Result<()> {
     match event {
-        WatchEvent::Interrupted(error) => {
-            hint(&format!("Trying again: {}", text::clean(&error.message())))
-        }
+        WatchEvent::Interrupted(error) => hint(&trying_again(error)),
         WatchEvent::Resynced(error) => {
             hint(&format!("Changes were missed, beginning anew: {}", text::clean(&error.message())))
         }

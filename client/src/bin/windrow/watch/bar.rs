@@ -17,12 +17,15 @@ pub(super) struct Bar {
     locations: ProgressBar,
     rows: ProgressBar,
     run: ScrapingJob,
+    /// What is said of a lost connection, until it is found again.
+    lost: Option<String>,
 }
 
 impl Bar {
     pub(super) fn new() -> Self {
         let (locations, rows) = (ProgressBar::hidden(), ProgressBar::hidden());
-        Self { area: Area::new(Term::stderr()), locations, rows, run: ScrapingJob::default() }
+        let (area, run) = (Area::new(Term::stderr()), ScrapingJob::default());
+        Self { area, locations, rows, run, lost: None }
     }
 
     pub(super) fn show(&mut self, run: &ScrapingJob) {
@@ -39,20 +42,38 @@ impl Bar {
         self.redraw();
     }
 
+    pub(super) fn lost(&mut self, text: String) {
+        self.lost = Some(text);
+        self.redraw();
+    }
+
+    pub(super) fn found(&mut self) {
+        self.lost = None;
+        self.redraw();
+    }
+
     pub(super) fn redraw(&mut self) {
-        if self.run.revision > 0 {
-            let bar = bar(self.locations.position(), self.locations.length().unwrap_or(0));
-            self.area.draw(&format!("{bar} {}", self.message()));
-        }
+        let text = self.text();
+        self.area.draw(&text);
     }
 
     pub(super) fn clear(&mut self) {
         self.area.clear();
     }
 
+    /// A line for the run as it was last told, and one where that may be old.
+    fn text(&self) -> String {
+        let run = (self.run.revision > 0).then(|| {
+            let bar = bar(self.locations.position(), self.locations.length().unwrap_or(0));
+            format!("{bar} {}", self.message())
+        });
+        let lines: Vec<_> = run.into_iter().chain(self.lost.clone()).collect();
+        lines.join("\n")
+    }
+
     fn message(&self) -> String {
         let text = text::progress(&self.run);
-        if self.run.status() != ScrapingJobStatus::Running {
+        if self.run.status() != ScrapingJobStatus::Running || self.lost.is_some() {
             return text;
         }
         format!("{text}{}", pace(self.rows.per_sec(), self.locations.eta()))
@@ -113,5 +134,16 @@ mod tests {
         });
         assert_eq!((bar.locations.position(), bar.locations.length()), (2, Some(8)));
         assert_eq!(bar.message(), "running 2/8 locations, 40 scraped");
+    }
+
+    #[test]
+    fn a_bar_says_that_the_connection_is_lost_until_it_is_found() {
+        let mut bar = Bar::new();
+        bar.lost("Trying again".to_owned());
+        assert_eq!(bar.text(), "Trying again");
+        bar.show(&ScrapingJob { revision: 1, ..Default::default() });
+        assert!(bar.text().ends_with("in an unknown state\nTrying again"), "{}", bar.text());
+        bar.found();
+        assert!(bar.text().ends_with("in an unknown state"), "{}", bar.text());
     }
 }

@@ -101,7 +101,9 @@ impl Board {
             State::Following => "following; Ctrl-C ends".to_owned(),
             State::Lost(error) => format!("trying again: {error}"),
         };
-        let lag = feed_lag.map(|lag| format!("; {} s behind the database", lag.as_secs()));
+        // Every commit takes a moment; that is nothing to speak of.
+        let lag = feed_lag.map(|lag| lag.as_secs()).filter(|seconds| *seconds > 0);
+        let lag = lag.map(|seconds| format!("; {seconds} s behind the database"));
         format!("{counts} ({}{})", text::clean(&state), lag.unwrap_or_default())
     }
 }
@@ -146,6 +148,7 @@ mod tests {
         assert!(board.footer(None).starts_with("1 running, 1 pending (beginning at here"));
         board.take(WatchEvent::Synced);
         assert!(board.footer(Some(Duration::from_secs(7))).contains("7 s behind"));
+        assert!(!board.footer(Some(Duration::from_millis(999))).contains("behind"));
     }
 
     #[test]

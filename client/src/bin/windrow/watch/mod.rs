@@ -14,10 +14,11 @@ mod board;
 use std::future::Future;
 
 use clap::Args;
-use windrow_client::Client;
+use windrow_client::{Client, Error, proto};
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::text;
 pub(crate) use one::one;
 
 const INTERRUPTED: u8 = 130;
@@ -28,7 +29,7 @@ locations, 4 failed, 5 cancelled, 130 Ctrl-C (the run goes on).
 Examples:
   windrow watch triggered_daily_1736841234_0123456789ab
   windrow watch --all --filter 'labels.team = sales'
-  windrow watch --all --json | jq .scraping_job.job_id";
+  windrow watch --all --json | jq '.scraping_job.job_id // empty'";
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
@@ -54,9 +55,35 @@ pub(crate) struct WatchArgs {
 
 pub(crate) async fn run(client: &Client, output: Output, args: WatchArgs) -> Result<u8, Failure> {
     match &args.job_id {
-        Some(job_id) => one(client, output, job_id, args.after_revision).await,
+        Some(job_id) => match one(client, output, job_id, args.after_revision).await {
+            Err(Failure::Client(error @ Error::NotFound { .. })) => {
+                Err(not_found(client, job_id, error).await)
+            }
+            done => done,
+        },
         None => all::all(client, output, args).await,
     }
+}
+
+/// Says what to do where it is the id of a scheduled job.
+async fn not_found(client: &Client, job_id: &str, error: Error) -> Failure {
+    let request = proto::GetScheduledJobRequest {
+        scheduled_job_id: job_id.to_owned(),
+        include_runs: Some(false),
+        ..Default::default()
+    };
+    match client.get_scheduled_job(request).await {
+        Ok(_) => Failure::Refused(format!(
+            "{error}\n{job_id} is a scheduled job; watch its runs with: \
+             windrow watch --all --job {job_id}"
+        )),
+        Err(_) => error.into(),
+    }
+}
+
+/// What is said of a lost connection.
+fn trying_again(error: &Error) -> String {
+    format!("Trying again: {}", text::clean(&error.message()))
 }
 
 /// The outcome, or nothing once Ctrl-C is pressed.

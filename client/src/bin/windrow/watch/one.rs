@@ -1,14 +1,15 @@
 //! One run, until it ends.
 
 use std::io::{self, IsTerminal};
+use std::mem;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, TryStreamExt};
 use windrow_client::proto::{ScrapingJob, ScrapingJobStatus};
-use windrow_client::{Client, Error, proto};
+use windrow_client::{Client, Error, WatchEvent, proto};
 
 use super::bar::Bar;
-use super::{INTERRUPTED, unless_interrupted};
+use super::{INTERRUPTED, trying_again, unless_interrupted};
 use crate::failure::Failure;
 use crate::output::{Output, hint, line};
 use crate::text;
@@ -24,11 +25,8 @@ pub(crate) async fn one(
     after_revision: Option<i64>,
 ) -> Result<u8, Failure> {
     let mut view = View::new(output);
-    let states = match after_revision {
-        Some(seen) => client.watch_from(job_id, seen).left_stream(),
-        None => client.watch(job_id).right_stream(),
-    };
-    let followed = unless_interrupted(follow(states, &mut view)).await;
+    let events = client.watch_events(job_id, after_revision);
+    let followed = unless_interrupted(follow(events, &mut view)).await;
     view.clear();
     match followed? {
         Some(Some(run)) => {
@@ -39,7 +37,8 @@ pub(crate) async fn one(
         Some(None) => ended_before(client, job_id).await,
         None => {
             hint(&format!(
-                "The run goes on. Watch it again: windrow watch {job_id}\nCancel it: windrow runs cancel {job_id}"
+                "The run goes on. Watch it again: windrow watch {job_id}\n\
+                 Cancel it: windrow runs cancel {job_id}"
             ))?;
             Ok(INTERRUPTED)
         }
@@ -47,17 +46,26 @@ pub(crate) async fn one(
 }
 
 async fn follow(
-    mut states: impl Stream<Item = Result<ScrapingJob, Error>> + Unpin,
+    mut events: impl Stream<Item = Result<WatchEvent, Error>> + Unpin,
     view: &mut View,
 ) -> Result<Option<ScrapingJob>, Failure> {
-    let mut last = None;
+    let (mut last, mut interrupted) = (None, false);
     let mut redraw = tokio::time::interval(REDRAW);
     loop {
         tokio::select! {
-            state = states.try_next() => match state? {
-                Some(run) => {
-                    view.show(&run)?;
-                    last = Some(run);
+            event = events.try_next() => match event? {
+                Some(WatchEvent::Interrupted(error)) => {
+                    view.lost(&error)?;
+                    interrupted = true;
+                }
+                Some(event) => {
+                    if mem::take(&mut interrupted) {
+                        view.found()?;
+                    }
+                    if let Some(run) = event.run() {
+                        view.show(run)?;
+                        last = Some(run.clone());
+                    }
                 }
                 None => return Ok(last),
             },
@@ -114,6 +122,23 @@ impl View {
                 }
             }
             Self::Bar(bar) => bar.show(run),
+        }
+        Ok(())
+    }
+
+    /// The connection.
+    fn lost(&mut self, error: &Error) -> io::Result<()> {
+        match self {
+            Self::Objects(_) | Self::Lines { .. } => return hint(&trying_again(error)),
+            Self::Bar(bar) => bar.lost(trying_again(error)),
+        }
+        Ok(())
+    }
+
+    fn found(&mut self) -> io::Result<()> {
+        match self {
+            Self::Objects(_) | Self::Lines { .. } => return hint("Following again"),
+            Self::Bar(bar) => bar.found(),
         }
         Ok(())
     }
