@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::StoreError;
 
-/// A worker asks for runs of these sources. Written only when it says something new, or `after` a while.
+/// A worker asks for runs of these sources. Written only when it says something new, or after a while.
 pub async fn worker_seen(
     conn: &mut PgConnection,
     worker_id: &str,
@@ -18,11 +18,14 @@ pub async fn worker_seen(
     let sources: Vec<String> = sources.iter().cloned().collect();
     sqlx::query!(
         r#"
-        insert into worker as w (worker_id, sources, seen_at)
-        values ($1, $2, $3)
+        insert into worker (worker_id, sources, seen_at)
+        select $1, $2, $3
+        -- Not a condition of the update: that locks the row, and so commits something each time.
+        where not exists (
+            select from worker where worker_id = $1 and sources = $2 and seen_at >= $4
+        )
         on conflict (worker_id) do update
         set sources = excluded.sources, seen_at = excluded.seen_at
-        where w.sources <> excluded.sources or w.seen_at < $4
         "#,
         worker_id,
         &sources,
