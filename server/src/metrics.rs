@@ -60,7 +60,7 @@ impl Collector for Metrics {
             let kind = metric.metric_type();
             metric.encode(encoder.encode_descriptor(name, help, unit.as_ref(), kind)?)
         };
-        let help = "How long the oldest change waits that watches cannot be shown yet";
+        let help = "For how long there may be changes that watches cannot be shown";
         let lag = self.hub.lag().unwrap_or_default().as_secs_f64();
         tell("feed_lag", help, Some(Unit::Seconds), &ConstGauge::new(lag))?;
         let watches = ConstGauge::new(self.app.watches());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use sqlx::PgPool;
+use sqlx::{Executor as _, PgPool, Row as _, raw_sql};
 use tokio::time::sleep;
 use windrow_server::store;
 
@@ -18,24 +18,23 @@ async fn nobody_works_in_a_transaction_that_was_given_up_while_it_began() {
     let far = store::connect(line.database_url(&url).parse().unwrap(), 1).await.unwrap();
     line.set(Line::Slow(Duration::from_millis(100)));
     // Given up after Postgres has begun it and before the answer is here.
-    while let Either::Left(_) = select(Box::pin(far.begin()), Box::pin(begun(&near))).await {}
+    while let Either::Left((tx, _)) = select(Box::pin(far.begin()), Box::pin(begun(&near))).await {
+        tx.unwrap().rollback().await.unwrap();
+    }
     line.set(Line::Clear);
 
-    sqlx::query("select").execute(&far).await.unwrap();
-
-    assert!(!is_open(&near).await, "the connection was given back with its transaction");
+    // By the simple protocol: a prepared statement's transaction begins before it.
+    let outside = raw_sql("select transaction_timestamp() = statement_timestamp()");
+    let outside: bool = far.fetch_one(outside).await.unwrap().get(0);
+    assert!(outside, "the connection was given back with its transaction");
 }
 
 /// Ends when a transaction of a server of ours is open.
 async fn begun(pool: &PgPool) {
-    while !is_open(pool).await {
-        sleep(Duration::from_millis(2)).await;
-    }
-}
-
-async fn is_open(pool: &PgPool) -> bool {
     let open = "select count(*) > 0 from pg_stat_activity
         where datname = current_database() and application_name = 'windrow-server'
             and state = 'idle in transaction'";
-    sqlx::query_scalar(open).fetch_one(pool).await.unwrap()
+    while !sqlx::query_scalar::<_, bool>(open).fetch_one(pool).await.unwrap() {
+        sleep(Duration::from_millis(2)).await;
+    }
 }

@@ -82,8 +82,9 @@ impl WatchEvents {
         &self.resume_token
     }
 
-    /// How long the oldest change has waited that the server cannot show yet, because a transaction
-    /// somewhere in the database's cluster is open; as last told, at most ten seconds ago.
+    /// For how long there may be changes that the server cannot show: a transaction somewhere in the database's
+    /// cluster is open, or the database does not answer. Told while nothing else is, each ten seconds; after
+    /// any other message it is unknown.
     pub fn feed_lag(&self) -> Option<Duration> {
         self.feed_lag
     }

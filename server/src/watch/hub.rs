@@ -18,7 +18,7 @@ use crate::chain::chain;
 use crate::store::feed::{self, Feed, FeedPosition};
 use crate::store::{StoreError, listen};
 
-/// From a look that found changes to the next. What is committed meanwhile is read and told together, which
+/// From a look that was hinted at, or found changes, to the next. What is committed meanwhile is read and told together, which
 /// costs a fraction of what it costs one by one; after a quiet time the hub looks at once.
 const GAP: Duration = Duration::from_millis(5);
 /// How long the hub waits after the database failed.
@@ -101,32 +101,34 @@ impl Hub {
     /// Reads on until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         let (mut monitor, mut pace) = (Monitor::default(), Pace::new());
-        let (mut is_hinted, mut gap) = (false, Duration::ZERO);
+        let mut is_hinted = false;
         while !stop.is_cancelled() {
             let read = async {
                 let last = self.tick().await?;
-                gap = if last.changes > 0 { GAP } else { Duration::ZERO };
-                if is_hinted {
+                let has_news = is_hinted || last.changes > 0;
+                if std::mem::take(&mut is_hinted) {
                     pace.expect(last.end);
                 }
                 self.measure(&mut monitor).await?;
-                Ok::<_, StoreError>(last.horizon)
+                Ok::<_, StoreError>((last.horizon, has_news))
             };
-            let pause = match read.await {
-                Ok(horizon) => pace.pause(horizon),
+            let (gap, pause) = match read.await {
+                Ok((horizon, true)) => (GAP, pace.pause(horizon)),
+                Ok((horizon, false)) => (Duration::ZERO, pace.pause(horizon)),
                 Err(error) => {
                     warn!(error = chain(&error), "Changes cannot be read");
-                    PAUSE
+                    (PAUSE, Duration::ZERO)
                 }
             };
             let hint = async {
                 tokio::time::sleep(gap).await;
                 timeout(pause, self.wake.notified()).await.is_ok()
             };
-            is_hinted = tokio::select! {
-                () = stop.cancelled() => false,
-                is_hinted = hint => is_hinted,
-            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                // One that was not heeded, as the database failed, still counts.
+                hinted = hint => is_hinted |= hinted,
+            }
         }
     }
 
@@ -178,7 +180,7 @@ impl Hub {
             return Ok(nothing);
         }
         if self.registry.is_unwatched() {
-            let last = feed::feed_last(conn, &feed, position).await?;
+            let last = feed::feed_last(conn, &feed, position.max(feed.expired)).await?;
             if self.registry.skip_unwatched(last) {
                 return Ok(nothing);
             }

@@ -2,8 +2,8 @@
 //!
 //! Events in the database are the truth. The [`Hub`] reads what was committed once for all watches of a
 //! server and hands it to those concerned; a watch that is behind what is kept for it takes the rest from
-//! what is kept for all, or reads from the database itself, from where it is. Notifications between servers only make the hub look
-//! sooner.
+//! what is kept for all, or reads from the database itself, from where it is. Notifications between servers
+//! only make the hub look sooner.
 //!
 //! ```text
 //! current or missed ──▶ SYNCED ──▶ changes … ──▶ final state (one run) | bookmark, UNAVAILABLE (stop)

@@ -73,6 +73,7 @@ pub async fn watch_selection(
     let (position, phase) = if let Some(token) = token {
         (resumed(&subscription, token, &look.feed)?, Phase::Missed)
     } else {
+        let known = known.max(look.feed.expired);
         let last = feed::feed_last(&mut look.conn, &look.feed, known).await?;
         (last, Phase::Current(None))
     };

@@ -1,6 +1,7 @@
 //! A watch has no gaps, whatever happens: watchers with and without filters follow many changes of
-//! status, made through two servers, some by cancellations of one run and of many, while servers are killed, stopped and ended, lines are cut and
-//! frozen, and watchers do not read. What each has seen is what the outbox holds, in its order.
+//! status, made through two servers, some by cancellations of one run and of many, while servers are killed,
+//! stopped and ended, lines are cut and frozen, and watchers do not read. What each has seen is what the
+//! outbox holds, in its order.
 //!
 //! `WINDROW_GAPS_CHANGES=20000` makes it longer, `WINDROW_GAPS_SEED` repeats the faults of another run.
 
@@ -30,8 +31,8 @@ use proto::ScrapingJobStatus as Status;
 
 /// Changes of status in the short form: some seconds.
 const CHANGES: usize = 1_200;
-/// Of a run that is cancelled while it is pending; others have one more.
-const CHANGES_OF_RUN: usize = 2;
+/// Of two runs: three of one that ends by itself, two of one that is cancelled while it is pending.
+const CHANGES_OF_TWO: usize = 5;
 const JOBS: [&str; 4] = ["a", "b", "c", "d"];
 const WATCHERS: usize = 50;
 /// Each so many runs one has a watcher of its own, one is cancelled, and all urgent ones are.
@@ -70,7 +71,7 @@ async fn every_watcher_sees_what_the_outbox_holds() {
 
     let written = CancellationToken::new();
     let striking = tokio::spawn(faults::strike(Arc::clone(&stage), seed, written.clone()));
-    write(&stage, &crowd, changes / CHANGES_OF_RUN).await;
+    write(&stage, &crowd, 2 * changes / CHANGES_OF_TWO).await;
     written.cancel();
     let struck = striking.await.unwrap();
     wait_for_the_end(&pool).await;
@@ -194,13 +195,12 @@ async fn cancel_urgent(stage: &Stage, number: usize) {
 
 async fn wait_for_the_end(pool: &PgPool) {
     let active = "select count(*) from scraping_job where status in ('pending', 'running')";
-    let begin = Instant::now();
-    let mut before = i64::MAX;
+    let (mut begin, mut before) = (Instant::now(), i64::MAX);
     loop {
         let count: i64 = sqlx::query_scalar(active).fetch_one(pool).await.unwrap();
         match count {
             0 => return,
-            count if count < before => before = count,
+            count if count < before => (begin, before) = (Instant::now(), count),
             _ => assert!(begin.elapsed() < PATIENCE * 2, "{count} runs do not end"),
         }
         sleep(Duration::from_millis(200)).await;

@@ -68,8 +68,15 @@ impl Cluster {
 
     /// Starts it again after [`Cluster::kill`].
     pub async fn restart(&mut self) {
-        self.process = spawn(&self.programs, &self.dir, &[]);
-        self.wait_until("true", "the cluster does not start again").await;
+        let begin = Instant::now();
+        while PgConnection::connect(&self.url("postgres")).await.is_err() {
+            assert!(begin.elapsed() < PATIENCE, "the cluster does not start again");
+            // What is left of the one before may keep it from starting.
+            if self.process.has_ended() {
+                self.process = spawn(&self.programs, &self.dir, &[]);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Where a database of it is.

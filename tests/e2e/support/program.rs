@@ -28,6 +28,10 @@ impl Process {
         self.0.wait().unwrap();
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
     /// Sends it a signal, such as `STOP`.
     pub fn signal(&self, name: &str) {
         let id = self.id().to_string();

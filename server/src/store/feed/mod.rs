@@ -1,21 +1,24 @@
-//! The outbox as one feed, in the order of commit: what it is now, what comes after a place in it, what
-//! holds it back, and how it is pruned.
+//! The outbox as one feed, in the order of commit: what it is now, what comes after a place in it, and what
+//! holds it back.
 //!
 //! Places are transaction ids and ids, so they mean something in one epoch only: as long as the same
 //! cluster writes on the same timeline. Events of earlier epochs stay for their runs' stories and are no
 //! part of the feed.
 
+mod prune;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::{Json, Uuid};
 
 use super::rows::RunState;
 use super::{StoreError, runs};
 use crate::domain::run::{Run, Status};
+
+pub use self::prune::feed_prune;
 
 /// Bytes of a run without its lists, and of a text in a list without its characters.
 const BASE: usize = 1_024;
@@ -257,70 +260,6 @@ pub async fn feed_culprit(conn: &mut PgConnection) -> Result<Option<Culprit>, St
         application: row.application,
         age: row.age.and_then(seconds_of),
     }))
-}
-
-/// Looks at the oldest events written before `cutoff`, at most so many, and removes them, save those
-/// that are still the last ones of an unfinished run: the state that later events change. Returns how
-/// many it looked at; 0 also while somebody else does.
-pub async fn feed_prune(
-    conn: &mut PgConnection,
-    cutoff: DateTime<Utc>,
-    limit: i64,
-) -> Result<i64, StoreError> {
-    let passed = sqlx::query_scalar!(
-        r#"
-        with mark as (
-            select pruned_id, first_id from feed for update skip locked
-        ),
-        page as (
-            select e.id, e.xid, e.job_id, e.revision, e.status, e.written_at, m.first_id
-            from mark m
-            cross join lateral (
-                select * from run_event where id > m.pruned_id order by id limit $2
-            ) e
-        ),
-        aged as (
-            select *, bool_and(written_at < $1) over (order by id) as is_old from page
-        ),
-        passed as (
-            select * from aged where is_old
-        ),
-        gone as (
-            delete from run_event e
-            using passed p
-            where e.job_id = p.job_id
-                and (
-                    e.revision = p.revision - 1
-                    or (e.revision = p.revision and p.status in ('completed', 'failed', 'cancelled'))
-                )
-        ),
-        latest as (
-            select xid, id from passed where id > first_id order by xid desc, id desc limit 1
-        ),
-        marked as (
-            update feed f
-            set
-                pruned_id = (select max(id) from passed),
-                (pruned_xid, pruned_xid_id) = (
-                    select l.xid, l.id
-                    from (
-                        select xid, id from latest
-                        union all
-                        select f.pruned_xid, f.pruned_xid_id
-                    ) l
-                    order by l.xid desc, l.id desc
-                    limit 1
-                )
-            where exists (select from passed)
-        )
-        select count(*) as "count!" from passed
-        "#,
-        cutoff,
-        limit,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(passed)
 }
 
 fn seconds_of(seconds: f64) -> Option<Duration> {
