@@ -265,7 +265,10 @@ fn sample_mark(parameters: Option<&proto::ScrapeParameters>) -> &'static str {
 
 fn job_status(job: &proto::ScheduledJob) -> String {
     let status = short(job.status().as_str_name(), "SCHEDULED_JOB_STATUS_");
-    if job.deleted_at.is_some() { format!("{status}, deleted") } else { status }
+    // What it is, is told with the job itself.
+    let problem = if job.problem.is_empty() { "" } else { "problem, " };
+    let deleted = if job.deleted_at.is_some() { ", deleted" } else { "" };
+    format!("{problem}{status}{deleted}")
 }
 
 fn last_run(job: &proto::ScheduledJob) -> String {

@@ -85,7 +85,7 @@ fn colored(state: &str) -> String {
     let styled = style(state);
     let styled = match word {
         "completed" | "active" | "fired" => styled.green(),
-        "failed" => styled.red(),
+        "failed" | "problem" => styled.red(),
         "running" => styled.cyan(),
         "pending" | "paused" => styled.yellow(),
         "cancelled" | "inactive" | "missed" | "skipped" => styled.dim(),

@@ -76,3 +76,13 @@ fn what_runs_wait_for_is_a_column_where_some_do() {
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].ends_with("WAITS FOR") && lines[1].ends_with("its turn"), "{shown}");
 }
+
+#[test]
+fn a_job_whose_ticks_cannot_be_decided_stands_out() {
+    let job = proto::ScheduledJob { problem: "timezone: unknown".to_owned(), ..Default::default() };
+    let sound = proto::ScheduledJob::default();
+    let answer =
+        proto::ListScheduledJobsResponse { scheduled_jobs: vec![job, sound], ..Default::default() };
+    let shown = jobs(&answer);
+    assert_eq!(shown.matches("problem, ").count(), 1, "{shown}");
+}
