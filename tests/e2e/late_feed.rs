@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
-use windrow_client::{Client, TriggerJob, proto};
+use windrow_client::{Client, Code, TriggerJob, proto};
 
 use crate::support::cluster::Cluster;
+use crate::support::database::new_database;
 use crate::support::program::Program;
-use crate::support::watching::{Feed, service};
+use crate::support::proxy::{Line, Proxy, Upstream};
+use crate::support::watching::{Feed, refusal, service};
 use crate::support::{PATIENCE, Windrow, job};
-use proto::ScrapingJobStatus as Status;
+use proto::{ScrapingJobStatus as Status, WatchKind as Kind};
 
 const SETTINGS: &str = r#"
 metrics_listen = "127.0.0.1:0"
@@ -84,6 +86,42 @@ async fn a_watcher_that_reads_late_misses_nothing_and_is_counted() {
     }
 
     timeout(PATIENCE, read_to_the_end(&mut feed)).await.expect("something is missing");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_without_its_database_ends_idle_watches() {
+    let url = new_database().await;
+    let line = Proxy::start_to(Upstream::database(&url)).await;
+    let windrow = Windrow::start_on(&line.database_url(&url), |_| {}).await;
+    windrow.create("job").await;
+    let mut feed = Feed::of(&windrow.address(), "", "").await.unwrap();
+    feed.sync().await;
+
+    line.set(Line::Frozen);
+    let end = async {
+        loop {
+            match feed.message().await {
+                Ok((kind, _)) => assert_eq!(kind, Kind::Bookmark),
+                Err(end) => return end,
+            }
+        }
+    };
+    let end = timeout(PATIENCE, end).await.expect("only bookmarks come");
+    assert_eq!(refusal(&end), (Code::Unavailable, "DATABASE_UNAVAILABLE".to_owned()));
+    line.set(Line::Clear);
+
+    let request: proto::TriggerJobRequest = TriggerJob::new("job").request_id("once").into();
+    let again = async {
+        loop {
+            if let Ok(made) = windrow.trigger_as(request.clone()).await {
+                return made.job_id;
+            }
+        }
+    };
+    let run = timeout(PATIENCE, again).await.unwrap();
+    let mut feed = Feed::of(&windrow.address(), "", &feed.token).await.unwrap();
+    assert_eq!(feed.next_run().await.job_id, run);
     windrow.stop().await;
 }
 
