@@ -54,7 +54,7 @@ pub use crate::watch::{Start, TooManyWatches, Update, WatchLimits};
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
 use crate::domain::schedule::Schedule;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 use crate::watch::{Hub, Seats};
 
 /// Whether a use case writes or only checks.
@@ -158,7 +158,7 @@ impl App {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, AppError> {
-        Ok(self.pool.begin().await.map_err(StoreError::from)?)
+        Ok(store::begin(&self.pool, "begin").await?)
     }
 
     /// A transaction whose statements all see the same state. Lists have conditions that mostly are not
@@ -166,7 +166,7 @@ impl App {
     async fn begin_snapshot(&self) -> Result<Transaction<'static, Postgres>, AppError> {
         let begin = "begin isolation level repeatable read read only; \
                      set local plan_cache_mode = force_custom_plan";
-        Ok(self.pool.begin_with(begin).await.map_err(StoreError::from)?)
+        Ok(store::begin(&self.pool, begin).await?)
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, AppError> {

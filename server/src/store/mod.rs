@@ -35,7 +35,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 
 pub use self::error::StoreError;
 pub use self::parameters::json as parameters_json;
-pub use self::pool::connect;
+pub use self::pool::{begin, connect};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

@@ -1,9 +1,11 @@
-//! Connections to the database.
+//! Connections to the database, and transactions.
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+
+use super::StoreError;
 
 /// A call waits at most so long for a connection before it is UNAVAILABLE.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,18 +27,20 @@ pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<PgPo
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_release(|connection, _| Box::pin(is_outside_of_transactions(connection)))
         .connect_with(options)
         .await
 }
 
-/// Whether a connection may go back to the pool. A `begin` that is given up while the database answers, as
-/// by a call's deadline, leaves its transaction open, and sqlx 0.9.0 does not notice
-/// (<https://github.com/transact-rs/sqlx/issues/4393>); whoever comes next would work inside it.
-async fn is_outside_of_transactions(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // Without parameters, so that it is one simple query.
-    let row = connection
-        .fetch_one(sqlx::raw_sql("select transaction_timestamp() = statement_timestamp()"))
-        .await?;
-    row.try_get(0)
+/// Begins a transaction by `statement`, `begin` in short. It is begun to the end though the caller gives up
+/// meanwhile, as at a call's deadline, and ended then: sqlx 0.9.0 would give the connection back with the
+/// transaction open (<https://github.com/transact-rs/sqlx/issues/4393>), and whoever comes next would work
+/// inside it.
+#[expect(clippy::disallowed_methods, reason = "it ends with the database's answer")]
+pub async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    Ok(begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))?)
 }

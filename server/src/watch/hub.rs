@@ -16,11 +16,14 @@ use super::pace::{POLL, Pace};
 use super::registry::Registry;
 use crate::chain::chain;
 use crate::store::feed::{self, Feed, FeedPosition};
-use crate::store::{StoreError, listen};
+use crate::store::{self, StoreError, listen};
 
-/// From a look that was hinted at, or found changes, to the next. What is committed meanwhile is read and told together, which
+/// From a look that found changes, or that nobody watches, to the next. What is committed meanwhile is read and told together, which
 /// costs a fraction of what it costs one by one; after a quiet time the hub looks at once.
 const GAP: Duration = Duration::from_millis(5);
+/// After a look that was hinted at and found nothing, as something holds the feed back or as another hint came
+/// for what was found.
+const GAP_IN_VAIN: Duration = Duration::from_millis(1);
 /// How long the hub waits after the database failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A connection that does not answer for so long is given up: its server may be gone.
@@ -105,16 +108,20 @@ impl Hub {
         while !stop.is_cancelled() {
             let read = async {
                 let last = self.tick().await?;
-                let has_news = is_hinted || last.changes > 0;
+                let gap = match is_hinted {
+                    _ if last.changes > 0 => GAP,
+                    true if self.registry.is_unwatched() => GAP,
+                    true => GAP_IN_VAIN,
+                    false => Duration::ZERO,
+                };
                 if std::mem::take(&mut is_hinted) {
                     pace.expect(last.end);
                 }
                 self.measure(&mut monitor).await?;
-                Ok::<_, StoreError>((last.horizon, has_news))
+                Ok::<_, StoreError>((gap, pace.pause(last.horizon)))
             };
             let (gap, pause) = match read.await {
-                Ok((horizon, true)) => (GAP, pace.pause(horizon)),
-                Ok((horizon, false)) => (Duration::ZERO, pace.pause(horizon)),
+                Ok(pauses) => pauses,
                 Err(error) => {
                     warn!(error = chain(&error), "Changes cannot be read");
                     (PAUSE, Duration::ZERO)
@@ -235,7 +242,7 @@ impl Hub {
         let permit = self.readers.acquire().await.ok();
         let begin = "begin isolation level repeatable read read only; \
                      set local plan_cache_mode = force_custom_plan";
-        let mut conn = self.pool.begin_with(begin).await?;
+        let mut conn = store::begin(&self.pool, begin).await?;
         let feed = feed::feed_get(&mut conn).await?;
         if !feed.is_current || feed.epoch != self.registry.epoch() {
             self.is_in_doubt.store(true, Ordering::Relaxed);
