@@ -166,6 +166,7 @@ impl Hub {
         if monitor.is_due()
             && let Some(mut taken) = connection.take()
         {
+            self.registry.touch();
             let lag = in_time(monitor.look(&mut taken)).await?;
             let millis = lag.map_or(0, |lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX));
             self.lag_millis.store(millis, Ordering::Relaxed);

@@ -1,13 +1,14 @@
 //! Who watches what on this server, and up to where everybody was told.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::types::Uuid;
 
 use super::inbox::{Inbox, Wanted};
 use super::recent::Recent;
-use crate::domain::id::RunId;
+use crate::domain::id::{RunId, ScheduledJobId};
 use crate::store::feed::{Change, FeedPosition};
 
 /// The inboxes of all watches.
@@ -20,16 +21,17 @@ struct State {
     position: FeedPosition,
     /// The last changes up to the position.
     recent: Recent,
-    /// Apart, so that a change costs nothing for the watches of other runs.
+    /// Apart, so that a change costs nothing for the watches of other runs and of other jobs.
     of_runs: HashMap<RunId, Vec<Arc<Inbox>>>,
-    of_selections: Vec<Arc<Inbox>>,
+    of_jobs: HashMap<ScheduledJobId, Vec<Arc<Inbox>>>,
+    of_all: Vec<Arc<Inbox>>,
 }
 
 impl Registry {
     pub(super) fn new(epoch: Uuid, position: FeedPosition) -> Self {
-        let (of_runs, of_selections) = (HashMap::new(), Vec::new());
+        let (of_runs, of_jobs, of_all) = (HashMap::new(), HashMap::new(), Vec::new());
         let recent = Recent::new(position);
-        Self(Mutex::new(State { epoch, position, recent, of_runs, of_selections }))
+        Self(Mutex::new(State { epoch, position, recent, of_runs, of_jobs, of_all }))
     }
 
     pub(super) fn epoch(&self) -> Uuid {
@@ -46,7 +48,10 @@ impl Registry {
         let inbox = Arc::new(Inbox::new(wanted, state.position));
         let inboxes = match &inbox.wanted {
             Wanted::Run(run) => state.of_runs.entry(run.clone()).or_default(),
-            Wanted::Selection(_) => &mut state.of_selections,
+            Wanted::Selection(selection) => match &selection.scheduled_job_id {
+                Some(job) => state.of_jobs.entry(job.clone()).or_default(),
+                None => &mut state.of_all,
+            },
         };
         inboxes.push(Arc::clone(&inbox));
         (inbox, state.epoch)
@@ -55,16 +60,11 @@ impl Registry {
     pub(super) fn remove(&self, inbox: &Arc<Inbox>) {
         let mut state = self.state();
         match &inbox.wanted {
-            Wanted::Selection(_) => remove(&mut state.of_selections, inbox),
-            Wanted::Run(run) => {
-                let left = state.of_runs.get_mut(run).map(|inboxes| {
-                    remove(inboxes, inbox);
-                    inboxes.len()
-                });
-                if left == Some(0) {
-                    state.of_runs.remove(run);
-                }
-            }
+            Wanted::Run(run) => remove_of(&mut state.of_runs, run, inbox),
+            Wanted::Selection(selection) => match &selection.scheduled_job_id {
+                Some(job) => remove_of(&mut state.of_jobs, job, inbox),
+                None => remove(&mut state.of_all, inbox),
+            },
         }
     }
 
@@ -90,23 +90,41 @@ impl Registry {
         // Before the inboxes are gathered: one that comes later begins after these changes.
         state.position = position;
         state.recent.add(changes);
-        let of_selections = state.of_selections.clone();
+        let of_all = state.of_all.clone();
         let of_run = |change: &Arc<Change>| {
             let inboxes = state.of_runs.get(&change.run.id)?;
             Some((Arc::clone(change), inboxes.clone()))
         };
         let of_runs: Vec<_> = changes.iter().filter_map(of_run).collect();
+        let mut of_jobs: HashMap<&ScheduledJobId, (Vec<_>, Vec<_>)> = HashMap::new();
+        for change in changes {
+            if let Some(job) = &change.run.scheduled_job_id
+                && let Some(inboxes) = state.of_jobs.get(job)
+            {
+                let of_job = of_jobs.entry(job).or_insert_with(|| (Vec::new(), inboxes.clone()));
+                of_job.0.push(Arc::clone(change));
+            }
+        }
         drop(state);
         let mut overflows = 0;
         for (change, inboxes) in of_runs {
-            for inbox in inboxes {
-                overflows += u64::from(!inbox.offer(std::slice::from_ref(&change), position));
-            }
+            overflows += offer(&inboxes, std::slice::from_ref(&change), position);
         }
-        for inbox in of_selections {
-            overflows += u64::from(!inbox.offer(changes, position));
+        // All of a job at once: who takes some goes on from `position`.
+        for (changes, inboxes) in of_jobs.into_values() {
+            overflows += offer(&inboxes, &changes, position);
         }
-        overflows
+        overflows + offer(&of_all, changes, position)
+    }
+
+    /// Tells the watches that were offered nothing how far the feed was read, so that their tokens do not
+    /// expire. Not while changes are handed on.
+    pub(super) fn touch(&self) {
+        let state = self.state();
+        let position = state.position;
+        let of_jobs: Vec<_> = state.of_jobs.values().flatten().cloned().collect();
+        drop(state);
+        offer(&of_jobs, &[], position);
     }
 
     /// The first of the last changes after `position`, and up to where these are all; `None` if some are
@@ -158,11 +176,29 @@ impl State {
     }
 
     fn is_unwatched(&self) -> bool {
-        self.of_runs.is_empty() && self.of_selections.is_empty()
+        self.of_runs.is_empty() && self.of_jobs.is_empty() && self.of_all.is_empty()
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Inbox>> {
-        self.of_runs.values().flatten().chain(&self.of_selections)
+        self.of_runs.values().chain(self.of_jobs.values()).flatten().chain(&self.of_all)
+    }
+}
+
+/// How many were too full.
+fn offer(inboxes: &[Arc<Inbox>], changes: &[Arc<Change>], position: FeedPosition) -> u64 {
+    inboxes.iter().map(|inbox| u64::from(!inbox.offer(changes, position))).sum()
+}
+
+fn remove_of<K: Eq + Hash>(
+    inboxes_of: &mut HashMap<K, Vec<Arc<Inbox>>>,
+    key: &K,
+    inbox: &Arc<Inbox>,
+) {
+    if let Some(inboxes) = inboxes_of.get_mut(key) {
+        remove(inboxes, inbox);
+        if inboxes.is_empty() {
+            inboxes_of.remove(key);
+        }
     }
 }
 
