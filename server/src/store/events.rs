@@ -18,14 +18,19 @@ pub(super) async fn events_append(
         r#"
         insert into run_event (xid, job_id, revision, status, run)
         select
-            greatest(pg_current_xact_id(), p.xid), n ->> 'job_id', (n ->> 'revision')::bigint,
-            n ->> 'status', n
+            greatest(
+                pg_current_xact_id(),
+                -- Not a join: that may read the whole table, as long as its size is not known.
+                (
+                    select p.xid
+                    from run_event p
+                    where p.job_id = n ->> 'job_id'
+                        and p.revision = (n ->> 'revision')::bigint - 1
+                        and p.id > (select first_id from feed)
+                )
+            ),
+            n ->> 'job_id', (n ->> 'revision')::bigint, n ->> 'status', n
         from jsonb_array_elements($1) n
-        cross join feed f
-        left join run_event p
-            on p.job_id = n ->> 'job_id'
-            and p.revision = (n ->> 'revision')::bigint - 1
-            and p.id > f.first_id
         "#,
         Json(states) as _,
     )
