@@ -18,7 +18,7 @@ async fn nobody_works_in_a_transaction_that_was_given_up_while_it_began() {
     let far = store::connect(line.database_url(&url).parse().unwrap(), 1).await.unwrap();
     line.set(Line::Slow(Duration::from_millis(100)));
     // Given up after Postgres has begun it and before the answer is here.
-    let begin = || Box::pin(store::begin(&far, "begin"));
+    let begin = || Box::pin(store::begin(&far));
     while let Either::Left((tx, _)) = select(begin(), Box::pin(begun(&near))).await {
         tx.unwrap().rollback().await.unwrap();
     }

@@ -158,15 +158,11 @@ impl App {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, AppError> {
-        Ok(store::begin(&self.pool, "begin").await?)
+        Ok(store::begin(&self.pool).await?)
     }
 
-    /// A transaction whose statements all see the same state. Lists have conditions that mostly are not
-    /// asked for, so each is planned for what is.
     async fn begin_snapshot(&self) -> Result<Transaction<'static, Postgres>, AppError> {
-        let begin = "begin isolation level repeatable read read only; \
-                     set local plan_cache_mode = force_custom_plan";
-        Ok(store::begin(&self.pool, begin).await?)
+        Ok(store::begin_snapshot(&self.pool).await?)
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, AppError> {

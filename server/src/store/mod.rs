@@ -35,7 +35,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 
 pub use self::error::StoreError;
 pub use self::parameters::json as parameters_json;
-pub use self::pool::{begin, connect};
+pub use self::pool::{begin, begin_snapshot, connect};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

@@ -31,12 +31,23 @@ pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<PgPo
         .await
 }
 
-/// Begins a transaction by `statement`, `begin` in short. It is begun to the end though the caller gives up
-/// meanwhile, as at a call's deadline, and ended then: sqlx 0.9.0 would give the connection back with the
-/// transaction open (<https://github.com/transact-rs/sqlx/issues/4393>), and whoever comes next would work
-/// inside it.
+/// Begins a transaction. It is begun to the end though the caller gives up meanwhile, as at a call's
+/// deadline, and ended then: sqlx 0.9.0 would give the connection back with the transaction open
+/// (<https://github.com/transact-rs/sqlx/issues/4393>), and whoever comes next would work inside it.
+pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    begin_by(pool, "begin").await
+}
+
+/// A transaction whose statements all see the same state. Lists have conditions that mostly are not asked
+/// for, so each is planned for what is.
+pub async fn begin_snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let begin = "begin isolation level repeatable read read only; \
+                 set local plan_cache_mode = force_custom_plan";
+    begin_by(pool, begin).await
+}
+
 #[expect(clippy::disallowed_methods, reason = "it ends with the database's answer")]
-pub async fn begin(
+async fn begin_by(
     pool: &PgPool,
     statement: &'static str,
 ) -> Result<Transaction<'static, Postgres>, StoreError> {

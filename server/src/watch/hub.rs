@@ -18,8 +18,9 @@ use crate::chain::chain;
 use crate::store::feed::{self, Feed, FeedPosition};
 use crate::store::{self, StoreError, listen};
 
-/// From a look that found changes, or that nobody watches, to the next. What is committed meanwhile is read and told together, which
-/// costs a fraction of what it costs one by one; after a quiet time the hub looks at once.
+/// From a look that found changes to the next, and while nobody watches. What is committed meanwhile is
+/// read and told together, which costs a fraction of what it costs one by one; after a quiet time the hub
+/// looks at once.
 const GAP: Duration = Duration::from_millis(5);
 /// After a look that was hinted at and found nothing, as something holds the feed back or as another hint came
 /// for what was found.
@@ -241,9 +242,7 @@ impl Hub {
     pub(super) async fn look(&self) -> Result<Look<'_>, StoreError> {
         // Never closed, so there is always a permit in the end.
         let permit = self.readers.acquire().await.ok();
-        let begin = "begin isolation level repeatable read read only; \
-                     set local plan_cache_mode = force_custom_plan";
-        let mut conn = store::begin(&self.pool, begin).await?;
+        let mut conn = store::begin_snapshot(&self.pool).await?;
         let feed = feed::feed_get(&mut conn).await?;
         if !feed.is_current || feed.epoch != self.registry.epoch() {
             self.is_in_doubt.store(true, Ordering::Relaxed);
