@@ -105,6 +105,24 @@ async fn more_changes_at_once_than_a_watch_holds_are_all_told_once_and_in_order(
 }
 
 #[tokio::test]
+async fn a_token_moves_while_only_other_jobs_have_runs() {
+    let windrow = Windrow::start().await;
+    windrow.create("one").await;
+    windrow.create("other").await;
+    let scheduled_job_id = "one".to_owned();
+    let of_one = proto::WatchScrapingJobsRequest { scheduled_job_id, ..request("", "") };
+    let mut feed = Feed::open(&windrow.address(), of_one).await.unwrap();
+    assert!(feed.sync().await.is_empty());
+    let before = feed.token.clone();
+
+    windrow.end(&windrow.trigger("other").await.job_id).await;
+
+    feed.bookmark().await;
+    assert_ne!(feed.token, before, "it would expire with what it stands at");
+    windrow.stop().await;
+}
+
+#[tokio::test]
 async fn only_what_was_asked_for_is_told_and_shown() {
     let windrow = Windrow::start().await;
     windrow.create("one").await;
