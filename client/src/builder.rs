@@ -103,7 +103,7 @@ impl ClientBuilder {
         Self { limits: Limits { silence, ..self.limits }, ..self }
     }
 
-    /// Asks a silent connection for a sign of life so often (20 seconds), and gives it up without one
+    /// Interest a silent connection for a sign of life so often (20 seconds), and gives it up without one
     /// (after 10 more).
     pub fn keep_alive(self, interval: Duration, timeout: Duration) -> Self {
         Self { keep_alive: (interval, timeout), ..self }

@@ -3,7 +3,7 @@
 
 use crate::proto::{self, ScrapingJobPriority, ScrapingJobView};
 
-/// Asks for a run now; becomes a [`proto::TriggerJobRequest`].
+/// Interest for a run now; becomes a [`proto::TriggerJobRequest`].
 ///
 /// ```
 /// use windrow_client::{TriggerJob, proto};

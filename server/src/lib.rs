@@ -10,13 +10,13 @@ mod grpc;
 pub mod legacy;
 pub mod sources;
 
-mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod error_chain;
 mod metrics;
 mod server;
 pub mod supervisor;
 pub mod telemetry;
 
-pub use self::server::{Offline, Running, Server, StartError};
+pub use self::server::{OfflineApp, Running, Server, StartError};

@@ -45,7 +45,7 @@ async fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Import(args) => {
             telemetry::init(&resolved.config.log)?;
-            let offline = Server::open(&resolved.config).await?;
+            let offline = Server::open_offline(&resolved.config).await?;
             let imported = import::run(&offline, &args).await;
             offline.close().await;
             imported

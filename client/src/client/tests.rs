@@ -7,7 +7,7 @@ use tracing::instrument::WithSubscriber as _;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::*;
-use crate::fake::{End, Fake, nobody};
+use crate::fake::{End, Fake, unused_address};
 use crate::{Code, TriggerJob, proto};
 
 fn stopping() -> Status {
@@ -144,7 +144,7 @@ async fn a_spent_budget_ends_the_retries_of_all_clones() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_connect_error() {
-    let address = nobody().await;
+    let address = unused_address().await;
 
     let eager = Client::connect(&address).await.unwrap_err();
     let lazy = Client::connect_lazy(&address).unwrap();
@@ -157,7 +157,8 @@ async fn a_server_that_is_not_there_is_a_connect_error() {
 #[tokio::test]
 async fn another_server_is_taken_and_kept_to() {
     let (first, second) = (Fake::default(), Fake::default());
-    let servers = format!("{},{}, {}", nobody().await, first.serve().await, second.serve().await);
+    let servers =
+        format!("{},{}, {}", unused_address().await, first.serve().await, second.serve().await);
     // It costs no retry to find the first that is there, not even for a call that is sent once.
     let lazy = Client::builder().server(&servers).retry_budget(0, 0).connect_lazy().unwrap();
     cancel(&lazy).await.unwrap();

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
 use crate::fake::End::{Closed, Silent};
-use crate::fake::{Fake, Script, nobody};
+use crate::fake::{Fake, Script, unused_address};
 use crate::proto::{self, ScrapingJobStatus as S, WatchKind as Kind};
 use crate::{Client, Code, Error, TriggerJob, WatchAll};
 
@@ -147,7 +147,7 @@ async fn a_watch_of_an_unknown_run_fails_at_once() {
 async fn a_silent_watch_is_lost_and_goes_on_elsewhere() {
     let silent = one(vec![(vec![at(1, S::Pending)], Silent)]);
     let other = one(vec![(vec![at(2, S::Completed)], Closed)]);
-    let client = Client::builder().server(silent.serve().await).server(nobody().await);
+    let client = Client::builder().server(silent.serve().await).server(unused_address().await);
     let client = client.server(other.serve().await).silence(Duration::from_millis(50));
 
     let seen = revisions(&client.connect().await.unwrap(), 0).await.unwrap();

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio_stream::StreamExt;
 use tonic::{Code, Request, Response, Status};
 use windrow_worker::{
-    Assignment, AttemptId, Beat, Level, Link, LinkError, Outcome, Pulse, Report, Said, ScrapedRow,
+    AttemptId, AttemptUpdate, HeartbeatItem, LeaseStatus, LeasedRun, Level, Outcome, Report,
+    ScrapedRow, TransportError, WorkerTransport,
 };
 
 use super::body::to_struct;
@@ -30,7 +31,7 @@ const REQUEST_DELAY: Duration = Duration::from_secs(1);
 /// The server's default for the listings of a location.
 const LIMIT: u32 = 10_000;
 
-pub(super) struct RemoteLink {
+pub(super) struct GrpcTransport {
     client: Client,
     worker_id: String,
     sources: Vec<String>,
@@ -38,7 +39,7 @@ pub(super) struct RemoteLink {
     descriptors: DescriptorPool,
 }
 
-impl RemoteLink {
+impl GrpcTransport {
     pub(super) fn new(client: Client, worker_id: String, sources: Vec<String>) -> Self {
         // The set comes from the compiler of this very crate.
         let descriptors = DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET).unwrap_or_default();
@@ -51,11 +52,11 @@ impl RemoteLink {
         self.heartbeat_ms.store(millis, Ordering::Relaxed);
     }
 
-    fn failed(&self, route: &Route, status: Status) -> LinkError {
+    fn failed(&self, route: &Route, status: Status) -> TransportError {
         self.client.failed(route, &status);
         let error = Error::from_status(route.server(), status);
         if matches!(error.reason(), Some("LEASE_LOST" | "RUN_NOT_FOUND")) {
-            return LinkError::LeaseLost;
+            return TransportError::LeaseLost;
         }
         match error.code() {
             Code::InvalidArgument
@@ -64,8 +65,8 @@ impl RemoteLink {
             | Code::OutOfRange
             | Code::PermissionDenied
             | Code::Unauthenticated
-            | Code::Unimplemented => LinkError::Refused(Box::new(error)),
-            _ => LinkError::Transient(Box::new(error)),
+            | Code::Unimplemented => TransportError::Refused(Box::new(error)),
+            _ => TransportError::Transient(Box::new(error)),
         }
     }
 
@@ -73,17 +74,17 @@ impl RemoteLink {
         &self,
         route: &Route,
         answer: Result<Response<T>, Status>,
-    ) -> Result<T, LinkError> {
+    ) -> Result<T, TransportError> {
         answer.map(Response::into_inner).map_err(|status| self.failed(route, status))
     }
 
-    fn assignment(&self, lease: proto::Lease) -> Option<Assignment> {
+    fn assignment(&self, lease: proto::Lease) -> Option<LeasedRun> {
         let run = lease.scraping_job?;
         let parameters = run.parameters.clone().unwrap_or_default();
         let kinds = parameters.listing_types();
         let kind = |kind: proto::ListingType| kind.as_str_name().replace("LISTING_TYPE_", "");
         let origin = run.origin().as_str_name().replace("SCRAPING_JOB_ORIGIN_", "").to_lowercase();
-        Some(Assignment {
+        Some(LeasedRun {
             id: AttemptId { job_id: run.job_id, attempt: run.attempt },
             source: parameters.source.clone().unwrap_or_default(),
             locations: lease.locations,
@@ -120,8 +121,12 @@ impl RemoteLink {
 }
 
 #[async_trait]
-impl Link for RemoteLink {
-    async fn lease(&self, room: usize, held: Vec<AttemptId>) -> Result<Vec<Assignment>, LinkError> {
+impl WorkerTransport for GrpcTransport {
+    async fn lease(
+        &self,
+        room: usize,
+        held: Vec<AttemptId>,
+    ) -> Result<Vec<LeasedRun>, TransportError> {
         let mut request = Request::new(proto::LeaseScrapingJobsRequest {
             worker_id: self.worker_id.clone(),
             sources: self.sources.clone(),
@@ -142,10 +147,10 @@ impl Link for RemoteLink {
 
     async fn heartbeat(
         &self,
-        held: Vec<Beat>,
+        held: Vec<HeartbeatItem>,
         wait: Duration,
-    ) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
-        let report = |beat: &Beat| proto::AttemptReport {
+    ) -> Result<Vec<(AttemptId, LeaseStatus)>, TransportError> {
+        let report = |beat: &HeartbeatItem| proto::AttemptReport {
             attempt: Some(attempt(&beat.id)),
             cancel_known: beat.cancel_known,
             ..Default::default()
@@ -162,25 +167,25 @@ impl Link for RemoteLink {
         if told.draining {
             self.client.leave(&route);
         }
-        let pulse = |state: proto::AttemptState| {
+        let lease_status = |state: proto::AttemptState| {
             let id = state.attempt?;
             let id = AttemptId { job_id: id.job_id, attempt: id.attempt };
-            let pulse = Pulse {
+            let lease_status = LeaseStatus {
                 cancel_requested: state.cancel_requested,
                 expires_in: length(state.expires_in),
             };
-            (!state.lease_lost).then_some((id, pulse))
+            (!state.lease_lost).then_some((id, lease_status))
         };
-        Ok(told.attempts.into_iter().filter_map(pulse).collect())
+        Ok(told.attempts.into_iter().filter_map(lease_status).collect())
     }
 
-    async fn submit(&self, id: &AttemptId, report: &Report) -> Result<i64, LinkError> {
+    async fn submit(&self, id: &AttemptId, report: &Report) -> Result<i64, TransportError> {
         let batch = proto::SubmitPropertiesRequest {
             attempt: Some(attempt(id)),
             scraped_before: report.scraped_before,
             properties: report.rows.iter().map(property).collect(),
-            location_results: results(&report.said),
-            logs: logs(&report.said),
+            location_results: results(&report.update),
+            logs: logs(&report.update),
         };
         // A stream for each batch: a report waits for its answer anyway.
         let mut request = Request::new(tokio_stream::once(batch));
@@ -199,8 +204,8 @@ impl Link for RemoteLink {
         &self,
         id: &AttemptId,
         outcome: &Outcome,
-        said: &Said,
-    ) -> Result<String, LinkError> {
+        update: &AttemptUpdate,
+    ) -> Result<String, TransportError> {
         let (outcome, error_message, permanent) = match outcome.clone() {
             Outcome::Done => (proto::AttemptOutcome::Done, String::new(), false),
             Outcome::Failed { reason, permanent } => {
@@ -214,8 +219,8 @@ impl Link for RemoteLink {
             outcome: outcome.into(),
             error_message,
             permanent,
-            location_results: results(said),
-            logs: logs(said),
+            location_results: results(update),
+            logs: logs(update),
         });
         request.set_timeout(ANSWER);
         let route = self.client.route();
@@ -246,15 +251,15 @@ fn property((location, row): &(String, ScrapedRow)) -> proto::ScrapedProperty {
     }
 }
 
-fn results(said: &Said) -> Vec<proto::LocationResult> {
+fn results(update: &AttemptUpdate) -> Vec<proto::LocationResult> {
     let result = |result: &windrow_worker::LocationResult| {
         let (error_message, permanent) = result.failure.clone().unwrap_or_default();
         proto::LocationResult { location: result.location.clone(), error_message, permanent }
     };
-    said.results.iter().map(result).collect()
+    update.results.iter().map(result).collect()
 }
 
-fn logs(said: &Said) -> Vec<proto::ScrapingJobLog> {
+fn logs(update: &AttemptUpdate) -> Vec<proto::ScrapingJobLog> {
     let line = |line: &windrow_worker::Line| {
         let level = match line.level {
             Level::Debug => proto::ScrapingJobLogLevel::Debug,
@@ -274,7 +279,7 @@ fn logs(said: &Said) -> Vec<proto::ScrapingJobLog> {
             ..Default::default()
         }
     };
-    said.lines.iter().map(line).collect()
+    update.lines.iter().map(line).collect()
 }
 
 /// Nothing if absent.

@@ -28,10 +28,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 pub use windrow_worker::{
-    LinkError, ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError,
+    ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError, TransportError,
 };
 
-use self::link::RemoteLink;
+use self::link::GrpcTransport;
 use crate::{Client, Error};
 
 /// Executes runs for a Windrow server.
@@ -79,7 +79,7 @@ impl Worker {
     /// refuses this worker, for example because it does not know a source.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         let names = self.sources.keys().cloned().collect();
-        let link = RemoteLink::new(self.client, self.id, names);
+        let link = GrpcTransport::new(self.client, self.id, names);
         let worker = windrow_worker::Worker::new(Arc::new(link), self.sources, self.capacity);
         let done = CancellationToken::new();
         let work = async {
@@ -90,11 +90,13 @@ impl Worker {
         };
         let (ended, ()) = tokio::join!(work, worker.keep(done.clone()));
         ended.map_err(|error| match error {
-            LinkError::Refused(error) | LinkError::Transient(error) => match error.downcast() {
-                Ok(error) => *error,
-                Err(other) => refused(other.to_string()),
-            },
-            LinkError::LeaseLost => refused(LinkError::LeaseLost.to_string()),
+            TransportError::Refused(error) | TransportError::Transient(error) => {
+                match error.downcast() {
+                    Ok(error) => *error,
+                    Err(other) => refused(other.to_string()),
+                }
+            }
+            TransportError::LeaseLost => refused(TransportError::LeaseLost.to_string()),
         })
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::link::{Assignment, AttemptId, Beat, Pulse};
+use crate::link::{AttemptId, HeartbeatItem, LeaseStatus, LeasedRun};
 
 /// Attempts that were given up are remembered for longer than any lease.
 const REMEMBERED: Duration = Duration::from_mins(15);
@@ -55,7 +55,7 @@ impl AttemptStop {
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldAttempt {
     stop: AttemptStop,
     cancel_known: bool,
     is_lost: bool,
@@ -66,7 +66,7 @@ struct Held {
 /// The attempts that a worker holds.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
-    held: Mutex<BTreeMap<AttemptId, Held>>,
+    held: Mutex<BTreeMap<AttemptId, HeldAttempt>>,
     /// Ended here, but not finished: not to be taken up again.
     given_up: Mutex<BTreeMap<AttemptId, Instant>>,
     /// There is one more.
@@ -75,9 +75,9 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Holds an attempt that was leased by a call that began at `asked_at`.
-    pub(crate) fn hold(&self, assignment: &Assignment, asked_at: Instant) -> AttemptStop {
+    pub(crate) fn hold(&self, assignment: &LeasedRun, asked_at: Instant) -> AttemptStop {
         let stop = AttemptStop::default();
-        let held = Held {
+        let held = HeldAttempt {
             stop: stop.clone(),
             cancel_known: false,
             is_lost: false,
@@ -98,10 +98,10 @@ impl Attempts {
     }
 
     /// What a heartbeat says of those in work, as far as they have their lease.
-    pub(crate) fn beats(&self) -> Vec<Beat> {
+    pub(crate) fn items(&self) -> Vec<HeartbeatItem> {
         let held = lock(&self.held);
         let with_lease = held.iter().filter(|(_, held)| !held.is_lost);
-        let beat = |(id, held): (&AttemptId, &Held)| Beat {
+        let beat = |(id, held): (&AttemptId, &HeldAttempt)| HeartbeatItem {
             id: id.clone(),
             cancel_known: held.cancel_known,
         };
@@ -128,13 +128,18 @@ impl Attempts {
     }
 
     /// What a heartbeat for `asked`, sent at `asked_at`, has told.
-    pub(crate) fn told(&self, asked: &[Beat], asked_at: Instant, pulses: &[(AttemptId, Pulse)]) {
+    pub(crate) fn told(
+        &self,
+        asked: &[HeartbeatItem],
+        asked_at: Instant,
+        statuses: &[(AttemptId, LeaseStatus)],
+    ) {
         let mut held = lock(&self.held);
-        for Beat { id, .. } in asked {
+        for HeartbeatItem { id, .. } in asked {
             let Some(attempt) = held.get_mut(id) else { continue };
-            if let Some((_, pulse)) = pulses.iter().find(|(alive, _)| alive == id) {
-                attempt.expires_at = asked_at + pulse.expires_in;
-                if pulse.cancel_requested {
+            if let Some((_, lease_status)) = statuses.iter().find(|(alive, _)| alive == id) {
+                attempt.expires_at = asked_at + lease_status.expires_in;
+                if lease_status.cancel_requested {
                     attempt.cancel_known = true;
                     attempt.stop.stop(StopCause::Cancelled);
                 }

@@ -11,7 +11,9 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use crate::attempts::{AttemptStop, Attempts, StopCause};
-use crate::link::{Assignment, AttemptId, Level, Link, LinkError, Outcome, Said};
+use crate::link::{
+    AttemptId, AttemptUpdate, LeasedRun, Level, Outcome, TransportError, WorkerTransport,
+};
 use crate::reporter::{ReportError, Reporter};
 use crate::source::{ScrapeOutcome, ScrapeRequest, Source, SourceError};
 
@@ -24,7 +26,7 @@ const FINISH_PATIENCE: Duration = Duration::from_mins(10);
 
 /// What attempts are executed with.
 pub(crate) struct Executor {
-    pub(crate) link: Arc<dyn Link>,
+    pub(crate) link: Arc<dyn WorkerTransport>,
     pub(crate) sources: BTreeMap<String, Arc<dyn Source>>,
     pub(crate) attempts: Arc<Attempts>,
 }
@@ -46,21 +48,25 @@ enum Interrupted {
 
 impl Executor {
     /// Executes an attempt that is held.
-    pub(crate) async fn execute(&self, assignment: Assignment, stop: AttemptStop) {
+    pub(crate) async fn execute(&self, assignment: LeasedRun, stop: AttemptStop) {
         let id = &assignment.id;
         // Also when the work panics the lease must not be kept for ever.
-        let mut held = Held { attempts: &self.attempts, id, finished: false };
+        let mut held = HeldAttempt { attempts: &self.attempts, id, finished: false };
         info!(run.id = %id.job_id, run.attempt = id.attempt, "Run {} begins attempt {}", id.job_id, id.attempt);
-        if let Some((outcome, said)) = self.attempt(&assignment, &stop).await {
-            held.finished = self.finish(id, &outcome, &said, &stop).await;
+        if let Some((outcome, update)) = self.attempt(&assignment, &stop).await {
+            held.finished = self.finish(id, &outcome, &update, &stop).await;
         }
     }
 
     /// How the attempt ended; `None` when it is no longer ours to end.
-    async fn attempt(&self, run: &Assignment, stop: &AttemptStop) -> Option<(Outcome, Said)> {
+    async fn attempt(
+        &self,
+        run: &LeasedRun,
+        stop: &AttemptStop,
+    ) -> Option<(Outcome, AttemptUpdate)> {
         let Some(source) = self.sources.get(&run.source) else {
             let reason = format!("this worker has no source '{}'", run.source);
-            return Some((Outcome::Failed { reason, permanent: false }, Said::default()));
+            return Some((Outcome::Failed { reason, permanent: false }, AttemptUpdate::default()));
         };
         let since = self.changed_since(run, source.as_ref()).await;
         let mut reporter = Reporter::new(self.link.as_ref(), run);
@@ -91,7 +97,7 @@ impl Executor {
     }
 
     /// Since when the run has to look, for a source that can tell. Everything is never wrong.
-    async fn changed_since(&self, run: &Assignment, source: &dyn Source) -> Option<DateTime<Utc>> {
+    async fn changed_since(&self, run: &LeasedRun, source: &dyn Source) -> Option<DateTime<Utc>> {
         let full_every = source.full_every()?;
         let id = &run.id.job_id;
         match self.link.changed_since(run, full_every).await {
@@ -113,18 +119,18 @@ impl Executor {
         &self,
         id: &AttemptId,
         outcome: &Outcome,
-        said: &Said,
+        update: &AttemptUpdate,
         stop: &AttemptStop,
     ) -> bool {
         let run = &id.job_id;
         let give_up = Instant::now() + FINISH_PATIENCE;
         loop {
-            match self.link.finish(id, outcome, said).await {
+            match self.link.finish(id, outcome, update).await {
                 Ok(status) => {
                     info!(run.id = %run, run.status = status, "Run {run} is {status}");
                     return true;
                 }
-                Err(LinkError::LeaseLost) => {
+                Err(TransportError::LeaseLost) => {
                     warn!(run.id = %run, run.attempt = id.attempt, "Run {run} had lost its lease");
                     return true;
                 }
@@ -142,7 +148,7 @@ impl Executor {
 }
 
 async fn work(
-    run: &Assignment,
+    run: &LeasedRun,
     source: Reading<'_>,
     reporter: &mut Reporter<'_>,
     stop: &AttemptStop,
@@ -189,13 +195,13 @@ async fn work(
     Ok(())
 }
 
-struct Held<'a> {
+struct HeldAttempt<'a> {
     attempts: &'a Attempts,
     id: &'a AttemptId,
     finished: bool,
 }
 
-impl Drop for Held<'_> {
+impl Drop for HeldAttempt<'_> {
     fn drop(&mut self) {
         self.attempts.release(self.id, self.finished);
     }
@@ -221,7 +227,7 @@ async fn scrape(
     Ok((outcome, taken?))
 }
 
-fn request(run: &Assignment, location: &str, since: Option<DateTime<Utc>>) -> ScrapeRequest {
+fn request(run: &LeasedRun, location: &str, since: Option<DateTime<Utc>>) -> ScrapeRequest {
     ScrapeRequest {
         job_id: run.id.job_id.clone(),
         attempt: u32::try_from(run.id.attempt).unwrap_or(0),

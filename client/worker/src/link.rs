@@ -21,7 +21,7 @@ pub struct AttemptId {
 
 /// What a lease gives to do.
 #[derive(Clone, Debug)]
-pub struct Assignment {
+pub struct LeasedRun {
     /// The attempt.
     pub id: AttemptId,
     /// With which source.
@@ -72,11 +72,11 @@ pub struct Line {
     pub sequence: i64,
     /// The location that it is about; empty for the whole attempt.
     pub location: String,
-    /// When it was said.
+    /// When it was update.
     pub logged_at: DateTime<Utc>,
     /// How serious it is.
     pub level: Level,
-    /// What was said.
+    /// What was update.
     pub text: String,
 }
 
@@ -91,7 +91,7 @@ pub struct LocationResult {
 
 /// What there is to say of an attempt besides rows. Saying it again is harmless.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct AttemptUpdate {
     /// Locations that ended.
     pub results: Vec<LocationResult>,
     /// New lines of the log.
@@ -106,7 +106,7 @@ pub struct Report {
     /// Rows with their locations.
     pub rows: Vec<(String, ScrapedRow)>,
     /// What else there is to say.
-    pub said: Said,
+    pub update: AttemptUpdate,
 }
 
 /// How an attempt ended.
@@ -129,7 +129,7 @@ pub enum Outcome {
 
 /// What a heartbeat says of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beat {
+pub struct HeartbeatItem {
     /// The attempt.
     pub id: AttemptId,
     /// The worker knows that somebody wants it cancelled.
@@ -138,16 +138,16 @@ pub struct Beat {
 
 /// What a worker learns of an attempt that it still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pulse {
+pub struct LeaseStatus {
     /// Somebody wants it cancelled.
     pub cancel_requested: bool,
-    /// As in [`Assignment`], counted from before the heartbeat.
+    /// As in [`LeasedRun`], counted from before the heartbeat.
     pub expires_in: Duration,
 }
 
 /// Why a call did not work.
 #[derive(Debug)]
-pub enum LinkError {
+pub enum TransportError {
     /// The attempt is no longer ours.
     LeaseLost,
     /// It may work a little later.
@@ -156,7 +156,7 @@ pub enum LinkError {
     Refused(Box<dyn Error + Send + Sync>),
 }
 
-impl fmt::Display for LinkError {
+impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LeaseLost => f.write_str("the attempt has lost its lease"),
@@ -173,33 +173,37 @@ impl fmt::Display for LinkError {
     }
 }
 
-impl Error for LinkError {}
+impl Error for TransportError {}
 
 /// How a worker talks to Windrow. Every call may be repeated.
 #[async_trait]
-pub trait Link: Send + Sync + 'static {
+pub trait WorkerTransport: Send + Sync + 'static {
     /// Leases at most `room` runs, and waits a little while there are none. `held` are all attempts
     /// that the worker knows of.
-    async fn lease(&self, room: usize, held: Vec<AttemptId>) -> Result<Vec<Assignment>, LinkError>;
+    async fn lease(
+        &self,
+        room: usize,
+        held: Vec<AttemptId>,
+    ) -> Result<Vec<LeasedRun>, TransportError>;
 
     /// Says that the attempts are alive; returns those that still have their lease. Waits at most so
     /// long while there is nothing that the worker has to know.
     async fn heartbeat(
         &self,
-        held: Vec<Beat>,
+        held: Vec<HeartbeatItem>,
         wait: Duration,
-    ) -> Result<Vec<(AttemptId, Pulse)>, LinkError>;
+    ) -> Result<Vec<(AttemptId, LeaseStatus)>, TransportError>;
 
     /// Reports; returns the run's scraped rows after it.
-    async fn submit(&self, attempt: &AttemptId, report: &Report) -> Result<i64, LinkError>;
+    async fn submit(&self, attempt: &AttemptId, report: &Report) -> Result<i64, TransportError>;
 
     /// Ends an attempt; returns what the run is then.
     async fn finish(
         &self,
         attempt: &AttemptId,
         outcome: &Outcome,
-        said: &Said,
-    ) -> Result<String, LinkError>;
+        update: &AttemptUpdate,
+    ) -> Result<String, TransportError>;
 
     /// How far apart heartbeats may be.
     fn heartbeat_interval(&self) -> Duration;
@@ -207,9 +211,9 @@ pub trait Link: Send + Sync + 'static {
     /// Since when a run has to look, for a source that can tell what changed. Everything is never wrong.
     async fn changed_since(
         &self,
-        _assignment: &Assignment,
+        _assignment: &LeasedRun,
         _full_every: u32,
-    ) -> Result<Option<DateTime<Utc>>, LinkError> {
+    ) -> Result<Option<DateTime<Utc>>, TransportError> {
         Ok(None)
     }
 

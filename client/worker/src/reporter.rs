@@ -8,7 +8,8 @@ use tracing::warn;
 
 use crate::attempts::{AttemptStop, StopCause};
 use crate::link::{
-    Assignment, AttemptId, Level, Line, Link, LinkError, LocationResult, Report, Said,
+    AttemptId, AttemptUpdate, LeasedRun, Level, Line, LocationResult, Report, TransportError,
+    WorkerTransport,
 };
 use crate::source::ScrapedRow;
 
@@ -34,7 +35,7 @@ pub(crate) enum ReportError {
 
 /// What an attempt has found and is not reported yet.
 pub(crate) struct Reporter<'a> {
-    link: &'a dyn Link,
+    link: &'a dyn WorkerTransport,
     id: &'a AttemptId,
     report: Report,
     bytes: usize,
@@ -44,7 +45,7 @@ pub(crate) struct Reporter<'a> {
 }
 
 impl<'a> Reporter<'a> {
-    pub(crate) fn new(link: &'a dyn Link, assignment: &'a Assignment) -> Self {
+    pub(crate) fn new(link: &'a dyn WorkerTransport, assignment: &'a LeasedRun) -> Self {
         let report = Report { scraped_before: assignment.scraped, ..Report::default() };
         Self { link, id: &assignment.id, report, bytes: 0, sequence: 0, dirty_since: None }
     }
@@ -75,14 +76,14 @@ impl<'a> Reporter<'a> {
 
     /// The location has ended.
     pub(crate) fn ended(&mut self, location: &str, failure: Option<(String, bool)>) {
-        self.report.said.results.push(LocationResult { location: location.to_owned(), failure });
+        self.report.update.results.push(LocationResult { location: location.to_owned(), failure });
         self.touch();
     }
 
     /// Writes to the run's log.
     pub(crate) fn log(&mut self, level: Level, location: &str, text: impl Into<String>) {
         self.sequence += 1;
-        self.report.said.lines.push(Line {
+        self.report.update.lines.push(Line {
             sequence: self.sequence,
             location: location.to_owned(),
             logged_at: self.link.now(),
@@ -96,7 +97,7 @@ impl<'a> Reporter<'a> {
     pub(crate) async fn flush_if_due(&mut self, stop: &AttemptStop) -> Result<(), ReportError> {
         let full = self.report.rows.len() >= BATCH_ROWS
             || self.bytes >= BATCH_BYTES
-            || self.report.said.lines.len() >= BATCH_LINES;
+            || self.report.update.lines.len() >= BATCH_LINES;
         let old = self.dirty_since.is_some_and(|since| since.elapsed() >= BATCH_AGE);
         if full || old { self.flush(stop).await } else { Ok(()) }
     }
@@ -115,27 +116,27 @@ impl<'a> Reporter<'a> {
 
     /// What could not be reported, for the end. Without the results of locations whose rows are lost:
     /// a later attempt has to read them again.
-    pub(crate) fn rest(self) -> Said {
-        let Report { rows, mut said, .. } = self.report;
+    pub(crate) fn rest(self) -> AttemptUpdate {
+        let Report { rows, mut update, .. } = self.report;
         if !rows.is_empty() {
-            said.results.clear();
+            update.results.clear();
         }
-        said
+        update
     }
 
     async fn send(&self, stop: &AttemptStop) -> Result<i64, ReportError> {
         loop {
             match self.link.submit(self.id, &self.report).await {
                 Ok(scraped) => return Ok(scraped),
-                Err(LinkError::LeaseLost) => {
+                Err(TransportError::LeaseLost) => {
                     stop.stop(StopCause::LeaseLost);
                     return Err(ReportError::Stopped);
                 }
-                Err(error @ LinkError::Transient(_)) => {
+                Err(error @ TransportError::Transient(_)) => {
                     let run = &self.id.job_id;
                     warn!(run.id = %run, %error, "What run {run} has found waits to be taken");
                 }
-                Err(error @ LinkError::Refused(_)) => {
+                Err(error @ TransportError::Refused(_)) => {
                     let reason = format!("what was found could not be saved: {error}");
                     return Err(ReportError::Refused(reason));
                 }
@@ -167,34 +168,43 @@ mod tests {
     use serde_json::{Map, Value};
 
     use super::*;
-    use crate::link::{Beat, Outcome, Pulse};
+    use crate::link::{HeartbeatItem, LeaseStatus, Outcome};
 
     /// Takes nothing.
     struct Away;
 
-    fn away<T>() -> Result<T, LinkError> {
-        Err(LinkError::Transient("away".into()))
+    fn away<T>() -> Result<T, TransportError> {
+        Err(TransportError::Transient("away".into()))
     }
 
     #[async_trait]
-    impl Link for Away {
-        async fn lease(&self, _: usize, _: Vec<AttemptId>) -> Result<Vec<Assignment>, LinkError> {
+    impl WorkerTransport for Away {
+        async fn lease(
+            &self,
+            _: usize,
+            _: Vec<AttemptId>,
+        ) -> Result<Vec<LeasedRun>, TransportError> {
             away()
         }
 
         async fn heartbeat(
             &self,
-            _: Vec<Beat>,
+            _: Vec<HeartbeatItem>,
             _: Duration,
-        ) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
+        ) -> Result<Vec<(AttemptId, LeaseStatus)>, TransportError> {
             away()
         }
 
-        async fn submit(&self, _: &AttemptId, _: &Report) -> Result<i64, LinkError> {
+        async fn submit(&self, _: &AttemptId, _: &Report) -> Result<i64, TransportError> {
             away()
         }
 
-        async fn finish(&self, _: &AttemptId, _: &Outcome, _: &Said) -> Result<String, LinkError> {
+        async fn finish(
+            &self,
+            _: &AttemptId,
+            _: &Outcome,
+            _: &AttemptUpdate,
+        ) -> Result<String, TransportError> {
             away()
         }
 
@@ -207,8 +217,8 @@ mod tests {
         }
     }
 
-    fn assignment() -> Assignment {
-        Assignment {
+    fn assignment() -> LeasedRun {
+        LeasedRun {
             id: AttemptId { job_id: "run".to_owned(), attempt: 1 },
             source: "mls".to_owned(),
             locations: vec!["a".to_owned()],
@@ -227,7 +237,7 @@ mod tests {
     }
 
     /// What is left for the end of an attempt that found `rows` and was stopped while nobody answered.
-    async fn rest_after(rows: usize) -> Said {
+    async fn rest_after(rows: usize) -> AttemptUpdate {
         let assignment = assignment();
         let stop = AttemptStop::default();
         let mut reporter = Reporter::new(&Away, &assignment);

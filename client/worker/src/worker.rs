@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::attempts::{Attempts, StopCause};
 use crate::executor::Executor;
-use crate::link::{Link, LinkError};
+use crate::link::{TransportError, WorkerTransport};
 use crate::source::Source;
 
 /// How long it waits after a call failed.
@@ -27,7 +27,7 @@ const RELEASE: Duration = Duration::from_secs(10);
 
 /// A worker with room for some runs at once.
 pub struct Worker {
-    link: Arc<dyn Link>,
+    link: Arc<dyn WorkerTransport>,
     executor: Arc<Executor>,
     attempts: Arc<Attempts>,
     executions: TaskTracker,
@@ -44,7 +44,7 @@ struct Busy {
 impl Worker {
     /// A worker that executes at most `room` runs at once with these sources.
     pub fn new(
-        link: Arc<dyn Link>,
+        link: Arc<dyn WorkerTransport>,
         sources: BTreeMap<String, Arc<dyn Source>>,
         room: usize,
     ) -> Self {
@@ -56,7 +56,7 @@ impl Worker {
     }
 
     /// Leases and starts runs until `stop`. An error that will not go away ends it.
-    pub async fn run(&self, stop: CancellationToken) -> Result<(), LinkError> {
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), TransportError> {
         while !stop.is_cancelled() {
             let room = self.room.saturating_sub(self.busy.count.load(Ordering::Acquire));
             if room == 0 {
@@ -71,24 +71,24 @@ impl Worker {
             match self.link.lease(room, self.attempts.known()).await {
                 Ok(leased) => {
                     for assignment in leased {
-                        let place = Place::take(&self.busy);
+                        let slot = Slot::take(&self.busy);
                         let executor = Arc::clone(&self.executor);
                         // Before the next call, which says what is held.
                         let stop = self.attempts.hold(&assignment, asked_at);
                         let _execution = self.executions.spawn(async move {
                             executor.execute(assignment, stop).await;
-                            drop(place);
+                            drop(slot);
                         });
                     }
                 }
-                Err(error @ (LinkError::Transient(_) | LinkError::LeaseLost)) => {
+                Err(error @ (TransportError::Transient(_) | TransportError::LeaseLost)) => {
                     warn!(%error, "Runs cannot be leased");
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = sleep(FAILED_PAUSE) => {}
                     }
                 }
-                Err(error @ LinkError::Refused(_)) => return Err(error),
+                Err(error @ TransportError::Refused(_)) => return Err(error),
             }
         }
         Ok(())
@@ -130,13 +130,13 @@ impl Worker {
     /// One heartbeat, which the other side answers when there is something to tell, or after the
     /// interval.
     async fn beat(&self) {
-        let held = self.attempts.beats();
+        let held = self.attempts.items();
         if held.is_empty() {
             return self.attempts.taken().await;
         }
         let (asked_at, interval) = (Instant::now(), self.link.heartbeat_interval());
         match self.link.heartbeat(held.clone(), interval).await {
-            Ok(pulses) => self.attempts.told(&held, asked_at, &pulses),
+            Ok(statuses) => self.attempts.told(&held, asked_at, &statuses),
             Err(error) => {
                 warn!(%error, "Leases cannot be kept");
                 sleep(interval).await;
@@ -146,16 +146,16 @@ impl Worker {
 }
 
 /// Room for one execution, given back when dropped, also by a panic.
-struct Place(Arc<Busy>);
+struct Slot(Arc<Busy>);
 
-impl Place {
+impl Slot {
     fn take(busy: &Arc<Busy>) -> Self {
         busy.count.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(busy))
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.0.count.fetch_sub(1, Ordering::AcqRel);
         self.0.freed.notify_one();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
-use super::{App, AppError, Mode, RequestKey, commit};
+use super::{App, AppError, IdempotencyKey, Mode, commit};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::run::{NewRun, Origin, Priority, Run};
 use crate::domain::scheduled_job::ScheduledJob;
@@ -28,7 +28,7 @@ pub struct Backfill {
     /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
-    pub request: Option<RequestKey>,
+    pub request: Option<IdempotencyKey>,
 }
 
 /// What became of a tick of the range.
@@ -53,30 +53,30 @@ impl App {
     /// Makes runs of the ticks in a range that have none, in one transaction.
     pub async fn backfill(
         &self,
-        wish: Backfill,
+        request: Backfill,
         mode: Mode,
     ) -> Result<Vec<BackfilledTick>, AppError> {
         let now = self.now();
-        check_range(&wish, now)?;
-        let (mut tx, job) = self.lock_undeleted(&wish.job).await?;
+        check_range(&request, now)?;
+        let (mut tx, job) = self.lock_undeleted(&request.job).await?;
         if !job.problems.is_empty() {
             return Err(AppError::JobUnreadable(job.problems));
         }
-        let ticks = self.ticks_of(&job, &wish)?;
+        let ticks = self.ticks_of(&job, &request)?;
         let taken = backfills::runs_of_ticks(&mut tx, &job.id, &ticks).await?;
-        let request_id = wish.request.as_ref().map_or("", |key| key.request_id.as_str());
-        if was_made(&mut tx, &wish).await? {
+        let request_id = request.request.as_ref().map_or("", |key| key.request_id.as_str());
+        if was_made(&mut tx, &request).await? {
             let created = backfills::backfills_of_request(&mut tx, &job.id, request_id).await?;
             return Ok(outcomes(&ticks, &taken, &created));
         }
         let free = ticks.iter().filter(|tick| !taken.contains_key(tick));
         let random = rand::random();
         let runs: Vec<Run> =
-            free.map(|tick| Run::new(run_of(&job, &wish, *tick), now, random)).collect();
+            free.map(|tick| Run::new(run_of(&job, &request, *tick), now, random)).collect();
         if mode == Mode::ValidateOnly {
             return Ok(outcomes(&ticks, &taken, &BTreeMap::new()));
         }
-        if let Some(key) = &wish.request {
+        if let Some(key) = &request.request {
             // The schedule's lock keeps other calls of this kind out, so nobody else claims it.
             key.claim(&mut tx, job.id.as_str(), now).await?;
         }
@@ -92,11 +92,11 @@ impl App {
     fn ticks_of(
         &self,
         job: &ScheduledJob,
-        wish: &Backfill,
+        request: &Backfill,
     ) -> Result<Vec<DateTime<Utc>>, AppError> {
         let schedule = self.timed(job.settings.schedule.clone());
-        let before = wish.start - TimeDelta::microseconds(1);
-        let end = wish.end.min(job.gate.watermark);
+        let before = request.start - TimeDelta::microseconds(1);
+        let end = request.end.min(job.gate.watermark);
         if schedule.count_in(before, end, LIMIT + 1) > LIMIT {
             let last = schedule.ticks_after(before).nth(999).map(|tick| tick.tick_at.to_rfc3339());
             let text = format!(
@@ -110,30 +110,30 @@ impl App {
     }
 }
 
-async fn was_made(conn: &mut PgConnection, wish: &Backfill) -> Result<bool, AppError> {
-    match &wish.request {
-        Some(key) => Ok(key.made_before(conn).await?.is_some()),
+async fn was_made(conn: &mut PgConnection, request: &Backfill) -> Result<bool, AppError> {
+    match &request.request {
+        Some(key) => Ok(key.find_idempotent_result(conn).await?.is_some()),
         None => Ok(false),
     }
 }
 
-fn check_range(wish: &Backfill, now: DateTime<Utc>) -> Result<(), AppError> {
-    if wish.end > now {
+fn check_range(request: &Backfill, now: DateTime<Utc>) -> Result<(), AppError> {
+    if request.end > now {
         return Err(AppError::invalid("end_time", "must not be in the future"));
     }
-    if wish.start > wish.end {
+    if request.start > request.end {
         return Err(AppError::invalid("start_time", "must not be after end_time"));
     }
-    if wish.start < DateTime::UNIX_EPOCH {
+    if request.start < DateTime::UNIX_EPOCH {
         return Err(AppError::invalid("start_time", "must not be before 1970"));
     }
     Ok(())
 }
 
-fn run_of(job: &ScheduledJob, wish: &Backfill, tick: DateTime<Utc>) -> NewRun {
+fn run_of(job: &ScheduledJob, request: &Backfill, tick: DateTime<Utc>) -> NewRun {
     NewRun {
-        priority: wish.priority.unwrap_or(Priority::Low),
-        requested_by: wish.requested_by.clone(),
+        priority: request.priority.unwrap_or(Priority::Low),
+        requested_by: request.requested_by.clone(),
         ..NewRun::of_tick(job, Origin::Backfill, tick)
     }
 }

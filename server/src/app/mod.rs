@@ -4,24 +4,24 @@
 //! `store`. It knows no protocol. Lock order: schedule, runs by id, history by id.
 
 mod backfills;
-mod changes;
 mod error;
 mod explain;
 mod import;
-mod increments;
+mod incremental;
 mod leases;
-mod ledger;
 mod logs;
+mod maintenance;
 mod properties;
 mod requests;
 mod runs;
 mod scheduled_jobs;
+mod signals;
 mod statistics;
+mod tick_queries;
 mod ticks;
-mod upkeep;
 mod waits;
-mod wakes;
 mod watches;
+mod write_runs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,15 +36,15 @@ pub use self::error::AppError;
 pub(crate) use self::error::told;
 pub use self::explain::{Explanation, TickState};
 pub use self::import::ImportedRuns;
-pub use self::leases::{Beat, Fence, LeaseWish, Outcome, Pulse, Said};
-pub use self::ledger::{LedgerEntry, LedgerPage, Preview, Previewed};
+pub use self::leases::{AttemptUpdate, Fence, HeartbeatItem, LeaseRequest, LeaseStatus, Outcome};
 pub use self::properties::{PropertyDetail, PropertyPage, Report, ScrapedProperty};
-pub use self::requests::RequestKey;
-pub use self::runs::{Cancelled, RetryWish, RunPage, RunsWanted, Submission, Trigger, Triggered};
-pub use self::scheduled_jobs::{Edit, HeldTicks, JobPage, JobsWanted, NewScheduledJob};
+pub use self::requests::IdempotencyKey;
+pub use self::runs::{Cancelled, RetryRequest, RunPage, RunQuery, Submission, Trigger, Triggered};
+pub use self::scheduled_jobs::{Edit, HeldTicks, JobPage, JobQuery, NewScheduledJob};
+pub use self::signals::Signals;
 pub use self::statistics::JobStatistics;
+pub use self::tick_queries::{LedgerEntry, LedgerPage, Preview, Previewed};
 pub use self::ticks::TickReport;
-pub use self::wakes::Wakes;
 pub use self::watches::Watcher;
 pub use crate::store::logs::LogFilter;
 pub use crate::store::parameters_json;
@@ -55,7 +55,7 @@ use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
 use crate::domain::schedule::Schedule;
 use crate::store::{self, StoreError};
-use crate::watch::{Hub, Seats};
+use crate::watch::{Hub, WatchLimiter};
 
 /// Whether a use case writes or only checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +70,9 @@ pub enum Mode {
 pub struct App {
     pool: PgPool,
     clock: Arc<dyn Clock>,
-    wakes: Wakes,
+    signals: Signals,
     hub: Arc<Hub>,
-    seats: Arc<Seats>,
+    limiter: Arc<WatchLimiter>,
     sources: SourceNames,
     source_limits: BTreeMap<String, i64>,
     tick_every: Option<Duration>,
@@ -90,9 +90,9 @@ impl App {
         Self {
             pool,
             clock,
-            wakes: Wakes::default(),
+            signals: Signals::default(),
             hub,
-            seats: Arc::default(),
+            limiter: Arc::default(),
             sources,
             source_limits: BTreeMap::new(),
             tick_every: None,
@@ -110,7 +110,7 @@ impl App {
     /// How many watches there may be.
     #[must_use]
     pub fn with_watch_limits(self, limits: WatchLimits) -> Self {
-        Self { seats: Arc::new(Seats::new(limits)), ..self }
+        Self { limiter: Arc::new(WatchLimiter::new(limits)), ..self }
     }
 
     /// Runs of a source that may be running at once, on all servers and workers.
@@ -137,14 +137,14 @@ impl App {
     }
 
     /// What the use cases signal.
-    pub fn wakes(&self) -> &Wakes {
-        &self.wakes
+    pub fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     /// Events were committed: wake the watches here, and tell other servers.
     fn events_written(&self) {
         self.hub.wake();
-        self.wakes.notifier.notify_one();
+        self.signals.notifier.notify_one();
     }
 
     /// The name of this server: of its worker, and in the tick ledger.

@@ -8,7 +8,7 @@ use crate::store::requests::{self, RequestRow};
 
 /// A caller's id for one call, with what the call was.
 #[derive(Clone, Debug)]
-pub struct RequestKey {
+pub struct IdempotencyKey {
     /// Who calls.
     pub principal: String,
     /// Which method.
@@ -19,9 +19,9 @@ pub struct RequestKey {
     pub payload_hash: Vec<u8>,
 }
 
-impl RequestKey {
+impl IdempotencyKey {
     /// What an earlier call with this id made. Refuses another payload under the same id.
-    pub(super) async fn made_before(
+    pub(super) async fn find_idempotent_result(
         &self,
         conn: &mut PgConnection,
     ) -> Result<Option<String>, AppError> {

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::changes::write_changed;
+use super::write_runs::write_changed;
 use super::{App, AppError, commit};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::revision::Change;
 use crate::domain::run::{Event, NewRun, Origin, Run};
 use crate::domain::scheduled_job::ScheduledJob;
-use crate::domain::tick::{self, Decided, Decision, Situation, Verdict};
+use crate::domain::tick::{self, Decision, TickContext, TickOutcome, TickPlan};
 use crate::store::revisions::{self, NewRevision};
 use crate::store::ticks::{self, LedgerRow};
 use crate::store::{StoreError, runs, scheduled_jobs};
@@ -28,7 +28,7 @@ pub struct TickReport {
 }
 
 /// A decision before it is written: pure, and the same for one schedule and for many.
-pub(super) type Decide = fn(&ScheduledJob, &Situation, DateTime<Utc>) -> Verdict;
+pub(super) type Decide = fn(&ScheduledJob, &TickContext, DateTime<Utc>) -> TickPlan;
 
 /// What a batch of decisions asks to be written.
 #[derive(Default)]
@@ -103,7 +103,7 @@ impl App {
     /// Ticks were committed that made runs, for which others may be cancelled.
     pub(super) fn ticks_fired(&self) {
         self.runs_made();
-        self.wakes.leases.notify_waiters();
+        self.signals.leases.notify_waiters();
     }
 
     async fn decide_singly(
@@ -167,7 +167,7 @@ impl App {
         for mut job in jobs {
             job.settings.schedule = self.timed(job.settings.schedule);
             let unfinished = unfinished.remove(job.id.as_str()).unwrap_or_default();
-            let situation = Situation { unfinished, random: rand::random() };
+            let situation = TickContext { unfinished, random: rand::random() };
             let verdict = decide(&job, &situation, now);
             writes.add(job, verdict, situation.random, now);
         }
@@ -203,7 +203,7 @@ impl App {
 }
 
 impl Writes {
-    fn add(&mut self, job: ScheduledJob, verdict: Verdict, random: u64, now: DateTime<Utc>) {
+    fn add(&mut self, job: ScheduledJob, verdict: TickPlan, random: u64, now: DateTime<Utc>) {
         let held_under = job.revision;
         let mut job = ScheduledJob { gate: verdict.gate, ..job };
         if let Some(valid_from) = verdict.pause_ended {
@@ -252,7 +252,12 @@ fn readable(
     (jobs, report)
 }
 
-fn run_of(job: &ScheduledJob, decided: &Decided, random: u64, now: DateTime<Utc>) -> Option<Run> {
+fn run_of(
+    job: &ScheduledJob,
+    decided: &TickOutcome,
+    random: u64,
+    now: DateTime<Utc>,
+) -> Option<Run> {
     if decided.decision != Decision::Fired {
         return None;
     }

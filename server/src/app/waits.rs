@@ -9,12 +9,12 @@ use super::leases::WORKER_LOST_AFTER;
 use super::{App, AppError};
 use crate::domain::id::RunId;
 use crate::domain::run::{Run, Status};
-use crate::domain::wait::Wait;
+use crate::domain::wait::PendingReason;
 use crate::store::leases::{self, RunningCount};
 use crate::store::workers;
 
 /// What is going on, as far as it makes runs wait.
-struct Situation {
+struct TickContext {
     served: BTreeSet<String>,
     running: Vec<RunningCount>,
     source_limits: BTreeMap<String, i64>,
@@ -24,7 +24,7 @@ struct Situation {
 
 impl App {
     /// What each of the runs waits for, if it is pending.
-    pub async fn waits(&self, runs: &[Run]) -> Result<Vec<Option<Wait>>, AppError> {
+    pub async fn waits(&self, runs: &[Run]) -> Result<Vec<Option<PendingReason>>, AppError> {
         if runs.iter().all(|run| run.status != Status::Pending) {
             return Ok(vec![None; runs.len()]);
         }
@@ -39,9 +39,9 @@ impl App {
         conn: &mut PgConnection,
         runs: &[Run],
         now: DateTime<Utc>,
-    ) -> Result<Situation, AppError> {
+    ) -> Result<TickContext, AppError> {
         let queued: Vec<&RunId> = runs.iter().filter(|run| run.queued).map(|run| &run.id).collect();
-        Ok(Situation {
+        Ok(TickContext {
             earlier: leases::runs_before(conn, &queued).await?,
             served: workers::sources_served(conn, now - WORKER_LOST_AFTER).await?,
             running: leases::running_counts(conn).await?,
@@ -50,34 +50,34 @@ impl App {
     }
 }
 
-impl Situation {
-    fn wait_of(&self, run: &Run, now: DateTime<Utc>) -> Option<Wait> {
+impl TickContext {
+    fn wait_of(&self, run: &Run, now: DateTime<Utc>) -> Option<PendingReason> {
         if run.status != Status::Pending {
             return None;
         }
         if run.available_at > now {
-            return Some(Wait::Time { until: run.available_at, attempts: run.attempt });
+            return Some(PendingReason::Time { until: run.available_at, attempts: run.attempt });
         }
         if let Some(earlier) = self.earlier.get(&run.id) {
-            return Some(Wait::EarlierRun { run: earlier.clone() });
+            return Some(PendingReason::EarlierRun { run: earlier.clone() });
         }
         let source = run.parameters.source.clone().unwrap_or_default();
         if !self.served.contains(&source) {
-            return Some(Wait::Worker { source });
+            return Some(PendingReason::Worker { source });
         }
         let limit = self.source_limits.get(&source).copied();
         if let Some(limit) = limit.filter(|limit| self.count(|it| it.source == source) >= *limit) {
-            return Some(Wait::SourceLimit { source, limit });
+            return Some(PendingReason::SourceLimit { source, limit });
         }
-        Some(self.job_limit(run).unwrap_or(Wait::Turn { source }))
+        Some(self.job_limit(run).unwrap_or(PendingReason::Turn { source }))
     }
 
-    fn job_limit(&self, run: &Run) -> Option<Wait> {
+    fn job_limit(&self, run: &Run) -> Option<PendingReason> {
         let job = run.scheduled_job_id.clone()?;
         let of_job = |it: &&RunningCount| it.queue == job.as_str() && it.job_limit > 0;
         let limit = self.running.iter().find(of_job)?.job_limit;
         let is_reached = self.count(|it| it.queue == job.as_str()) >= limit;
-        is_reached.then_some(Wait::JobLimit { job, limit })
+        is_reached.then_some(PendingReason::JobLimit { job, limit })
     }
 
     fn count(&self, counts: impl Fn(&RunningCount) -> bool) -> i64 {

@@ -28,10 +28,10 @@ impl App {
         run: RunId,
         start: Start,
     ) -> Result<impl Stream<Item = Result<Update, AppError>> + Send + use<>, AppError> {
-        let seat = self.seats.take(&watcher.client)?;
+        let permit = self.limiter.take(&watcher.client)?;
         let updates = watch_run(Arc::clone(&self.hub), run, start, watcher.closing).await?;
         Ok(updates.map(move |update| {
-            let _taken = &seat;
+            let _taken = &permit;
             update.map_err(AppError::from)
         }))
     }
@@ -45,18 +45,18 @@ impl App {
         description: &str,
         token: Option<&str>,
     ) -> Result<impl Stream<Item = Result<Update, AppError>> + Send + use<>, AppError> {
-        let seat = self.seats.take(&watcher.client)?;
+        let permit = self.limiter.take(&watcher.client)?;
         let hub = Arc::clone(&self.hub);
         let updates = watch_selection(hub, selection, description, token, watcher.closing).await?;
         Ok(updates.map(move |update| {
-            let _taken = &seat;
+            let _taken = &permit;
             update.map_err(AppError::from)
         }))
     }
 
     /// How many watches are open on this server.
     pub fn watches(&self) -> u32 {
-        self.seats.count()
+        self.limiter.count()
     }
 }
 

@@ -16,28 +16,28 @@ pub struct RunSelection {
 
 /// What a change of a run is to a watch that selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum Visibility {
     /// The run matches.
-    Matches,
+    Visible,
     /// It has matched before the change.
     Left,
     /// It has nothing to do with the watch.
-    Unseen,
+    Hidden,
 }
 
 impl RunSelection {
     /// What a change is that led to `run` from the status `before`. Of all that is asked for only the
     /// status ever changes.
-    pub fn sight(&self, run: &Run, before: Option<Status>) -> Sight {
+    pub fn visibility(&self, run: &Run, before: Option<Status>) -> Visibility {
         if !self.matches_but_status(run) {
-            return Sight::Unseen;
+            return Visibility::Hidden;
         }
         if self.accepts(run.status) {
-            Sight::Matches
+            Visibility::Visible
         } else if before.is_some_and(|status| self.accepts(status)) {
-            Sight::Left
+            Visibility::Left
         } else {
-            Sight::Unseen
+            Visibility::Hidden
         }
     }
 
@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn a_filter_selects_as_it_does_in_lists() {
         let check = |filter: &str, expected: bool| {
-            let sight = selection(filter).sight(&run(), None);
-            assert_eq!(sight == Sight::Matches, expected, "{filter}");
+            let visibility = selection(filter).visibility(&run(), None);
+            assert_eq!(visibility == Visibility::Visible, expected, "{filter}");
         };
         check("", true);
         check("status = pending AND origin = triggered AND priority != low", true);
@@ -138,17 +138,17 @@ mod tests {
 
     #[test]
     fn a_run_is_seen_to_leave() {
-        let check = |filter: &str, before: Option<Status>, expected: Sight| {
+        let check = |filter: &str, before: Option<Status>, expected: Visibility| {
             let running = Run { status: Status::Running, ..run() };
-            assert_eq!(selection(filter).sight(&running, before), expected, "{filter}");
+            assert_eq!(selection(filter).visibility(&running, before), expected, "{filter}");
         };
         let pending = Some(Status::Pending);
-        check("status = pending", pending, Sight::Left);
-        check("status = running", pending, Sight::Matches);
-        check("status = failed", pending, Sight::Unseen);
-        check("status = pending", None, Sight::Unseen);
-        check("status = pending AND origin = retry", pending, Sight::Unseen);
-        check("", pending, Sight::Matches);
+        check("status = pending", pending, Visibility::Left);
+        check("status = running", pending, Visibility::Visible);
+        check("status = failed", pending, Visibility::Hidden);
+        check("status = pending", None, Visibility::Hidden);
+        check("status = pending AND origin = retry", pending, Visibility::Hidden);
+        check("", pending, Visibility::Visible);
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
             scheduled_job_id: ScheduledJobId::parse(id).ok(),
             ..RunSelection::default()
         };
-        assert_eq!(of("sold").sight(&run(), None), Sight::Matches);
-        assert_eq!(of("other").sight(&run(), None), Sight::Unseen);
+        assert_eq!(of("sold").visibility(&run(), None), Visibility::Visible);
+        assert_eq!(of("other").visibility(&run(), None), Visibility::Hidden);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything that decides lives here; everything around it reads, writes and waits.
 
+pub mod fairness;
 pub mod filter;
 pub mod id;
 pub mod labels;
@@ -16,7 +17,6 @@ pub mod scheduled_job;
 pub mod text;
 pub mod tick;
 pub mod tick_policy;
-pub mod turns;
 pub mod violation;
 pub mod wait;
 pub mod wanted;

@@ -75,7 +75,7 @@ pub struct SettingsDraft {
 
 /// The schedule's side: the gate of its ticks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gate {
+pub struct ScheduleState {
     /// Whether ticks make runs.
     pub status: Status,
     /// Why it is paused.
@@ -124,7 +124,7 @@ pub struct ScheduledJob {
     /// When settings or status last changed.
     pub updated_at: DateTime<Utc>,
     /// Its ticks.
-    pub gate: Gate,
+    pub gate: ScheduleState,
     /// Its history.
     pub history: History,
     /// The number of the revision that settings and status are at.
@@ -195,7 +195,7 @@ impl Settings {
     }
 }
 
-impl Gate {
+impl ScheduleState {
     /// The gate of a new job: everything up to now is decided.
     pub fn open(schedule: &Schedule, now: DateTime<Utc>) -> Self {
         Self {
@@ -223,12 +223,12 @@ impl Gate {
     #[must_use]
     pub fn with_status(self, status: Status, schedule: &Schedule) -> Self {
         let gate = Self { status, pause_reason: String::new(), paused_until: None, ..self };
-        gate.armed(schedule)
+        gate.with_next_tick(schedule)
     }
 
     /// The gate with the next tick that its schedule and status give.
     #[must_use]
-    pub fn armed(self, schedule: &Schedule) -> Self {
+    pub fn with_next_tick(self, schedule: &Schedule) -> Self {
         let next = if self.is_open() { schedule.next_after(self.watermark) } else { None };
         Self { next_tick_at: next, ..self }
     }

@@ -8,7 +8,7 @@ use super::id::{RunId, ScheduledJobId};
 
 /// What a pending run waits for. The text is for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wait {
+pub enum PendingReason {
     /// It is to begin later, or is between two attempts.
     Time {
         /// Not before.
@@ -47,7 +47,7 @@ pub enum Wait {
     },
 }
 
-impl fmt::Display for Wait {
+impl fmt::Display for PendingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Time { until, attempts } => {
@@ -88,14 +88,14 @@ mod tests {
         let source = "mls".to_owned();
         let job = ScheduledJobId::parse("daily").unwrap();
         for (wait, text) in [
-            (Wait::Time { until, attempts: 0 }, "its time, 2027-01-15T08:00:00Z"),
-            (Wait::Time { until, attempts: 2 }, "attempt 3 at 2027-01-15T08:00:00Z"),
+            (PendingReason::Time { until, attempts: 0 }, "its time, 2027-01-15T08:00:00Z"),
+            (PendingReason::Time { until, attempts: 2 }, "attempt 3 at 2027-01-15T08:00:00Z"),
             (
-                Wait::SourceLimit { source, limit: 1 },
+                PendingReason::SourceLimit { source, limit: 1 },
                 "source 'mls', of which at most 1 run may be running",
             ),
             (
-                Wait::JobLimit { job, limit: 2 },
+                PendingReason::JobLimit { job, limit: 2 },
                 "scheduled job daily, of which at most 2 runs may be running",
             ),
         ] {

@@ -9,12 +9,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::time::timeout;
 use windrow_worker::{
-    Assignment, AttemptId, Beat as WorkerBeat, Level as WorkerLevel, Link, LinkError,
-    Outcome as WorkerOutcome, Pulse, Report as WorkerReport, Said as WorkerSaid,
+    AttemptId, AttemptUpdate as WorkerUpdate, HeartbeatItem as WorkerHeartbeatItem, LeaseStatus,
+    LeasedRun, Level as WorkerLevel, Outcome as WorkerOutcome, Report as WorkerReport,
+    TransportError, WorkerTransport,
 };
 
 use crate::app::{
-    App, AppError, Beat, Fence, LeaseWish, Outcome, Report, Said, ScrapedProperty, parameters_json,
+    App, AppError, AttemptUpdate, Fence, HeartbeatItem, LeaseRequest, Outcome, Report,
+    ScrapedProperty, parameters_json,
 };
 use crate::domain::id::RunId;
 use crate::domain::log::{Level, Line};
@@ -29,7 +31,7 @@ const LONGEST_HEARTBEAT: Duration = Duration::from_secs(1);
 const REASON_LENGTH: usize = 300;
 
 /// The use cases, as a worker in this process sees them.
-pub struct LocalLink {
+pub struct LocalTransport {
     app: Arc<App>,
     worker_id: String,
     sources: BTreeSet<String>,
@@ -37,7 +39,7 @@ pub struct LocalLink {
     heartbeat: Duration,
 }
 
-impl LocalLink {
+impl LocalTransport {
     /// Leases as `worker_id`, for so long, runs of these sources.
     pub fn new(
         app: Arc<App>,
@@ -51,10 +53,14 @@ impl LocalLink {
 }
 
 #[async_trait]
-impl Link for LocalLink {
-    async fn lease(&self, room: usize, held: Vec<AttemptId>) -> Result<Vec<Assignment>, LinkError> {
+impl WorkerTransport for LocalTransport {
+    async fn lease(
+        &self,
+        room: usize,
+        held: Vec<AttemptId>,
+    ) -> Result<Vec<LeasedRun>, TransportError> {
         let held: Vec<Fence> = held.iter().filter_map(fence).collect();
-        let wish = LeaseWish {
+        let request = LeaseRequest {
             worker_id: &self.worker_id,
             sources: &self.sources,
             capacity: room,
@@ -62,33 +68,37 @@ impl Link for LocalLink {
             held: &held,
         };
         let now = self.app.now();
-        let runs = self.app.lease_runs_within(&wish, WAIT).await.map_err(link_error)?;
+        let runs = self.app.lease_runs_within(&request, WAIT).await.map_err(link_error)?;
         Ok(runs.iter().map(|run| assignment(run, now)).collect())
     }
 
     async fn heartbeat(
         &self,
-        held: Vec<WorkerBeat>,
+        held: Vec<WorkerHeartbeatItem>,
         wait: Duration,
-    ) -> Result<Vec<(AttemptId, Pulse)>, LinkError> {
-        let beat = |beat: &WorkerBeat| {
-            let (fence, said) = (fence(&beat.id)?, Said::default());
-            Some(Beat { fence, said, cancel_known: beat.cancel_known })
+    ) -> Result<Vec<(AttemptId, LeaseStatus)>, TransportError> {
+        let beat = |beat: &WorkerHeartbeatItem| {
+            let (fence, update) = (fence(&beat.id)?, AttemptUpdate::default());
+            Some(HeartbeatItem { fence, update, cancel_known: beat.cancel_known })
         };
-        let beats = held.iter().filter_map(beat).collect();
+        let items = held.iter().filter_map(beat).collect();
         // A database that does not answer must not hold the others' news back for longer than a lease.
         let patience = wait + self.lease / 4;
-        let pulses = timeout(patience, self.app.heartbeat(&self.worker_id, beats, wait)).await;
-        let pulses = pulses.map_err(|late| LinkError::Transient(Box::new(late)))?;
-        let told = |(fence, pulse): (Fence, crate::app::Pulse)| {
+        let statuses = timeout(patience, self.app.heartbeat(&self.worker_id, items, wait)).await;
+        let statuses = statuses.map_err(|late| TransportError::Transient(Box::new(late)))?;
+        let told = |(fence, lease_status): (Fence, crate::app::LeaseStatus)| {
             let id = AttemptId { job_id: fence.run.to_string(), attempt: fence.attempt };
-            let crate::app::Pulse { cancel_requested, expires_in } = pulse;
-            (id, Pulse { cancel_requested, expires_in })
+            let crate::app::LeaseStatus { cancel_requested, expires_in } = lease_status;
+            (id, LeaseStatus { cancel_requested, expires_in })
         };
-        Ok(pulses.map_err(link_error)?.into_iter().map(told).collect())
+        Ok(statuses.map_err(link_error)?.into_iter().map(told).collect())
     }
 
-    async fn submit(&self, attempt: &AttemptId, report: &WorkerReport) -> Result<i64, LinkError> {
+    async fn submit(
+        &self,
+        attempt: &AttemptId,
+        report: &WorkerReport,
+    ) -> Result<i64, TransportError> {
         let rows = report.rows.iter().map(|(location, row)| ScrapedProperty {
             property_id: row.property_id.clone(),
             location: location.clone(),
@@ -97,9 +107,9 @@ impl Link for LocalLink {
         let report = Report {
             scraped_before: report.scraped_before,
             rows: rows.collect(),
-            said: said(&report.said),
+            update: update(&report.update),
         };
-        let fence = fence(attempt).ok_or(LinkError::LeaseLost)?;
+        let fence = fence(attempt).ok_or(TransportError::LeaseLost)?;
         let run = self.app.submit_properties(&fence, report).await.map_err(link_error)?;
         Ok(run.counts.scraped)
     }
@@ -108,16 +118,16 @@ impl Link for LocalLink {
         &self,
         attempt: &AttemptId,
         outcome: &WorkerOutcome,
-        rest: &WorkerSaid,
-    ) -> Result<String, LinkError> {
+        rest: &WorkerUpdate,
+    ) -> Result<String, TransportError> {
         let outcome = match outcome.clone() {
             WorkerOutcome::Done => Outcome::Done,
             WorkerOutcome::Failed { reason, permanent } => Outcome::Failed { reason, permanent },
             WorkerOutcome::Cancelled => Outcome::Cancelled,
             WorkerOutcome::Released => Outcome::Released,
         };
-        let fence = fence(attempt).ok_or(LinkError::LeaseLost)?;
-        let run = self.app.finish(&fence, outcome, said(rest)).await.map_err(link_error)?;
+        let fence = fence(attempt).ok_or(TransportError::LeaseLost)?;
+        let run = self.app.finish(&fence, outcome, update(rest)).await.map_err(link_error)?;
         Ok(run.status.to_string())
     }
 
@@ -127,9 +137,9 @@ impl Link for LocalLink {
 
     async fn changed_since(
         &self,
-        assignment: &Assignment,
+        assignment: &LeasedRun,
         full_every: u32,
-    ) -> Result<Option<DateTime<Utc>>, LinkError> {
+    ) -> Result<Option<DateTime<Utc>>, TransportError> {
         let Some(fence) = fence(&assignment.id) else { return Ok(None) };
         let run = self.app.get_run(&fence.run).await.map_err(link_error)?;
         self.app.changed_since(&run, full_every).await.map_err(link_error)
@@ -140,11 +150,11 @@ impl Link for LocalLink {
     }
 }
 
-fn assignment(run: &Run, now: DateTime<Utc>) -> Assignment {
+fn assignment(run: &Run, now: DateTime<Utc>) -> LeasedRun {
     let name = |kind: &ListingType| kind.word().to_uppercase();
     let until = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
     let parameters = &run.parameters;
-    Assignment {
+    LeasedRun {
         id: AttemptId { job_id: run.id.to_string(), attempt: run.attempt },
         source: parameters.source.clone().unwrap_or_default(),
         locations: run.remaining_locations(),
@@ -169,7 +179,7 @@ fn fence(id: &AttemptId) -> Option<Fence> {
     Some(Fence { run: RunId::parse(&id.job_id).ok()?, attempt: id.attempt })
 }
 
-fn said(said: &WorkerSaid) -> Said {
+fn update(update: &WorkerUpdate) -> AttemptUpdate {
     let result = |result: &windrow_worker::LocationResult| LocationResult {
         location: result.location.clone(),
         failure: result.failure.as_ref().map(|(reason, permanent)| Failure {
@@ -189,16 +199,18 @@ fn said(said: &WorkerSaid) -> Said {
         },
         text: line.text.clone(),
     };
-    Said {
-        results: said.results.iter().map(result).collect(),
-        lines: said.lines.iter().map(line).collect(),
+    AttemptUpdate {
+        results: update.results.iter().map(result).collect(),
+        lines: update.lines.iter().map(line).collect(),
     }
 }
 
-fn link_error(error: AppError) -> LinkError {
+fn link_error(error: AppError) -> TransportError {
     match error {
-        AppError::LeaseLost { .. } | AppError::RunNotFound(_) => LinkError::LeaseLost,
-        AppError::Store(error) if error.is_transient() => LinkError::Transient(Box::new(error)),
-        error => LinkError::Refused(Box::new(error)),
+        AppError::LeaseLost { .. } | AppError::RunNotFound(_) => TransportError::LeaseLost,
+        AppError::Store(error) if error.is_transient() => {
+            TransportError::Transient(Box::new(error))
+        }
+        error => TransportError::Refused(Box::new(error)),
     }
 }

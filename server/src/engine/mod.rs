@@ -1,6 +1,6 @@
 //! What time drives: loops that decide ticks and keep order, and the server's own worker.
 //!
-//! A loop is a `run`, which waits, and a `tick`, which does one pass. Wakes shorten the waiting;
+//! A loop is a `run`, which waits, and a `tick`, which does one pass. Signals shorten the waiting;
 //! losing every wake costs latency and nothing else.
 
 mod link;
@@ -10,7 +10,7 @@ mod reaper;
 mod scheduler;
 mod timekeeper;
 
-pub use self::link::LocalLink;
+pub use self::link::LocalTransport;
 pub use self::notifier::Notifier;
 pub use self::pruner::Pruner;
 pub use self::reaper::Reaper;

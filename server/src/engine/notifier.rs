@@ -8,7 +8,7 @@ use tracing::debug;
 
 use super::pause;
 use crate::app::App;
-use crate::chain::chain;
+use crate::error_chain::error_chain;
 
 /// At most 50 notifications a second: more would slow every writer of the cluster.
 const GAP: Duration = Duration::from_millis(20);
@@ -29,7 +29,7 @@ impl Notifier {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.app.wakes().notifier.notified() => self.tick().await,
+                () = self.app.signals().notifier.notified() => self.tick().await,
             }
             pause(&stop, GAP).await;
         }
@@ -38,7 +38,7 @@ impl Notifier {
     /// Notifies once. A lost hint costs a poll's time, so a failure is only noted.
     pub async fn tick(&self) {
         if let Err(error) = self.app.notify_servers().await {
-            debug!(error = chain(&error), "Other servers were not notified");
+            debug!(error = error_chain(&error), "Other servers were not notified");
         }
     }
 }

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 
 use super::pause;
 use crate::app::{App, AppError};
-use crate::chain::chain;
+use crate::error_chain::error_chain;
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_hours(1);
@@ -30,7 +30,7 @@ impl Pruner {
             match self.tick(&stop).await {
                 Ok(count) => debug!(count, "Old rows are forgotten"),
                 Err(error) => {
-                    warn!(error = chain(&error), "Old rows cannot be pruned");
+                    warn!(error = error_chain(&error), "Old rows cannot be pruned");
                 }
             }
             pause(&stop, PERIOD).await;

@@ -8,8 +8,8 @@ use tracing::warn;
 
 use super::pause;
 use crate::app::{App, AppError};
-use crate::chain::chain;
 use crate::domain::run::Run;
+use crate::error_chain::error_chain;
 
 /// How often it looks. A run waits at most the rest of its lease and this.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ impl Reaper {
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.tick().await {
-                warn!(error = chain(&error), "Expired leases cannot be taken");
+                warn!(error = error_chain(&error), "Expired leases cannot be taken");
             }
             pause(&stop, PERIOD).await;
         }

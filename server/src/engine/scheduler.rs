@@ -11,12 +11,12 @@ use tracing::{error, info, warn};
 
 use super::{pause, wait};
 use crate::app::{App, AppError, TickReport};
-use crate::chain::chain;
+use crate::error_chain::error_chain;
 
 /// Most schedules of one pass: a transaction of some ten milliseconds.
 const BATCH: i64 = 100;
 /// How long it sleeps at most: what a step of the clock costs, or a schedule that another server has
-/// changed, of which nothing wakes this one.
+/// changed, of which nothing signals this one.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// When due schedules are locked by somebody: look again after this.
 const LOCKED_PAUSE: Duration = Duration::from_millis(100);
@@ -45,7 +45,7 @@ impl Scheduler {
                 Ok(report) if report.schedules > 0 => {}
                 Ok(_) => self.sleep(&stop).await,
                 Err(error) => {
-                    warn!(error = chain(&error), "Ticks cannot be decided");
+                    warn!(error = error_chain(&error), "Ticks cannot be decided");
                     pause(&stop, FAILED_PAUSE).await;
                 }
             }
@@ -63,7 +63,7 @@ impl Scheduler {
         }
         for (job, error) in &report.failed {
             self.held_back.insert(job.clone(), now + HELD_BACK);
-            error!(job.id = %job, error = chain(error), "Ticks of job {job} cannot be decided; it is held back");
+            error!(job.id = %job, error = error_chain(error), "Ticks of job {job} cannot be decided; it is held back");
         }
         Ok(report)
     }
@@ -75,6 +75,6 @@ impl Scheduler {
             Ok(None) => LONGEST_SLEEP,
             Err(_) => FAILED_PAUSE,
         };
-        wait(stop, &self.app.wakes().scheduler, length.min(LONGEST_SLEEP)).await;
+        wait(stop, &self.app.signals().scheduler, length.min(LONGEST_SLEEP)).await;
     }
 }

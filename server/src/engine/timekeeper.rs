@@ -9,8 +9,8 @@ use tracing::warn;
 
 use super::pause;
 use crate::app::{App, AppError};
-use crate::chain::chain;
 use crate::clock::{Reading, SystemClock};
+use crate::error_chain::error_chain;
 
 /// How often it is measured.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ impl Timekeeper {
         while !stop.is_cancelled() {
             pause(&stop, PERIOD).await;
             if let Err(error) = self.tick().await {
-                warn!(error = chain(&error), "The database's time is not known");
+                warn!(error = error_chain(&error), "The database's time is not known");
             }
         }
     }

@@ -41,7 +41,7 @@ use self::properties::Properties;
 use self::scheduled_jobs::ScheduledJobs;
 use self::scraping_jobs::ScrapingJobs;
 use self::status::unavailable;
-pub(crate) use self::workers::Terms;
+pub(crate) use self::workers::WorkerTiming;
 use self::workers::Workers;
 use crate::app::{App, Mode};
 
@@ -60,7 +60,7 @@ const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 
 /// The two steps of a server's end.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stopping {
+pub(crate) struct Shutdown {
     /// Health says NOT_SERVING; everything is still answered.
     pub(crate) draining: CancellationToken,
     /// Watches end with UNAVAILABLE, no more calls are taken, those in progress are answered.
@@ -71,8 +71,8 @@ pub(crate) struct Stopping {
 pub(crate) async fn serve(
     app: Arc<App>,
     listener: TcpListener,
-    stopping: Stopping,
-    terms: Terms,
+    stopping: Shutdown,
+    terms: WorkerTiming,
     max_watches_per_client: u32,
 ) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = health_reporter();

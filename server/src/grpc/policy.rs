@@ -7,7 +7,7 @@ use super::convert::{duration, to_duration};
 use super::mask::{Field, field};
 use crate::app::AppError;
 use crate::domain::policy::RunPolicy;
-use crate::domain::wait::Wait;
+use crate::domain::wait::PendingReason;
 
 /// What an update mask may name of a policy.
 pub(super) const FIELDS: [Field; 8] = [
@@ -86,14 +86,14 @@ pub(super) fn to_policy(policy: &RunPolicy) -> Option<proto::RunPolicy> {
 }
 
 /// What a run waits for, for a response.
-pub(super) fn to_wait(wait: &Wait) -> proto::Wait {
+pub(super) fn to_wait(wait: &PendingReason) -> proto::Wait {
     let reason = match wait {
-        Wait::Time { .. } => proto::WaitReason::Time,
-        Wait::Worker { .. } => proto::WaitReason::Worker,
-        Wait::SourceLimit { .. } => proto::WaitReason::SourceLimit,
-        Wait::JobLimit { .. } => proto::WaitReason::JobLimit,
-        Wait::Turn { .. } => proto::WaitReason::Turn,
-        Wait::EarlierRun { .. } => proto::WaitReason::EarlierRun,
+        PendingReason::Time { .. } => proto::WaitReason::Time,
+        PendingReason::Worker { .. } => proto::WaitReason::Worker,
+        PendingReason::SourceLimit { .. } => proto::WaitReason::SourceLimit,
+        PendingReason::JobLimit { .. } => proto::WaitReason::JobLimit,
+        PendingReason::Turn { .. } => proto::WaitReason::Turn,
+        PendingReason::EarlierRun { .. } => proto::WaitReason::EarlierRun,
     };
     proto::Wait { reason: reason.into(), message: wait.to_string() }
 }

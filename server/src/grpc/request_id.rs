@@ -4,7 +4,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::ANONYMOUS;
-use crate::app::{AppError, RequestKey};
+use crate::app::{AppError, IdempotencyKey};
 
 const LENGTH: usize = 64;
 
@@ -13,7 +13,7 @@ pub(super) fn request_key(
     method: &'static str,
     request_id: String,
     request: &impl Message,
-) -> Result<Option<RequestKey>, AppError> {
+) -> Result<Option<IdempotencyKey>, AppError> {
     if request_id.is_empty() {
         return Ok(None);
     }
@@ -22,7 +22,7 @@ pub(super) fn request_key(
         let description = format!("must be a UUID or have up to {LENGTH} printable characters");
         return Err(AppError::invalid("request_id", description));
     }
-    Ok(Some(RequestKey {
+    Ok(Some(IdempotencyKey {
         principal: ANONYMOUS.to_owned(),
         method,
         request_id,

@@ -11,7 +11,7 @@ use super::convert::{self, to_job, to_run};
 use super::page;
 use super::request_id::request_key;
 use super::status::{status, within};
-use crate::app::{App, AppError, Edit, HeldTicks, JobsWanted, NewScheduledJob};
+use crate::app::{App, AppError, Edit, HeldTicks, JobQuery, NewScheduledJob};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::scheduled_job::{ScheduledJob, SettingsDraft};
 use crate::domain::wanted::JobConditions;
@@ -71,7 +71,7 @@ impl ScheduledJobs {
             Some(id) => Some(ScheduledJobId::parse(&id).map_err(|_| page::foreign())?),
             None => None,
         };
-        let wanted = JobsWanted {
+        let wanted = JobQuery {
             status: convert::job_status(request.status)?,
             show_deleted: request.show_deleted,
             conditions: JobConditions::read(filter)

@@ -14,10 +14,10 @@ use super::request_id::request_key;
 use super::status::{status, within};
 use super::watches::{self, Responses};
 use super::{ANONYMOUS, page};
-use crate::app::{App, AppError, RetryWish, RunsWanted, Submission, Trigger, Watcher};
+use crate::app::{App, AppError, RetryRequest, RunQuery, Submission, Trigger, Watcher};
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
-use crate::domain::wait::Wait;
+use crate::domain::wait::PendingReason;
 use crate::domain::wanted::RunConditions;
 
 pub(super) struct ScrapingJobs {
@@ -90,7 +90,7 @@ impl ScrapingJobs {
             id => Some(convert::scheduled_job_id("scheduled_job_id", id)?),
         };
         let position = page::position(&list, &request.page_token)?;
-        let wanted = RunsWanted {
+        let wanted = RunQuery {
             scheduled_job_id,
             status: convert::run_status(request.status)?,
             conditions: RunConditions::read(filter)
@@ -133,14 +133,14 @@ impl ScrapingJobs {
         mut request: proto::RetryFailedLocationsRequest,
     ) -> Result<proto::ScrapingJob, AppError> {
         let request_id = std::mem::take(&mut request.request_id);
-        let wish = RetryWish {
+        let retry = RetryRequest {
             request: request_key("RetryFailedLocations", request_id, &request)?,
             run: convert::run_id("job_id", &request.job_id)?,
             priority: convert::priority(request.priority)?,
             requested_by: ANONYMOUS.to_owned(),
         };
         let mode = super::mode(request.validate_only);
-        let run = self.app.retry_failed_locations(wish, mode).await?;
+        let run = self.app.retry_failed_locations(retry, mode).await?;
         Ok(shown(&run, request.validate_only))
     }
 
@@ -154,7 +154,7 @@ impl ScrapingJobs {
     /// Runs for a response, with what pending ones wait for.
     async fn with_waits(&self, runs: &[Run]) -> Result<Vec<proto::ScrapingJob>, AppError> {
         let waits = self.app.waits(runs).await?;
-        let shown = |(run, wait): (&Run, Option<Wait>)| {
+        let shown = |(run, wait): (&Run, Option<PendingReason>)| {
             let waits_for = wait.as_ref().map(to_wait);
             proto::ScrapingJob { waits_for, ..to_run(run) }
         };

@@ -8,8 +8,8 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use tracing::{error, warn};
 
 use crate::app::AppError;
-use crate::chain::chain;
 use crate::domain::violation::Violation;
+use crate::error_chain::error_chain;
 
 const DOMAIN: &str = "windrow";
 /// When to call again after UNAVAILABLE: a database restarts in about this time.
@@ -59,7 +59,7 @@ pub(super) fn status(error: AppError) -> Status {
         }
         AppError::Stopping => unavailable(&message, "SERVER_STOPPING"),
         AppError::Store(store) if store.is_transient() => {
-            warn!(error = chain(&store), "A call was refused because of the database");
+            warn!(error = error_chain(&store), "A call was refused because of the database");
             unavailable("the database is not available", "DATABASE_UNAVAILABLE")
         }
         AppError::Store(_) => internal(&error),
@@ -98,7 +98,7 @@ fn with_reason(code: Code, message: String, reason: &str) -> Status {
 /// The caller gets an id; what happened is in the log under it.
 fn internal(error: &AppError) -> Status {
     let id = uuid::Uuid::now_v7().to_string();
-    error!(request.id = %id, error = chain(error), "A call failed");
+    error!(request.id = %id, error = error_chain(error), "A call failed");
     let mut details = details("INTERNAL");
     details.set_request_info(id.clone(), "");
     Status::with_error_details(Code::Internal, format!("internal error (request {id})"), details)

@@ -96,7 +96,7 @@ pub(super) async fn backfill(
 ) -> Result<proto::BackfillScheduledJobResponse, AppError> {
     let request_id = std::mem::take(&mut request.request_id);
     let key = request_key("BackfillScheduledJob", request_id, &request)?;
-    let wish = Backfill {
+    let backfill = Backfill {
         job: convert::scheduled_job_id("scheduled_job_id", &request.scheduled_job_id)?,
         start: required_time("start_time", request.start_time)?,
         end: required_time("end_time", request.end_time)?,
@@ -104,7 +104,7 @@ pub(super) async fn backfill(
         requested_by: ANONYMOUS.to_owned(),
         request: key,
     };
-    let ticks = app.backfill(wish, super::mode(request.validate_only)).await?;
+    let ticks = app.backfill(backfill, super::mode(request.validate_only)).await?;
     let created = ticks.iter().filter(|tick| matches!(tick.outcome, Backfilled::Created(_)));
     Ok(proto::BackfillScheduledJobResponse {
         created_count: i32::try_from(created.count()).unwrap_or(i32::MAX),

@@ -30,7 +30,7 @@ pub(super) async fn one(
     let view = view(request.view)?;
     let updates = app.watch_run(watcher, id, start(request)?).await?;
     let response = move |update| {
-        let Told { kind, run, resume_token, feed_lag } = told(update, view);
+        let WatchMessage { kind, run, resume_token, feed_lag } = told(update, view);
         let (kind, scraping_job) = (kind.into(), run);
         proto::WatchScrapingJobResponse { kind, scraping_job, resume_token, feed_lag }
     };
@@ -56,7 +56,7 @@ pub(super) async fn all(
     let token = Some(request.resume_token.as_str()).filter(|token| !token.is_empty());
     let updates = app.watch_runs(watcher, selection, &description, token).await?;
     let response = move |update| {
-        let Told { kind, run, resume_token, feed_lag } = told(update, view);
+        let WatchMessage { kind, run, resume_token, feed_lag } = told(update, view);
         let (kind, scraping_job) = (kind.into(), run);
         proto::WatchScrapingJobsResponse { kind, scraping_job, resume_token, feed_lag }
     };
@@ -81,21 +81,21 @@ fn view(number: i32) -> Result<View, AppError> {
 }
 
 /// The fields that both responses have.
-struct Told {
+struct WatchMessage {
     kind: Kind,
     run: Option<proto::ScrapingJob>,
     resume_token: String,
     feed_lag: Option<ProtoDuration>,
 }
 
-fn told(update: Update, view: View) -> Told {
-    let of_run = |kind, run: Arc<Run>, resume_token| Told {
+fn told(update: Update, view: View) -> WatchMessage {
+    let of_run = |kind, run: Arc<Run>, resume_token| WatchMessage {
         kind,
         run: Some(shown(&run, view)),
         resume_token,
         feed_lag: None,
     };
-    let of_none = |kind, resume_token, lag: Option<Duration>| Told {
+    let of_none = |kind, resume_token, lag: Option<Duration>| WatchMessage {
         kind,
         run: None,
         resume_token,

@@ -13,8 +13,11 @@ use windrow::v1::worker_service_server::WorkerService;
 
 use super::convert::{self, to_duration, to_run, to_time};
 use super::status::status;
-use super::{Stopping, logs, values};
-use crate::app::{App, AppError, Beat, Fence, LeaseWish, Outcome, Report, Said, ScrapedProperty};
+use super::{Shutdown, logs, values};
+use crate::app::{
+    App, AppError, AttemptUpdate, Fence, HeartbeatItem, LeaseRequest, Outcome, Report,
+    ScrapedProperty,
+};
 use crate::domain::run::{Failure, LocationResult, Run};
 
 /// Workers send heartbeats at least so often: what a cancellation takes to reach them.
@@ -36,13 +39,13 @@ type Submitted = Result<proto::SubmitPropertiesResponse, Status>;
 #[derive(Clone)]
 pub(super) struct Workers {
     app: Arc<App>,
-    stopping: Stopping,
-    terms: Terms,
+    stopping: Shutdown,
+    terms: WorkerTiming,
 }
 
 /// What workers are told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct WorkerTiming {
     /// Leases last so long unless a run's policy says otherwise.
     pub(crate) lease: Duration,
     /// How often to send heartbeats, at least.
@@ -50,7 +53,7 @@ pub(crate) struct Terms {
 }
 
 impl Workers {
-    pub(super) fn new(app: Arc<App>, stopping: Stopping, terms: Terms) -> Self {
+    pub(super) fn new(app: Arc<App>, stopping: Shutdown, terms: WorkerTiming) -> Self {
         Self { app, stopping, terms }
     }
 
@@ -69,7 +72,7 @@ impl Workers {
         let held: Vec<Fence> = held
             .map(|(index, attempt)| fence(&format!("held[{index}]"), Some(attempt)))
             .collect::<Result<_, _>>()?;
-        let wish = LeaseWish {
+        let lease = LeaseRequest {
             worker_id: &request.worker_id,
             sources: &sources,
             capacity,
@@ -81,7 +84,7 @@ impl Workers {
         let runs = tokio::select! {
             biased;
             () = self.stopping.draining.cancelled() => Vec::new(),
-            leased = self.app.lease_runs_within(&wish, wait) => leased?,
+            leased = self.app.lease_runs_within(&lease, wait) => leased?,
         };
         Ok(proto::LeaseScrapingJobsResponse {
             leases: runs.iter().map(|run| to_lease(run, now)).collect(),
@@ -119,24 +122,24 @@ impl Workers {
         let beat = |(index, report): (usize, proto::AttemptReport)| {
             let path = format!("attempts[{index}]");
             let fence = fence(&format!("{path}.attempt"), report.attempt)?;
-            let said = self.said(&format!("{path}."), report.location_results, report.logs)?;
-            Ok(Beat { fence, said, cancel_known: report.cancel_known })
+            let update = self.update(&format!("{path}."), report.location_results, report.logs)?;
+            Ok(HeartbeatItem { fence, update, cancel_known: report.cancel_known })
         };
-        let beats = request.attempts.into_iter().enumerate().map(beat);
-        let beats: Vec<Beat> = beats.collect::<Result<_, AppError>>()?;
-        let fences: Vec<Fence> = beats.iter().map(|beat| beat.fence.clone()).collect();
+        let items = request.attempts.into_iter().enumerate().map(beat);
+        let items: Vec<HeartbeatItem> = items.collect::<Result<_, AppError>>()?;
+        let fences: Vec<Fence> = items.iter().map(|beat| beat.fence.clone()).collect();
         let interval = self.terms.heartbeat.min(LONGEST_HEARTBEAT);
         let wait = wait(request.wait)?.unwrap_or_default().min(interval);
         // A stopping server says so at once.
         let wait = if self.stopping.draining.is_cancelled() { Duration::ZERO } else { wait };
-        let pulses = self.app.heartbeat(&request.worker_id, beats, wait).await?;
+        let statuses = self.app.heartbeat(&request.worker_id, items, wait).await?;
         let state = |fence: &Fence| {
-            let pulse = pulses.get(fence);
+            let lease_status = statuses.get(fence);
             proto::AttemptState {
                 attempt: Some(to_attempt(fence)),
-                lease_lost: pulse.is_none(),
-                cancel_requested: pulse.is_some_and(|pulse| pulse.cancel_requested),
-                expires_in: pulse.and_then(|pulse| to_duration(pulse.expires_in)),
+                lease_lost: lease_status.is_none(),
+                cancel_requested: lease_status.is_some_and(|status| status.cancel_requested),
+                expires_in: lease_status.and_then(|status| to_duration(status.expires_in)),
             }
         };
         Ok(proto::HeartbeatResponse {
@@ -151,7 +154,7 @@ impl Workers {
         request: proto::FinishScrapingJobRequest,
     ) -> Result<proto::FinishScrapingJobResponse, AppError> {
         let fence = fence("attempt", request.attempt)?;
-        let said = self.said("", request.location_results, request.logs)?;
+        let update = self.update("", request.location_results, request.logs)?;
         let reason = convert::text("error_message", request.error_message)?;
         let outcome = match proto::AttemptOutcome::try_from(request.outcome) {
             Ok(proto::AttemptOutcome::Done) => Outcome::Done,
@@ -174,16 +177,16 @@ impl Workers {
         if !matches!(outcome, Outcome::Failed { .. }) && !reason.is_empty() {
             return Err(AppError::invalid("error_message", "is only for FAILED"));
         }
-        let run = self.app.finish(&fence, outcome, said).await?;
+        let run = self.app.finish(&fence, outcome, update).await?;
         Ok(proto::FinishScrapingJobResponse { scraping_job: Some(to_run(&run)) })
     }
 
-    fn said(
+    fn update(
         &self,
         path: &str,
         results: Vec<proto::LocationResult>,
         logs: Vec<proto::ScrapingJobLog>,
-    ) -> Result<Said, AppError> {
+    ) -> Result<AttemptUpdate, AppError> {
         let result = |(index, result): (usize, proto::LocationResult)| {
             let field = format!("{path}location_results[{index}]");
             let reason = convert::text(&format!("{field}.error_message"), result.error_message)?;
@@ -194,7 +197,7 @@ impl Workers {
                 failure: (!reason.is_empty()).then_some(Failure { reason, permanent }),
             })
         };
-        Ok(Said {
+        Ok(AttemptUpdate {
             results: results
                 .into_iter()
                 .enumerate()
@@ -220,7 +223,7 @@ async fn submit(
     let report = Report {
         scraped_before: request.scraped_before,
         rows: rows.collect::<Result<_, _>>()?,
-        said: workers.said("", request.location_results, request.logs)?,
+        update: workers.update("", request.location_results, request.logs)?,
     };
     let run = workers.app.submit_properties(&fence, report).await?;
     Ok(proto::SubmitPropertiesResponse {

@@ -11,11 +11,11 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use windrow_server::Offline;
+use windrow_server::OfflineApp;
 use windrow_server::app::Mode;
 use windrow_server::cli::ImportArgs;
 use windrow_server::domain::id::{RunId, ScheduledJobId};
-use windrow_server::legacy::{self, Defaults, LegacyRun, Plan, Understood};
+use windrow_server::legacy::{self, Defaults, LegacyRun, ParsedDocument, Plan};
 use windrow_server::sources::SAMPLE;
 
 use self::files::{Line, lines};
@@ -29,7 +29,10 @@ const PROGRESS: u64 = 10_000;
 const REFUSED: u8 = 3;
 
 /// Exit code 0 if every line was taken over, 3 if some were not.
-pub(crate) async fn run(offline: &Offline, args: &ImportArgs) -> Result<ExitCode, Box<dyn Error>> {
+pub(crate) async fn run(
+    offline: &OfflineApp,
+    args: &ImportArgs,
+) -> Result<ExitCode, Box<dyn Error>> {
     let source = source(offline, args)?;
     let mode = if args.dry_run { Mode::ValidateOnly } else { Mode::Commit };
     let defaults = Defaults { source, now: offline.app.now() };
@@ -45,7 +48,7 @@ pub(crate) async fn run(offline: &Offline, args: &ImportArgs) -> Result<ExitCode
 }
 
 /// The source that the jobs shall use; sample data must never pass for theirs by accident.
-fn source(offline: &Offline, args: &ImportArgs) -> Result<String, String> {
+fn source(offline: &OfflineApp, args: &ImportArgs) -> Result<String, String> {
     let names = &offline.app.sources().names;
     let known: Vec<&str> = names.iter().map(String::as_str).collect();
     match (
@@ -65,7 +68,7 @@ fn source(offline: &Offline, args: &ImportArgs) -> Result<String, String> {
 }
 
 struct Importer<'a> {
-    offline: &'a Offline,
+    offline: &'a OfflineApp,
     args: &'a ImportArgs,
     defaults: Defaults,
     mode: Mode,
@@ -114,9 +117,9 @@ impl Importer<'_> {
         plan: &mut Plan,
         named: &mut BTreeSet<ScheduledJobId>,
         line: &Line,
-        understood: Understood,
+        understood: ParsedDocument,
     ) {
-        let Understood { job, run, notes, unknown } = understood;
+        let ParsedDocument { job, run, notes, unknown } = understood;
         self.report.unknown(unknown);
         for note in notes {
             self.report.add(Kind::Mended, Some(line), note);

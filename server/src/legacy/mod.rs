@@ -36,7 +36,7 @@ pub use self::run::LegacyRun;
 /// What a line holds: a job that is due again and again, one execution, or a recurring job that says
 /// that it ran, which is both.
 #[derive(Clone, Debug)]
-pub struct Understood {
+pub struct ParsedDocument {
     /// The scheduled job.
     pub job: Option<LegacyJob>,
     /// The run.
@@ -57,7 +57,7 @@ pub struct Defaults {
 }
 
 /// Reads one line; the error says why it cannot be taken over.
-pub fn read(line: &str, defaults: &Defaults) -> Result<Understood, String> {
+pub fn read(line: &str, defaults: &Defaults) -> Result<ParsedDocument, String> {
     let value: Value = serde_json::from_str(line).map_err(|e| format!("not JSON: {e}"))?;
     let Value::Object(document) = value else { return Err("not a JSON object".to_owned()) };
     let mut fields = Fields::new(document);
@@ -68,7 +68,7 @@ pub fn read(line: &str, defaults: &Defaults) -> Result<Understood, String> {
         (false, false) => return Err("has neither a job_id nor a scheduled_job_id".to_owned()),
     };
     let (notes, unknown) = fields.finish();
-    Ok(Understood { job, run, notes, unknown })
+    Ok(ParsedDocument { job, run, notes, unknown })
 }
 
 /// A job with a schedule of its own, from before there were scheduled jobs.

@@ -11,7 +11,9 @@ use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::policy::RunPolicy;
 use crate::domain::run::Run;
-use crate::domain::scheduled_job::{Gate, History, LastRun, ScheduledJob, Settings, Status};
+use crate::domain::scheduled_job::{
+    History, LastRun, ScheduleState, ScheduledJob, Settings, Status,
+};
 use crate::domain::tick_policy::TickPolicy;
 
 /// A scheduled job to be written, with what `ScheduledJob` does not say.
@@ -160,7 +162,7 @@ fn imported(
     }
     let first = runs.map(|runs| runs.first_created).or(legacy.last_run_at);
     let created_at = legacy.created_at.or(first).unwrap_or(now).min(now);
-    let gate = Gate::open(&legacy.schedule, now);
+    let gate = ScheduleState::open(&legacy.schedule, now);
     let gate = match legacy.status {
         Status::Active => gate,
         status @ (Status::Paused | Status::Inactive) => gate.with_status(status, &legacy.schedule),

@@ -21,7 +21,7 @@ fn id(text: &str) -> ScheduledJobId {
     ScheduledJobId::parse(text).unwrap()
 }
 
-fn understood(document: &Value) -> Understood {
+fn understood(document: &Value) -> ParsedDocument {
     read(&document.to_string(), &defaults()).unwrap()
 }
 
@@ -66,12 +66,12 @@ fn run_document() -> Value {
 }
 
 fn job(changes: Value) -> (LegacyJob, Vec<String>) {
-    let Understood { job, notes, .. } = understood(&with(job_document(), changes));
+    let ParsedDocument { job, notes, .. } = understood(&with(job_document(), changes));
     (job.unwrap(), notes)
 }
 
 fn run(changes: Value) -> (Run, Vec<String>) {
-    let Understood { run, notes, .. } = understood(&with(run_document(), changes));
+    let ParsedDocument { run, notes, .. } = understood(&with(run_document(), changes));
     let jobs = BTreeSet::from([id("sold_daily_indy")]);
     (Plan::link(run.unwrap(), &jobs), notes)
 }

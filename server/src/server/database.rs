@@ -8,8 +8,8 @@ use sqlx::postgres::PgConnectOptions;
 use tracing::{error, info, warn};
 
 use super::StartError;
-use crate::chain::chain;
 use crate::config::{Config, Database};
+use crate::error_chain::error_chain;
 use crate::store;
 use crate::store::embedded::{Durability, EmbeddedPostgres, EmbeddedSettings};
 
@@ -66,6 +66,6 @@ async fn stop_embedded(embedded: Option<&EmbeddedPostgres>) {
     if let Some(postgres) = embedded
         && let Err(error) = postgres.stop().await
     {
-        error!(error = chain(&error), "The embedded database did not stop cleanly");
+        error!(error = error_chain(&error), "The embedded database did not stop cleanly");
     }
 }

@@ -8,9 +8,9 @@ use tracing::{error, info, warn};
 use windrow_worker::Worker;
 
 use crate::app::App;
-use crate::chain::chain;
 use crate::config::Config;
-use crate::engine::{LocalLink, Notifier, Pruner, Reaper, Scheduler, Timekeeper};
+use crate::engine::{LocalTransport, Notifier, Pruner, Reaper, Scheduler, Timekeeper};
+use crate::error_chain::error_chain;
 use crate::sources::SourceRegistry;
 use crate::store::embedded::EmbeddedPostgres;
 use crate::supervisor::Supervisor;
@@ -47,7 +47,7 @@ impl Loops {
         let worker_id = parts.app.server().to_owned();
         info!(worker.id = %worker_id, "This server is worker {worker_id}");
         let executed = parts.sources.executed();
-        let link = LocalLink::new(
+        let link = LocalTransport::new(
             Arc::clone(&parts.app),
             worker_id.clone(),
             executed.keys().cloned().collect(),
@@ -75,7 +75,7 @@ impl Loops {
             warn!("Some work could not be put back; it is taken over when its lease expires");
         }
         if let Err(error) = self.app.forget_worker(&self.worker_id).await {
-            warn!(error = chain(&error), "This server still counts as a worker for a minute");
+            warn!(error = error_chain(&error), "This server still counts as a worker for a minute");
         }
     }
 
@@ -91,7 +91,7 @@ impl Loops {
         self.intake.run("scheduler", move |stop| Scheduler::new(Arc::clone(&app)).run(stop));
         run(&self.intake, "worker", Arc::clone(&self.worker), |it, stop| async move {
             if let Err(error) = it.run(stop).await {
-                error!(error = chain(&error), "This server takes no more runs");
+                error!(error = error_chain(&error), "This server takes no more runs");
             }
         });
     }

@@ -23,12 +23,12 @@ use tracing::{error, info, warn};
 use self::database::OpenDatabase;
 use self::loops::{Loops, Parts};
 use crate::app::{App, AppError, WatchLimits};
-use crate::chain::chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::parameters::SourceNames;
 use crate::engine::Timekeeper;
-use crate::grpc::{self, Stopping, Terms};
+use crate::error_chain::error_chain;
+use crate::grpc::{self, Shutdown, WorkerTiming};
 use crate::metrics::Metrics;
 use crate::sources::{InvalidSource, SAMPLE, SourceRegistry};
 use crate::store::StoreError;
@@ -82,7 +82,7 @@ pub struct Running {
     address: SocketAddr,
     metrics: Option<Serving>,
     stop_grace: Duration,
-    stopping: Stopping,
+    stopping: Shutdown,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     loops: Loops,
     database: OpenDatabase,
@@ -95,13 +95,13 @@ struct Serving {
 }
 
 /// The use cases, for a command that does something and is done. Close it.
-pub struct Offline {
+pub struct OfflineApp {
     /// The use cases.
     pub app: Arc<App>,
     database: OpenDatabase,
 }
 
-impl Offline {
+impl OfflineApp {
     /// Closes the database, and stops it if it is this process's own.
     pub async fn close(self) {
         self.database.close().await;
@@ -126,8 +126,8 @@ impl Server {
                 return Err(error);
             }
         };
-        let stopping = Stopping::default();
-        let terms = Terms { lease: config.lease, heartbeat: config.heartbeat };
+        let stopping = Shutdown::default();
+        let terms = WorkerTiming { lease: config.lease, heartbeat: config.heartbeat };
         let watches = config.max_watches_per_client;
         let serving = grpc::serve(app, listener, stopping.clone(), terms, watches);
         let serving = Supervisor::default().work(serving);
@@ -163,12 +163,12 @@ impl Server {
     }
 
     /// The use cases on the database, up to date, without serving or executing anything.
-    pub async fn open(config: &Config) -> Result<Offline, StartError> {
+    pub async fn open_offline(config: &Config) -> Result<OfflineApp, StartError> {
         let sources = SourceRegistry::from_settings(&config.sources)?;
         let database = OpenDatabase::open(config).await?;
         let names: BTreeSet<String> = sources.names().into_iter().collect();
         match Self::app_on(&database, config, SourceNames { names, default: None }).await {
-            Ok((app, _, _)) => Ok(Offline { app, database }),
+            Ok((app, _, _)) => Ok(OfflineApp { app, database }),
             Err(error) => {
                 database.close().await;
                 Err(error)
@@ -223,14 +223,14 @@ impl Running {
 
     /// Stops: work in progress has the grace time to end, and goes back to pending after it.
     pub async fn stop(mut self) {
-        info!("Stopping; work in progress has {} seconds", self.stop_grace.as_secs());
+        info!("Shutdown; work in progress has {} seconds", self.stop_grace.as_secs());
         self.stopping.draining.cancel();
         self.loops.drain(self.stop_grace).await;
         self.stopping.closing.cancel();
         match tokio::time::timeout(LAST_CALLS, &mut self.serving).await {
             Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => error!(error = chain(&error), "Serving ended badly"),
-            Ok(Err(error)) => error!(error = chain(&error), "Serving ended badly"),
+            Ok(Ok(Err(error))) => error!(error = error_chain(&error), "Serving ended badly"),
+            Ok(Err(error)) => error!(error = error_chain(&error), "Serving ended badly"),
             Err(_) => {
                 self.serving.abort();
                 warn!("Some calls were still open");

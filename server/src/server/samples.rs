@@ -3,7 +3,7 @@
 
 use tracing::info;
 
-use crate::app::{App, AppError, JobsWanted, Mode, NewScheduledJob};
+use crate::app::{App, AppError, JobQuery, Mode, NewScheduledJob};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::labels::Labels;
 use crate::domain::parameters::{ListingType, ScrapeParameters};
@@ -18,7 +18,7 @@ const LOCATIONS: [&str; 3] = ["Indianapolis, IN", "Fort Wayne, IN", "Carmel, IN"
 
 /// Creates the sample jobs if there has never been a scheduled job.
 pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
-    let any = JobsWanted {
+    let any = JobQuery {
         status: None,
         show_deleted: true,
         conditions: JobConditions::default(),

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::StoreError;
+use crate::domain::fairness::Candidate;
 use crate::domain::id::RunId;
-use crate::domain::turns::Candidate;
 
 /// Names the lock of [`leases_serialize`] among the advisory locks of the database: "windrow" in ASCII.
 const LEASING: i64 = 0x0077_696e_6472_6f77;

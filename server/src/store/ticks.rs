@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::StoreError;
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::tick::{Decided, Decision};
+use crate::domain::tick::{Decision, TickOutcome};
 
 /// A row for the ledger.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct LedgerRow {
     /// Whose tick.
     pub scheduled_job_id: ScheduledJobId,
     /// What was decided.
-    pub decided: Decided,
+    pub decided: TickOutcome,
     /// The run it made.
     pub job_id: Option<RunId>,
     /// The number of the revision that decided.
@@ -100,7 +100,7 @@ pub async fn ticks_unfinished(
 #[derive(Clone, Debug, PartialEq)]
 pub struct LedgerEntry {
     /// What was decided.
-    pub decided: Decided,
+    pub decided: TickOutcome,
     /// The run it made.
     pub job_id: Option<String>,
     /// When.
@@ -221,7 +221,7 @@ fn entry(job: &ScheduledJobId, row: EntryRow) -> Result<LedgerEntry, StoreError>
     let decision = Decision::from_word(&row.decision)
         .ok_or_else(|| unreadable(format!("decision is '{}'", row.decision)))?;
     let blocking = row.blocking_job_id.as_deref().map(RunId::parse).transpose();
-    let decided = Decided {
+    let decided = TickOutcome {
         tick_at: row.tick_at,
         until: row.until,
         count: u64::try_from(row.count).unwrap_or_default(),

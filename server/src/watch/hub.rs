@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::monitor::Monitor;
-use super::pace::{POLL, Pace};
+use super::poll_backoff::{POLL, PollBackoff};
 use super::registry::Registry;
-use crate::chain::chain;
+use crate::error_chain::error_chain;
 use crate::store::feed::{self, Feed, FeedPosition};
 use crate::store::{self, StoreError, listen};
 
@@ -24,7 +24,7 @@ use crate::store::{self, StoreError, listen};
 const GAP: Duration = Duration::from_millis(5);
 /// After a look that was hinted at and found nothing, as something holds the feed back or as another hint came
 /// for what was found.
-const GAP_IN_VAIN: Duration = Duration::from_millis(1);
+const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// How long the hub waits after the database failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A connection that does not answer for so long is given up: its server may be gone.
@@ -32,7 +32,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Changes that one read returns: they are in memory at once, and may be large.
 const PAGE: i64 = 256;
 /// Whoever has not read for so long does not know whether there is news.
-const BLIND: Duration = Duration::from_secs(10);
+const STALE_AFTER: Duration = Duration::from_secs(10);
 /// Of the pool's connections a quarter may be used by watches, for writers must not wait for them.
 const READERS_SHARE: u32 = 4;
 
@@ -55,7 +55,7 @@ pub struct Hub {
 }
 
 /// What a watch reads with: one state of the database, whose feed is the one that the hub knows.
-pub(super) struct Look<'h> {
+pub(super) struct Snapshot<'h> {
     pub(super) conn: Transaction<'static, Postgres>,
     pub(super) feed: Feed,
     _permit: Option<SemaphorePermit<'h>>,
@@ -104,7 +104,7 @@ impl Hub {
 
     /// Reads on until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let (mut monitor, mut pace) = (Monitor::default(), Pace::new());
+        let (mut monitor, mut pace) = (Monitor::default(), PollBackoff::new());
         let mut is_hinted = false;
         while !stop.is_cancelled() {
             let read = async {
@@ -112,7 +112,7 @@ impl Hub {
                 let gap = match is_hinted {
                     _ if last.changes > 0 => GAP,
                     true if self.registry.is_unwatched() => GAP,
-                    true => GAP_IN_VAIN,
+                    true => EMPTY_POLL_INTERVAL,
                     false => Duration::ZERO,
                 };
                 if std::mem::take(&mut is_hinted) {
@@ -124,7 +124,7 @@ impl Hub {
             let (gap, pause) = match read.await {
                 Ok(pauses) => pauses,
                 Err(error) => {
-                    warn!(error = chain(&error), "Changes cannot be read");
+                    warn!(error = error_chain(&error), "Changes cannot be read");
                     (PAUSE, Duration::ZERO)
                 }
             };
@@ -216,7 +216,7 @@ impl Hub {
                 match self.listen_once().await {
                     Ok(never) => match never {},
                     Err(error) => {
-                        warn!(error = chain(&error), "Cannot listen for hints");
+                        warn!(error = error_chain(&error), "Cannot listen for hints");
                     }
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -239,7 +239,7 @@ impl Hub {
     }
 
     /// The database for a watch that reads itself; waits its turn.
-    pub(super) async fn look(&self) -> Result<Look<'_>, StoreError> {
+    pub(super) async fn look(&self) -> Result<Snapshot<'_>, StoreError> {
         // Never closed, so there is always a permit in the end.
         let permit = self.readers.acquire().await.ok();
         let mut conn = store::begin_snapshot(&self.pool).await?;
@@ -249,7 +249,7 @@ impl Hub {
             self.wake();
             return Err(StoreError::AnotherFeed);
         }
-        Ok(Look { conn, feed, _permit: permit })
+        Ok(Snapshot { conn, feed, _permit: permit })
     }
 
     /// For how long there may be changes that cannot be shown: because of an open transaction, as it was a
@@ -262,7 +262,7 @@ impl Hub {
 
     /// Whether there may be much news that nobody knows of here.
     pub(super) fn is_blind(&self) -> bool {
-        self.unread() > BLIND
+        self.unread() > STALE_AFTER
     }
 
     fn unread(&self) -> Duration {

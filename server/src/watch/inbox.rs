@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::domain::id::RunId;
-use crate::domain::matching::{RunSelection, Sight};
+use crate::domain::matching::{RunSelection, Visibility};
 use crate::store::feed::{Change, FeedPosition};
 
 /// Most changes that are kept for a watch that does not take them.
@@ -16,7 +16,7 @@ const BYTES: usize = 256 * 1024;
 
 /// What a watch is about.
 #[derive(Clone, Debug)]
-pub(super) enum Wanted {
+pub(super) enum Interest {
     Run(RunId),
     Selection(Box<RunSelection>),
 }
@@ -24,7 +24,7 @@ pub(super) enum Wanted {
 /// The inbox of one watch.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    pub(super) wanted: Wanted,
+    pub(super) interest: Interest,
     held: Mutex<Held>,
     news: Notify,
 }
@@ -46,13 +46,13 @@ pub(super) enum Taken {
     /// The feed is another one now.
     Reset,
     /// The inbox begins after the watch's place; what is in between is elsewhere.
-    Behind,
+    Lagged,
     /// The changes up to a place.
     Changes(Vec<Arc<Change>>, FeedPosition),
 }
 
 impl Inbox {
-    pub(super) fn new(wanted: Wanted, from: FeedPosition) -> Self {
+    pub(super) fn new(interest: Interest, from: FeedPosition) -> Self {
         let held = Held {
             changes: Vec::new(),
             bytes: 0,
@@ -61,10 +61,10 @@ impl Inbox {
             has_lost: false,
             is_reset: false,
         };
-        Self { wanted, held: Mutex::new(held), news: Notify::new() }
+        Self { interest, held: Mutex::new(held), news: Notify::new() }
     }
 
-    /// Puts in those of the changes that are wanted; `until` is where the feed stands after them. False if
+    /// Puts in those of the changes that are interest; `until` is where the feed stands after them. False if
     /// there was no room, and the inbox was emptied.
     pub(super) fn offer(&self, changes: &[Arc<Change>], until: FeedPosition) -> bool {
         let mut held = self.held();
@@ -106,7 +106,7 @@ impl Inbox {
             return Taken::Reset;
         }
         if position < held.from {
-            return Taken::Behind;
+            return Taken::Lagged;
         }
         let until = held.until.max(position);
         let mut changes = held.empty();
@@ -123,7 +123,7 @@ impl Inbox {
             return Taken::Reset;
         }
         if std::mem::take(&mut held.has_lost) {
-            return Taken::Behind;
+            return Taken::Lagged;
         }
         Taken::Changes(held.empty(), held.until)
     }
@@ -134,10 +134,10 @@ impl Inbox {
     }
 
     fn wants(&self, change: &Change) -> bool {
-        match &self.wanted {
-            Wanted::Run(run) => *run == change.run.id,
-            Wanted::Selection(selection) => {
-                selection.sight(&change.run, change.before) != Sight::Unseen
+        match &self.interest {
+            Interest::Run(run) => *run == change.run.id,
+            Interest::Selection(selection) => {
+                selection.visibility(&change.run, change.before) != Visibility::Hidden
             }
         }
     }

@@ -16,12 +16,12 @@
 
 mod hub;
 mod inbox;
+mod limiter;
 mod monitor;
 mod one;
-mod pace;
-mod recent;
+mod poll_backoff;
 mod registry;
-mod seats;
+mod replay_buffer;
 mod selection;
 mod subscription;
 mod token;
@@ -30,8 +30,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::hub::Hub;
+pub use self::limiter::{TooManyWatches, WatchLimiter, WatchLimits, WatchPermit};
 pub use self::one::{Start, watch_run};
-pub use self::seats::{Seat, Seats, TooManyWatches, WatchLimits};
 pub use self::selection::watch_selection;
 pub use self::token::InvalidToken;
 

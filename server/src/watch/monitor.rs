@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::store::StoreError;
-use crate::store::feed::{self, Culprit};
+use crate::store::feed::{self, BlockingTransaction};
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -40,14 +40,14 @@ impl Monitor {
         if let Some(lag) = lag.filter(|lag| *lag > TOLERATED && may_warn) {
             self.warned_at = Some(Instant::now());
             if let Some(culprit) = feed::feed_culprit(conn).await? {
-                accuse(&culprit, lag);
+                warn_about_lag(&culprit, lag);
             }
         }
         Ok(lag)
     }
 }
 
-fn accuse(culprit: &Culprit, lag: Duration) {
+fn warn_about_lag(culprit: &BlockingTransaction, lag: Duration) {
     let unknown = || "?".to_owned();
     warn!(
         feed.lag_seconds = lag.as_secs(),

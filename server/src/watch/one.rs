@@ -7,7 +7,7 @@ use futures::Stream;
 use futures::stream::try_unfold;
 use tokio_util::sync::CancellationToken;
 
-use super::inbox::{Taken, Wanted};
+use super::inbox::{Interest, Taken};
 use super::subscription::{Awake, Subscription};
 use super::token::Subject;
 use super::{Hub, Update, WatchError};
@@ -47,7 +47,7 @@ enum Phase {
     /// Tells what is new.
     Live,
     /// Tells what was too much for memory, or not in it.
-    Behind,
+    CatchingUp,
     /// The final state was told.
     Ended,
     Stopping,
@@ -62,7 +62,7 @@ pub async fn watch_run(
     closing: CancellationToken,
 ) -> Result<impl Stream<Item = Result<Update, WatchError>> + Send + use<>, WatchError> {
     let subject = Subject::of(&format!("run {id}"));
-    let subscription = Subscription::begin(hub, Wanted::Run(id.clone()), subject, closing);
+    let subscription = Subscription::begin(hub, Interest::Run(id.clone()), subject, closing);
     let mut look = subscription.look().await?;
     // Before the run: a restored database may not have it, and the token says why.
     let after = match &start {
@@ -100,14 +100,14 @@ impl Watch {
             match self.phase {
                 Phase::Ended => return Ok(None),
                 Phase::Stopping => return Err(WatchError::Stopping),
-                Phase::Beginning | Phase::Live | Phase::Behind
+                Phase::Beginning | Phase::Live | Phase::CatchingUp
                     if self.subscription.is_closing() =>
                 {
                     self.stop();
                 }
                 Phase::Beginning => self.begin().await?,
                 Phase::Live => self.follow().await?,
-                Phase::Behind => self.catch_up().await?,
+                Phase::CatchingUp => self.catch_up().await?,
             }
         }
     }
@@ -139,7 +139,7 @@ impl Watch {
     async fn follow(&mut self) -> Result<(), WatchError> {
         match self.subscription.inbox.take() {
             Taken::Reset => return Err(WatchError::FeedReset),
-            Taken::Behind => self.phase = Phase::Behind,
+            Taken::Lagged => self.phase = Phase::CatchingUp,
             Taken::Changes(changes, _) if changes.is_empty() => self.wait().await?,
             Taken::Changes(changes, _) => {
                 let news = changes.iter().filter(|change| change.run.revision > self.seen);
@@ -147,7 +147,7 @@ impl Watch {
                 if is_without_gap(&states, self.seen) {
                     self.tell(&states);
                 } else {
-                    self.phase = Phase::Behind;
+                    self.phase = Phase::CatchingUp;
                 }
             }
         }
@@ -168,7 +168,7 @@ impl Watch {
         }
         // What the feed must not show yet, the run's own events do.
         if self.subscription.is_held_back() && self.read().await? {
-            self.phase = Phase::Behind;
+            self.phase = Phase::CatchingUp;
         }
         if self.unsent.is_empty() {
             self.unsent.push_back(self.bookmark());

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::types::Uuid;
 
-use super::inbox::{Inbox, Wanted};
-use super::recent::Recent;
+use super::inbox::{Inbox, Interest};
+use super::replay_buffer::ReplayBuffer;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::store::feed::{Change, FeedPosition};
 
@@ -20,7 +20,7 @@ struct State {
     epoch: Uuid,
     position: FeedPosition,
     /// The last changes up to the position.
-    recent: Recent,
+    recent: ReplayBuffer,
     /// Apart, so that a change costs nothing for the watches of other runs and of other jobs.
     of_runs: HashMap<RunId, Vec<Arc<Inbox>>>,
     of_jobs: HashMap<ScheduledJobId, Vec<Arc<Inbox>>>,
@@ -30,7 +30,7 @@ struct State {
 impl Registry {
     pub(super) fn new(epoch: Uuid, position: FeedPosition) -> Self {
         let (of_runs, of_jobs, of_all) = (HashMap::new(), HashMap::new(), Vec::new());
-        let recent = Recent::new(position);
+        let recent = ReplayBuffer::new(position);
         Self(Mutex::new(State { epoch, position, recent, of_runs, of_jobs, of_all }))
     }
 
@@ -43,12 +43,12 @@ impl Registry {
     }
 
     /// An inbox that gets every change from now on, of the epoch that is returned with it.
-    pub(super) fn add(&self, wanted: Wanted) -> (Arc<Inbox>, Uuid) {
+    pub(super) fn add(&self, interest: Interest) -> (Arc<Inbox>, Uuid) {
         let mut state = self.state();
-        let inbox = Arc::new(Inbox::new(wanted, state.position));
-        let inboxes = match &inbox.wanted {
-            Wanted::Run(run) => state.of_runs.entry(run.clone()).or_default(),
-            Wanted::Selection(selection) => match &selection.scheduled_job_id {
+        let inbox = Arc::new(Inbox::new(interest, state.position));
+        let inboxes = match &inbox.interest {
+            Interest::Run(run) => state.of_runs.entry(run.clone()).or_default(),
+            Interest::Selection(selection) => match &selection.scheduled_job_id {
                 Some(job) => state.of_jobs.entry(job.clone()).or_default(),
                 None => &mut state.of_all,
             },
@@ -59,9 +59,9 @@ impl Registry {
 
     pub(super) fn remove(&self, inbox: &Arc<Inbox>) {
         let mut state = self.state();
-        match &inbox.wanted {
-            Wanted::Run(run) => remove_of(&mut state.of_runs, run, inbox),
-            Wanted::Selection(selection) => match &selection.scheduled_job_id {
+        match &inbox.interest {
+            Interest::Run(run) => remove_of(&mut state.of_runs, run, inbox),
+            Interest::Selection(selection) => match &selection.scheduled_job_id {
                 Some(job) => remove_of(&mut state.of_jobs, job, inbox),
                 None => remove(&mut state.of_all, inbox),
             },
@@ -172,7 +172,7 @@ impl State {
     /// Goes on at a place without what is before it.
     fn jump_to(&mut self, position: FeedPosition) {
         self.position = position;
-        self.recent = Recent::new(position);
+        self.recent = ReplayBuffer::new(position);
     }
 
     fn is_unwatched(&self) -> bool {

@@ -8,12 +8,12 @@ use futures::Stream;
 use futures::stream::try_unfold;
 use tokio_util::sync::CancellationToken;
 
-use super::inbox::{Taken, Wanted};
+use super::inbox::{Interest, Taken};
 use super::subscription::{Awake, Subscription};
 use super::token::Subject;
 use super::{Hub, Update, WatchError};
 use crate::domain::id::RunId;
-use crate::domain::matching::{RunSelection, Sight};
+use crate::domain::matching::{RunSelection, Visibility};
 use crate::domain::run::Status;
 use crate::store::feed::{self, Change, Feed, FeedPosition};
 use crate::store::runs::{self, RunFilter};
@@ -66,8 +66,12 @@ pub async fn watch_selection(
     closing: CancellationToken,
 ) -> Result<impl Stream<Item = Result<Update, WatchError>> + Send + use<>, WatchError> {
     let subject = Subject::of(&format!("runs {description}"));
-    let subscription =
-        Subscription::begin(hub, Wanted::Selection(Box::new(selection.clone())), subject, closing);
+    let subscription = Subscription::begin(
+        hub,
+        Interest::Selection(Box::new(selection.clone())),
+        subject,
+        closing,
+    );
     let known = subscription.hub_position();
     let mut look = subscription.look().await?;
     let (position, phase) = if let Some(token) = token {
@@ -164,7 +168,7 @@ impl Watch {
     async fn follow(&mut self) -> Result<(), WatchError> {
         match self.subscription.inbox.take_after(self.position) {
             Taken::Reset => Err(WatchError::FeedReset),
-            Taken::Behind => {
+            Taken::Lagged => {
                 match self.subscription.recent_after(self.position, RECENT) {
                     Some((changes, until)) => self.tell(&changes, until),
                     None => self.read_missed().await?,
@@ -240,10 +244,10 @@ impl Watch {
     fn update(&self, change: &Change) -> Option<Update> {
         let run = Arc::clone(&change.run);
         let token = || self.token(change.position);
-        match self.selection.sight(&run, change.before) {
-            Sight::Matches => Some(Update::Changed(run, token())),
-            Sight::Left => Some(Update::Left(run, token())),
-            Sight::Unseen => None,
+        match self.selection.visibility(&run, change.before) {
+            Visibility::Visible => Some(Update::Changed(run, token())),
+            Visibility::Left => Some(Update::Left(run, token())),
+            Visibility::Hidden => None,
         }
     }
 

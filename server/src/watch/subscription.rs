@@ -7,8 +7,8 @@ use sqlx::types::Uuid;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::{Hub, Look};
-use super::inbox::{Inbox, Wanted};
+use super::hub::{Hub, Snapshot};
+use super::inbox::{Inbox, Interest};
 use super::token::{Subject, Token};
 use super::{Update, WatchError};
 use crate::store::StoreError;
@@ -41,16 +41,16 @@ impl Subscription {
     /// To be begun before reading, or a change between the two would be lost.
     pub(super) fn begin(
         hub: Arc<Hub>,
-        wanted: Wanted,
+        interest: Interest,
         subject: Subject,
         closing: CancellationToken,
     ) -> Self {
-        let (inbox, epoch) = hub.registry.add(wanted);
+        let (inbox, epoch) = hub.registry.add(interest);
         Self { hub, inbox, epoch, subject, closing, told_at: Instant::now() }
     }
 
     /// One state of the database, of the epoch that the watch began with.
-    pub(super) async fn look(&self) -> Result<Look<'_>, WatchError> {
+    pub(super) async fn look(&self) -> Result<Snapshot<'_>, WatchError> {
         let look = self.hub.look().await?;
         if look.feed.epoch != self.epoch {
             return Err(WatchError::FeedReset);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use windrow_server::app::App;
-use windrow_server::domain::matching::{RunSelection, Sight};
+use windrow_server::domain::matching::{RunSelection, Visibility};
 use windrow_server::domain::run::{Priority, Run};
 use windrow_server::domain::wanted::RunConditions;
 use windrow_server::store::feed::{self, FeedPosition};
@@ -169,7 +169,8 @@ async fn a_watch_selects_what_a_list_finds() {
         let selection = RunSelection { conditions: conditions.clone(), ..RunSelection::default() };
         let wanted = RunFilter { conditions, ..RunFilter::default() };
         let listed = runs::runs_list(&mut conn, &wanted, 10).await.unwrap();
-        let selected = all.iter().filter(|run| selection.sight(run, None) == Sight::Matches);
+        let selected =
+            all.iter().filter(|run| selection.visibility(run, None) == Visibility::Visible);
         let selected: Vec<&Run> = selected.collect();
         assert_eq!(selected, listed.iter().collect::<Vec<_>>(), "{filter}");
         matched += selected.len();

@@ -1,7 +1,7 @@
 //! Asking why, backfilling, and forgetting.
 
 use windrow_server::app::{
-    App, AppError, Backfill, Backfilled, Explanation, HeldTicks, Mode, RequestKey, TickState,
+    App, AppError, Backfill, Backfilled, Explanation, HeldTicks, IdempotencyKey, Mode, TickState,
 };
 use windrow_server::domain::tick::Decision;
 
@@ -18,7 +18,7 @@ fn backfill(from: &str, to: &str, request: Option<&str>) -> Backfill {
         end: at(&format!("2026-01-01T{to}Z")),
         priority: None,
         requested_by: "Ann".to_owned(),
-        request: request.map(|request_id| RequestKey {
+        request: request.map(|request_id| IdempotencyKey {
             principal: "Ann".to_owned(),
             method: "BackfillScheduledJob",
             request_id: request_id.to_owned(),

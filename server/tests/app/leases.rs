@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 use serde_json::{Map, json};
-use windrow_server::app::{AppError, Beat, Outcome, Report, Said, ScrapedProperty};
+use windrow_server::app::{
+    AppError, AttemptUpdate, HeartbeatItem, Outcome, Report, ScrapedProperty,
+};
 use windrow_server::domain::run::{Counts, Priority, Status};
 
 use crate::support::{World, beat, complete, create, done, fence, job, lease, lease_many, trigger};
@@ -15,7 +17,7 @@ fn property(id: &str, price: i64) -> ScrapedProperty {
 }
 
 fn report(scraped_before: i64, rows: Vec<ScrapedProperty>) -> Report {
-    Report { scraped_before, rows, said: Said::default() }
+    Report { scraped_before, rows, update: AttemptUpdate::default() }
 }
 
 #[tokio::test]
@@ -39,9 +41,12 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     }
     let late = report(0, vec![property("late", 1)]);
     lost(app.submit_properties(&stale, late).await.unwrap_err());
-    let said = done(&["Indianapolis, IN"]);
+    let update = done(&["Indianapolis, IN"]);
     assert!(
-        app.heartbeat("first", vec![beat(&first, said)], Duration::ZERO).await.unwrap().is_empty()
+        app.heartbeat("first", vec![beat(&first, update)], Duration::ZERO)
+            .await
+            .unwrap()
+            .is_empty()
     );
 
     assert_eq!(app.get_run(&second.id).await.unwrap(), second);
@@ -85,15 +90,17 @@ async fn an_extended_lease_is_kept() {
     for _ in 0..5 {
         world.pass(15);
         let pulses = app
-            .heartbeat("worker", vec![beat(&run, Said::default())], Duration::ZERO)
+            .heartbeat("worker", vec![beat(&run, AttemptUpdate::default())], Duration::ZERO)
             .await
             .unwrap();
         assert_eq!(pulses.len(), 1);
         assert_eq!(app.reap(10).await.unwrap(), []);
     }
     app.cancel_run(&run.id).await.unwrap();
-    let pulses =
-        app.heartbeat("worker", vec![beat(&run, Said::default())], Duration::ZERO).await.unwrap();
+    let pulses = app
+        .heartbeat("worker", vec![beat(&run, AttemptUpdate::default())], Duration::ZERO)
+        .await
+        .unwrap();
     assert!(pulses[&fence(&run)].cancel_requested);
 }
 
@@ -105,7 +112,7 @@ async fn a_heartbeat_that_waits_is_answered_when_something_happens() {
     trigger(&app, "job", None).await;
     let run = lease(&app, "worker").await;
     let wait = |cancel_known| {
-        let beat = Beat { cancel_known, ..beat(&run, Said::default()) };
+        let beat = HeartbeatItem { cancel_known, ..beat(&run, AttemptUpdate::default()) };
         let answer = app.heartbeat("worker", vec![beat], Duration::from_hours(1));
         tokio::time::timeout(Duration::from_mins(1), answer)
     };
@@ -116,8 +123,8 @@ async fn a_heartbeat_that_waits_is_answered_when_something_happens() {
 
     // What the worker knows is no news, but the end of its lease is.
     let finish = async {
-        app.finish(&fence(&run), Outcome::Cancelled, Said::default()).await.unwrap();
-        app.wakes().leases.notify_waiters();
+        app.finish(&fence(&run), Outcome::Cancelled, AttemptUpdate::default()).await.unwrap();
+        app.signals().leases.notify_waiters();
     };
     let (pulses, ()) = tokio::join!(wait(true), finish);
     assert!(pulses.expect("nothing woke it").unwrap().is_empty());

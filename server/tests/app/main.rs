@@ -6,7 +6,7 @@
 mod deleting;
 mod events;
 mod explaining;
-mod increments;
+mod incremental;
 mod leases;
 mod overlap;
 mod policies;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use windrow_server::app::{App, Beat, Said};
+use windrow_server::app::{App, AttemptUpdate, HeartbeatItem};
 use windrow_server::domain::run::{Run, Status};
 use windrow_server::domain::tick_policy::{CatchUpMode, Overlap};
-use windrow_server::domain::wait::Wait;
+use windrow_server::domain::wait::PendingReason;
 
 use crate::support::{
     World, complete, create, decide, fence, job, lease, lease_many, ledger, row, runs, update,
@@ -16,7 +16,7 @@ async fn with_overlap(app: &App, overlap: Overlap) {
     update(app, "job", |draft| draft.ticks.overlap = Some(overlap)).await;
 }
 
-async fn waits_of(app: &App, run: &Run) -> Option<Wait> {
+async fn waits_of(app: &App, run: &Run) -> Option<PendingReason> {
     app.waits(std::slice::from_ref(run)).await.unwrap().pop().flatten()
 }
 
@@ -35,7 +35,7 @@ async fn a_queued_run_begins_when_the_one_before_has_ended() {
 
     assert!(lease_many(&app, "worker", 9).await.is_empty(), "the first run goes on");
     let queued = runs(&app, "job").await.remove(0);
-    let expected = Some(Wait::EarlierRun { run: first.id.clone() });
+    let expected = Some(PendingReason::EarlierRun { run: first.id.clone() });
     assert_eq!(waits_of(&app, &queued).await, expected);
     complete(&app, &first).await.unwrap();
     let second = lease(&app, "worker").await;
@@ -96,7 +96,10 @@ async fn a_tick_can_cancel_what_goes_on_and_waits_for_its_end() {
 
     assert_eq!((first.status, second.status), (Status::Running, Status::Cancelled));
     assert!(first.cancel_requested_at.is_some());
-    assert_eq!(waits_of(&app, &third).await, Some(Wait::EarlierRun { run: first.id.clone() }));
+    assert_eq!(
+        waits_of(&app, &third).await,
+        Some(PendingReason::EarlierRun { run: first.id.clone() })
+    );
     assert_eq!(job(&app, "job").await.history.run_count, 1, "the second one never began");
     complete(&app, &first).await.unwrap();
     assert_eq!(lease(&app, "worker").await.id, third.id);
@@ -113,7 +116,8 @@ async fn a_worker_that_waits_hears_at_once_that_a_tick_cancels_its_run() {
     decide(&app).await;
     let run = lease(&app, "worker").await;
     world.pass(60);
-    let beat = Beat { fence: fence(&run), said: Said::default(), cancel_known: false };
+    let beat =
+        HeartbeatItem { fence: fence(&run), update: AttemptUpdate::default(), cancel_known: false };
     let answer = app.heartbeat("worker", vec![beat], Duration::from_hours(1));
 
     let (answer, _) = tokio::join!(tokio::time::timeout(Duration::from_mins(1), answer), async {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use windrow_server::app::{App, Beat, LogFilter, Outcome, Said};
+use windrow_server::app::{App, AttemptUpdate, HeartbeatItem, LogFilter, Outcome};
 use windrow_server::domain::log::{Level, Line};
 use windrow_server::domain::run::{Run, Status};
 
@@ -13,8 +13,8 @@ use crate::support::{
     World, at, beat, complete, create, done, fence, lease, lease_many, trigger, update,
 };
 
-fn nothing(run: &Run) -> Vec<Beat> {
-    vec![beat(run, Said::default())]
+fn nothing(run: &Run) -> Vec<HeartbeatItem> {
+    vec![beat(run, AttemptUpdate::default())]
 }
 
 async fn expires_at(app: &App, run: &Run) -> DateTime<Utc> {
@@ -150,15 +150,15 @@ async fn a_retry_is_leased_for_what_is_not_done() {
     create(&app, "job").await;
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
-    let said = done(&["Carmel, IN"]);
-    app.heartbeat("first", vec![beat(&first, said)], Duration::ZERO).await.unwrap();
+    let update = done(&["Carmel, IN"]);
+    app.heartbeat("first", vec![beat(&first, update)], Duration::ZERO).await.unwrap();
     let broken = Outcome::Failed { reason: "no network".to_owned(), permanent: false };
-    app.finish(&fence(&first), broken, Said::default()).await.unwrap();
+    app.finish(&fence(&first), broken, AttemptUpdate::default()).await.unwrap();
     world.pass(60);
     let second = lease(&app, "second").await;
     assert_eq!(second.remaining_locations(), ["Indianapolis, IN"]);
-    let said = done(&["Indianapolis, IN"]);
-    let ended = app.finish(&fence(&second), Outcome::Done, said).await.unwrap();
+    let update = done(&["Indianapolis, IN"]);
+    let ended = app.finish(&fence(&second), Outcome::Done, update).await.unwrap();
     assert_eq!((ended.status, ended.progress.completed_locations()), (Status::Completed, 2));
 }
 
@@ -177,11 +177,11 @@ async fn a_log_keeps_a_line_once_and_is_bounded() {
         text: format!("line {sequence}"),
     };
     for _ in 0..2 {
-        let said = Said { results: Vec::new(), lines: vec![line(1), line(2)] };
-        app.heartbeat("worker", vec![beat(&run, said)], Duration::ZERO).await.unwrap();
+        let update = AttemptUpdate { results: Vec::new(), lines: vec![line(1), line(2)] };
+        app.heartbeat("worker", vec![beat(&run, update)], Duration::ZERO).await.unwrap();
     }
-    let said = Said { results: Vec::new(), lines: (3..=700).map(line).collect() };
-    app.heartbeat("worker", vec![beat(&run, said)], Duration::ZERO).await.unwrap();
+    let update = AttemptUpdate { results: Vec::new(), lines: (3..=700).map(line).collect() };
+    app.heartbeat("worker", vec![beat(&run, update)], Duration::ZERO).await.unwrap();
     let filter = LogFilter {
         run: run.id.clone(),
         attempt: Some(1),
@@ -217,10 +217,10 @@ async fn logs_of_ended_runs_are_forgotten_after_30_days() {
                 "2100-01-01T00:00:00Z"
             }),
             level: Level::Info,
-            text: "said".to_owned(),
+            text: "update".to_owned(),
         };
-        let said = Said { results: Vec::new(), lines: (1..=1_100).map(line).collect() };
-        app.heartbeat("worker", vec![beat(run, said)], Duration::ZERO).await.unwrap();
+        let update = AttemptUpdate { results: Vec::new(), lines: (1..=1_100).map(line).collect() };
+        app.heartbeat("worker", vec![beat(run, update)], Duration::ZERO).await.unwrap();
     }
     complete(&app, &ended).await.unwrap();
 

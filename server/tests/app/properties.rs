@@ -1,9 +1,9 @@
-//! Runs that write the same properties at the same time: every sight is counted once, and every change is
+//! Runs that write the same properties at the same time: every visibility is counted once, and every change is
 //! in the history.
 
 use futures::future::try_join_all;
 use serde_json::{Map, json};
-use windrow_server::app::{App, PropertyFilter, Report, Said, ScrapedProperty};
+use windrow_server::app::{App, AttemptUpdate, PropertyFilter, Report, ScrapedProperty};
 use windrow_server::domain::run::{Counts, Run};
 
 use crate::support::{World, create, fence, lease_many, trigger};
@@ -20,7 +20,7 @@ fn report(run: usize) -> Report {
     };
     let mut rows: Vec<ScrapedProperty> = (0..PROPERTIES).map(row).collect();
     rows.rotate_left(run * 7);
-    Report { scraped_before: 0, rows, said: Said::default() }
+    Report { scraped_before: 0, rows, update: AttemptUpdate::default() }
 }
 
 async fn submit(app: &App, number: usize, run: &Run) -> Counts {
@@ -53,7 +53,7 @@ async fn runs_that_write_the_same_properties_count_every_change_once() {
     let mut changes = 0;
     for property in &page.properties {
         let found = app.get_property(&property.source, &property.property_id, 1_000).await.unwrap();
-        // Each change begins where the one before ended, back to the first sight.
+        // Each change begins where the one before ended, back to the first visibility.
         let mut price = &found.property.body["price"];
         for change in &found.changes {
             assert_eq!(change.fields[0].new.as_ref(), Some(price), "{found:#?}");

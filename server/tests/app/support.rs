@@ -10,7 +10,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use windrow_server::app::{
-    App, AppError, Beat, Edit, Fence, LeaseWish, Mode, NewScheduledJob, Outcome, Said, Trigger,
+    App, AppError, AttemptUpdate, Edit, Fence, HeartbeatItem, LeaseRequest, Mode, NewScheduledJob,
+    Outcome, Trigger,
 };
 use windrow_server::clock::{Clock, ManualClock};
 use windrow_server::domain::id::ScheduledJobId;
@@ -115,8 +116,8 @@ pub async fn lease(app: &App, worker: &str) -> Run {
 pub async fn lease_many(app: &App, worker: &str, capacity: usize) -> Vec<Run> {
     let sources = BTreeSet::from(["sample".to_owned()]);
     let worker_id = &format!("{worker}-{:x}", rand::random::<u64>());
-    let wish = LeaseWish { worker_id, sources: &sources, capacity, lease: LEASE, held: &[] };
-    app.lease_runs(&wish).await.unwrap()
+    let request = LeaseRequest { worker_id, sources: &sources, capacity, lease: LEASE, held: &[] };
+    app.lease_runs(&request).await.unwrap()
 }
 
 pub fn fence(run: &Run) -> Fence {
@@ -124,15 +125,15 @@ pub fn fence(run: &Run) -> Fence {
 }
 
 /// What a heartbeat says of a run's attempt.
-pub fn beat(run: &Run, said: Said) -> Beat {
-    Beat { fence: fence(run), said, cancel_known: false }
+pub fn beat(run: &Run, update: AttemptUpdate) -> HeartbeatItem {
+    HeartbeatItem { fence: fence(run), update, cancel_known: false }
 }
 
 /// What says that locations are done.
-pub fn done(locations: &[&str]) -> Said {
+pub fn done(locations: &[&str]) -> AttemptUpdate {
     let result =
         |location: &&str| LocationResult { location: (*location).to_owned(), failure: None };
-    Said { results: locations.iter().map(result).collect(), lines: Vec::new() }
+    AttemptUpdate { results: locations.iter().map(result).collect(), lines: Vec::new() }
 }
 
 /// Ends an attempt that has done everything.

@@ -24,9 +24,9 @@ const FAULTS: [Fault; 4] =
 
 /// How often what struck.
 #[derive(Default)]
-pub struct Struck([u32; FAULTS.len()]);
+pub struct FaultCounts([u32; FAULTS.len()]);
 
-impl fmt::Display for Struck {
+impl fmt::Display for FaultCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = FAULTS.iter().zip(self.0).map(|(fault, count)| format!("{fault:?} {count}"));
         f.write_str(&told.collect::<Vec<_>>().join(", "))
@@ -34,9 +34,9 @@ impl fmt::Display for Struck {
 }
 
 /// Strikes for so long, each kind at least once, one fault at a time, and leaves everything mended.
-pub async fn strike(stage: &Arc<Stage>, seed: u64, length: Duration) -> Struck {
+pub async fn inject_faults(stage: &Arc<Stage>, seed: u64, length: Duration) -> FaultCounts {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut struck = Struck::default();
+    let mut struck = FaultCounts::default();
     let begin = Instant::now();
     while begin.elapsed() < length || struck.0.contains(&0) {
         let missing = struck.0.iter().position(|count| *count == 0);

@@ -34,7 +34,7 @@ async fn every_tick_is_decided_once_whatever_happens() {
 
     let no_more = CancellationToken::new();
     let users = tokio::spawn(users::work(Arc::clone(&stage), jobs.clone(), seed, no_more.clone()));
-    let struck = faults::strike(&stage, seed, length).await;
+    let struck = faults::inject_faults(&stage, seed, length).await;
     no_more.cancel();
     let done = users.await.unwrap();
     users::end(&stage, &jobs).await;

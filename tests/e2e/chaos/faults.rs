@@ -45,9 +45,9 @@ const FAULTS: [Fault; 7] = [
 ];
 
 /// How often what struck.
-pub struct Struck([u32; FAULTS.len()]);
+pub struct FaultCounts([u32; FAULTS.len()]);
 
-impl fmt::Display for Struck {
+impl fmt::Display for FaultCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told: Vec<String> =
             FAULTS.iter().zip(self.0).map(|(fault, count)| format!("{fault:?} {count}")).collect();
@@ -56,9 +56,9 @@ impl fmt::Display for Struck {
 }
 
 /// Strikes for so long, each kind of fault at least once, and leaves everything mended.
-pub async fn strike(stage: &Arc<Stage>, seed: u64, length: Duration) -> Struck {
+pub async fn inject_faults(stage: &Arc<Stage>, seed: u64, length: Duration) -> FaultCounts {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut struck = Struck([0; FAULTS.len()]);
+    let mut struck = FaultCounts([0; FAULTS.len()]);
     let mut busy = BTreeSet::new();
     let mut at_work = JoinSet::new();
     let mut order: Vec<usize> = Vec::new();

@@ -67,9 +67,9 @@ async fn every_run_ends_once_and_a_lost_lease_counts_for_nothing() {
     let (no_more, settled) = (CancellationToken::new(), CancellationToken::new());
     let silence = tokio::spawn(promises::longest_silence(pool.clone(), settled.clone()));
     let (haunted, quiet) = (Arc::clone(&stage), no_more.clone());
-    let late = tokio::spawn(async move { worker::haunt(&haunted, quiet).await });
+    let late = tokio::spawn(async move { worker::send_stale_calls(&haunted, quiet).await });
     let users = tokio::spawn(trigger(Arc::clone(&stage), seed, no_more.clone()));
-    let struck = faults::strike(&stage, seed, length).await;
+    let struck = faults::inject_faults(&stage, seed, length).await;
     no_more.cancel();
     let (late, asked) = (late.await.unwrap(), users.await.unwrap());
     promises::wait_for_the_end(&pool).await;

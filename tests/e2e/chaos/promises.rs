@@ -16,7 +16,7 @@ struct Promise {
     /// Where it does not hold: a line of text for each case.
     wrong: &'static str,
     /// Changes to tables in which all is well, each of which the query has to notice.
-    spoilt_by: &'static [&'static str],
+    violated_by: &'static [&'static str],
 }
 
 const PROMISES: [Promise; 8] = [
@@ -28,7 +28,7 @@ const PROMISES: [Promise; 8] = [
              or max(revision) filter (where status in ('completed', 'failed', 'cancelled'))
                  <> max(revision)
              or min(revision) <> 1 or max(revision) <> count(*)",
-        spoilt_by: &[
+        violated_by: &[
             "update run_event set status = 'completed' where revision = 2",
             "insert into run_event (xid, job_id, revision, status, run)
              select xid, job_id, revision + 1, 'running', run from scraping_job
@@ -41,7 +41,7 @@ const PROMISES: [Promise; 8] = [
         wrong: "select r.job_id from scraping_job r left join run_event e using (job_id, revision)
          where e.status is distinct from r.status
              or (e.run ->> 'attempt')::int is distinct from r.attempt",
-        spoilt_by: &[
+        violated_by: &[
             "update scraping_job set revision = revision - 1",
             "update scraping_job set attempt = attempt + 1",
         ],
@@ -54,7 +54,7 @@ const PROMISES: [Promise; 8] = [
          from property p left join run_event e on e.job_id = p.first_job_id
              and mod(e.xid::text::numeric, 4294967296) = p.xmin::text::numeric
          where (e.run ->> 'attempt')::int is distinct from (p.body ->> 'attempt')::numeric::int",
-        spoilt_by: &[
+        violated_by: &[
             "update run_event set run = jsonb_set(run, '{attempt}', '9')",
             // Written, but by no event.
             "update property set body = body",
@@ -68,7 +68,7 @@ const PROMISES: [Promise; 8] = [
              from run_event where run ->> 'error_message' like 'late %'
              order by job_id, run ->> 'error_message', revision
          ) first where error <> 'late ' || attempt",
-        spoilt_by: &[
+        violated_by: &[
             "update run_event set run = run || '{\"error_message\": \"late 1\", \"attempt\": 2}'",
         ],
     },
@@ -79,7 +79,7 @@ const PROMISES: [Promise; 8] = [
                  max(attempt) over (partition by job_id order by number) as latest
              from scraping_job_log
          ) line where attempt < latest",
-        spoilt_by: &["update scraping_job_log set attempt = 9 where number = 1"],
+        violated_by: &["update scraping_job_log set attempt = 9 where number = 1"],
     },
     Promise {
         text: "counts are those of the saved rows",
@@ -87,7 +87,7 @@ const PROMISES: [Promise; 8] = [
              (select count(*) from property p where p.first_job_id = r.job_id)
              or r.properties_saved + r.properties_skipped <>
              (select count(*) from run_property p where p.job_id = r.job_id)",
-        spoilt_by: &[
+        violated_by: &[
             "update property set first_job_id = 'another' where property_id like '% 30'",
             "delete from run_property where property_id like '% 30'",
             "update scraping_job set properties_saved = 0, properties_scraped = 0",
@@ -98,14 +98,14 @@ const PROMISES: [Promise; 8] = [
         wrong: "select r.job_id from scraping_job r where r.status = 'completed'
              and r.failed_locations = '[]' and $1 <> (select count(*) from property p
                  where p.first_job_id = r.job_id and p.property_id not like '% late %')",
-        spoilt_by: &["delete from property where property_id like '% 30'"],
+        violated_by: &["delete from property where property_id like '% 30'"],
     },
     Promise {
         text: "run_count is the number of ended runs",
         wrong: "select h.scheduled_job_id from scheduled_job_history h where h.run_count <>
              (select count(*) from scraping_job r where r.scheduled_job_id = h.scheduled_job_id
                   and r.completed_at is not null)",
-        spoilt_by: &["update scheduled_job_history set run_count = run_count + 1"],
+        violated_by: &["update scheduled_job_history set run_count = run_count + 1"],
     },
 ];
 
@@ -163,7 +163,7 @@ pub async fn check(pool: &PgPool) {
 /// Each query notices what spoils its promise; leaves the tables as they are.
 pub async fn check_queries(pool: &PgPool) {
     for promise in &PROMISES {
-        for spoil in promise.spoilt_by {
+        for spoil in promise.violated_by {
             let mut tx = pool.begin().await.unwrap();
             let spoilt = sqlx::query(*spoil).execute(&mut *tx).await.unwrap().rows_affected();
             assert!(spoilt > 0, "{spoil}: changes nothing");

@@ -80,7 +80,7 @@ pub struct Late {
 }
 
 /// Leases runs, is silent for longer than the lease, and then goes on as if nothing had happened.
-pub async fn haunt(stage: &Stage, stop: CancellationToken) -> Late {
+pub async fn send_stale_calls(stage: &Stage, stop: CancellationToken) -> Late {
     let mut late = Late::default();
     let mut number = 0;
     while !stop.is_cancelled() {

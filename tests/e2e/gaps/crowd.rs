@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::outbox::Outbox;
 use super::stage::Stage;
-use super::watcher::{Asks, Seen, Watcher};
+use super::watcher::{Interest, Seen, Watcher};
 use crate::support::PATIENCE;
 
 pub struct Crowd {
@@ -24,7 +24,7 @@ impl Crowd {
     }
 
     /// One more, who follows from now on.
-    pub fn add(&self, asks: Asks) {
+    pub fn add(&self, asks: Interest) {
         let mut watchers = self.watchers.lock().unwrap();
         let seed = self.seed.wrapping_add(u64::try_from(watchers.len()).unwrap());
         let watcher = Arc::new(Watcher::new(asks, &self.stage, seed));

@@ -35,9 +35,9 @@ const FAULTS: [Fault; 7] = [
 ];
 
 /// How often what struck.
-pub struct Struck([u32; FAULTS.len()]);
+pub struct FaultCounts([u32; FAULTS.len()]);
 
-impl fmt::Display for Struck {
+impl fmt::Display for FaultCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told: Vec<String> =
             FAULTS.iter().zip(self.0).map(|(fault, count)| format!("{fault:?} {count}")).collect();
@@ -47,9 +47,9 @@ impl fmt::Display for Struck {
 
 /// Strikes until `stop`, each kind of fault at least once, one after the other, and leaves everything
 /// mended.
-pub async fn strike(stage: Arc<Stage>, seed: u64, stop: CancellationToken) -> Struck {
+pub async fn inject_faults(stage: Arc<Stage>, seed: u64, stop: CancellationToken) -> FaultCounts {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut struck = Struck([0; FAULTS.len()]);
+    let mut struck = FaultCounts([0; FAULTS.len()]);
     let mut order: Vec<usize> = Vec::new();
     while !stop.is_cancelled() || struck.0.contains(&0) {
         if order.is_empty() {

@@ -24,7 +24,7 @@ use windrow_client::{Client, proto};
 use self::crowd::Crowd;
 use self::outbox::Outbox;
 use self::stage::Stage;
-use self::watcher::Asks;
+use self::watcher::Interest;
 use crate::support::database::new_database;
 use crate::support::{PATIENCE, QUICK, job, parameters};
 use proto::ScrapingJobStatus as Status;
@@ -70,7 +70,7 @@ async fn every_watcher_sees_what_the_outbox_holds() {
     crowd.wait_until_synced().await;
 
     let written = CancellationToken::new();
-    let striking = tokio::spawn(faults::strike(Arc::clone(&stage), seed, written.clone()));
+    let striking = tokio::spawn(faults::inject_faults(Arc::clone(&stage), seed, written.clone()));
     write(&stage, &crowd, 2 * changes / CHANGES_OF_TWO).await;
     written.cancel();
     let struck = striking.await.unwrap();
@@ -92,14 +92,14 @@ async fn every_watcher_sees_what_the_outbox_holds() {
     assert!(outbox.inversions() > 0, "the order of ids was the order of commit");
 }
 
-fn asks(index: usize) -> Asks {
+fn asks(index: usize) -> Interest {
     match index % 10 {
-        0..3 => Asks::Everything,
-        3 => Asks::Status(Status::Pending),
-        4 => Asks::Status(Status::Running),
-        5 => Asks::Status(Status::Completed),
-        6 => Asks::Urgent,
-        other => Asks::Job(JOBS[(index + other) % JOBS.len()]),
+        0..3 => Interest::Everything,
+        3 => Interest::Status(Status::Pending),
+        4 => Interest::Status(Status::Running),
+        5 => Interest::Status(Status::Completed),
+        6 => Interest::Urgent,
+        other => Interest::Job(JOBS[(index + other) % JOBS.len()]),
     }
 }
 
@@ -143,7 +143,7 @@ async fn write(stage: &Arc<Stage>, crowd: &Arc<Crowd>, count: usize) {
                     cancel_urgent(&stage, number).await;
                 }
                 if number.is_multiple_of(OF_ONE_RUN) {
-                    crowd.add(Asks::Run(run));
+                    crowd.add(Interest::Run(run));
                 }
             }
         });
@@ -153,7 +153,7 @@ async fn write(stage: &Arc<Stage>, crowd: &Arc<Crowd>, count: usize) {
     }
 }
 
-/// Asks one server after the other: one of them may be stopped or gone.
+/// Interest one server after the other: one of them may be stopped or gone.
 async fn trigger(stage: &Stage, number: usize) -> String {
     let priority = if number.is_multiple_of(3) { "HIGH" } else { "NORMAL" };
     let name = format!("SCRAPING_JOB_PRIORITY_{priority}");
@@ -176,7 +176,7 @@ async fn trigger(stage: &Stage, number: usize) -> String {
     unreachable!("turns do not end")
 }
 
-/// Asks one server, which may be gone, and the run may have ended.
+/// Interest one server, which may be gone, and the run may have ended.
 async fn cancel(stage: &Stage, number: usize, run: &str) {
     let client = Client::connect_lazy(&stage.addresses()[number % 2]).unwrap();
     let request = proto::CancelScrapingJobRequest { job_id: run.to_owned() };

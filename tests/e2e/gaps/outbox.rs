@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{PgPool, Row};
 use windrow_client::proto::{ScrapingJobStatus as Status, WatchKind as Kind};
 
-use super::watcher::{Asks, Seen};
+use super::watcher::{Interest, Seen};
 
 /// A change of status, or of progress.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl Outbox {
     }
 
     /// The changes of status that a watcher has to see, in order.
-    pub fn expected(&self, asks: &Asks) -> Vec<Seen> {
+    pub fn expected(&self, asks: &Interest) -> Vec<Seen> {
         self.events
             .iter()
             .filter(|event| !event.is_progress())
@@ -81,7 +81,7 @@ impl Outbox {
     }
 
     /// What a watcher has seen, without progress, which may be merged; each is an event, and no other.
-    pub fn changes(&self, seen: &[Seen], asks: &Asks) -> Vec<Seen> {
+    pub fn changes(&self, seen: &[Seen], asks: &Interest) -> Vec<Seen> {
         let is_change = |one: &&Seen| {
             let place = self.places.get(&(one.job_id.clone(), one.revision));
             let event = &self.events[*place.unwrap_or_else(|| panic!("made up: {one:?}"))];
@@ -98,14 +98,14 @@ impl Event {
     }
 
     /// What it is to a watcher.
-    fn seen(&self, asks: &Asks) -> Option<Seen> {
+    fn seen(&self, asks: &Interest) -> Option<Seen> {
         let wanted = match asks {
-            Asks::Everything => Some(Kind::Changed),
-            Asks::Run(run) => (*run == self.job_id).then_some(Kind::Changed),
-            Asks::Job(job) => (*job == self.scheduled_job_id).then_some(Kind::Changed),
-            Asks::Urgent => (self.priority == "high").then_some(Kind::Changed),
-            Asks::Status(status) if self.status == *status => Some(Kind::Changed),
-            Asks::Status(status) => (self.before == Some(*status)).then_some(Kind::Left),
+            Interest::Everything => Some(Kind::Changed),
+            Interest::Run(run) => (*run == self.job_id).then_some(Kind::Changed),
+            Interest::Job(job) => (*job == self.scheduled_job_id).then_some(Kind::Changed),
+            Interest::Urgent => (self.priority == "high").then_some(Kind::Changed),
+            Interest::Status(status) if self.status == *status => Some(Kind::Changed),
+            Interest::Status(status) => (self.before == Some(*status)).then_some(Kind::Left),
         };
         wanted.map(|kind| Seen {
             kind,

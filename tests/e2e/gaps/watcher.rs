@@ -23,7 +23,7 @@ type Messages = BoxStream<'static, Result<proto::WatchScrapingJobsResponse, Refu
 
 /// What a watcher asks for.
 #[derive(Clone, Debug)]
-pub enum Asks {
+pub enum Interest {
     Everything,
     Job(&'static str),
     Status(Status),
@@ -41,7 +41,7 @@ pub struct Seen {
 }
 
 pub struct Watcher {
-    pub asks: Asks,
+    pub asks: Interest,
     stage: Arc<Stage>,
     random: Mutex<StdRng>,
     record: Mutex<Record>,
@@ -58,7 +58,7 @@ struct Record {
 }
 
 impl Watcher {
-    pub fn new(asks: Asks, stage: &Arc<Stage>, seed: u64) -> Self {
+    pub fn new(asks: Interest, stage: &Arc<Stage>, seed: u64) -> Self {
         let random = Mutex::new(StdRng::seed_from_u64(seed));
         Self { asks, stage: Arc::clone(stage), random, record: Mutex::default() }
     }
@@ -139,7 +139,7 @@ impl Watcher {
         let channel = channel.map_err(|error| Refusal::unavailable(error.to_string()))?;
         let mut service = ScrapingJobServiceClient::new(channel);
         let resume_token = self.record.lock().unwrap().token.clone();
-        if let Asks::Run(run) = &self.asks {
+        if let Interest::Run(run) = &self.asks {
             let after_revision = resume_token.is_empty().then_some(0);
             let job_id = run.clone();
             let request =
@@ -162,7 +162,7 @@ impl Watcher {
     }
 }
 
-impl Asks {
+impl Interest {
     fn request(&self) -> proto::WatchScrapingJobsRequest {
         match self {
             Self::Everything | Self::Run(_) => request("", ""),

@@ -9,12 +9,12 @@ use crate::app::LedgerEntry;
 use crate::app::error::told;
 use crate::domain::id::RunId;
 use crate::domain::scheduled_job::{ScheduledJob, Status};
-use crate::domain::tick::{Decided, Decision};
+use crate::domain::tick::{Decision, TickOutcome};
 use crate::domain::tick_policy::Overlap;
 
 /// What was decided, by whom and why.
 pub(super) fn decided(entry: &LedgerEntry) -> String {
-    let Decided { tick_at, until, count, decision, reason, .. } = &entry.decided;
+    let TickOutcome { tick_at, until, count, decision, reason, .. } = &entry.decided;
     let late = humantime::format_duration(whole_millis(entry.decided_at - *until));
     let by = format!("Server {} decided it {late} after its time.", entry.server);
     let text = match decision {
@@ -48,7 +48,7 @@ fn fired(entry: &LedgerEntry) -> String {
 }
 
 fn range(entry: &LedgerEntry) -> String {
-    let Decided { tick_at, until, count, .. } = &entry.decided;
+    let TickOutcome { tick_at, until, count, .. } = &entry.decided;
     match count {
         1 => String::new(),
         _ => format!(

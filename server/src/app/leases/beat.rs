@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Fence, SEEN_EVERY, Said};
+use super::{AttemptUpdate, Fence, SEEN_EVERY};
 use crate::app::{App, AppError};
 use crate::domain::id::RunId;
 use crate::store::leases::{self, AttemptKey, LiveAttempt};
@@ -18,18 +18,18 @@ const LOOK_GAP: Duration = Duration::from_millis(20);
 
 /// What a heartbeat says of one attempt.
 #[derive(Clone, Debug)]
-pub struct Beat {
+pub struct HeartbeatItem {
     /// The attempt.
     pub fence: Fence,
     /// What is new.
-    pub said: Said,
+    pub update: AttemptUpdate,
     /// The worker knows that it is to be cancelled.
     pub cancel_known: bool,
 }
 
 /// An attempt that still has its lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pulse {
+pub struct LeaseStatus {
     /// Whether its cancellation was asked for.
     pub cancel_requested: bool,
     /// The lease is lost after this time without a heartbeat, counted from before the call.
@@ -43,32 +43,34 @@ impl App {
     pub async fn heartbeat(
         &self,
         worker_id: &str,
-        beats: Vec<Beat>,
+        items: Vec<HeartbeatItem>,
         wait: Duration,
-    ) -> Result<BTreeMap<Fence, Pulse>, AppError> {
+    ) -> Result<BTreeMap<Fence, LeaseStatus>, AppError> {
         let (now, until) = (self.now(), Instant::now() + wait);
         let known: Vec<(AttemptKey, bool)> =
-            beats.iter().map(|beat| (key(&beat.fence), beat.cancel_known)).collect();
-        for Beat { fence, said, .. } in beats.into_iter().filter(|beat| !beat.said.is_empty()) {
-            match self.progress(&fence, said).await {
+            items.iter().map(|beat| (key(&beat.fence), beat.cancel_known)).collect();
+        for HeartbeatItem { fence, update, .. } in
+            items.into_iter().filter(|beat| !beat.update.is_empty())
+        {
+            match self.progress(&fence, update).await {
                 Ok(()) | Err(AppError::LeaseLost { .. } | AppError::RunNotFound(_)) => {}
                 Err(error) => return Err(error),
             }
         }
         let keys: Vec<AttemptKey> = known.iter().map(|(key, _)| key.clone()).collect();
-        // Before looking, so that what comes in between wakes.
-        let mut woken = Box::pin(self.wakes.leases.notified());
+        // Before looking, so that what comes in between signals.
+        let mut woken = Box::pin(self.signals.leases.notified());
         woken.as_mut().enable();
         let (mut live, extended) = self.keep(worker_id, &keys, now).await?;
         while !extended && !is_news(&live, &known) && Instant::now() < until {
             let next_look = until.min(Instant::now() + LOOK_GAP);
             let _woken_or_not = timeout_at(until, woken.as_mut()).await;
             sleep_until(next_look).await;
-            woken.set(self.wakes.leases.notified());
+            woken.set(self.signals.leases.notified());
             woken.as_mut().enable();
             live = leases::leases_live(&mut *self.acquire().await?, &keys).await?;
         }
-        Ok(live.iter().filter_map(|live| pulse(live, now)).collect())
+        Ok(live.iter().filter_map(|live| lease_status(live, now)).collect())
     }
 
     /// Extends what has to be extended; the attempts that are still held, and whether one was.
@@ -107,11 +109,11 @@ fn is_news(live: &[LiveAttempt], known: &[(AttemptKey, bool)]) -> bool {
     })
 }
 
-fn pulse(live: &LiveAttempt, now: DateTime<Utc>) -> Option<(Fence, Pulse)> {
+fn lease_status(live: &LiveAttempt, now: DateTime<Utc>) -> Option<(Fence, LeaseStatus)> {
     let run = RunId::parse(&live.job_id).ok()?;
     let expires_in = (live.expires_at - now).to_std().unwrap_or_default();
-    let pulse = Pulse { cancel_requested: live.cancel_requested, expires_in };
-    Some((Fence { run, attempt: live.attempt }, pulse))
+    let lease_status = LeaseStatus { cancel_requested: live.cancel_requested, expires_in };
+    Some((Fence { run, attempt: live.attempt }, lease_status))
 }
 
 fn key(fence: &Fence) -> AttemptKey {

@@ -9,16 +9,16 @@ mod take;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
-use super::changes::write_changed;
 use super::logs::{self, append};
+use super::write_runs::write_changed;
 use super::{App, AppError, commit};
 use crate::domain::id::RunId;
 use crate::domain::log::{Level, Line};
 use crate::domain::run::{Counts, Event, LocationResult, Run, Status};
 use crate::store::runs;
 
-pub use self::beat::{Beat, Pulse};
-pub use self::take::LeaseWish;
+pub use self::beat::{HeartbeatItem, LeaseStatus};
+pub use self::take::LeaseRequest;
 pub(super) use self::take::WORKER_LOST_AFTER;
 
 /// A worker's entry in the list of workers is not written more often.
@@ -53,14 +53,14 @@ pub enum Outcome {
 
 /// What a worker says of an attempt besides properties. Saying it again is harmless.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct AttemptUpdate {
     /// Locations that ended.
     pub results: Vec<LocationResult>,
     /// New lines of the log.
     pub lines: Vec<Line>,
 }
 
-impl Said {
+impl AttemptUpdate {
     fn is_empty(&self) -> bool {
         self.results.is_empty() && self.lines.is_empty()
     }
@@ -72,7 +72,7 @@ impl App {
         &self,
         fence: &Fence,
         outcome: Outcome,
-        said: Said,
+        update: AttemptUpdate,
     ) -> Result<Run, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
@@ -80,11 +80,11 @@ impl App {
         if !holds(&run, fence) {
             return if has_ended_so(&run, fence, &outcome) { Ok(run) } else { Err(lost(fence)) };
         }
-        append(&mut tx, fence, said.lines, now).await?;
-        let run = if said.results.is_empty() {
+        append(&mut tx, fence, update.lines, now).await?;
+        let run = if update.results.is_empty() {
             run
         } else {
-            let run = run.apply(progressed(fence, Counts::default(), said.results), now);
+            let run = run.apply(progressed(fence, Counts::default(), update.results), now);
             let run = run.map_err(|_| lost(fence))?;
             write_changed(&mut tx, std::slice::from_ref(&run)).await?;
             run
@@ -123,15 +123,15 @@ impl App {
         Ok(ended)
     }
 
-    async fn progress(&self, fence: &Fence, said: Said) -> Result<(), AppError> {
+    async fn progress(&self, fence: &Fence, update: AttemptUpdate) -> Result<(), AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
         let run = lock_fenced(&mut tx, fence).await?;
-        append(&mut tx, fence, said.lines, now).await?;
-        let told = run.progress.clone().with(said.results.clone(), &run.parameters.locations);
+        append(&mut tx, fence, update.lines, now).await?;
+        let told = run.progress.clone().with(update.results.clone(), &run.parameters.locations);
         let is_news = told != run.progress;
         if is_news {
-            let run = run.apply(progressed(fence, Counts::default(), said.results), now);
+            let run = run.apply(progressed(fence, Counts::default(), update.results), now);
             let run = run.map_err(|_| lost(fence))?;
             write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         }

@@ -8,10 +8,10 @@ use sqlx::PgConnection;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Fence, SEEN_EVERY, apply_all};
-use crate::app::changes::write_changed;
+use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError, commit};
+use crate::domain::fairness::{self, Candidate, Capacity};
 use crate::domain::run::{Event, Run};
-use crate::domain::turns::{self, Candidate, Room};
 use crate::store::leases::{self, Ready, RunningCount};
 use crate::store::{runs, workers};
 
@@ -25,7 +25,7 @@ const LOOKS: usize = 4;
 
 /// What a worker asks for.
 #[derive(Clone, Debug)]
-pub struct LeaseWish<'a> {
+pub struct LeaseRequest<'a> {
     /// The worker.
     pub worker_id: &'a str,
     /// What it serves.
@@ -40,11 +40,11 @@ pub struct LeaseWish<'a> {
 
 impl App {
     /// Leases pending runs to a worker.
-    pub async fn lease_runs(&self, wish: &LeaseWish<'_>) -> Result<Vec<Run>, AppError> {
-        let mut given = self.lease_again(wish).await?;
-        let capacity = wish.capacity.saturating_sub(given.len());
+    pub async fn lease_runs(&self, request: &LeaseRequest<'_>) -> Result<Vec<Run>, AppError> {
+        let mut given = self.redeliver_leases(request).await?;
+        let capacity = request.capacity.saturating_sub(given.len());
         if capacity > 0 {
-            given.extend(self.lease_pending(wish, capacity).await?);
+            given.extend(self.lease_new(request, capacity).await?);
         }
         Ok(given)
     }
@@ -52,20 +52,20 @@ impl App {
     /// Leases pending runs, and waits for some at most so long.
     pub async fn lease_runs_within(
         &self,
-        wish: &LeaseWish<'_>,
+        request: &LeaseRequest<'_>,
         wait: Duration,
     ) -> Result<Vec<Run>, AppError> {
         let until = Instant::now() + wait;
-        let given = self.lease_again(wish).await?;
+        let given = self.redeliver_leases(request).await?;
         if !given.is_empty() {
             return Ok(given);
         }
         loop {
-            // Before looking, so that what comes in between wakes.
-            let woken = self.wakes.work.notified();
+            // Before looking, so that what comes in between signals.
+            let woken = self.signals.work.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            let leased = self.lease_pending(wish, wish.capacity).await?;
+            let leased = self.lease_new(request, request.capacity).await?;
             if !leased.is_empty() || Instant::now() >= until {
                 return Ok(leased);
             }
@@ -80,39 +80,40 @@ impl App {
     }
 
     /// What was leased to the worker, and is not among what it holds: the answer got lost.
-    async fn lease_again(&self, wish: &LeaseWish<'_>) -> Result<Vec<Run>, AppError> {
+    async fn redeliver_leases(&self, request: &LeaseRequest<'_>) -> Result<Vec<Run>, AppError> {
         let now = self.now();
         let mut conn = self.acquire().await?;
-        let (id, sources) = (wish.worker_id, wish.sources);
+        let (id, sources) = (request.worker_id, request.sources);
         workers::worker_seen(&mut conn, id, sources, now, now - SEEN_EVERY).await?;
         let mut given = runs::runs_leased_to(&mut conn, id, now).await?;
         given.retain(|run| {
-            !wish.held.iter().any(|held| held.run == run.id && held.attempt == run.attempt)
+            !request.held.iter().any(|held| held.run == run.id && held.attempt == run.attempt)
         });
         Ok(given)
     }
 
-    async fn lease_pending(
+    async fn lease_new(
         &self,
-        wish: &LeaseWish<'_>,
+        request: &LeaseRequest<'_>,
         capacity: usize,
     ) -> Result<Vec<Run>, AppError> {
         let now = self.now();
         // Most looks find nothing, and need no turn at the lock.
-        if !leases::ready_exists(&mut *self.acquire().await?, wish.sources, now).await? {
+        if !leases::ready_exists(&mut *self.acquire().await?, request.sources, now).await? {
             return Ok(Vec::new());
         }
         let mut tx = self.begin().await?;
         leases::leases_serialize(&mut tx).await?;
         let mut room = self.room(&leases::running_counts(&mut tx).await?);
-        let candidates = candidates(&mut tx, wish, &mut room, now).await?;
-        let chosen = turns::choose(candidates, room, capacity, now);
+        let candidates = candidates(&mut tx, request, &mut room, now).await?;
+        let chosen = fairness::choose(candidates, room, capacity, now);
         let ids: Vec<_> = chosen.iter().map(|run| run.run.clone()).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let ready = runs::runs_lock_pending(&mut tx, &ids).await?;
-        let leased = Event::Leased { worker_id: wish.worker_id.to_owned(), lease: wish.lease };
+        let leased =
+            Event::Leased { worker_id: request.worker_id.to_owned(), lease: request.lease };
         let running = apply_all(ready, &leased, now)?;
         write_changed(&mut tx, &running).await?;
         let queues = chosen.into_iter().map(|run| run.queue).collect();
@@ -125,7 +126,7 @@ impl App {
     }
 
     /// What the limits leave.
-    fn room(&self, running: &[RunningCount]) -> Room {
+    fn room(&self, running: &[RunningCount]) -> Capacity {
         let mut sources: BTreeMap<String, i64> = self.source_limits.clone();
         let mut queues: BTreeMap<String, i64> = BTreeMap::new();
         for RunningCount { source, queue, job_limit, count } in running {
@@ -136,26 +137,26 @@ impl App {
                 *queues.entry(queue.clone()).or_insert(*job_limit) -= count;
             }
         }
-        Room { sources, queues }
+        Capacity { sources, queues }
     }
 }
 
 /// Runs that could begin, of as many jobs as it takes to be fair. Fills in the limits of their jobs.
 async fn candidates(
     conn: &mut PgConnection,
-    wish: &LeaseWish<'_>,
-    room: &mut Room,
+    request: &LeaseRequest<'_>,
+    room: &mut Capacity,
     now: DateTime<Utc>,
 ) -> Result<Vec<Candidate>, AppError> {
     let sources: BTreeSet<String> =
-        wish.sources.iter().filter(|s| has_room(&room.sources, s)).cloned().collect();
+        request.sources.iter().filter(|s| has_room(&room.sources, s)).cloned().collect();
     let mut passed: BTreeSet<String> = room
         .queues
         .iter()
         .filter(|(_, left)| **left <= 0)
         .map(|(queue, _)| queue.clone())
         .collect();
-    let limit = WINDOW.max(wish.capacity);
+    let limit = WINDOW.max(request.capacity);
     let mut found = Vec::new();
     for _ in 0..LOOKS {
         let window = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -9,10 +9,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 
-use super::changes::write_changed;
 use super::leases::{lock_fenced, lost, progressed};
 use super::logs::append;
-use super::{App, AppError, Fence, Said, commit};
+use super::write_runs::write_changed;
+use super::{App, AppError, AttemptUpdate, Fence, commit};
 use crate::domain::run::{Counts, Run};
 use crate::store::properties::{self, PropertyRow, Writer};
 
@@ -38,7 +38,7 @@ pub struct Report {
     /// What was read since.
     pub rows: Vec<ScrapedProperty>,
     /// What else there is to say.
-    pub said: Said,
+    pub update: AttemptUpdate,
 }
 
 impl App {
@@ -48,14 +48,14 @@ impl App {
         let now = self.now();
         let mut tx = self.begin().await?;
         let run = lock_fenced(&mut tx, fence).await?;
-        let Report { scraped_before, rows, said } = report;
+        let Report { scraped_before, rows, update } = report;
         if run.counts.scraped != scraped_before {
             return seen(run, scraped_before + count(rows.len()));
         }
         let found = save(&mut tx, &run, &rows, now).await?;
-        append(&mut tx, fence, said.lines, now).await?;
+        append(&mut tx, fence, update.lines, now).await?;
         let run =
-            run.apply(progressed(fence, found, said.results), now).map_err(|_| lost(fence))?;
+            run.apply(progressed(fence, found, update.results), now).map_err(|_| lost(fence))?;
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
         self.events_written();

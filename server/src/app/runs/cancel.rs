@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::app::changes::write_changed;
+use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError, Mode, commit};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::{Event, Run, Status};
@@ -37,7 +37,7 @@ impl App {
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
         self.events_written();
-        self.wakes.leases.notify_waiters();
+        self.signals.leases.notify_waiters();
         Ok(run)
     }
 
@@ -66,7 +66,7 @@ impl App {
             all.running += ended.running;
             if mode == Mode::Commit {
                 self.events_written();
-                self.wakes.leases.notify_waiters();
+                self.signals.leases.notify_waiters();
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::store::scheduled_jobs;
 
 /// Which runs a list is about.
 #[derive(Clone, Debug)]
-pub struct RunsWanted {
+pub struct RunQuery {
     /// Only of this scheduled job.
     pub scheduled_job_id: Option<ScheduledJobId>,
     /// Only in this state.
@@ -40,7 +40,7 @@ pub struct RunPage {
 
 impl App {
     /// A page of runs, newest first.
-    pub async fn list_runs(&self, wanted: RunsWanted) -> Result<RunPage, AppError> {
+    pub async fn list_runs(&self, wanted: RunQuery) -> Result<RunPage, AppError> {
         // One state for page and total: a run that ends in between would be in neither count.
         let mut conn = self.begin_snapshot().await?;
         let filter = RunFilter {

@@ -7,7 +7,7 @@ mod retry;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{App, AppError, Mode, RequestKey, commit};
+use super::{App, AppError, IdempotencyKey, Mode, commit};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::{self, Labels};
 use crate::domain::parameters::ScrapeParameters;
@@ -18,8 +18,8 @@ use crate::domain::violation::Violation;
 use crate::store::{runs, scheduled_jobs};
 
 pub use self::cancel::Cancelled;
-pub use self::list::{RunPage, RunsWanted};
-pub use self::retry::RetryWish;
+pub use self::list::{RunPage, RunQuery};
+pub use self::retry::RetryRequest;
 
 /// A wish to run something now.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Trigger {
     /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
-    pub request: Option<RequestKey>,
+    pub request: Option<IdempotencyKey>,
 }
 
 /// What a trigger made.
@@ -63,7 +63,7 @@ pub struct Submission {
     /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
-    pub request: Option<RequestKey>,
+    pub request: Option<IdempotencyKey>,
 }
 
 impl App {
@@ -77,7 +77,7 @@ impl App {
             return Err(AppError::Invalid(violations));
         }
         let mut tx = self.begin().await?;
-        if let Some(run) = made_before(&mut tx, trigger.request.as_ref()).await? {
+        if let Some(run) = find_idempotent_result(&mut tx, trigger.request.as_ref()).await? {
             return triggered(&mut tx, run).await;
         }
         let new = self.new_run(&mut tx, &trigger).await?;
@@ -85,7 +85,7 @@ impl App {
         if mode == Mode::ValidateOnly {
             return triggered(&mut tx, run).await;
         }
-        let run = insert_claimed(&mut tx, run, trigger.request.as_ref()).await?;
+        let run = insert_idempotent(&mut tx, run, trigger.request.as_ref()).await?;
         // Again, as a deletion may have made the insertion wait.
         if run.original_job_id.is_none() {
             self.new_run(&mut tx, &trigger).await?;
@@ -126,10 +126,10 @@ impl App {
             return Ok(run);
         }
         let mut tx = self.begin().await?;
-        if let Some(run) = made_before(&mut tx, submission.request.as_ref()).await? {
+        if let Some(run) = find_idempotent_result(&mut tx, submission.request.as_ref()).await? {
             return Ok(run);
         }
-        let run = insert_claimed(&mut tx, run, submission.request.as_ref()).await?;
+        let run = insert_idempotent(&mut tx, run, submission.request.as_ref()).await?;
         commit(tx).await?;
         self.runs_made();
         Ok(run)
@@ -143,7 +143,7 @@ impl App {
 
     pub(super) fn runs_made(&self) {
         self.events_written();
-        self.wakes.work.notify_waiters();
+        self.signals.work.notify_waiters();
     }
 
     async fn new_run(
@@ -195,26 +195,26 @@ impl App {
     }
 }
 
-async fn made_before(
+async fn find_idempotent_result(
     conn: &mut PgConnection,
-    request: Option<&RequestKey>,
+    request: Option<&IdempotencyKey>,
 ) -> Result<Option<Run>, AppError> {
     let Some(key) = request else { return Ok(None) };
-    match key.made_before(conn).await? {
+    match key.find_idempotent_result(conn).await? {
         Some(made) => Ok(Some(run_made(conn, made).await?)),
         None => Ok(None),
     }
 }
 
 /// Inserts the run, unless a call with the same request id was faster: then its run is the answer.
-async fn insert_claimed(
+async fn insert_idempotent(
     conn: &mut PgConnection,
     run: Run,
-    request: Option<&RequestKey>,
+    request: Option<&IdempotencyKey>,
 ) -> Result<Run, AppError> {
     if let Some(key) = request
         && !key.claim(conn, run.id.as_str(), run.created_at).await?
-        && let Some(run) = made_before(conn, request).await?
+        && let Some(run) = find_idempotent_result(conn, request).await?
     {
         return Ok(run);
     }

@@ -1,7 +1,7 @@
 //! Retrying what an ended run has not done.
 
-use super::{insert_claimed, made_before, scheduled_job};
-use crate::app::{App, AppError, Mode, RequestKey, commit};
+use super::{find_idempotent_result, insert_idempotent, scheduled_job};
+use crate::app::{App, AppError, IdempotencyKey, Mode, commit};
 use crate::domain::id::RunId;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::{NewRun, Origin, Priority, Run};
@@ -9,7 +9,7 @@ use crate::store::runs;
 
 /// A wish to do again what failed.
 #[derive(Clone, Debug)]
-pub struct RetryWish {
+pub struct RetryRequest {
     /// The ended run.
     pub run: RunId,
     /// Immediate if absent.
@@ -17,29 +17,29 @@ pub struct RetryWish {
     /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
-    pub request: Option<RequestKey>,
+    pub request: Option<IdempotencyKey>,
 }
 
 impl App {
     /// Makes a run for the locations that an ended run has not done.
     pub async fn retry_failed_locations(
         &self,
-        wish: RetryWish,
+        request: RetryRequest,
         mode: Mode,
     ) -> Result<Run, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
-        if let Some(run) = made_before(&mut tx, wish.request.as_ref()).await? {
+        if let Some(run) = find_idempotent_result(&mut tx, request.request.as_ref()).await? {
             return Ok(run);
         }
-        let earlier = runs::run_get(&mut tx, &wish.run).await?;
-        let earlier = earlier.ok_or_else(|| AppError::RunNotFound(wish.run.clone()))?;
+        let earlier = runs::run_get(&mut tx, &request.run).await?;
+        let earlier = earlier.ok_or_else(|| AppError::RunNotFound(request.run.clone()))?;
         self.check_job(&mut tx, &earlier).await?;
-        let run = Run::new(retry_of(&earlier, &wish)?, now, rand::random());
+        let run = Run::new(retry_of(&earlier, &request)?, now, rand::random());
         if mode == Mode::ValidateOnly {
             return Ok(run);
         }
-        let run = insert_claimed(&mut tx, run, wish.request.as_ref()).await?;
+        let run = insert_idempotent(&mut tx, run, request.request.as_ref()).await?;
         // Again, as a deletion may have made the insertion wait.
         self.check_job(&mut tx, &earlier).await?;
         commit(tx).await?;
@@ -56,7 +56,7 @@ impl App {
     }
 }
 
-fn retry_of(earlier: &Run, wish: &RetryWish) -> Result<NewRun, AppError> {
+fn retry_of(earlier: &Run, request: &RetryRequest) -> Result<NewRun, AppError> {
     if !earlier.status.is_final() {
         return Err(AppError::RunActive(earlier.id.clone()));
     }
@@ -68,9 +68,9 @@ fn retry_of(earlier: &Run, wish: &RetryWish) -> Result<NewRun, AppError> {
         origin: Origin::Retry,
         scheduled_job_id: earlier.scheduled_job_id.clone(),
         original_job_id: Some(earlier.id.clone()),
-        priority: wish.priority.unwrap_or(Priority::Immediate),
+        priority: request.priority.unwrap_or(Priority::Immediate),
         parameters: ScrapeParameters { locations, ..earlier.parameters.clone() },
-        requested_by: wish.requested_by.clone(),
+        requested_by: request.requested_by.clone(),
         labels: earlier.labels.clone(),
         tick_at: None,
         available_at: None,

@@ -9,11 +9,13 @@ pub use self::status::HeldTicks;
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
-use super::{App, AppError, Mode, RequestKey, commit};
+use super::{App, AppError, IdempotencyKey, Mode, commit};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::revision::Change;
 use crate::domain::run::Run;
-use crate::domain::scheduled_job::{Gate, History, ScheduledJob, Settings, SettingsDraft, Status};
+use crate::domain::scheduled_job::{
+    History, ScheduleState, ScheduledJob, Settings, SettingsDraft, Status,
+};
 use crate::domain::tick;
 use crate::domain::wanted::JobConditions;
 use crate::store::revisions::{self, NewRevision};
@@ -30,7 +32,7 @@ pub struct NewScheduledJob {
     /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
-    pub request: Option<RequestKey>,
+    pub request: Option<IdempotencyKey>,
 }
 
 /// A wish to change settings.
@@ -48,7 +50,7 @@ pub struct Edit<'a> {
 
 /// Which scheduled jobs a list is about.
 #[derive(Clone, Debug)]
-pub struct JobsWanted {
+pub struct JobQuery {
     /// Only with this status.
     pub status: Option<Status>,
     /// Deleted ones too.
@@ -84,7 +86,7 @@ impl App {
             new.id.unwrap_or_else(|| ScheduledJobId::from_name(&settings.name, rand::random()));
         let job = self.new_job(id, settings, self.now());
         let mut tx = self.begin().await?;
-        if let Some(made) = made_before(&mut tx, new.request.as_ref()).await? {
+        if let Some(made) = find_idempotent_result(&mut tx, new.request.as_ref()).await? {
             return Ok(made);
         }
         if scheduled_jobs::scheduled_job_get(&mut tx, &job.id).await?.is_some() {
@@ -93,9 +95,9 @@ impl App {
         if mode == Mode::ValidateOnly {
             return Ok(job);
         }
-        let job = insert_claimed(&mut tx, job, &new.requested_by, new.request.as_ref()).await?;
+        let job = insert_idempotent(&mut tx, job, &new.requested_by, new.request.as_ref()).await?;
         commit(tx).await?;
-        self.wakes.scheduler.notify_one();
+        self.signals.scheduler.notify_one();
         Ok(job)
     }
 
@@ -116,7 +118,7 @@ impl App {
     }
 
     /// A page of scheduled jobs by id.
-    pub async fn list_scheduled_jobs(&self, wanted: JobsWanted) -> Result<JobPage, AppError> {
+    pub async fn list_scheduled_jobs(&self, wanted: JobQuery) -> Result<JobPage, AppError> {
         let mut conn = self.begin_snapshot().await?;
         let filter = JobFilter {
             status: wanted.status,
@@ -168,7 +170,7 @@ impl App {
 
     async fn commit_schedule(&self, tx: Transaction<'static, Postgres>) -> Result<(), AppError> {
         commit(tx).await?;
-        self.wakes.scheduler.notify_one();
+        self.signals.scheduler.notify_one();
         // Settling may have made a run.
         self.ticks_fired();
         Ok(())
@@ -196,7 +198,7 @@ impl App {
     }
 
     fn new_job(&self, id: ScheduledJobId, settings: Settings, now: DateTime<Utc>) -> ScheduledJob {
-        let gate = Gate::open(&self.timed(settings.schedule.clone()), now);
+        let gate = ScheduleState::open(&self.timed(settings.schedule.clone()), now);
         ScheduledJob {
             id,
             settings,
@@ -211,7 +213,7 @@ impl App {
     }
 
     fn changed(&self, job: ScheduledJob, settings: Settings, now: DateTime<Utc>) -> ScheduledJob {
-        let gate = job.gate.armed(&self.timed(settings.schedule.clone()));
+        let gate = job.gate.with_next_tick(&self.timed(settings.schedule.clone()));
         let (version, revision) = (job.version + 1, job.revision + 1);
         let problems = Vec::new();
         ScheduledJob { settings, gate, version, revision, problems, updated_at: now, ..job }
@@ -227,12 +229,12 @@ fn check_etag(job: &ScheduledJob, etag: &str) -> Result<(), AppError> {
     }
 }
 
-async fn made_before(
+async fn find_idempotent_result(
     tx: &mut Transaction<'static, Postgres>,
-    request: Option<&RequestKey>,
+    request: Option<&IdempotencyKey>,
 ) -> Result<Option<ScheduledJob>, AppError> {
     let Some(key) = request else { return Ok(None) };
-    let Some(made) = key.made_before(tx).await? else { return Ok(None) };
+    let Some(made) = key.find_idempotent_result(tx).await? else { return Ok(None) };
     let Ok(id) = ScheduledJobId::parse(&made) else { return Err(AppError::JobNotFound(made)) };
     Ok(scheduled_jobs::scheduled_job_get(tx, &id).await?)
 }
@@ -264,15 +266,15 @@ async fn keep_revision(
 }
 
 /// Inserts the job, unless a call with the same request id was faster: then its job is the answer.
-async fn insert_claimed(
+async fn insert_idempotent(
     tx: &mut Transaction<'static, Postgres>,
     job: ScheduledJob,
     requested_by: &str,
-    request: Option<&RequestKey>,
+    request: Option<&IdempotencyKey>,
 ) -> Result<ScheduledJob, AppError> {
     if let Some(key) = request
         && !key.claim(tx, job.id.as_str(), job.created_at).await?
-        && let Some(made) = made_before(tx, request).await?
+        && let Some(made) = find_idempotent_result(tx, request).await?
     {
         return Ok(made);
     }

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
 use super::{check_etag, write_revision};
-use crate::app::changes::write_changed;
+use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError, commit};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::revision::Change;
 use crate::domain::run::{Event, Run};
 use crate::domain::schedule::Schedule;
-use crate::domain::scheduled_job::{Gate, NAME_LENGTH, ScheduledJob, Status};
+use crate::domain::scheduled_job::{NAME_LENGTH, ScheduleState, ScheduledJob, Status};
 use crate::domain::text::check_line;
 use crate::domain::tick;
 use crate::store::{runs, scheduled_jobs};
@@ -49,7 +49,7 @@ impl App {
         }
         let (tx, job) = self.lock_undeleted(id).await?;
         let change = GateChange { change: Change::Paused, changed_by, now };
-        self.change_gate(tx, job, change, |gate, schedule| Gate {
+        self.change_gate(tx, job, change, |gate, schedule| ScheduleState {
             pause_reason: reason,
             paused_until: until,
             ..gate.with_status(Status::Paused, schedule)
@@ -118,7 +118,8 @@ impl App {
             return Ok(job);
         }
         let job = self.settle(&mut tx, job, tick::settle, now).await?;
-        let gate = Gate { deleted_at: Some(now), ..job.gate }.armed(&job.settings.schedule);
+        let gate = ScheduleState { deleted_at: Some(now), ..job.gate }
+            .with_next_tick(&job.settings.schedule);
         let job = ScheduledJob { gate, revision: job.revision + 1, updated_at: now, ..job };
         let since = job.gate.watermark;
         write_revision(&mut tx, &job, since, Change::Deleted, changed_by).await?;
@@ -147,7 +148,7 @@ impl App {
         }
         let change = GateChange { change: Change::Undeleted, changed_by, now: self.now() };
         self.change_gate(tx, job, change, |gate, schedule| {
-            Gate { deleted_at: None, ..gate }.armed(schedule)
+            ScheduleState { deleted_at: None, ..gate }.with_next_tick(schedule)
         })
         .await
     }
@@ -157,7 +158,7 @@ impl App {
         mut tx: Transaction<'static, Postgres>,
         job: ScheduledJob,
         change: GateChange<'_>,
-        apply: impl FnOnce(Gate, &Schedule) -> Gate,
+        apply: impl FnOnce(ScheduleState, &Schedule) -> ScheduleState,
     ) -> Result<ScheduledJob, AppError> {
         let job = self.settle(&mut tx, job, tick::settle, change.now).await?;
         let gate = apply(job.gate, &self.timed(job.settings.schedule.clone()));

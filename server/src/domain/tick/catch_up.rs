@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Decided, Decision, range};
+use super::{Decision, TickOutcome, range};
 use crate::domain::schedule::Schedule;
 use crate::domain::tick_policy::{CatchUpMode, Overlap, TickPolicy};
 
 /// The due ticks, sorted.
 pub(super) struct Due {
     /// Those that do not fire, in order of time.
-    pub(super) passed: Vec<Decided>,
+    pub(super) passed: Vec<TickOutcome>,
     /// Those that fire unless an earlier run is in their way, in order of time; later than all passed ones.
     pub(super) firing: Vec<DateTime<Utc>>,
 }

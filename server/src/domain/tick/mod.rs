@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 
 use super::id::RunId;
 use super::schedule::Schedule;
-use super::scheduled_job::{Gate, ScheduledJob, Status};
+use super::scheduled_job::{ScheduleState, ScheduledJob, Status};
 use super::text::words;
 
 /// Ranges count their ticks up to here; longer ones have at least so many.
@@ -48,7 +48,7 @@ words! {
 
 /// One tick or a range of ticks, decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decided {
+pub struct TickOutcome {
     /// The tick, or the first of a range.
     pub tick_at: DateTime<Utc>,
     /// The last of a range, else the tick.
@@ -67,7 +67,7 @@ pub struct Decided {
 
 /// What a decision has to know besides the job.
 #[derive(Clone, Debug, Default)]
-pub struct Situation {
+pub struct TickContext {
     /// The job's runs of earlier ticks that have not ended, the oldest first. Triggered ones are none.
     pub unfinished: Vec<RunId>,
     /// Becomes part of the ids of new runs.
@@ -76,24 +76,24 @@ pub struct Situation {
 
 /// The decision about all that is due: the rows of the ledger and the gate after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct TickPlan {
     /// In order of time.
-    pub decided: Vec<Decided>,
+    pub decided: Vec<TickOutcome>,
     /// Runs of earlier ticks that are to be cancelled.
     pub cancelled: Vec<RunId>,
     /// When the pause was over, if it ended by itself.
     pub pause_ended: Option<DateTime<Utc>>,
     /// The gate with its watermark at `now`.
-    pub gate: Gate,
+    pub gate: ScheduleState,
 }
 
 /// Decides everything that is due at `now`.
 ///
 /// A pause that ran out is ended first, at its own end. While the gate is closed nothing is due.
-pub fn decide(job: &ScheduledJob, situation: &Situation, now: DateTime<Utc>) -> Verdict {
+pub fn decide(job: &ScheduledJob, situation: &TickContext, now: DateTime<Utc>) -> TickPlan {
     // A clock that stepped back decides nothing: the watermark never moves back.
     let now = now.max(job.gate.watermark);
-    let mut verdict = Verdict {
+    let mut verdict = TickPlan {
         decided: Vec::new(),
         cancelled: Vec::new(),
         pause_ended: job.gate.pause_end(now),
@@ -108,21 +108,21 @@ pub fn decide(job: &ScheduledJob, situation: &Situation, now: DateTime<Utc>) -> 
         let due = catch_up::sort(schedule, &job.settings.ticks, verdict.gate.watermark, now);
         verdict.decided.extend(due.passed);
         overlap::fire(job, situation, &due.firing, &mut verdict);
-        verdict.gate = Gate { watermark: now, ..verdict.gate }.armed(schedule);
+        verdict.gate = ScheduleState { watermark: now, ..verdict.gate }.with_next_tick(schedule);
     }
     verdict
 }
 
 /// Like [`decide`], but also decides the ticks of a closed gate, which made no runs: what somebody
 /// does who is about to change settings or status, so that the old ones hold up to now.
-pub fn settle(job: &ScheduledJob, situation: &Situation, now: DateTime<Utc>) -> Verdict {
+pub fn settle(job: &ScheduledJob, situation: &TickContext, now: DateTime<Utc>) -> TickPlan {
     let now = now.max(job.gate.watermark);
     let mut verdict = decide(job, situation, now);
     verdict.pass_held(&job.settings.schedule, now);
     verdict
 }
 
-impl Verdict {
+impl TickPlan {
     /// Records the ticks up to `at` that made no runs because the gate was closed, and moves the
     /// watermark there.
     fn pass_held(&mut self, schedule: &Schedule, at: DateTime<Utc>) {
@@ -145,10 +145,10 @@ fn range(
     until: DateTime<Utc>,
     decision: Decision,
     reason: &str,
-) -> Option<Decided> {
+) -> Option<TickOutcome> {
     let tick_at = schedule.next_after(after).filter(|tick| *tick <= until)?;
     let until = schedule.latest_in(after, until)?;
     let count = schedule.count_in(after, until, COUNT_LIMIT);
     let reason = reason.to_owned();
-    Some(Decided { tick_at, until, count, decision, reason, blocking: None, starts_at: None })
+    Some(TickOutcome { tick_at, until, count, decision, reason, blocking: None, starts_at: None })
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Decided, Decision, Situation, Verdict};
+use super::{Decision, TickContext, TickOutcome, TickPlan};
 use crate::domain::id::RunId;
 use crate::domain::run::Origin;
 use crate::domain::scheduled_job::ScheduledJob;
@@ -11,9 +11,9 @@ use crate::domain::tick_policy::Overlap;
 /// Decides ticks in order of time; a run that one of them makes is in the way of the next.
 pub(super) fn fire(
     job: &ScheduledJob,
-    situation: &Situation,
+    situation: &TickContext,
     ticks: &[DateTime<Utc>],
-    verdict: &mut Verdict,
+    verdict: &mut TickPlan,
 ) {
     let mut unfinished = situation.unfinished.clone();
     for tick in ticks {
@@ -25,7 +25,7 @@ pub(super) fn fire(
             unfinished.push(RunId::new(Origin::Scheduled, Some(&job.id), *tick, situation.random));
         }
         let fired = decision == Decision::Fired;
-        verdict.decided.push(Decided {
+        verdict.decided.push(TickOutcome {
             tick_at: *tick,
             until: *tick,
             count: 1,

@@ -19,7 +19,7 @@ fn job(ticks: TickPolicy) -> ScheduledJob {
     let now = at("10:30:00");
     ScheduledJob {
         id: ScheduledJobId::parse("x").unwrap(),
-        gate: Gate::open(&schedule, now),
+        gate: ScheduleState::open(&schedule, now),
         settings: Settings {
             name: "X".to_owned(),
             schedule,
@@ -61,13 +61,13 @@ fn run(number: u32) -> RunId {
     RunId::parse(&format!("scheduled_x_{number}_000000000000")).unwrap()
 }
 
-fn unfinished(numbers: &[u32]) -> Situation {
-    Situation { unfinished: numbers.iter().map(|n| run(*n)).collect(), random: 7 }
+fn unfinished(numbers: &[u32]) -> TickContext {
+    TickContext { unfinished: numbers.iter().map(|n| run(*n)).collect(), random: 7 }
 }
 
-fn rows(verdict: &Verdict) -> Vec<(&'static str, String, String, u64)> {
+fn rows(verdict: &TickPlan) -> Vec<(&'static str, String, String, u64)> {
     let time = |at: DateTime<Utc>| at.format("%H:%M").to_string();
-    let row = |d: &Decided| (d.decision.word(), time(d.tick_at), time(d.until), d.count);
+    let row = |d: &TickOutcome| (d.decision.word(), time(d.tick_at), time(d.until), d.count);
     verdict.decided.iter().map(row).collect()
 }
 
@@ -80,7 +80,7 @@ fn row(
     (word, first.to_owned(), last.to_owned(), count)
 }
 
-fn decided(job: &ScheduledJob, situation: &Situation, now: &str) -> Verdict {
+fn decided(job: &ScheduledJob, situation: &TickContext, now: &str) -> TickPlan {
     decide(job, situation, at(now))
 }
 
@@ -213,7 +213,7 @@ fn a_clock_that_steps_back_reopens_nothing() {
 #[test]
 fn a_pause_ends_by_itself_at_its_own_end() {
     let job = with_status(usual(), Status::Paused);
-    let gate = Gate { paused_until: Some(at("13:00:00")), ..job.gate.clone() };
+    let gate = ScheduleState { paused_until: Some(at("13:00:00")), ..job.gate.clone() };
     let job = ScheduledJob { gate, ..job };
     assert_eq!(rows(&decided(&job, &unfinished(&[]), "12:30:00")), []);
     let verdict = decided(&job, &unfinished(&[]), "14:00:00");

@@ -65,7 +65,7 @@ pub struct Change {
 
 /// A transaction that holds the feed back.
 #[derive(Debug)]
-pub struct Culprit {
+pub struct BlockingTransaction {
     /// Its process in the database server; none for a prepared transaction.
     pub pid: Option<i32>,
     /// The name of a prepared transaction, by which it is ended.
@@ -233,7 +233,9 @@ pub async fn feed_lag(conn: &mut PgConnection) -> Result<Option<Duration>, Store
 }
 
 /// The oldest transaction that may write, in the whole cluster.
-pub async fn feed_culprit(conn: &mut PgConnection) -> Result<Option<Culprit>, StoreError> {
+pub async fn feed_culprit(
+    conn: &mut PgConnection,
+) -> Result<Option<BlockingTransaction>, StoreError> {
     let row = sqlx::query!(
         r#"
         select
@@ -252,7 +254,7 @@ pub async fn feed_culprit(conn: &mut PgConnection) -> Result<Option<Culprit>, St
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| Culprit {
+    Ok(row.map(|row| BlockingTransaction {
         pid: row.pid,
         prepared: row.prepared,
         user: row.user,

@@ -11,7 +11,9 @@ use crate::domain::parameters::ScrapeParameters;
 use crate::domain::policy::RunPolicy;
 use crate::domain::run::{Priority, Status as RunStatus};
 use crate::domain::schedule::{Schedule, ScheduleError};
-use crate::domain::scheduled_job::{Gate, History, LastRun, ScheduledJob, Settings, Status};
+use crate::domain::scheduled_job::{
+    History, LastRun, ScheduleState, ScheduledJob, Settings, Status,
+};
 use crate::domain::tick_policy::TickPolicy;
 use crate::domain::violation::Violation;
 use crate::store::StoreError;
@@ -84,7 +86,7 @@ fn read(row: JobRow) -> Result<ScheduledJob, String> {
         version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,
-        gate: Gate {
+        gate: ScheduleState {
             status,
             pause_reason: row.pause_reason,
             paused_until: row.paused_until,

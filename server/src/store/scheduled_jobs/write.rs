@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::domain::id::ScheduledJobId;
-use crate::domain::scheduled_job::{Gate, ScheduledJob};
+use crate::domain::scheduled_job::{ScheduleState, ScheduledJob};
 use crate::store::StoreError;
 use crate::store::parameters::ParametersRow;
 use crate::store::policy::PolicyRow;
@@ -117,7 +117,7 @@ pub async fn schedules_write(
     conn: &mut PgConnection,
     jobs: &[ScheduledJob],
 ) -> Result<(), StoreError> {
-    let gates: Vec<&Gate> = jobs.iter().map(|job| &job.gate).collect();
+    let gates: Vec<&ScheduleState> = jobs.iter().map(|job| &job.gate).collect();
     let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
     let statuses: Vec<String> = gates.iter().map(|gate| gate.status.word().to_owned()).collect();
     let reasons: Vec<String> = gates.iter().map(|gate| gate.pause_reason.clone()).collect();

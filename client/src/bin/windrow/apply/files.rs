@@ -27,13 +27,13 @@ const FIELDS: [&str; 12] = [
 
 /// A job, and where it is described.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct DesiredJob {
     pub(super) job: proto::ScheduledJob,
     pub(super) place: String,
 }
 
 /// All jobs of all files; or all that is wrong with them, a line each.
-pub(super) fn read(names: &[String]) -> Result<Vec<Wanted>, String> {
+pub(super) fn read(names: &[String]) -> Result<Vec<DesiredJob>, String> {
     let mut files = Vec::new();
     for name in names {
         files.extend(texts(name)?);
@@ -61,7 +61,7 @@ pub(super) fn read(names: &[String]) -> Result<Vec<Wanted>, String> {
             if let Some(first) = places.insert(job.scheduled_job_id.clone(), place.clone()) {
                 wrong.push(format!("{place}: {} is in {first} already", job.scheduled_job_id));
             }
-            jobs.push(Wanted { job, place });
+            jobs.push(DesiredJob { job, place });
         }
     }
     if wrong.is_empty() {
@@ -152,7 +152,7 @@ fn lengthen(fields: &mut Map<String, Value>, name: &str, prefix: &str) {
 mod tests {
     use super::*;
 
-    fn read_text(text: &str) -> Result<Vec<Wanted>, String> {
+    fn read_text(text: &str) -> Result<Vec<DesiredJob>, String> {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("jobs.yaml");
         fs::write(&file, text).unwrap();

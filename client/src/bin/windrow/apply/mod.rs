@@ -12,7 +12,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use clap::Args;
 use windrow_client::{Client, Error, proto};
 
-use self::files::Wanted;
+use self::files::DesiredJob;
 use crate::failure::Failure;
 use crate::output::{Output, hint, line};
 
@@ -117,11 +117,11 @@ async fn present(client: &Client) -> Result<BTreeMap<String, proto::ScheduledJob
 /// What differs, as the server sees it, and how many jobs do not. All refusals are told together.
 async fn changes(
     client: &Client,
-    wanted: &[Wanted],
+    wanted: &[DesiredJob],
     present: &BTreeMap<String, proto::ScheduledJob>,
 ) -> Result<(Vec<Change>, usize), Failure> {
     let (mut changes, mut unchanged, mut refused) = (Vec::new(), 0, Vec::new());
-    for Wanted { job, place } in wanted {
+    for DesiredJob { job, place } in wanted {
         match change(client, job, present.get(&job.scheduled_job_id)).await {
             Ok(Some(change)) => changes.push(change),
             Ok(None) => unchanged += 1,
@@ -168,7 +168,7 @@ async fn change(
     Ok(Some(Change { step: Step::Update(Box::new(job)), shown }))
 }
 
-fn pruned(wanted: &[Wanted], present: &BTreeMap<String, proto::ScheduledJob>) -> Vec<Change> {
+fn pruned(wanted: &[DesiredJob], present: &BTreeMap<String, proto::ScheduledJob>) -> Vec<Change> {
     let named = |id: &String| wanted.iter().any(|wanted| wanted.job.scheduled_job_id == *id);
     let lost = present.iter().filter(|(id, job)| job.deleted_at.is_none() && !named(id));
     lost.map(|(id, job)| Change {

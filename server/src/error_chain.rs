@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// The error's text and those of its sources, from the outermost inwards.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub(crate) fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -22,7 +22,7 @@ mod tests {
     #[test]
     fn every_cause_is_said_once() {
         let error = crate::app::AppError::Store(StoreError::Database(sqlx::Error::PoolTimedOut));
-        let text = chain(&error);
+        let text = error_chain(&error);
         assert!(text.starts_with("the database failed: the statement failed: "), "{text}");
         assert!(text.ends_with(&sqlx::Error::PoolTimedOut.to_string()), "{text}");
     }

@@ -12,12 +12,12 @@ const SOON: Duration = Duration::from_millis(10);
 
 /// What is still expected, and for how long to wait for it.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct PollBackoff {
     expected: FeedPosition,
     soon: Duration,
 }
 
-impl Pace {
+impl PollBackoff {
     pub(super) fn new() -> Self {
         Self { expected: FeedPosition::default(), soon: SOON }
     }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn what_is_held_back_is_looked_for_soon_and_then_less_often() {
-        let mut pace = Pace::new();
+        let mut pace = PollBackoff::new();
         pace.expect(before(9));
         let pauses: Vec<_> = (0..9).map(|_| pace.pause(before(8)).as_millis()).collect();
         assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000]);
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn transactions_that_nobody_told_of_are_not_waited_for() {
-        let mut pace = Pace::new();
+        let mut pace = PollBackoff::new();
         assert_eq!(pace.pause(before(8)), POLL);
         pace.expect(before(9));
         assert_eq!(pace.pause(before(9)), POLL);

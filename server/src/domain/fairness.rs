@@ -27,14 +27,14 @@ pub struct Candidate {
 
 /// How many more runs may begin. What is not named has no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Room {
+pub struct Capacity {
     /// Of each source.
     pub sources: BTreeMap<String, i64>,
     /// Of each queue.
     pub queues: BTreeMap<String, i64>,
 }
 
-impl Room {
+impl Capacity {
     fn is_there_for(&self, run: &Candidate) -> bool {
         let some = |left: Option<&i64>| left.is_none_or(|left| *left > 0);
         some(self.sources.get(&run.source)) && some(self.queues.get(&run.queue))
@@ -51,7 +51,7 @@ impl Room {
 /// Chooses at most `limit` runs, in the order in which they begin.
 pub fn choose(
     candidates: Vec<Candidate>,
-    mut room: Room,
+    mut room: Capacity,
     limit: usize,
     now: DateTime<Utc>,
 ) -> Vec<Candidate> {
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn older_runs_go_first_and_urgent_ones_before_them() {
         let runs = vec![candidate("a", 1, 5, 0), candidate("b", 1, 1, 0), candidate("c", 1, 9, 10)];
-        let chosen = choose(runs, Room::default(), 3, at(10));
+        let chosen = choose(runs, Capacity::default(), 3, at(10));
         assert_eq!(ids(&chosen), ["c00001", "b00001", "a00001"]);
     }
 
@@ -130,7 +130,7 @@ mod tests {
             for run in &mut runs {
                 run.last_turn_at = last_turns.get(&run.queue).copied();
             }
-            let chosen = choose(runs.clone(), Room::default(), 1, at(second));
+            let chosen = choose(runs.clone(), Capacity::default(), 1, at(second));
             runs.retain(|run| run.run != chosen[0].run);
             last_turns.insert(chosen[0].queue.clone(), at(second));
             order.push(chosen[0].queue.clone());
@@ -142,7 +142,7 @@ mod tests {
     fn jobs_take_turns_within_one_choice_too() {
         let mut runs: Vec<_> = (0..4).map(|n| candidate("a", n, 0, 0)).collect();
         runs.extend((0..2).map(|n| candidate("b", n, 5, 0)));
-        let chosen = choose(runs, Room::default(), 5, at(10));
+        let chosen = choose(runs, Capacity::default(), 5, at(10));
         let queues: Vec<&str> = chosen.iter().map(|run| run.queue.as_str()).collect();
         assert_eq!(queues, ["a", "b", "a", "b", "a"]);
     }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn an_urgent_run_of_a_job_that_had_its_turn_still_goes_first() {
         let urgent = Candidate { last_turn_at: Some(at(9)), ..candidate("a", 1, 9, 10) };
-        let chosen = choose(vec![candidate("b", 1, 0, 0), urgent], Room::default(), 1, at(10));
+        let chosen = choose(vec![candidate("b", 1, 0, 0), urgent], Capacity::default(), 1, at(10));
         assert_eq!(ids(&chosen), ["a00001"]);
     }
 
@@ -159,7 +159,7 @@ mod tests {
         let elsewhere = |n| Candidate { source: "mls".to_owned(), ..candidate("b", n, 0, 0) };
         let mut runs: Vec<_> = (0..9).map(|n| candidate("a", n, 0, 0)).collect();
         runs.extend((0..9).map(elsewhere));
-        let room = Room {
+        let room = Capacity {
             sources: BTreeMap::from([("mls".to_owned(), 2)]),
             queues: BTreeMap::from([("a".to_owned(), 3)]),
         };

@@ -29,9 +29,9 @@ pub enum TooManyWatches {
     InAll(u32),
 }
 
-/// The seats for watches of a server.
+/// The limiter for watches of a server.
 #[derive(Debug, Default)]
-pub struct Seats {
+pub struct WatchLimiter {
     limits: WatchLimits,
     taken: Mutex<Taken>,
 }
@@ -42,21 +42,21 @@ struct Taken {
     by_client: HashMap<String, u32>,
 }
 
-/// A watch's seat. Given back when dropped.
+/// A watch's permit. Given back when dropped.
 #[derive(Debug)]
-pub struct Seat {
-    seats: Arc<Seats>,
+pub struct WatchPermit {
+    limiter: Arc<WatchLimiter>,
     client: String,
 }
 
-impl Seats {
-    /// Seats up to the limits.
+impl WatchLimiter {
+    /// WatchLimiter up to the limits.
     pub fn new(limits: WatchLimits) -> Self {
         Self { limits, taken: Mutex::default() }
     }
 
-    /// A seat for a client.
-    pub fn take(self: &Arc<Self>, client: &str) -> Result<Seat, TooManyWatches> {
+    /// A permit for a client.
+    pub fn take(self: &Arc<Self>, client: &str) -> Result<WatchPermit, TooManyWatches> {
         let mut taken = self.taken();
         if taken.in_all >= self.limits.in_all {
             return Err(TooManyWatches::InAll(self.limits.in_all));
@@ -67,7 +67,7 @@ impl Seats {
         }
         *of_client += 1;
         taken.in_all += 1;
-        Ok(Seat { seats: Arc::clone(self), client: client.to_owned() })
+        Ok(WatchPermit { limiter: Arc::clone(self), client: client.to_owned() })
     }
 
     /// How many are taken.
@@ -80,9 +80,9 @@ impl Seats {
     }
 }
 
-impl Drop for Seat {
+impl Drop for WatchPermit {
     fn drop(&mut self) {
-        let mut taken = self.seats.taken();
+        let mut taken = self.limiter.taken();
         taken.in_all -= 1;
         if let Some(of_client) = taken.by_client.get_mut(&self.client) {
             *of_client -= 1;
@@ -99,13 +99,13 @@ mod tests {
 
     #[test]
     fn seats_are_limited_per_client_and_in_all_and_given_back() {
-        let seats = Arc::new(Seats::new(WatchLimits { in_all: 3, per_client: 2 }));
-        let first = seats.take("a").unwrap();
-        let _second = seats.take("a").unwrap();
-        assert_eq!(seats.take("a").unwrap_err(), TooManyWatches::OfClient(2));
-        let _third = seats.take("b").unwrap();
-        assert_eq!(seats.take("b").unwrap_err(), TooManyWatches::InAll(3));
+        let limiter = Arc::new(WatchLimiter::new(WatchLimits { in_all: 3, per_client: 2 }));
+        let first = limiter.take("a").unwrap();
+        let _second = limiter.take("a").unwrap();
+        assert_eq!(limiter.take("a").unwrap_err(), TooManyWatches::OfClient(2));
+        let _third = limiter.take("b").unwrap();
+        assert_eq!(limiter.take("b").unwrap_err(), TooManyWatches::InAll(3));
         drop(first);
-        assert!(seats.take("a").is_ok());
+        assert!(limiter.take("a").is_ok());
     }
 }

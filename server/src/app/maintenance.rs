@@ -24,12 +24,12 @@ impl App {
         Ok(store::clock_read(&self.pool).await?)
     }
 
-    /// Wakes who waits for work or news when another server has told of some; never ends.
+    /// Signals who waits for work or news when another server has told of some; never ends.
     pub async fn pass_hints_on(&self) {
         loop {
             self.hub.hint().await;
-            self.wakes.work.notify_waiters();
-            self.wakes.leases.notify_waiters();
+            self.signals.work.notify_waiters();
+            self.signals.leases.notify_waiters();
         }
     }
 

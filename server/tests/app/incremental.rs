@@ -1,6 +1,6 @@
 //! Since when a run has to look: only a complete run of the same parameters moves it.
 
-use windrow_server::app::{App, Outcome, Said};
+use windrow_server::app::{App, AttemptUpdate, Outcome};
 use windrow_server::domain::run::{Failure, LocationResult, Run};
 
 use crate::support::{World, create, fence, lease, trigger};
@@ -21,8 +21,8 @@ async fn run(world: &World, app: &App, failed: &[&str]) -> Run {
             .then(|| Failure { reason: "no".to_owned(), permanent: false }),
     };
     let results = run.parameters.locations.iter().map(result).collect();
-    let said = Said { results, lines: Vec::new() };
-    app.finish(&fence(&run), Outcome::Done, said).await.unwrap()
+    let update = AttemptUpdate { results, lines: Vec::new() };
+    app.finish(&fence(&run), Outcome::Done, update).await.unwrap()
 }
 
 #[tokio::test]

@@ -13,13 +13,13 @@ const BYTES: usize = 16 * 1024 * 1024;
 
 /// All changes after a place, up to where the feed was read.
 #[derive(Debug)]
-pub(super) struct Recent {
+pub(super) struct ReplayBuffer {
     changes: VecDeque<Arc<Change>>,
     bytes: usize,
     from: FeedPosition,
 }
 
-impl Recent {
+impl ReplayBuffer {
     /// Nothing yet; what comes after `from` is to be added.
     pub(super) fn new(from: FeedPosition) -> Self {
         Self { changes: VecDeque::new(), bytes: 0, from }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_comes_after_a_place_comes_page_by_page() {
-        let mut recent = Recent::new(at(10));
+        let mut recent = ReplayBuffer::new(at(10));
         recent.add(&[change(11, 1), change(12, 1)]);
         recent.add(&[change(15, 1)]);
         assert_eq!(places(&recent.after(at(10), 2).unwrap()), [at(11), at(12)]);
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_was_before_it_or_is_forgotten_is_not_here() {
-        let mut recent = Recent::new(at(10));
+        let mut recent = ReplayBuffer::new(at(10));
         assert!(recent.after(at(9), 2).is_none());
         recent.add(&[change(11, BYTES), change(12, 1)]);
         assert!(recent.after(at(10), 2).is_none());
