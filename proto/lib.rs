@@ -1,6 +1,8 @@
 //! The contract of Windrow, generated from `proto/windrow/v1`: messages, gRPC clients and servers,
 //! and the descriptor set behind server reflection. No logic lives here.
 
+#![warn(missing_docs)]
+
 /// Package `windrow.v1`.
 #[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated")]
 #[allow(rustdoc::all, reason = "generated")]

@@ -32,6 +32,8 @@
 //!
 //! `client/examples/` has programs: trigger and wait, follow all runs, a dashboard.
 
+#![warn(missing_docs)]
+
 mod builder;
 mod client;
 mod jobs;

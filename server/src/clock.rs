@@ -27,7 +27,6 @@ const STEADY: ClockId = ClockId::Monotonic;
 
 /// Tells the time, in whole microseconds as Postgres keeps them.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
     fn now(&self) -> DateTime<Utc>;
 }
 
@@ -61,9 +60,7 @@ pub struct Moment {
 pub struct Reading {
     /// When it was asked for.
     pub before: Moment,
-    /// The answer.
     pub database: DateTime<Utc>,
-    /// When that came.
     pub after: Moment,
 }
 

@@ -26,13 +26,10 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// Where the numbers are read.
 pub(crate) struct Metrics {
-    /// The use cases.
     pub(crate) app: Arc<App>,
     /// The feed and its watches.
     pub(crate) hub: Arc<Hub>,
-    /// The time.
     pub(crate) clock: Arc<SystemClock>,
-    /// The database's connections.
     pub(crate) pool: PgPool,
 }
 

@@ -8,7 +8,6 @@ use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-/// Inserts and echoes.
 const BASE: usize = 2_000;
 
 /// What was measured, in milliseconds, sorted.

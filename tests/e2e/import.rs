@@ -17,7 +17,6 @@ use proto::{ListingType, ScheduledJobStatus, ScrapingJobStatus};
 
 const JOBS: usize = 200;
 const RUNS_EACH: usize = 100;
-/// 2025-01-01T00:00:00Z
 const BEGIN: i64 = 1_735_689_600;
 const SETTINGS: &str = "[sources.quick]\nkind = \"sample\"\n";
 

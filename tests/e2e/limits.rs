@@ -17,7 +17,6 @@ const SOURCE: &str = "limited";
 const SOURCE_LIMIT: u32 = 5;
 /// The scheduled jobs, and how many of their runs may be running; 0 is as many as the source may.
 const JOBS: [(&str, i32); 3] = [("free", 0), ("single", 1), ("double", 2)];
-/// Of each job.
 const RUNS: usize = 60;
 /// Of each server. Each asks for as much as the source may, all of them all the time.
 const WORKERS: usize = 8;

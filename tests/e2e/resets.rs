@@ -140,7 +140,6 @@ async fn burn(connection: &mut PgConnection) -> bool {
 
 /// What clients have kept.
 struct Kept {
-    /// An unfinished run.
     run: String,
     of_many: Vec<WatchScrapingJobsRequest>,
     of_one: Vec<WatchScrapingJobRequest>,

@@ -8,6 +8,8 @@
 //! Worker::keep ─ heartbeat ─▶ Attempts ─ stop ─▶ Executor
 //! ```
 
+#![warn(missing_docs)]
+
 mod attempts;
 mod executor;
 mod link;

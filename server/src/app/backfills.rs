@@ -17,15 +17,11 @@ const LIMIT: u64 = 1_000;
 /// A wish for runs of past ticks.
 #[derive(Clone, Debug)]
 pub struct Backfill {
-    /// Whose.
     pub job: ScheduledJobId,
     /// The first instant of the range.
     pub start: DateTime<Utc>,
-    /// Its last one.
     pub end: DateTime<Utc>,
-    /// Low if absent.
     pub priority: Option<Priority>,
-    /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
     pub request: Option<IdempotencyKey>,
@@ -34,9 +30,7 @@ pub struct Backfill {
 /// What became of a tick of the range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackfilledTick {
-    /// The tick.
     pub tick_at: DateTime<Utc>,
-    /// What was done.
     pub outcome: Backfilled,
 }
 

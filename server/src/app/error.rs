@@ -24,7 +24,6 @@ pub enum AppError {
     /// No run has found such a property.
     #[error("Property not found: {property_id} of source {source_name}")]
     PropertyNotFound {
-        /// The source's name.
         source_name: String,
         /// The source's id of it.
         property_id: String,
@@ -49,10 +48,7 @@ pub enum AppError {
     RequestIdReused(String),
     /// Somebody changed the settings in between.
     #[error("the scheduled job was changed in between; its etag is {current}")]
-    EtagMismatch {
-        /// The etag now.
-        current: String,
-    },
+    EtagMismatch { current: String },
     /// The run has not ended.
     #[error("run {0} has not ended")]
     RunActive(RunId),
@@ -61,18 +57,10 @@ pub enum AppError {
     NothingToRetry(RunId),
     /// The caller's attempt is no longer the run's: its lease expired, or the run ended.
     #[error("attempt {attempt} of run {run} has lost its lease")]
-    LeaseLost {
-        /// The run.
-        run: RunId,
-        /// The caller's attempt.
-        attempt: i32,
-    },
+    LeaseLost { run: RunId, attempt: i32 },
     /// The cursor is ahead of the run, as after a restore of the database.
     #[error("the run is at revision {current}, before the cursor")]
-    CursorAhead {
-        /// The run's revision.
-        current: i64,
-    },
+    CursorAhead { current: i64 },
     /// The cursor of a watch is older than the changes that are kept.
     #[error("changes after the cursor are no longer kept; watch from the beginning")]
     TokenExpired,
@@ -82,7 +70,6 @@ pub enum AppError {
     /// A limit on watches is reached.
     #[error(transparent)]
     TooManyWatches(#[from] TooManyWatches),
-    /// The server stops.
     #[error("the server is stopping")]
     Stopping,
     /// The database failed; see [`StoreError::is_transient`].
@@ -91,7 +78,6 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// One wrong field.
     pub(crate) fn invalid(field: &str, description: impl Into<String>) -> Self {
         Self::Invalid(vec![Violation::new(field, description)])
     }

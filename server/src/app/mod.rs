@@ -60,7 +60,6 @@ use crate::watch::{Hub, WatchLimiter};
 /// Whether a use case writes or only checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Write.
     Commit,
     /// Check, and return what would be.
     ValidateOnly,

@@ -9,11 +9,8 @@ use crate::store::requests::{self, RequestRow};
 /// A caller's id for one call, with what the call was.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
-    /// Who calls.
     pub principal: String,
-    /// Which method.
     pub method: &'static str,
-    /// The caller's id.
     pub request_id: String,
     /// Hash of the request as sent, without its id.
     pub payload_hash: Vec<u8>,

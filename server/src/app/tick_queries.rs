@@ -19,7 +19,6 @@ pub enum Preview {
     Job(ScheduledJobId),
     /// Those of a schedule that nobody has created yet.
     Schedule {
-        /// Five-field cron.
         cron_expression: String,
         /// IANA zone; empty is UTC.
         timezone: String,
@@ -29,7 +28,6 @@ pub enum Preview {
 /// When a schedule is due, and what clocks make of it.
 #[derive(Clone, Debug)]
 pub struct Previewed {
-    /// The ticks.
     pub ticks: Vec<Tick>,
     /// Named wall-clock times up to the last tick that clocks skip, so that there is no tick.
     pub skipped: Vec<NaiveDateTime>,
@@ -38,7 +36,6 @@ pub struct Previewed {
 /// A page of the ledger, newest first.
 #[derive(Clone, Debug)]
 pub struct LedgerPage {
-    /// The decisions.
     pub entries: Vec<LedgerEntry>,
     /// Where the next page begins, if there is one.
     pub next: Option<DateTime<Utc>>,

@@ -150,7 +150,6 @@ impl App {
         self.write_decided(conn, writes, now).await
     }
 
-    /// Decides; writes nothing.
     async fn verdicts(
         &self,
         conn: &mut PgConnection,

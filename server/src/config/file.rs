@@ -18,7 +18,6 @@ use super::{ConfigError, Environment, Key, parse};
 
 /// The file's name unless another is given.
 const NAME: &str = "windrow.toml";
-/// Names another file.
 const VARIABLE: &str = "WINDROW_CONFIG";
 /// The key of the tables of sources.
 const SOURCES: &str = "sources";

@@ -31,7 +31,6 @@ pub enum Key {
     MaxWatches,
     /// How many of them one client may have.
     MaxWatchesPerClient,
-    /// The log filter.
     Log,
     /// The form of log lines.
     LogFormat,

@@ -120,7 +120,6 @@ pub struct LogSettings {
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
     Text,
     /// For machines: one JSON object per line.
     Json,

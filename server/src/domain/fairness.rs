@@ -11,13 +11,10 @@ use super::id::RunId;
 /// A pending run that a worker could execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// The run.
     pub run: RunId,
     /// The scheduled job whose turn it takes; empty for one-off runs.
     pub queue: String,
-    /// What it needs.
     pub source: String,
-    /// Its rank.
     pub rank_at: DateTime<Utc>,
     /// By how much it ranks before runs of the same age.
     pub boost: TimeDelta,
@@ -28,9 +25,7 @@ pub struct Candidate {
 /// How many more runs may begin. What is not named has no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capacity {
-    /// Of each source.
     pub sources: BTreeMap<String, i64>,
-    /// Of each queue.
     pub queues: BTreeMap<String, i64>,
 }
 

@@ -16,26 +16,17 @@ pub const COMPARISONS: usize = 20;
 /// How a field is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
-    /// `=`
     Equal,
-    /// `!=`
     NotEqual,
-    /// `<`
     Less,
-    /// `<=`
     LessOrEqual,
-    /// `>`
     Greater,
-    /// `>=`
     GreaterOrEqual,
-    /// `:`, has
     Has,
-    /// `NOT` with `:`
     Lacks,
 }
 
 impl Operator {
-    /// Its sign.
     pub fn sign(self) -> &'static str {
         match self {
             Self::Equal => "=",
@@ -62,14 +53,11 @@ impl Operator {
     }
 }
 
-/// One comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
     /// The field's path, such as `labels.team`.
     pub field: String,
-    /// How.
     pub operator: Operator,
-    /// With what.
     pub value: String,
 }
 

@@ -23,7 +23,6 @@ pub struct InvalidId(String);
 pub struct ScheduledJobId(String);
 
 impl ScheduledJobId {
-    /// Checks the form.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let form = text.starts_with(word)
@@ -55,7 +54,6 @@ impl ScheduledJobId {
         Self::parse(&id).unwrap_or_else(|_| Self(format!("job_{id}")))
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -101,7 +99,6 @@ impl RunId {
         })
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -18,7 +18,6 @@ words! {
     Level {
         /// For whoever works on a source.
         Debug = "debug",
-        /// What happened.
         Info = "info",
         /// Not as it should be.
         Warning = "warning",
@@ -39,7 +38,6 @@ pub struct Line {
     pub logged_at: DateTime<Utc>,
     /// How serious it is.
     pub level: Level,
-    /// What was said.
     pub text: String,
 }
 
@@ -48,9 +46,7 @@ pub struct Line {
 pub struct KeptLine {
     /// Counts the lines of a run.
     pub number: i64,
-    /// Whose it is.
     pub attempt: i32,
-    /// The line.
     pub line: Line,
 }
 

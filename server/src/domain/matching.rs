@@ -17,7 +17,6 @@ pub struct RunSelection {
 /// What a change of a run is to a watch that selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    /// The run matches.
     Visible,
     /// It has matched before the change.
     Left,

@@ -24,13 +24,9 @@ pub const DEFAULT_REQUEST_DELAY: Duration = Duration::from_secs(1);
 words! {
     /// A kind of listing.
     ListingType {
-        /// Offered for sale.
         ForSale = "for_sale",
-        /// Offered for rent.
         ForRent = "for_rent",
-        /// Sold.
         Sold = "sold",
-        /// Under contract.
         Pending = "pending",
     }
 }
@@ -38,7 +34,6 @@ words! {
 /// What to scrape. As overrides, absent values and empty lists leave the job's own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScrapeParameters {
-    /// Where.
     pub locations: Vec<String>,
     /// Which listings; empty means the source's choice.
     pub listing_types: Vec<ListingType>,
@@ -50,7 +45,6 @@ pub struct ScrapeParameters {
     pub limit: Option<i32>,
     /// Pause between two locations.
     pub request_delay: Option<Duration>,
-    /// The source's name.
     pub source: Option<String>,
     /// Everything, and not only what changed since the last complete run.
     pub full_scrape: Option<bool>,
@@ -59,7 +53,6 @@ pub struct ScrapeParameters {
 /// The sources that the server's settings define, and which one is meant when none is named.
 #[derive(Clone, Debug, Default)]
 pub struct SourceNames {
-    /// All names.
     pub names: BTreeSet<String>,
     /// The one that an absent `source` means, if there is one.
     pub default: Option<String>,

@@ -9,7 +9,6 @@ use super::violation::Violation;
 pub const ATTEMPTS: i32 = 20;
 /// Attempts of a run unless it says otherwise.
 pub const MAX_ATTEMPTS: i32 = 3;
-/// Longest first pause.
 pub const INITIAL_BACKOFF: Duration = Duration::from_hours(1);
 /// Longest pause at all.
 pub const LONGEST_BACKOFF: Duration = Duration::from_hours(24);
@@ -31,7 +30,6 @@ pub struct RunPolicy {
     pub initial_backoff: Option<Duration>,
     /// By how much each further pause is longer.
     pub backoff_factor: Option<f64>,
-    /// The longest pause.
     pub max_backoff: Option<Duration>,
     /// The part of a pause that is random, 0 to 1.
     pub backoff_jitter: Option<f64>,

@@ -8,7 +8,6 @@ use super::text::words;
 words! {
     /// What made a revision of a scheduled job.
     Change {
-        /// It was created.
         Created = "created",
         /// Its settings were changed.
         Updated = "updated",
@@ -18,9 +17,7 @@ words! {
         Resumed = "resumed",
         /// It was switched off.
         Deactivated = "deactivated",
-        /// It was deleted.
         Deleted = "deleted",
-        /// It was restored.
         Undeleted = "undeleted",
         /// It came from the system before.
         Imported = "imported",
@@ -31,11 +28,9 @@ words! {
 /// the next revision's.
 #[derive(Clone, Debug)]
 pub struct Revision {
-    /// Its beginning.
     pub valid_from: DateTime<Utc>,
     /// Who changed the job; empty when a pause ended by itself.
     pub changed_by: String,
-    /// How.
     pub change: Change,
     /// The job as it was then, with the number of the revision. It has no history and no next tick.
     pub job: ScheduledJob,

@@ -20,11 +20,9 @@ pub const CONCURRENT_RUNS: i32 = 1_000;
 words! {
     /// Whether ticks make runs.
     Status {
-        /// They do.
         Active = "active",
         /// Held for a while.
         Paused = "paused",
-        /// Switched off.
         Inactive = "inactive",
     }
 }
@@ -32,11 +30,8 @@ words! {
 /// What a caller sets.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// For people.
     pub name: String,
-    /// When.
     pub schedule: Schedule,
-    /// What.
     pub parameters: ScrapeParameters,
     /// Of the runs its ticks make.
     pub priority: Priority,
@@ -53,13 +48,10 @@ pub struct Settings {
 /// What a caller sends, unchecked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SettingsDraft {
-    /// For people.
     pub name: String,
-    /// Five-field cron.
     pub cron_expression: String,
     /// IANA zone; empty is UTC.
     pub timezone: String,
-    /// What.
     pub parameters: ScrapeParameters,
     /// Of the runs its ticks make.
     pub priority: Priority,
@@ -93,7 +85,6 @@ pub struct ScheduleState {
 /// What the runs that ended left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// Runs that ended.
     pub run_count: i64,
     /// The one that ended last.
     pub last: Option<LastRun>,
@@ -104,16 +95,13 @@ pub struct History {
 pub struct LastRun {
     /// Its start, or its end if it never started.
     pub run_at: DateTime<Utc>,
-    /// Its final state.
     pub status: RunStatus,
-    /// Its id.
     pub job_id: RunId,
 }
 
 /// A scheduled job, whole.
 #[derive(Clone, Debug)]
 pub struct ScheduledJob {
-    /// Its id.
     pub id: ScheduledJobId,
     /// What a caller set.
     pub settings: Settings,
@@ -123,9 +111,7 @@ pub struct ScheduledJob {
     pub created_at: DateTime<Utc>,
     /// When settings or status last changed.
     pub updated_at: DateTime<Utc>,
-    /// Its ticks.
     pub gate: ScheduleState,
-    /// Its history.
     pub history: History,
     /// The number of the revision that settings and status are at.
     pub revision: i64,

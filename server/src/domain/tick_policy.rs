@@ -16,13 +16,11 @@ pub const CATCH_UP_LIMIT: i32 = 1_000;
 pub const WINDOW: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(366 * 24)];
 /// Bounds of the grace.
 pub const GRACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(24)];
-/// Longest jitter.
 pub const JITTER: Duration = Duration::from_hours(24);
 
 words! {
     /// Which of several due ticks make runs.
     CatchUpMode {
-        /// The latest.
         LatestOnly = "latest_only",
         /// None beyond the grace.
         Skip = "skip",

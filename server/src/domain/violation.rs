@@ -1,7 +1,6 @@
 //! What is wrong with a field of a request. It names the field by its path, so that a caller can
 //! show the reason beside the input it belongs to.
 
-/// One refused field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Path from the request's root, such as `scheduled_job.parameters.past_days`.

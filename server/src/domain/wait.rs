@@ -10,41 +10,25 @@ use super::id::{RunId, ScheduledJobId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PendingReason {
     /// It is to begin later, or is between two attempts.
-    Time {
-        /// Not before.
-        until: DateTime<Utc>,
-        /// Attempts so far.
-        attempts: i32,
-    },
+    Time { until: DateTime<Utc>, attempts: i32 },
     /// No worker that serves its source is connected.
-    Worker {
-        /// The source.
-        source: String,
-    },
+    Worker { source: String },
     /// Its source has its limit.
     SourceLimit {
-        /// The source.
         source: String,
         /// How many runs of it are running.
         limit: i64,
     },
     /// Its scheduled job has its limit.
     JobLimit {
-        /// The scheduled job.
         job: ScheduledJobId,
         /// How many runs of it are running.
         limit: i64,
     },
     /// The run of an earlier tick, by the overlap policy.
-    EarlierRun {
-        /// That run.
-        run: RunId,
-    },
+    EarlierRun { run: RunId },
     /// The workers are busy with others.
-    Turn {
-        /// The source.
-        source: String,
-    },
+    Turn { source: String },
 }
 
 impl fmt::Display for PendingReason {

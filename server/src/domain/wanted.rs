@@ -26,20 +26,15 @@ pub struct LabelConditions {
 /// A half-open stretch of time; `None` is no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Period {
-    /// At or after.
     pub from: Option<DateTime<Utc>>,
-    /// Before.
     pub until: Option<DateTime<Utc>>,
 }
 
 /// What a filter asks of runs. A list of words is those that are accepted; `None` is all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunConditions {
-    /// Its state.
     pub status: Option<Vec<RunStatus>>,
-    /// Why it exists.
     pub origin: Option<Vec<Origin>>,
-    /// Its priority.
     pub priority: Option<Vec<Priority>>,
     /// The scheduled job it belongs to.
     pub scheduled_job_id: Option<ScheduledJobId>,
@@ -47,22 +42,18 @@ pub struct RunConditions {
     pub source: Option<String>,
     /// When it was made.
     pub created: Period,
-    /// Its labels.
     pub labels: LabelConditions,
 }
 
 /// What a filter asks of scheduled jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobConditions {
-    /// Its status.
     pub status: Option<Vec<JobStatus>>,
-    /// Its priority.
     pub priority: Option<Vec<Priority>>,
     /// The source it scrapes.
     pub source: Option<String>,
     /// When it was made.
     pub created: Period,
-    /// Its labels.
     pub labels: LabelConditions,
 }
 

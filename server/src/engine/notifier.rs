@@ -24,7 +24,6 @@ impl Notifier {
         Self { app }
     }
 
-    /// Notifies until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::select! {

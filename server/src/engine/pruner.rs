@@ -24,7 +24,6 @@ impl Pruner {
         Self { app }
     }
 
-    /// Prunes until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             match self.tick(&stop).await {

@@ -27,7 +27,6 @@ impl Reaper {
         Self { app }
     }
 
-    /// Reaps until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.tick().await {

@@ -28,17 +28,14 @@ pub struct Timekeeper {
 }
 
 impl Timekeeper {
-    /// Sets `clock`.
     pub fn new(app: Arc<App>, clock: Arc<SystemClock>) -> Self {
         Self { app, clock }
     }
 
-    /// What it sets.
     pub fn clock(&self) -> Arc<SystemClock> {
         Arc::clone(&self.clock)
     }
 
-    /// Measures until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             pause(&stop, PERIOD).await;

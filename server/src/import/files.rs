@@ -7,12 +7,9 @@ use std::path::{Path, PathBuf};
 /// MongoDB's limit of a document is 16 MiB; extended JSON may be longer.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
-/// A document's line.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    /// The document's text.
     pub(super) text: String,
-    /// `file:line`.
     pub(super) place: String,
     /// Which line it is over all files, from 1.
     pub(super) count: u64,

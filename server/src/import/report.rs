@@ -86,7 +86,6 @@ impl Report {
         self.written(mode, SHOWN)
     }
 
-    /// Everything.
     pub(super) fn whole(&self, mode: Mode) -> String {
         self.written(mode, usize::MAX)
     }

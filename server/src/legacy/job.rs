@@ -18,29 +18,22 @@ const PLACEHOLDER_CRON: &str = "0 0 * * *";
 /// A scheduled job as the old system had it, mended.
 #[derive(Clone, Debug)]
 pub struct LegacyJob {
-    /// Its id here.
     pub id: ScheduledJobId,
-    /// For people.
     pub name: String,
-    /// When.
     pub schedule: Schedule,
     /// Whether ticks make runs.
     pub status: Status,
     /// Of the runs its ticks make.
     pub priority: Priority,
-    /// What.
     pub parameters: ScrapeParameters,
     /// When it was made.
     pub created_at: Option<DateTime<Utc>>,
     /// When it was last changed.
     pub updated_at: Option<DateTime<Utc>>,
-    /// Runs that ended.
     pub run_count: Option<i64>,
     /// Start of the last one.
     pub last_run_at: Option<DateTime<Utc>>,
-    /// How it ended.
     pub last_run_status: Option<RunStatus>,
-    /// Its id.
     pub last_run_job_id: Option<RunId>,
 }
 

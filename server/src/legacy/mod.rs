@@ -37,9 +37,7 @@ pub use self::run::LegacyRun;
 /// that it ran, which is both.
 #[derive(Clone, Debug)]
 pub struct ParsedDocument {
-    /// The scheduled job.
     pub job: Option<LegacyJob>,
-    /// The run.
     pub run: Option<LegacyRun>,
     /// What was mended in it, a sentence each.
     pub notes: Vec<String>,

@@ -19,7 +19,6 @@ use crate::domain::tick_policy::TickPolicy;
 /// A scheduled job to be written, with what `ScheduledJob` does not say.
 #[derive(Clone, Debug)]
 pub struct ImportedJob {
-    /// The job.
     pub job: ScheduledJob,
     /// End of its last run.
     pub last_ended_at: Option<DateTime<Utc>>,

@@ -18,7 +18,6 @@ const NOT_ENDED: &str = "had not ended when it was exported";
 #[derive(Clone, Debug)]
 pub struct LegacyRun {
     run: Run,
-    /// Its own link.
     scheduled_job_id: Option<ScheduledJobId>,
     /// The job that it was triggered from, if that is one.
     original: Option<ScheduledJobId>,
@@ -42,7 +41,6 @@ impl LegacyRun {
         self.scheduled_job_id.clone().into_iter().chain(self.original.clone())
     }
 
-    /// Its id.
     pub fn id(&self) -> &RunId {
         &self.run.id
     }

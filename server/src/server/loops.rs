@@ -33,7 +33,6 @@ pub(super) struct Parts<'a> {
 pub(super) struct Loops {
     /// Makes and takes work.
     intake: Supervisor,
-    /// Executes runs.
     worker: Arc<Worker>,
     worker_id: String,
     app: Arc<App>,
@@ -42,7 +41,6 @@ pub(super) struct Loops {
 }
 
 impl Loops {
-    /// Starts them all.
     pub(super) fn start(parts: Parts<'_>) -> Self {
         let worker_id = parts.app.server().to_owned();
         info!(worker.id = %worker_id, "This server is worker {worker_id}");
@@ -79,7 +77,6 @@ impl Loops {
         }
     }
 
-    /// Ends the rest.
     pub(super) async fn stop(&self) {
         if !self.background.stop_within(STOP).await {
             warn!("Some loops did not end");

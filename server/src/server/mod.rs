@@ -60,7 +60,6 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
-        /// The address.
         address: SocketAddr,
         /// The reason the system gave.
         source: io::Error,
@@ -73,7 +72,6 @@ pub enum StartError {
     App(#[from] AppError),
 }
 
-/// Starts servers.
 #[derive(Debug)]
 pub struct Server;
 
@@ -96,7 +94,6 @@ struct Serving {
 
 /// The use cases, for a command that does something and is done. Close it.
 pub struct OfflineApp {
-    /// The use cases.
     pub app: Arc<App>,
     database: OpenDatabase,
 }
@@ -211,7 +208,6 @@ impl Server {
 }
 
 impl Running {
-    /// Where it serves.
     pub fn addr(&self) -> SocketAddr {
         self.address
     }

@@ -23,7 +23,6 @@ pub enum SourceSettings {
     Exec(ExecSettings),
     /// Read a RESO Web API.
     Reso(Box<ResoSettings>),
-    /// Make up listings.
     Sample(SampleSettings),
     /// Leave it to workers: processes that lease runs over gRPC.
     Worker(WorkerSettings),
@@ -131,7 +130,6 @@ impl SampleSettings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("source {name:?}: {reason}")]
 pub struct InvalidSource {
-    /// The source's name.
     pub name: String,
     /// What is wrong with it.
     pub reason: String,

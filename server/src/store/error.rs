@@ -15,9 +15,7 @@ pub enum StoreError {
     /// A row holds what this version cannot read.
     #[error("{table} {id} cannot be read: {reason}")]
     Unreadable {
-        /// The table.
         table: &'static str,
-        /// The row's key.
         id: String,
         /// What is wrong with it.
         reason: String,
@@ -31,7 +29,6 @@ pub enum StoreError {
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     TimedOut,
-    /// Anything else.
     #[error("the statement failed")]
     Database(#[source] sqlx::Error),
 }

@@ -10,17 +10,12 @@ use crate::domain::run::Status;
 /// Runs of one scheduled job that have just ended.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// The scheduled job.
     pub scheduled_job_id: ScheduledJobId,
-    /// How many.
     pub count: i64,
     /// Start of the last of them, or its end if it never started.
     pub run_at: DateTime<Utc>,
-    /// Its final state.
     pub status: Status,
-    /// Its id.
     pub job_id: RunId,
-    /// Its end.
     pub ended_at: DateTime<Utc>,
 }
 

@@ -15,18 +15,14 @@ const LEASING: i64 = 0x0077_696e_6472_6f77;
 /// A running attempt as its worker knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptKey {
-    /// The run.
     pub job_id: String,
-    /// The attempt.
     pub attempt: i32,
 }
 
 /// An attempt that still has its lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveAttempt {
-    /// The run.
     pub job_id: String,
-    /// The attempt.
     pub attempt: i32,
     /// Whether its cancellation was asked for.
     pub cancel_requested: bool,
@@ -41,22 +37,18 @@ pub struct LiveAttempt {
 /// Running runs of one source and one scheduled job.
 #[derive(Clone, Debug)]
 pub struct RunningCount {
-    /// The source.
     pub source: String,
     /// The scheduled job; empty for one-off runs.
     pub queue: String,
     /// The job's limit; 0 is none.
     pub job_limit: i64,
-    /// How many.
     pub count: i64,
 }
 
 /// A candidate, and the limit of its scheduled job; 0 is none.
 #[derive(Clone, Debug)]
 pub struct Ready {
-    /// The run.
     pub candidate: Candidate,
-    /// The limit.
     pub job_limit: i64,
 }
 

@@ -12,7 +12,6 @@ use crate::domain::log::{Counts, KeptLine, Level, Line};
 /// Which lines a list is about.
 #[derive(Clone, Debug)]
 pub struct LogFilter {
-    /// The run.
     pub run: RunId,
     /// Only of this attempt.
     pub attempt: Option<i32>,
@@ -119,7 +118,6 @@ pub async fn logs_prune(
     Ok(pruned.rows_affected())
 }
 
-/// Lines in order.
 pub async fn log_list(
     conn: &mut PgConnection,
     filter: &LogFilter,

@@ -44,7 +44,6 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     MIGRATIONS.run(pool).await
 }
 
-/// The database's clock.
 pub async fn clock_read(pool: &PgPool) -> Result<DateTime<Utc>, StoreError> {
     let now = sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(pool).await?;
     Ok(now)

@@ -8,9 +8,7 @@ use super::StoreError;
 /// A call that creates something.
 #[derive(Clone, Debug)]
 pub struct RequestRow<'a> {
-    /// Who calls.
     pub principal: &'a str,
-    /// Which method.
     pub method: &'a str,
     /// The caller's id for the call.
     pub request_id: &'a str,
@@ -25,7 +23,6 @@ pub struct RequestRow<'a> {
 pub struct EarlierRequest {
     /// Hash of that request.
     pub payload_hash: Vec<u8>,
-    /// What it made.
     pub made_id: String,
 }
 

@@ -11,13 +11,9 @@ use crate::domain::id::ScheduledJobId;
 /// Runs that ended in a window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EndedRuns {
-    /// Completed ones.
     pub completed: i64,
-    /// Failed ones.
     pub failed: i64,
-    /// Cancelled ones.
     pub cancelled: i64,
-    /// Rows they read.
     pub scraped: i64,
     /// Properties they inserted or updated.
     pub saved: i64,
@@ -28,7 +24,6 @@ pub struct EndedRuns {
 /// How long completed runs took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Durations {
-    /// On average.
     pub average: Duration,
     /// Half of them took at most so long.
     pub p50: Duration,

@@ -10,9 +10,7 @@ use crate::domain::tick::{Decision, TickOutcome};
 /// A row for the ledger.
 #[derive(Clone, Debug)]
 pub struct LedgerRow {
-    /// Whose tick.
     pub scheduled_job_id: ScheduledJobId,
-    /// What was decided.
     pub decided: TickOutcome,
     /// The run it made.
     pub job_id: Option<RunId>,
@@ -99,13 +97,10 @@ pub async fn ticks_unfinished(
 /// A row of the ledger as it is read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LedgerEntry {
-    /// What was decided.
     pub decided: TickOutcome,
     /// The run it made.
     pub job_id: Option<String>,
-    /// When.
     pub decided_at: DateTime<Utc>,
-    /// By which server.
     pub server: String,
     /// The number of the revision that decided.
     pub revision: i64,

@@ -176,7 +176,6 @@ impl Hub {
         Ok(())
     }
 
-    /// Reads a page.
     async fn page(&self, conn: &mut PgConnection) -> Result<Page, StoreError> {
         let feed = open(conn).await?;
         let nothing = Page { changes: 0, is_full: false, horizon: feed.horizon, end: feed.end };

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct WatchLimits {
     /// Of all clients together.
     pub in_all: u32,
-    /// Of one client.
     pub per_client: u32,
 }
 

@@ -67,10 +67,7 @@ pub enum WatchError {
     NotFound(RunId),
     /// The cursor is ahead of the run, as after a restore of the database.
     #[error("the run is at revision {current}, before the cursor")]
-    CursorAhead {
-        /// The run's revision.
-        current: i64,
-    },
+    CursorAhead { current: i64 },
     /// Not a token of this watch.
     #[error(transparent)]
     InvalidToken(#[from] InvalidToken),
@@ -80,10 +77,8 @@ pub enum WatchError {
     /// The database is not the one that the watch or its token began with.
     #[error("the database was restored or failed over; watch from the beginning")]
     FeedReset,
-    /// The server stops.
     #[error("the server is stopping")]
     Stopping,
-    /// The database failed.
     #[error("the database failed")]
     Store(#[from] StoreError),
 }

@@ -68,7 +68,6 @@ impl Registry {
         }
     }
 
-    /// Whether nobody watches.
     pub(super) fn is_unwatched(&self) -> bool {
         self.state().is_unwatched()
     }

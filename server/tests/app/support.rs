@@ -150,7 +150,6 @@ pub async fn runs(app: &App, id: &str) -> Vec<Run> {
     app.get_scheduled_job(&ScheduledJobId::parse(id).unwrap(), 1_000).await.unwrap().1
 }
 
-/// Changes settings.
 pub async fn update(
     app: &App,
     id: &str,

@@ -15,7 +15,6 @@ struct Crowd {
     streams: usize,
     /// Changes a second that each sees.
     rate: u32,
-    /// Changes at once.
     bursts: [usize; 2],
 }
 

@@ -13,10 +13,8 @@ use crate::{changes, database, server};
 const WATCHERS: u32 = 1_000;
 /// Each trigger is of one of so many jobs.
 const JOBS: u32 = 1_000;
-/// Triggers at once.
 const LANES: u32 = 8;
 
-/// A comparison.
 struct Comparison {
     what: &'static str,
     /// Whom a watcher sees.

@@ -18,7 +18,6 @@ const JOBS: usize = 36;
 /// A call that gets no answer in this time goes to another server, for one may be stopped.
 const CALL: Duration = Duration::from_secs(1);
 
-/// What was done.
 #[derive(Debug, Default)]
 pub struct Done {
     pub triggers: i64,
@@ -67,7 +66,6 @@ pub async fn create_jobs(stage: &Stage) -> Vec<String> {
     ids
 }
 
-/// Works until `stop`.
 pub async fn work(
     stage: Arc<Stage>,
     jobs: Vec<String>,

@@ -28,11 +28,9 @@ use crate::support::program::Program;
 use crate::support::{PATIENCE, job, parameters, python};
 
 const LEASE: Duration = Duration::from_secs(4);
-/// Of one location.
 const ROWS: u32 = 30;
 const LOCATIONS: [&str; 3] = ["one", "two", "three"];
 const SECONDS: u64 = 25;
-/// Between two triggers.
 const PACE: Duration = Duration::from_millis(350);
 /// The source `local` is the servers' own: a stopped server is a worker without a lease too.
 const SETTINGS: &str = r#"

@@ -147,7 +147,6 @@ pub async fn longest_silence(pool: PgPool, stop: CancellationToken) -> Duration 
     longest
 }
 
-/// Every promise holds.
 pub async fn check(pool: &PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let mut wrong = BTreeMap::new();

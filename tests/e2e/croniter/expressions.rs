@@ -152,12 +152,10 @@ fn is_in_the_table(expression: &str) -> bool {
         || is_thirty_days_and_the_last(day) && weekday.contains('*')
 }
 
-/// Such as `*/2`.
 fn has_half_a_star(field: &str) -> bool {
     field.starts_with('*') && !is_whole(field)
 }
 
-/// Such as `6,*/20`.
 fn has_an_inner_star(field: &str) -> bool {
     field.contains('*') && !field.starts_with('*') && !is_whole(field)
 }
@@ -171,14 +169,12 @@ fn is_of_the_month(item: &str) -> bool {
     item.contains('#') || item.starts_with('l')
 }
 
-/// Such as `5-0`.
 fn has_a_range_with_zero(field: &str) -> bool {
     let is_zero = |bound: &str| bound.parse() == Ok(0);
     let spans = field.split(',').filter_map(|item| item.split('/').next());
     spans.filter_map(|span| span.split_once('-')).any(|(low, high)| is_zero(low) || is_zero(high))
 }
 
-/// Such as `2-31,l`.
 fn is_thirty_days_and_the_last(day: &str) -> bool {
     let (last, others): (Vec<&str>, Vec<&str>) = day.split(',').partition(|item| *item == "l");
     !last.is_empty() && days_of_january(&others.join(","), "*") == 30

@@ -22,7 +22,6 @@ impl Process {
         self.0.id()
     }
 
-    /// kill -9.
     pub fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();

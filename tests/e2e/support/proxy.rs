@@ -81,7 +81,6 @@ impl Proxy {
         self.line.send_replace(line);
     }
 
-    /// Drops every connection.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }

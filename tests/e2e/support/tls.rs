@@ -12,7 +12,6 @@ use tokio_rustls::TlsAcceptor;
 
 /// Listens with a certificate for `localhost`, and sends in the clear to the server behind it.
 pub struct TlsFront {
-    /// `https://localhost:…`
     pub address: String,
     /// The authority that signed its certificate, PEM.
     pub authority: String,

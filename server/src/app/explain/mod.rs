@@ -18,7 +18,6 @@ use crate::store::{backfills, runs, scheduled_jobs, ticks};
 words! {
     /// What is known of an instant of a schedule.
     TickState {
-        /// It was decided.
         Decided = "decided",
         /// It is due and about to be decided.
         Due = "due",
@@ -36,13 +35,11 @@ words! {
 /// What is known of an instant, and why it is so.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// What is known.
     pub state: TickState,
     /// The answer in sentences, for people.
     pub text: String,
     /// The instant as a tick of the schedule that held then.
     pub tick: Option<Tick>,
-    /// The decision.
     pub entry: Option<LedgerEntry>,
     /// The run that it made.
     pub run: Option<Run>,

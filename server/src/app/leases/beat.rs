@@ -19,9 +19,7 @@ const LOOK_GAP: Duration = Duration::from_millis(20);
 /// What a heartbeat says of one attempt.
 #[derive(Clone, Debug)]
 pub struct HeartbeatItem {
-    /// The attempt.
     pub fence: Fence,
-    /// What is new.
     pub update: AttemptUpdate,
     /// The worker knows that it is to be cancelled.
     pub cancel_known: bool,

@@ -27,9 +27,7 @@ const SEEN_EVERY: TimeDelta = TimeDelta::seconds(5);
 /// A worker's proof that it holds an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence {
-    /// The run.
     pub run: RunId,
-    /// The attempt.
     pub attempt: i32,
 }
 
@@ -38,7 +36,6 @@ pub struct Fence {
 pub enum Outcome {
     /// It went through all its locations.
     Done,
-    /// It broke off.
     Failed {
         /// Why, as a sentence.
         reason: String,
@@ -54,7 +51,6 @@ pub enum Outcome {
 /// What a worker says of an attempt besides properties. Saying it again is harmless.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttemptUpdate {
-    /// Locations that ended.
     pub results: Vec<LocationResult>,
     /// New lines of the log.
     pub lines: Vec<Line>,
@@ -162,7 +158,6 @@ async fn lock(conn: &mut PgConnection, fence: &Fence) -> Result<Run, AppError> {
     locked.ok_or_else(|| AppError::RunNotFound(fence.run.clone()))
 }
 
-/// The fence.
 fn holds(run: &Run, fence: &Fence) -> bool {
     run.status == Status::Running && run.attempt == fence.attempt
 }

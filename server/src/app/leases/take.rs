@@ -26,9 +26,7 @@ const LOOKS: usize = 4;
 /// What a worker asks for.
 #[derive(Clone, Debug)]
 pub struct LeaseRequest<'a> {
-    /// The worker.
     pub worker_id: &'a str,
-    /// What it serves.
     pub sources: &'a BTreeSet<String>,
     /// At most so many runs.
     pub capacity: usize,

@@ -25,7 +25,6 @@ pub struct ScrapedProperty {
     pub property_id: String,
     /// The location at which it was found.
     pub location: String,
-    /// All other fields.
     pub body: Map<String, Value>,
 }
 

@@ -10,7 +10,6 @@ use crate::store::{runs, scheduled_jobs};
 /// A page of properties by source and id.
 #[derive(Clone, Debug, Default)]
 pub struct PropertyPage {
-    /// The properties.
     pub properties: Vec<Property>,
     /// Where the next page begins, if there is one.
     pub next: Option<(String, String)>,
@@ -19,9 +18,7 @@ pub struct PropertyPage {
 /// A property with its history.
 #[derive(Clone, Debug)]
 pub struct PropertyDetail {
-    /// The property.
     pub property: Property,
-    /// Its newest changes.
     pub changes: Vec<PropertyChange>,
 }
 

@@ -28,7 +28,6 @@ pub struct RunQuery {
 /// A page of runs, newest first.
 #[derive(Clone, Debug)]
 pub struct RunPage {
-    /// The runs.
     pub runs: Vec<Run>,
     /// How many match on all pages.
     pub total: i64,

@@ -26,13 +26,11 @@ pub use self::retry::RetryRequest;
 pub struct Trigger {
     /// A scheduled job's id, or any run's.
     pub job_id: String,
-    /// Immediate if absent.
     pub priority: Option<Priority>,
     /// Replaces parameters for this run only.
     pub overrides: ScrapeParameters,
     /// Laid over those of the job or run.
     pub labels: Labels,
-    /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
     pub request: Option<IdempotencyKey>,
@@ -41,26 +39,20 @@ pub struct Trigger {
 /// What a trigger made.
 #[derive(Clone, Debug)]
 pub struct Triggered {
-    /// The run.
     pub run: Run,
-    /// For people.
     pub message: String,
 }
 
 /// A wish for a one-off run.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    /// What to scrape.
     pub parameters: ScrapeParameters,
-    /// Normal if absent.
     pub priority: Option<Priority>,
     /// Not before; now if absent.
     pub available_at: Option<DateTime<Utc>>,
-    /// To find it.
     pub labels: Labels,
     /// How stubbornly it is tried.
     pub policy: RunPolicy,
-    /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
     pub request: Option<IdempotencyKey>,
@@ -135,7 +127,6 @@ impl App {
         Ok(run)
     }
 
-    /// One run.
     pub async fn get_run(&self, id: &RunId) -> Result<Run, AppError> {
         let mut conn = self.acquire().await?;
         runs::run_get(&mut conn, id).await?.ok_or_else(|| AppError::RunNotFound(id.clone()))

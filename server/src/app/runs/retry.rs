@@ -10,11 +10,8 @@ use crate::store::runs;
 /// A wish to do again what failed.
 #[derive(Clone, Debug)]
 pub struct RetryRequest {
-    /// The ended run.
     pub run: RunId,
-    /// Immediate if absent.
     pub priority: Option<Priority>,
-    /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
     pub request: Option<IdempotencyKey>,

@@ -27,9 +27,7 @@ use crate::store::scheduled_jobs::{self, JobFilter};
 pub struct NewScheduledJob {
     /// Chosen by the caller; else generated from the name.
     pub id: Option<ScheduledJobId>,
-    /// What and when.
     pub draft: SettingsDraft,
-    /// Who asks.
     pub requested_by: String,
     /// Makes it safe to retry.
     pub request: Option<IdempotencyKey>,
@@ -38,13 +36,10 @@ pub struct NewScheduledJob {
 /// A wish to change settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
-    /// Whose.
     pub id: &'a ScheduledJobId,
     /// Refused unless it is the current one; an empty one fits any.
     pub etag: &'a str,
-    /// Who asks.
     pub changed_by: &'a str,
-    /// Whether to write.
     pub mode: Mode,
 }
 
@@ -53,7 +48,6 @@ pub struct Edit<'a> {
 pub struct JobQuery {
     /// Only with this status.
     pub status: Option<Status>,
-    /// Deleted ones too.
     pub show_deleted: bool,
     /// What else is asked of them.
     pub conditions: JobConditions,
@@ -66,7 +60,6 @@ pub struct JobQuery {
 /// A page of scheduled jobs by id.
 #[derive(Clone, Debug)]
 pub struct JobPage {
-    /// The jobs.
     pub jobs: Vec<ScheduledJob>,
     /// How many match on all pages.
     pub total: i64,

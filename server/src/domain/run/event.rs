@@ -10,14 +10,12 @@ use crate::domain::id::RunId;
 pub enum Event {
     /// A worker takes it and begins an attempt.
     Leased {
-        /// The worker.
         worker_id: String,
         /// How long it may be silent, unless the run's policy says otherwise.
         lease: Duration,
     },
     /// The worker got on, which extends its lease.
     Progressed {
-        /// The worker's attempt.
         attempt: i32,
         /// What it has found since.
         found: Counts,
@@ -25,13 +23,9 @@ pub enum Event {
         results: Vec<LocationResult>,
     },
     /// The attempt went through all its locations.
-    Done {
-        /// The worker's attempt.
-        attempt: i32,
-    },
+    Done { attempt: i32 },
     /// The attempt broke off.
     AttemptFailed {
-        /// The worker's attempt.
         attempt: i32,
         /// Why, as a sentence.
         reason: String,
@@ -39,15 +33,9 @@ pub enum Event {
         permanent: bool,
     },
     /// The worker stopped because of a cancellation.
-    CancelNoticed {
-        /// The worker's attempt.
-        attempt: i32,
-    },
+    CancelNoticed { attempt: i32 },
     /// The worker stops and gives the attempt back.
-    Released {
-        /// The worker's attempt.
-        attempt: i32,
-    },
+    Released { attempt: i32 },
     /// The lease ran out.
     LeaseExpired,
     /// It should have ended by now, and no worker has it.
@@ -76,9 +64,7 @@ impl Event {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("run {run_id} is {status} and cannot be {event}")]
 pub struct InvalidTransition {
-    /// The run.
     pub run_id: RunId,
-    /// Its state.
     pub status: Status,
     event: &'static str,
 }

@@ -39,17 +39,13 @@ pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
 /// One execution of a scraping job. The fields are those of the API.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// Its id.
     pub id: RunId,
     /// The scheduled job that it belongs to, for ever.
     pub scheduled_job_id: Option<ScheduledJobId>,
     /// The run whose id was triggered.
     pub original_job_id: Option<RunId>,
-    /// Why it exists.
     pub origin: Origin,
-    /// State.
     pub status: Status,
-    /// Priority.
     pub priority: Priority,
     /// What it scrapes, as decided when it was made.
     pub parameters: ScrapeParameters,
@@ -61,19 +57,16 @@ pub struct Run {
     pub tick_at: Option<DateTime<Utc>>,
     /// When it was decided.
     pub created_at: DateTime<Utc>,
-    /// Not leased before.
     pub available_at: DateTime<Utc>,
     /// Not leased before the runs of earlier ticks of its job have ended.
     pub queued: bool,
     /// Start of the first attempt.
     pub started_at: Option<DateTime<Utc>>,
-    /// Its end.
     pub completed_at: Option<DateTime<Utc>>,
     /// When a cancellation was asked for.
     pub cancel_requested_at: Option<DateTime<Utc>>,
     /// Rows and properties so far, over all attempts.
     pub counts: Counts,
-    /// Locations so far.
     pub progress: Progress,
     /// How stubbornly it is tried.
     pub policy: RunPolicy,
@@ -87,7 +80,6 @@ pub struct Run {
     pub max_attempts: i32,
     /// Why the last attempt failed; empty if all went well.
     pub error_message: String,
-    /// Changes so far.
     pub revision: i64,
     /// The worker's right to execute it; present exactly while it is running.
     pub lease: Option<Lease>,
@@ -96,7 +88,6 @@ pub struct Run {
 /// A worker's right to execute an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// The worker.
     pub worker_id: String,
     /// It loses the right then, unless it extends it.
     pub expires_at: DateTime<Utc>,
@@ -109,19 +100,14 @@ pub struct Lease {
 /// What a new run is made of.
 #[derive(Clone, Debug)]
 pub struct NewRun {
-    /// Why it exists.
     pub origin: Origin,
     /// The scheduled job that it belongs to.
     pub scheduled_job_id: Option<ScheduledJobId>,
     /// The run whose id was triggered.
     pub original_job_id: Option<RunId>,
-    /// Priority.
     pub priority: Priority,
-    /// What it scrapes.
     pub parameters: ScrapeParameters,
-    /// Who asked.
     pub requested_by: String,
-    /// To find it.
     pub labels: Labels,
     /// The tick that makes it.
     pub tick_at: Option<DateTime<Utc>>,

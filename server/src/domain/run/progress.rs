@@ -36,7 +36,6 @@ pub struct LocationResult {
 /// Why a location failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// As a sentence.
     pub reason: String,
     /// Whether it would fail again.
     pub permanent: bool,

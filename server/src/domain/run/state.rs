@@ -11,11 +11,9 @@ words! {
         Pending = "pending",
         /// A worker executes it.
         Running = "running",
-        /// Final: done.
         Completed = "completed",
         /// Final: no attempt succeeded.
         Failed = "failed",
-        /// Final: cancelled.
         Cancelled = "cancelled",
     }
 }
@@ -23,13 +21,9 @@ words! {
 words! {
     /// Why a run exists.
     Origin {
-        /// A tick.
         Scheduled = "scheduled",
-        /// A trigger.
         Triggered = "triggered",
-        /// A one-off.
         Immediate = "immediate",
-        /// Imported.
         Recurring = "recurring",
         /// A tick of the past.
         Backfill = "backfill",
@@ -45,9 +39,7 @@ words! {
         Low = "low",
         /// Of schedules and one-offs.
         Normal = "normal",
-        /// Before normal ones.
         High = "high",
-        /// Of triggers.
         Immediate = "immediate",
     }
 }
@@ -78,11 +70,9 @@ impl Priority {
 /// Rows and properties: scraped = saved + skipped + duplicate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Rows read.
     pub scraped: i64,
     /// Properties inserted or updated.
     pub saved: i64,
-    /// Properties updated.
     pub updated: i64,
     /// Properties that were the same before.
     pub skipped: i64,

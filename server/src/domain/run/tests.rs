@@ -6,7 +6,6 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
-/// Without chance.
 fn steady() -> RunPolicy {
     RunPolicy { backoff_jitter: Some(0.0), ..RunPolicy::default() }
 }

@@ -20,7 +20,6 @@ pub(super) struct Days {
 /// A day of the month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum OnDay {
-    /// From 1.
     Number(u32),
     /// The 28th to the 31st.
     Last,
@@ -29,7 +28,6 @@ pub(super) enum OnDay {
 /// A day of the week, 0 for Sunday to 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum OnWeekday {
-    /// In every week.
     Every(u32),
     /// The first to fifth of the month.
     Nth(u32, u32),

@@ -26,10 +26,7 @@ pub enum ScheduleError {
         "unknown nickname '{text}', expected @hourly, @daily, @midnight, @weekly, @monthly, \
          @yearly or @annually"
     )]
-    UnknownNickname {
-        /// What was written.
-        text: String,
-    },
+    UnknownNickname { text: String },
     /// A number that the field does not have.
     #[error("{part} {value} is out of range {min}-{max}")]
     OutOfRange {
@@ -99,10 +96,7 @@ pub enum ScheduleError {
     },
     /// Not a name of the IANA time zone database.
     #[error("unknown IANA time zone '{name}'")]
-    UnknownTimezone {
-        /// What was written.
-        name: String,
-    },
+    UnknownTimezone { name: String },
 }
 
 impl ScheduleError {

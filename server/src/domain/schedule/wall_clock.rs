@@ -12,12 +12,13 @@ const FARTHEST_OFFSET: TimeDelta = TimeDelta::hours(16);
 /// The instants at which clocks show a certain time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Instants {
-    /// Clocks skip it.
     Gap,
-    /// The ordinary case.
     One(DateTime<Utc>),
     /// Clocks show it twice.
-    Fold { first: DateTime<Utc>, second: DateTime<Utc> },
+    Fold {
+        first: DateTime<Utc>,
+        second: DateTime<Utc>,
+    },
 }
 
 /// What a clock in the zone shows.

@@ -27,7 +27,6 @@ use super::text::words;
 pub const COUNT_LIMIT: u64 = 10_000;
 
 words! {
-    /// What was decided.
     Decision {
         /// It made a run.
         Fired = "fired",
@@ -55,7 +54,6 @@ pub struct TickOutcome {
     pub until: DateTime<Utc>,
     /// How many, counted up to [`COUNT_LIMIT`].
     pub count: u64,
-    /// What was decided.
     pub decision: Decision,
     /// Why, as a phrase; empty if it fired on its own.
     pub reason: String,

@@ -26,7 +26,6 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// A page of ten thousand listings of some KiB each.
 const BODY: usize = 64 * 1024 * 1024;
 
-/// Fetches pages.
 pub(super) struct Fetcher {
     settings: ResoSettings,
     auth: Auth,
@@ -48,7 +47,6 @@ impl Fetcher {
         Self { auth: Auth::new(settings.clone()), settings, client: OnceCell::new() }
     }
 
-    /// A page's body.
     pub(super) async fn get(&self, url: &Url) -> Result<Vec<u8>, SourceError> {
         let client = self.client.get_or_try_init(|| async { client() }).await?;
         let (mut tries, mut renewed) = (1, false);

@@ -61,9 +61,7 @@ pub struct ResoSettings {
 pub struct OAuth2Settings {
     /// Where tokens come from.
     pub token_url: Url,
-    /// Who asks.
     pub client_id: String,
-    /// The secret.
     #[serde(default)]
     pub client_secret: Option<String>,
     /// A file that holds the secret.

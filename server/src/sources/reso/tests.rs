@@ -20,7 +20,6 @@ use super::*;
 /// What the server does with a request.
 enum Answer {
     Status(StatusCode, &'static str, String),
-    /// Never answers.
     Silence,
     /// The connection breaks in the middle of the body.
     Broken,

@@ -25,9 +25,7 @@ pub(super) enum Account {
     Dropped {
         /// Its name, for error texts.
         name: String,
-        /// Its user id.
         uid: u32,
-        /// Its only group.
         gid: u32,
     },
 }

@@ -31,7 +31,6 @@ pub enum EmbeddedError {
         "the data directory {} is in use by another server (pid {pid}); stop it, or choose another directory", dir.display()
     )]
     Owned {
-        /// The data directory.
         dir: PathBuf,
         /// The process id of its owner, or "unknown".
         pid: String,
@@ -60,7 +59,6 @@ pub enum EmbeddedError {
     ForeignCluster {
         /// The directory of the cluster.
         dir: PathBuf,
-        /// Its owner.
         uid: u32,
     },
     /// The data was written by another major version of Postgres.
@@ -81,7 +79,6 @@ pub enum EmbeddedError {
         "the socket directory {} is not a directory that only Postgres' user (uid {uid}) can enter; remove it", dir.display()
     )]
     SocketDir {
-        /// The socket directory.
         dir: PathBuf,
         /// The user it should belong to.
         uid: u32,
@@ -89,9 +86,7 @@ pub enum EmbeddedError {
     /// A Postgres program failed.
     #[error("{program} failed ({status}):\n{output}")]
     Program {
-        /// The program's name.
         program: String,
-        /// How it ended.
         status: String,
         /// The end of what it said.
         output: String,
@@ -101,7 +96,6 @@ pub enum EmbeddedError {
     Start {
         /// What it did instead.
         what: &'static str,
-        /// Postgres' log.
         log: PathBuf,
         /// The last lines of that log.
         tail: String,

@@ -70,9 +70,7 @@ pub struct EmbeddedPostgres {
 
 #[derive(Debug)]
 struct State {
-    /// `None` once stopped.
     postmaster: Option<Postmaster>,
-    /// `None` once stopped.
     owner: Option<OwnerLock>,
 }
 

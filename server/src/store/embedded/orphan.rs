@@ -24,7 +24,6 @@ pub(super) enum Found {
     Alien,
     /// Something that works on the cluster, or that we may not look at. Postgres decides.
     Unclear,
-    /// No such process.
     Gone,
 }
 

@@ -84,7 +84,6 @@ impl Launch {
 pub(super) enum Readiness {
     /// It accepts connections; this is the first.
     Accepts(Box<PgConnection>),
-    /// It ended.
     Died,
     /// It lives, and nothing more.
     TimedOut,
@@ -113,7 +112,6 @@ impl Postmaster {
         Some(Self { launch: launch.clone(), process: Process::Adopted(pid) })
     }
 
-    /// Adopts or launches.
     pub(super) fn obtain(launch: &Launch) -> Result<Self, EmbeddedError> {
         match Self::adopt(launch) {
             Some(adopted) => Ok(adopted),

@@ -28,9 +28,7 @@ const ENTRY: usize = 24;
 /// to `id`, are at or before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedPosition {
-    /// A transaction id.
     pub xid: i64,
-    /// An event's id.
     pub id: i64,
 }
 
@@ -70,7 +68,6 @@ pub struct BlockingTransaction {
     pub pid: Option<i32>,
     /// The name of a prepared transaction, by which it is ended.
     pub prepared: Option<String>,
-    /// The user.
     pub user: Option<String>,
     /// The database, perhaps another one of the cluster.
     pub database: Option<String>,

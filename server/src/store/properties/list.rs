@@ -14,7 +14,6 @@ use crate::store::runs::COUNT_LIMIT;
 /// A property as the last run that saw it found it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Property {
-    /// The source's name.
     pub source: String,
     /// The source's id of it.
     pub property_id: String,
@@ -26,11 +25,9 @@ pub struct Property {
     pub listing_type: Option<ListingType>,
     /// When it was first seen.
     pub first_seen_at: DateTime<Utc>,
-    /// By which run.
     pub first_job_id: String,
     /// When it was last seen.
     pub last_seen_at: DateTime<Utc>,
-    /// By which run.
     pub last_job_id: String,
     /// When it was first seen or last changed.
     pub changed_at: DateTime<Utc>,
@@ -73,11 +70,8 @@ impl From<Row> for Property {
 /// What one run changed in a property.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PropertyChange {
-    /// The run.
     pub job_id: String,
-    /// When.
     pub changed_at: DateTime<Utc>,
-    /// In which fields.
     pub fields: Vec<FieldChange>,
 }
 
@@ -228,7 +222,6 @@ pub async fn properties_count(
     Ok(matching!(number, conn, filter, COUNT_LIMIT + 1))
 }
 
-/// One property.
 pub async fn property_get(
     conn: &mut PgConnection,
     source: &str,

@@ -24,7 +24,6 @@ pub struct PropertyRow<'a> {
     pub property_id: &'a str,
     /// Hash of what it says.
     pub content_hash: Vec<u8>,
-    /// What it says.
     pub body: &'a Map<String, Value>,
     /// Where it was found.
     pub location: &'a str,
@@ -32,10 +31,8 @@ pub struct PropertyRow<'a> {
     pub listing_type: &'static str,
 }
 
-/// One changed field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
-    /// Its name.
     pub field: String,
     /// What it was, unless it is new.
     #[serde(default, deserialize_with = "null_too", skip_serializing_if = "Option::is_none")]
@@ -55,9 +52,7 @@ fn null_too<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Erro
 pub struct Writer<'a> {
     /// The source of all of them.
     pub source: &'a str,
-    /// The run.
     pub run: &'a RunId,
-    /// When it writes.
     pub now: DateTime<Utc>,
 }
 

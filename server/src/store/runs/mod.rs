@@ -121,7 +121,6 @@ pub async fn runs_write(conn: &mut PgConnection, runs: &[Run]) -> Result<(), Sto
     events::events_append(conn, &states).await
 }
 
-/// One run.
 pub async fn run_get(conn: &mut PgConnection, id: &RunId) -> Result<Option<Run>, StoreError> {
     let row = select_runs!("where job_id = $1", id.as_str()).fetch_optional(conn).await?;
     row.map(Run::try_from).transpose()

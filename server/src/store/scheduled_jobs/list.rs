@@ -15,7 +15,6 @@ use crate::store::conditions::{LabelArrays, words};
 pub struct JobFilter {
     /// Only with this status.
     pub status: Option<Status>,
-    /// Deleted ones too.
     pub show_deleted: bool,
     /// What else is asked of them.
     pub conditions: JobConditions,

@@ -40,7 +40,6 @@ mod list;
 
 pub use self::list::{JobFilter, scheduled_jobs_count, scheduled_jobs_list};
 
-/// One scheduled job.
 pub async fn scheduled_job_get(
     conn: &mut PgConnection,
     id: &ScheduledJobId,
