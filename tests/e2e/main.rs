@@ -10,38 +10,19 @@
 #![expect(clippy::print_stderr, reason = "what a failed test has seen")]
 #![expect(unreachable_pub, reason = "nobody but these tests could reach anything")]
 
+#[path = "../soak/accounting/mod.rs"]
 mod accounting;
-mod apply;
-mod bad_input;
-mod cancelling;
+mod api;
+#[path = "../soak/chaos/mod.rs"]
 mod chaos;
-mod client;
-mod command;
-mod connections;
-mod crashes;
+mod cli;
 mod croniter;
-mod explaining;
-mod feed;
+#[path = "../soak/gaps/mod.rs"]
 mod gaps;
-mod history;
 mod import;
-mod labels;
-mod late_feed;
-mod limits;
-mod properties;
-mod python;
-mod reflection;
-mod resets;
-mod reso;
-mod seed;
 mod servers;
-mod serving;
 mod sources;
-mod statistics;
+#[path = "../support/mod.rs"]
 mod support;
-mod ticks;
-mod tls;
-mod tokens;
-mod watch_command;
 mod watching;
 mod workers;

@@ -1,7 +1,7 @@
 //! Servers, jobs and runs for tests.
 
 pub mod cluster;
-#[path = "../../../server/tests/support/database.rs"]
+#[path = "../../server/tests/support/database.rs"]
 pub mod database;
 pub mod program;
 pub mod proxy;

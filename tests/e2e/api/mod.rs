@@ -1,0 +1,13 @@
+//! The services, call by call.
+
+mod bad_input;
+mod cancelling;
+mod explaining;
+mod history;
+mod labels;
+mod properties;
+mod reflection;
+mod serving;
+mod statistics;
+mod ticks;
+mod triggering;

@@ -1,0 +1,5 @@
+//! The command `windrow` and the flags of `windrow-server`.
+
+mod apply;
+mod command;
+mod watch;

@@ -1,0 +1,7 @@
+//! Several servers, crashes and connections.
+
+mod client;
+mod connections;
+mod crashes;
+mod several;
+mod tls;

@@ -1,0 +1,4 @@
+//! Sources: programs and OData servers.
+
+mod exec;
+mod reso;

@@ -1,0 +1,5 @@
+//! Workers in processes of their own.
+
+mod limits;
+mod python;
+mod remote;
