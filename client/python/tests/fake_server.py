@@ -161,7 +161,7 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
 
     def _is_news(self, report: Any) -> bool:
         job = self.jobs[report.attempt.job_id]
-        return job.lost or job.finish is not None or (job.cancel and not report.cancel_known)
+        return job.lost or job.finish is not None or (job.cancel and not report.cancel_acknowledged)
 
     def SubmitProperties(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
         for request in requests:

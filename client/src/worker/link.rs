@@ -132,7 +132,7 @@ impl WorkerTransport for GrpcTransport {
             sources: self.sources.clone(),
             capacity: i32::try_from(room.min(100)).unwrap_or(1),
             wait: WAIT.try_into().ok(),
-            held: held.iter().map(attempt).collect(),
+            held_attempts: held.iter().map(attempt).collect(),
         });
         request.set_timeout(WAIT + ANSWER);
         let route = self.client.route();
@@ -152,7 +152,7 @@ impl WorkerTransport for GrpcTransport {
     ) -> Result<Vec<(AttemptId, LeaseStatus)>, TransportError> {
         let report = |beat: &HeartbeatItem| proto::AttemptReport {
             attempt: Some(attempt(&beat.id)),
-            cancel_known: beat.cancel_known,
+            cancel_acknowledged: beat.cancel_acknowledged,
             ..Default::default()
         };
         let mut request = Request::new(proto::HeartbeatRequest {

@@ -57,7 +57,7 @@ impl AttemptStop {
 #[derive(Debug)]
 struct HeldAttempt {
     stop: AttemptStop,
-    cancel_known: bool,
+    cancel_acknowledged: bool,
     is_lost: bool,
     expires_at: Instant,
     attempt_expires_at: Instant,
@@ -79,7 +79,7 @@ impl Attempts {
         let stop = AttemptStop::default();
         let held = HeldAttempt {
             stop: stop.clone(),
-            cancel_known: false,
+            cancel_acknowledged: false,
             is_lost: false,
             expires_at: asked_at + assignment.expires_in,
             attempt_expires_at: asked_at + assignment.attempt_expires_in,
@@ -103,7 +103,7 @@ impl Attempts {
         let with_lease = held.iter().filter(|(_, held)| !held.is_lost);
         let beat = |(id, held): (&AttemptId, &HeldAttempt)| HeartbeatItem {
             id: id.clone(),
-            cancel_known: held.cancel_known,
+            cancel_acknowledged: held.cancel_acknowledged,
         };
         with_lease.map(beat).collect()
     }
@@ -140,7 +140,7 @@ impl Attempts {
             if let Some((_, lease_status)) = statuses.iter().find(|(alive, _)| alive == id) {
                 attempt.expires_at = asked_at + lease_status.expires_in;
                 if lease_status.cancel_requested {
-                    attempt.cancel_known = true;
+                    attempt.cancel_acknowledged = true;
                     attempt.stop.stop(StopCause::Cancelled);
                 }
             } else {

@@ -133,7 +133,7 @@ pub struct HeartbeatItem {
     /// The attempt.
     pub id: AttemptId,
     /// The worker knows that somebody wants it cancelled.
-    pub cancel_known: bool,
+    pub cancel_acknowledged: bool,
 }
 
 /// What a worker learns of an attempt that it still holds.

@@ -79,7 +79,7 @@ impl WorkerTransport for LocalTransport {
     ) -> Result<Vec<(AttemptId, LeaseStatus)>, TransportError> {
         let beat = |beat: &WorkerHeartbeatItem| {
             let (fence, update) = (fence(&beat.id)?, AttemptUpdate::default());
-            Some(HeartbeatItem { fence, update, cancel_known: beat.cancel_known })
+            Some(HeartbeatItem { fence, update, cancel_acknowledged: beat.cancel_acknowledged })
         };
         let items = held.iter().filter_map(beat).collect();
         // A database that does not answer must not hold the others' news back for longer than a lease.

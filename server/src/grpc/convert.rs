@@ -233,7 +233,7 @@ pub(super) fn to_run(run: &Run) -> proto::ScrapingJob {
         attempt_started_at: run.attempt_started_at.map(to_time),
         policy: to_policy(&run.policy.complete()),
         // Who shows pending runs fills it in.
-        waits_for: None,
+        pending_reason: None,
         max_attempts: run.max_attempts,
         error_message: run.error_message.clone(),
         revision: run.revision,

@@ -86,14 +86,14 @@ pub(super) fn to_policy(policy: &RunPolicy) -> Option<proto::RunPolicy> {
 }
 
 /// What a run waits for, for a response.
-pub(super) fn to_wait(wait: &PendingReason) -> proto::Wait {
-    let reason = match wait {
-        PendingReason::Time { .. } => proto::WaitReason::Time,
-        PendingReason::Worker { .. } => proto::WaitReason::Worker,
-        PendingReason::SourceLimit { .. } => proto::WaitReason::SourceLimit,
-        PendingReason::JobLimit { .. } => proto::WaitReason::JobLimit,
-        PendingReason::Turn { .. } => proto::WaitReason::Turn,
-        PendingReason::EarlierRun { .. } => proto::WaitReason::EarlierRun,
+pub(super) fn to_pending_reason(wait: &PendingReason) -> proto::PendingReason {
+    let code = match wait {
+        PendingReason::Time { .. } => proto::PendingReasonCode::NotYetAvailable,
+        PendingReason::Worker { .. } => proto::PendingReasonCode::NoWorker,
+        PendingReason::SourceLimit { .. } => proto::PendingReasonCode::SourceLimit,
+        PendingReason::JobLimit { .. } => proto::PendingReasonCode::JobLimit,
+        PendingReason::Turn { .. } => proto::PendingReasonCode::WorkersBusy,
+        PendingReason::EarlierRun { .. } => proto::PendingReasonCode::EarlierRun,
     };
-    proto::Wait { reason: reason.into(), message: wait.to_string() }
+    proto::PendingReason { code: code.into(), message: wait.to_string() }
 }

@@ -9,7 +9,7 @@ use windrow::v1 as proto;
 use windrow::v1::scraping_job_service_server::ScrapingJobService;
 
 use super::convert::{self, to_run, to_run_status, to_time};
-use super::policy::{policy, to_wait};
+use super::policy::{policy, to_pending_reason};
 use super::request_id::request_key;
 use super::status::{status, within};
 use super::watches::{self, Responses};
@@ -155,8 +155,8 @@ impl ScrapingJobs {
     async fn with_waits(&self, runs: &[Run]) -> Result<Vec<proto::ScrapingJob>, AppError> {
         let waits = self.app.waits(runs).await?;
         let shown = |(run, wait): (&Run, Option<PendingReason>)| {
-            let waits_for = wait.as_ref().map(to_wait);
-            proto::ScrapingJob { waits_for, ..to_run(run) }
+            let pending_reason = wait.as_ref().map(to_pending_reason);
+            proto::ScrapingJob { pending_reason, ..to_run(run) }
         };
         Ok(runs.iter().zip(waits).map(shown).collect())
     }

@@ -134,7 +134,7 @@ fn to_state(state: TickState) -> proto::TickState {
         TickState::Future => proto::TickState::Future,
         TickState::NotATick => proto::TickState::NotATick,
         TickState::BeforeCreation => proto::TickState::BeforeCreation,
-        TickState::Forgotten => proto::TickState::Forgotten,
+        TickState::Expired => proto::TickState::Expired,
     }
 }
 

@@ -68,9 +68,9 @@ impl Workers {
             return Err(AppError::invalid("capacity", format!("must be 1 to {MOST}")));
         }
         let wait = wait(request.wait)?.unwrap_or(WAIT);
-        let held = request.held.into_iter().enumerate();
+        let held = request.held_attempts.into_iter().enumerate();
         let held: Vec<Fence> = held
-            .map(|(index, attempt)| fence(&format!("held[{index}]"), Some(attempt)))
+            .map(|(index, attempt)| fence(&format!("held_attempts[{index}]"), Some(attempt)))
             .collect::<Result<_, _>>()?;
         let lease = LeaseRequest {
             worker_id: &request.worker_id,
@@ -123,7 +123,7 @@ impl Workers {
             let path = format!("attempts[{index}]");
             let fence = fence(&format!("{path}.attempt"), report.attempt)?;
             let update = self.update(&format!("{path}."), report.location_results, report.logs)?;
-            Ok(HeartbeatItem { fence, update, cancel_known: report.cancel_known })
+            Ok(HeartbeatItem { fence, update, cancel_acknowledged: report.cancel_acknowledged })
         };
         let items = request.attempts.into_iter().enumerate().map(beat);
         let items: Vec<HeartbeatItem> = items.collect::<Result<_, AppError>>()?;

@@ -211,5 +211,5 @@ async fn what_is_forgotten_stays_decided() {
     assert!(left < before, "{left} of {before}");
     assert_eq!(decide(&app).await.len(), 0);
     let forgotten = explain(&app, "00:31:00").await;
-    assert_eq!((forgotten.state, runs(&app, "job").await.len()), (TickState::Forgotten, 1));
+    assert_eq!((forgotten.state, runs(&app, "job").await.len()), (TickState::Expired, 1));
 }

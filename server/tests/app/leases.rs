@@ -111,8 +111,8 @@ async fn a_heartbeat_that_waits_is_answered_when_something_happens() {
     create(&app, "job").await;
     trigger(&app, "job", None).await;
     let run = lease(&app, "worker").await;
-    let wait = |cancel_known| {
-        let beat = HeartbeatItem { cancel_known, ..beat(&run, AttemptUpdate::default()) };
+    let wait = |cancel_acknowledged| {
+        let beat = HeartbeatItem { cancel_acknowledged, ..beat(&run, AttemptUpdate::default()) };
         let answer = app.heartbeat("worker", vec![beat], Duration::from_hours(1));
         tokio::time::timeout(Duration::from_mins(1), answer)
     };

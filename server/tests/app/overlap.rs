@@ -116,8 +116,11 @@ async fn a_worker_that_waits_hears_at_once_that_a_tick_cancels_its_run() {
     decide(&app).await;
     let run = lease(&app, "worker").await;
     world.pass(60);
-    let beat =
-        HeartbeatItem { fence: fence(&run), update: AttemptUpdate::default(), cancel_known: false };
+    let beat = HeartbeatItem {
+        fence: fence(&run),
+        update: AttemptUpdate::default(),
+        cancel_acknowledged: false,
+    };
     let answer = app.heartbeat("worker", vec![beat], Duration::from_hours(1));
 
     let (answer, _) = tokio::join!(tokio::time::timeout(Duration::from_mins(1), answer), async {

@@ -126,7 +126,7 @@ pub fn fence(run: &Run) -> Fence {
 
 /// What a heartbeat says of a run's attempt.
 pub fn beat(run: &Run, update: AttemptUpdate) -> HeartbeatItem {
-    HeartbeatItem { fence: fence(run), update, cancel_known: false }
+    HeartbeatItem { fence: fence(run), update, cancel_acknowledged: false }
 }
 
 /// What says that locations are done.

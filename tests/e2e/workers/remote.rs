@@ -83,8 +83,8 @@ async fn a_worker_executes_runs_and_what_failed_can_be_retried() {
     let windrow = start().await;
     windrow.create_as(at(&["here", "nowhere", "there"])).await.unwrap();
     let run = windrow.trigger("job").await.job_id;
-    let waits = windrow.get_run(&run).await.waits_for.unwrap();
-    assert_eq!(waits.reason(), proto::WaitReason::Worker);
+    let waits = windrow.get_run(&run).await.pending_reason.unwrap();
+    assert_eq!(waits.code(), proto::PendingReasonCode::NoWorker);
     assert_eq!(waits.message, "a worker for source 'remote': none is connected");
 
     let stop = work(&windrow.client);
@@ -199,7 +199,7 @@ async fn a_lease_that_was_waited_for_has_its_whole_time() {
         sources: vec![REMOTE.to_owned()],
         capacity: 1,
         wait: Some(prost_types::Duration { seconds: 20, nanos: 0 }),
-        held: Vec::new(),
+        held_attempts: Vec::new(),
     });
     let pool = sqlx::PgPool::connect(&windrow.database_url).await.unwrap();
     let trigger = async {
@@ -231,7 +231,7 @@ async fn an_attempt_without_its_lease_is_refused() {
         sources: sources.iter().map(|name| (*name).to_owned()).collect(),
         capacity,
         wait: Some(prost_types::Duration::default()),
-        held: Vec::new(),
+        held_attempts: Vec::new(),
     };
     for wrong in [lease(&["nobody's"], 1), lease(&[], 1), lease(&[REMOTE], 0)] {
         assert_eq!(
@@ -312,7 +312,7 @@ async fn many_runs_are_cancelled_by_a_filter() {
     };
     let left = windrow.client.list_scraping_jobs(request).await.unwrap();
     assert_eq!(left.total, 150);
-    let waits = left.scraping_jobs[0].waits_for.clone().unwrap();
+    let waits = left.scraping_jobs[0].pending_reason.clone().unwrap();
     assert_eq!(waits.message, "its time, 2100-01-01T00:00:00Z");
     windrow.stop().await;
 }

@@ -118,7 +118,7 @@ async fn lease(stage: &Stage, worker_id: &str) -> Option<proto::ScrapingJob> {
             sources: vec!["rust".to_owned()],
             capacity: 1,
             wait: Some(prost_types::Duration { seconds: 1, nanos: 0 }),
-            held: Vec::new(),
+            held_attempts: Vec::new(),
         };
         if let Ok(Ok(answer)) = timeout(CALL, workers.lease_scraping_jobs(request)).await
             && let Some(lease) = answer.into_inner().leases.pop()

@@ -67,7 +67,7 @@ class Heartbeats:
         request = pb.HeartbeatRequest(worker_id=self._worker_id)
         carrying = []
         for attempt in attempts:
-            report = request.attempts.add(attempt=attempt.id, cancel_known=attempt.stop_reason is Stop.CANCEL)
+            report = request.attempts.add(attempt=attempt.id, cancel_acknowledged=attempt.stop_reason is Stop.CANCEL)
             if attempt.outbox.fill(report):
                 carrying.append(attempt)
         # What is carried is not to be held up: the end of an attempt waits for it.

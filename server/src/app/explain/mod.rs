@@ -28,7 +28,7 @@ words! {
         /// The job did not exist yet.
         BeforeCreation = "before_creation",
         /// It was decided, but entries of that age are not kept.
-        Forgotten = "forgotten",
+        Expired = "expired",
     }
 }
 
@@ -124,7 +124,7 @@ fn state(
     } else if instant > now {
         TickState::Future
     } else if instant <= job.gate.watermark {
-        TickState::Forgotten
+        TickState::Expired
     } else {
         TickState::Due
     }

@@ -127,7 +127,7 @@ pub(super) fn undecided(
         TickState::Due => {
             "It is due, and a server will decide it within a second or so.".to_owned()
         }
-        TickState::Forgotten => {
+        TickState::Expired => {
             "It was decided, but so long ago that the decision is not kept.".to_owned()
         }
         TickState::NotATick if !settings.problems.is_empty() => {

@@ -22,7 +22,7 @@ pub struct HeartbeatItem {
     pub fence: Fence,
     pub update: AttemptUpdate,
     /// The worker knows that it is to be cancelled.
-    pub cancel_known: bool,
+    pub cancel_acknowledged: bool,
 }
 
 /// An attempt that still has its lease.
@@ -46,7 +46,7 @@ impl App {
     ) -> Result<BTreeMap<Fence, LeaseStatus>, AppError> {
         let (now, until) = (self.now(), Instant::now() + wait);
         let known: Vec<(AttemptKey, bool)> =
-            items.iter().map(|beat| (key(&beat.fence), beat.cancel_known)).collect();
+            items.iter().map(|beat| (key(&beat.fence), beat.cancel_acknowledged)).collect();
         for HeartbeatItem { fence, update, .. } in
             items.into_iter().filter(|beat| !beat.update.is_empty())
         {
@@ -101,9 +101,9 @@ fn is_aging(live: &LiveAttempt, now: DateTime<Utc>) -> bool {
 
 /// An attempt is lost, or to be cancelled without the worker's knowing it.
 fn is_news(live: &[LiveAttempt], known: &[(AttemptKey, bool)]) -> bool {
-    known.iter().any(|(key, cancel_known)| {
+    known.iter().any(|(key, cancel_acknowledged)| {
         let held = live.iter().find(|live| key_of(live) == *key);
-        held.is_none_or(|held| held.cancel_requested && !cancel_known)
+        held.is_none_or(|held| held.cancel_requested && !cancel_acknowledged)
     })
 }
 

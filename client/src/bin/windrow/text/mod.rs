@@ -197,7 +197,7 @@ pub(crate) fn progress(run: &proto::ScrapingJob) -> String {
 /// What runs wait for has a column only where some do.
 fn runs_table(runs: &[proto::ScrapingJob]) -> String {
     let header = ["JOB ID", "STATUS", "PRIORITY", "ORIGIN", "CREATED", "TOOK", "SCRAPED", "SAVED"];
-    if runs.iter().all(|run| run.waits_for.is_none()) {
+    if runs.iter().all(|run| run.pending_reason.is_none()) {
         return table(header, runs.iter().map(run_cells));
     }
     let [id, status, priority, origin, created, took, scraped, saved] = header;
@@ -223,7 +223,7 @@ fn run_cells(run: &proto::ScrapingJob) -> [String; 8] {
 }
 
 fn wait(run: &proto::ScrapingJob) -> String {
-    run.waits_for.as_ref().map(|wait| wait.message.clone()).unwrap_or_default()
+    run.pending_reason.as_ref().map(|wait| wait.message.clone()).unwrap_or_default()
 }
 
 /// What is to be scraped, a line for each field; empty where it is not set.

@@ -69,9 +69,11 @@ fn a_run_is_a_row() {
 fn what_runs_wait_for_is_a_column_where_some_do() {
     let ended = run_in(proto::ScrapingJobStatus::Completed);
     assert!(!runs_table(std::slice::from_ref(&ended)).contains("WAITS FOR"));
-    let wait = proto::Wait { message: "its turn".into(), ..Default::default() };
-    let waiting =
-        proto::ScrapingJob { waits_for: Some(wait), ..run_in(proto::ScrapingJobStatus::Pending) };
+    let wait = proto::PendingReason { message: "its turn".into(), ..Default::default() };
+    let waiting = proto::ScrapingJob {
+        pending_reason: Some(wait),
+        ..run_in(proto::ScrapingJobStatus::Pending)
+    };
     let shown = runs_table(&[waiting, ended]);
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].ends_with("WAITS FOR") && lines[1].ends_with("its turn"), "{shown}");
