@@ -24,7 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
     let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("windrow.bin");
     std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
-    // Maps in order: the same request always has the same bytes, by which a repeated one is known.
-    tonic_prost_build::configure().btree_map(".").compile_fds(compiler.file_descriptor_set())?;
+    // Ordered maps give a request the same bytes each time; a repeated request is found by their hash.
+    let builder = tonic_prost_build::configure().btree_map(".");
+    let mut messages = tonic_prost_build::Config::new();
+    messages.enable_type_names();
+    builder.compile_fds_with_config(compiler.file_descriptor_set(), messages)?;
     Ok(())
 }

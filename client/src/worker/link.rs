@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
-use serde_json::Value;
 use tokio_stream::StreamExt;
 use tonic::{Code, Request, Response, Status};
 use windrow_worker::{
@@ -15,6 +13,7 @@ use windrow_worker::{
 };
 
 use super::body::to_struct;
+use super::json;
 use crate::endpoints::Route;
 use crate::{Client, Error, proto};
 
@@ -36,14 +35,12 @@ pub(super) struct GrpcTransport {
     worker_id: String,
     sources: Vec<String>,
     heartbeat_ms: AtomicU64,
-    descriptors: DescriptorPool,
 }
 
 impl GrpcTransport {
     pub(super) fn new(client: Client, worker_id: String, sources: Vec<String>) -> Self {
         // The set comes from the compiler of this very crate.
-        let descriptors = DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET).unwrap_or_default();
-        Self { client, worker_id, sources, heartbeat_ms: AtomicU64::new(1_000), descriptors }
+        Self { client, worker_id, sources, heartbeat_ms: AtomicU64::new(1_000) }
     }
 
     fn told_interval(&self, interval: Option<prost_types::Duration>) {
@@ -78,7 +75,7 @@ impl GrpcTransport {
         answer.map(Response::into_inner).map_err(|status| self.failed(route, status))
     }
 
-    fn assignment(&self, lease: proto::Lease) -> Option<LeasedRun> {
+    fn assignment(lease: proto::Lease) -> Option<LeasedRun> {
         let run = lease.scraping_job?;
         let parameters = run.parameters.clone().unwrap_or_default();
         let kinds = parameters.listing_types();
@@ -99,24 +96,10 @@ impl GrpcTransport {
             origin,
             tick_at: run.tick_at.and_then(time),
             reference_time: lease.reference_time.and_then(time).unwrap_or(DateTime::UNIX_EPOCH),
-            parameters: self.json(&parameters),
+            parameters: json::parameters(&parameters),
             listing_types: kinds.map(kind).collect(),
             limit: parameters.limit.and_then(|limit| limit.try_into().ok()).unwrap_or(LIMIT),
         })
-    }
-
-    /// Proto JSON with the fields' own names.
-    fn json(&self, parameters: &proto::ScrapeParameters) -> Value {
-        let message = self.descriptors.get_message_by_name("windrow.v1.ScrapeParameters");
-        let Some(message) = message else { return Value::Null };
-        let mut dynamic = DynamicMessage::new(message);
-        let options = SerializeOptions::new().use_proto_field_name(true);
-        match dynamic.transcode_from(parameters) {
-            Ok(()) => dynamic
-                .serialize_with_options(serde_json::value::Serializer, &options)
-                .unwrap_or(Value::Null),
-            Err(_) => Value::Null,
-        }
     }
 }
 
@@ -142,7 +125,7 @@ impl WorkerTransport for GrpcTransport {
             self.client.leave(&route);
             tokio::time::sleep(DRAINING_PAUSE).await;
         }
-        Ok(leased.leases.into_iter().filter_map(|lease| self.assignment(lease)).collect())
+        Ok(leased.leases.into_iter().filter_map(Self::assignment).collect())
     }
 
     async fn heartbeat(

@@ -20,6 +20,7 @@
 //! ```
 
 mod body;
+mod json;
 mod link;
 
 use std::collections::BTreeMap;
