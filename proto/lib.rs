@@ -1,7 +1,10 @@
 //! The contract of Windrow, generated from `proto/windrow/v1`: messages, gRPC clients and servers,
-//! and the descriptor set behind server reflection. No logic lives here.
+//! the descriptor set behind server reflection, and the [JSON form](json) of property bodies. No other
+//! logic lives here.
 
 #![warn(missing_docs)]
+
+pub mod json;
 
 /// Package `windrow.v1`.
 #[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated")]

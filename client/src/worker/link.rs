@@ -12,7 +12,6 @@ use windrow_worker::{
     ScrapedRow, TransportError, WorkerTransport,
 };
 
-use super::body::to_struct;
 use super::json;
 use crate::endpoints::Route;
 use crate::{Client, Error, proto};
@@ -230,7 +229,7 @@ fn property((location, row): &(String, ScrapedRow)) -> proto::ScrapedProperty {
     proto::ScrapedProperty {
         property_id: row.property_id.clone(),
         location: location.clone(),
-        body: Some(to_struct(&row.body)),
+        body: Some(windrow::json::to_struct(row.body.clone())),
     }
 }
 

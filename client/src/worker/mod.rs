@@ -19,7 +19,6 @@
 //! # }
 //! ```
 
-mod body;
 mod json;
 mod link;
 

@@ -32,7 +32,7 @@ pub enum AppError {
     #[error("Scheduled job {0} is deleted")]
     JobDeleted(ScheduledJobId),
     /// What is stored of the scheduled job cannot be read, as after a change by hand; an update mends it.
-    #[error("the scheduled job's stored settings cannot be read: {}", told(.0))]
+    #[error("the scheduled job's stored settings cannot be read: {}", join_violations(.0))]
     JobUnreadable(Vec<Violation>),
     /// The scheduled job is not deleted.
     #[error("Scheduled job {0} is not deleted")]
@@ -83,8 +83,8 @@ impl AppError {
     }
 }
 
-/// Problems in one line.
-pub(crate) fn told(problems: &[Violation]) -> String {
-    let told = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.description));
-    told.collect::<Vec<_>>().join("; ")
+/// The violations as one line: `field: description; …`.
+pub(crate) fn join_violations(violations: &[Violation]) -> String {
+    let lines = violations.iter().map(|v| format!("{}: {}", v.field, v.description));
+    lines.collect::<Vec<_>>().join("; ")
 }

@@ -33,7 +33,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 pub use self::backfills::{Backfill, Backfilled, BackfilledTick};
 pub use self::error::AppError;
-pub(crate) use self::error::told;
+pub(crate) use self::error::join_violations;
 pub use self::explain::{Explanation, TickState};
 pub use self::import::ImportedRuns;
 pub use self::leases::{AttemptUpdate, Fence, HeartbeatItem, LeaseRequest, LeaseStatus, Outcome};

@@ -12,6 +12,7 @@ pub mod parameters;
 pub mod policy;
 pub mod revision;
 pub mod run;
+pub mod saturating;
 pub mod schedule;
 pub mod scheduled_job;
 pub mod text;

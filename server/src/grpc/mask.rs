@@ -3,29 +3,24 @@
 use prost_types::FieldMask;
 use windrow::v1 as proto;
 
-use super::policy;
 use crate::app::AppError;
 use crate::domain::scheduled_job::SettingsDraft;
 
 /// Takes over one field.
 type Copy = fn(&mut SettingsDraft, &SettingsDraft);
 
-pub(super) struct Field {
+struct Field {
     path: &'static str,
     is_set: fn(&proto::ScheduledJob) -> bool,
     copy: Copy,
 }
 
-pub(super) const fn field(
-    path: &'static str,
-    is_set: fn(&proto::ScheduledJob) -> bool,
-    copy: Copy,
-) -> Field {
+const fn field(path: &'static str, is_set: fn(&proto::ScheduledJob) -> bool, copy: Copy) -> Field {
     Field { path, is_set, copy }
 }
 
 /// Every path but those of a policy, and `policy`, `catch_up`, `parameters` and `*`, which stand for several.
-const FIELDS: [Field; 20] = [
+const FIELDS: [Field; 28] = [
     field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
     field(
         "cron_expression",
@@ -106,14 +101,54 @@ const FIELDS: [Field; 20] = [
         |job| parameters(job).is_some_and(|p| p.full_scrape.is_some()),
         |to, from| to.parameters.full_scrape = from.parameters.full_scrape,
     ),
+    field(
+        "policy.max_attempts",
+        |job| policy(job).is_some_and(|p| p.max_attempts.is_some()),
+        |to, from| to.policy.max_attempts = from.policy.max_attempts,
+    ),
+    field(
+        "policy.initial_backoff",
+        |job| policy(job).is_some_and(|p| p.initial_backoff.is_some()),
+        |to, from| to.policy.initial_backoff = from.policy.initial_backoff,
+    ),
+    field(
+        "policy.backoff_factor",
+        |job| policy(job).is_some_and(|p| p.backoff_factor.is_some()),
+        |to, from| to.policy.backoff_factor = from.policy.backoff_factor,
+    ),
+    field(
+        "policy.max_backoff",
+        |job| policy(job).is_some_and(|p| p.max_backoff.is_some()),
+        |to, from| to.policy.max_backoff = from.policy.max_backoff,
+    ),
+    field(
+        "policy.backoff_jitter",
+        |job| policy(job).is_some_and(|p| p.backoff_jitter.is_some()),
+        |to, from| to.policy.backoff_jitter = from.policy.backoff_jitter,
+    ),
+    field(
+        "policy.attempt_timeout",
+        |job| policy(job).is_some_and(|p| p.attempt_timeout.is_some()),
+        |to, from| to.policy.attempt_timeout = from.policy.attempt_timeout,
+    ),
+    field(
+        "policy.run_timeout",
+        |job| policy(job).is_some_and(|p| p.run_timeout.is_some()),
+        |to, from| to.policy.run_timeout = from.policy.run_timeout,
+    ),
+    field(
+        "policy.lease_duration",
+        |job| policy(job).is_some_and(|p| p.lease_duration.is_some()),
+        |to, from| to.policy.lease_duration = from.policy.lease_duration,
+    ),
 ];
-
-fn fields() -> impl Iterator<Item = &'static Field> {
-    FIELDS.iter().chain(&policy::FIELDS)
-}
 
 fn catch_up(job: &proto::ScheduledJob) -> Option<&proto::CatchUpPolicy> {
     job.catch_up.as_ref()
+}
+
+fn policy(job: &proto::ScheduledJob) -> Option<&proto::RunPolicy> {
+    job.policy.as_ref()
 }
 
 fn parameters(job: &proto::ScheduledJob) -> Option<&proto::ScrapeParameters> {
@@ -127,12 +162,12 @@ pub(super) fn changes(
 ) -> Result<Vec<Copy>, AppError> {
     let paths = mask.unwrap_or_default().paths;
     if paths.is_empty() {
-        let set = fields().filter(|field| (field.is_set)(job));
+        let set = FIELDS.iter().filter(|field| (field.is_set)(job));
         return Ok(set.map(|field| field.copy).collect());
     }
     let mut changes = Vec::new();
     for path in &paths {
-        let named = fields().filter(|field| covers(path, field.path));
+        let named = FIELDS.iter().filter(|field| covers(path, field.path));
         let before = changes.len();
         changes.extend(named.map(|field| field.copy));
         if changes.len() == before {
@@ -148,7 +183,7 @@ fn covers(path: &str, field: &str) -> bool {
 
 fn unknown(path: &str) -> AppError {
     let shown: String = path.chars().take(64).collect();
-    let known: Vec<_> = fields().map(|field| field.path).collect();
+    let known: Vec<_> = FIELDS.iter().map(|field| field.path).collect();
     let known = known.join(", ");
     let description =
         format!("'{shown}' cannot be changed; these can: {known}, parameters, policy, catch_up, *");
@@ -172,7 +207,7 @@ mod tests {
         assert_eq!(count(&["parameters.limit"], &job), Some(1));
         assert_eq!(count(&["policy"], &job), Some(8));
         assert_eq!(count(&["policy.max_attempts"], &job), Some(1));
-        assert_eq!(count(&["*"], &job), Some(fields().count()));
+        assert_eq!(count(&["*"], &job), Some(FIELDS.iter().count()));
         assert_eq!(count(&["catch_up"], &job), Some(4));
         assert_eq!(count(&["catch_up.limit"], &job), Some(1));
         for unknown in ["status", "run_count", "parameters.", "parameters.nope", "", "Name"] {

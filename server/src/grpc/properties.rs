@@ -6,13 +6,13 @@ use std::sync::Arc;
 use futures::{Stream, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
+use windrow::json::{to_struct, to_value};
 use windrow::v1 as proto;
 use windrow::v1::property_service_server::PropertyService;
 
 use super::convert::{self, to_time};
 use super::page;
 use super::status::{status, within};
-use super::values::{to_struct, to_value};
 use crate::app::{
     App, AppError, FieldChange, Property, PropertyChange, PropertyFilter, PropertyPage,
 };
@@ -126,13 +126,11 @@ fn filtered(filter: proto::PropertyFilter) -> Result<PropertyFilter, AppError> {
         check_text(field, value)?;
     }
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
-    let job = given(filter.scheduled_job_id);
+    let job = convert::optional_scheduled_job_id("scheduled_job_id", &filter.scheduled_job_id)?;
     let run = given(filter.job_id);
     Ok(PropertyFilter {
         source: given(filter.source),
-        scheduled_job_id: job
-            .map(|id| convert::scheduled_job_id("scheduled_job_id", &id))
-            .transpose()?,
+        scheduled_job_id: job,
         job_id: run.map(|id| convert::run_id("job_id", &id)).transpose()?,
         location: given(filter.location),
         listing_type: convert::listing_type("listing_type", filter.listing_type)?,

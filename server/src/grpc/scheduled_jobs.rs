@@ -35,10 +35,10 @@ impl ScheduledJobs {
         let id = std::mem::take(&mut request.request_id);
         let key = request_key("CreateScheduledJob", id, &request)?;
         let job = request.scheduled_job.ok_or_else(|| required(JOB))?;
-        let id = match job.scheduled_job_id.as_str() {
-            "" => None,
-            id => Some(convert::scheduled_job_id("scheduled_job.scheduled_job_id", id)?),
-        };
+        let id = convert::optional_scheduled_job_id(
+            "scheduled_job.scheduled_job_id",
+            &job.scheduled_job_id,
+        )?;
         let draft = convert::settings_draft(job).map_err(within(JOB))?;
         let requested_by = ANONYMOUS.to_owned();
         let new = NewScheduledJob { id, draft, requested_by, request: key };

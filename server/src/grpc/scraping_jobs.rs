@@ -9,7 +9,6 @@ use windrow::v1 as proto;
 use windrow::v1::scraping_job_service_server::ScrapingJobService;
 
 use super::convert::{self, to_run, to_run_status, to_time};
-use super::policy::{policy, to_pending_reason};
 use super::request_id::request_key;
 use super::status::{status, within};
 use super::watches::{self, Responses};
@@ -18,7 +17,6 @@ use crate::app::{App, AppError, RetryRequest, RunQuery, Submission, Trigger, Wat
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
 use crate::domain::wait::PendingReason;
-use crate::domain::wanted::RunConditions;
 
 pub(super) struct ScrapingJobs {
     app: Arc<App>,
@@ -70,7 +68,7 @@ impl ScrapingJobs {
             priority: convert::priority(request.priority)?,
             available_at: convert::time("available_at", request.available_at)?,
             labels: request.labels,
-            policy: policy(request.policy).map_err(within("policy"))?,
+            policy: convert::policy(request.policy).map_err(within("policy"))?,
             requested_by: ANONYMOUS.to_owned(),
             request: key,
         };
@@ -85,16 +83,14 @@ impl ScrapingJobs {
     ) -> Result<proto::ListScrapingJobsResponse, AppError> {
         let proto::ListScrapingJobsRequest { status, scheduled_job_id, filter, .. } = request;
         let list = format!("ScrapingJobs {status} {scheduled_job_id} {filter}");
-        let scheduled_job_id = match request.scheduled_job_id.as_str() {
-            "" => None,
-            id => Some(convert::scheduled_job_id("scheduled_job_id", id)?),
-        };
         let position = page::position(&list, &request.page_token)?;
         let wanted = RunQuery {
-            scheduled_job_id,
+            scheduled_job_id: convert::optional_scheduled_job_id(
+                "scheduled_job_id",
+                scheduled_job_id,
+            )?,
             status: convert::run_status(request.status)?,
-            conditions: RunConditions::read(filter)
-                .map_err(|text| AppError::invalid("filter", text))?,
+            conditions: convert::run_conditions(filter)?,
             after: position.map(|text| place(&text).ok_or_else(page::foreign)).transpose()?,
             limit: page::size("page_size", request.page_size)?,
         };
@@ -117,12 +113,8 @@ impl ScrapingJobs {
             let text = "is required without scheduled_job_id: it would cancel every run";
             return Err(AppError::invalid("filter", text));
         }
-        let job = match scheduled_job_id.as_str() {
-            "" => None,
-            id => Some(convert::scheduled_job_id("scheduled_job_id", id)?),
-        };
-        let conditions =
-            RunConditions::read(&filter).map_err(|text| AppError::invalid("filter", text))?;
+        let job = convert::optional_scheduled_job_id("scheduled_job_id", &scheduled_job_id)?;
+        let conditions = convert::run_conditions(&filter)?;
         let all = self.app.cancel_runs(job, conditions, super::mode(validate_only)).await?;
         let (cancelled, cancel_requested) = (all.pending, all.running);
         Ok(proto::CancelScrapingJobsResponse { cancelled, cancel_requested })
@@ -155,7 +147,7 @@ impl ScrapingJobs {
     async fn with_waits(&self, runs: &[Run]) -> Result<Vec<proto::ScrapingJob>, AppError> {
         let waits = self.app.waits(runs).await?;
         let shown = |(run, wait): (&Run, Option<PendingReason>)| {
-            let pending_reason = wait.as_ref().map(to_pending_reason);
+            let pending_reason = wait.as_ref().map(convert::to_pending_reason);
             proto::ScrapingJob { pending_reason, ..to_run(run) }
         };
         Ok(runs.iter().zip(waits).map(shown).collect())

@@ -11,6 +11,7 @@ use crate::app::{
     Previewed, TickState,
 };
 use crate::domain::revision::{Change, Revision};
+use crate::domain::saturating::{saturating_i32, saturating_i64};
 use crate::domain::schedule::{Shift, Tick};
 use crate::domain::tick::Decision;
 
@@ -74,7 +75,7 @@ pub(super) async fn explain(
     request: proto::ExplainTickRequest,
 ) -> Result<proto::ExplainTickResponse, AppError> {
     let id = convert::scheduled_job_id("scheduled_job_id", &request.scheduled_job_id)?;
-    let instant = required_time("tick_at", request.tick_at)?;
+    let instant = convert::required_time("tick_at", request.tick_at)?;
     let Explanation { state, text, tick, entry, run, revision, depends_on, previous, next } =
         app.explain_tick(&id, instant).await?;
     Ok(proto::ExplainTickResponse {
@@ -98,8 +99,8 @@ pub(super) async fn backfill(
     let key = request_key("BackfillScheduledJob", request_id, &request)?;
     let backfill = Backfill {
         job: convert::scheduled_job_id("scheduled_job_id", &request.scheduled_job_id)?,
-        start: required_time("start_time", request.start_time)?,
-        end: required_time("end_time", request.end_time)?,
+        start: convert::required_time("start_time", request.start_time)?,
+        end: convert::required_time("end_time", request.end_time)?,
         priority: convert::priority(request.priority)?,
         requested_by: ANONYMOUS.to_owned(),
         request: key,
@@ -107,16 +108,9 @@ pub(super) async fn backfill(
     let ticks = app.backfill(backfill, super::mode(request.validate_only)).await?;
     let created = ticks.iter().filter(|tick| matches!(tick.outcome, Backfilled::Created(_)));
     Ok(proto::BackfillScheduledJobResponse {
-        created_count: i32::try_from(created.count()).unwrap_or(i32::MAX),
+        created_count: saturating_i32(created.count()),
         ticks: ticks.into_iter().map(to_backfilled).collect(),
     })
-}
-
-fn required_time(
-    field: &str,
-    time: Option<prost_types::Timestamp>,
-) -> Result<chrono::DateTime<chrono::Utc>, AppError> {
-    convert::time(field, time)?.ok_or_else(|| AppError::invalid(field, "is required"))
 }
 
 fn to_backfilled(tick: BackfilledTick) -> proto::BackfilledTick {
@@ -187,7 +181,7 @@ fn to_decided(entry: &LedgerEntry) -> proto::DecidedTick {
     proto::DecidedTick {
         tick_at: Some(to_time(decided.tick_at)),
         until: Some(to_time(decided.until)),
-        count: i64::try_from(decided.count).unwrap_or(i64::MAX),
+        count: saturating_i64(decided.count),
         decision: decision.into(),
         reason: decided.reason.clone(),
         job_id: entry.job_id.clone().unwrap_or_default(),

@@ -16,7 +16,6 @@ use super::status::status;
 use crate::app::{App, AppError, Start, Update, Watcher};
 use crate::domain::matching::RunSelection;
 use crate::domain::run::Run;
-use crate::domain::wanted::RunConditions;
 
 /// The stream of a response.
 pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -45,13 +44,12 @@ pub(super) async fn all(
 {
     let view = view(request.view)?;
     let description = format!("{} {}", request.scheduled_job_id, request.filter);
-    let conditions = RunConditions::read(&request.filter);
     let selection = RunSelection {
-        scheduled_job_id: match request.scheduled_job_id.as_str() {
-            "" => None,
-            id => Some(convert::scheduled_job_id("scheduled_job_id", id)?),
-        },
-        conditions: conditions.map_err(|text| AppError::invalid("filter", text))?,
+        scheduled_job_id: convert::optional_scheduled_job_id(
+            "scheduled_job_id",
+            &request.scheduled_job_id,
+        )?,
+        conditions: convert::run_conditions(&request.filter)?,
     };
     let token = Some(request.resume_token.as_str()).filter(|token| !token.is_empty());
     let updates = app.watch_runs(watcher, selection, &description, token).await?;

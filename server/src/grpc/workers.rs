@@ -242,7 +242,7 @@ fn property(
         let text = format!("must have 1 to {PROPERTY_ID_LENGTH} characters");
         return Err(AppError::invalid(&path("property_id"), text));
     }
-    let body = values::object(property.body.unwrap_or_default());
+    let body = values::body(property.body.unwrap_or_default());
     Ok(ScrapedProperty {
         property_id: property.property_id,
         location: convert::location(&path("location"), property.location)?,

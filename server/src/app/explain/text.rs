@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::{Explanation, TickState};
 use crate::app::LedgerEntry;
-use crate::app::error::told;
+use crate::app::error::join_violations;
 use crate::domain::id::RunId;
 use crate::domain::scheduled_job::{ScheduledJob, Status};
 use crate::domain::tick::{Decision, TickOutcome};
@@ -133,7 +133,7 @@ pub(super) fn undecided(
         TickState::NotATick if !settings.problems.is_empty() => {
             format!(
                 "Nothing was due then, as the settings cannot be read: {}.",
-                told(&settings.problems)
+                join_violations(&settings.problems)
             )
         }
         TickState::NotATick => {

@@ -7,6 +7,7 @@ use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError, Mode, commit};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::{Event, Run, Status};
+use crate::domain::saturating::saturating_i64;
 use crate::domain::wanted::RunConditions;
 use crate::store::runs::{self, RunFilter};
 
@@ -86,9 +87,8 @@ async fn cancel_batch(
         write_changed(conn, &changed).await?;
     }
     let count = |status| changed.iter().filter(|run| run.status == status).count();
-    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     Ok(Cancelled {
-        pending: number(count(Status::Cancelled)),
-        running: number(count(Status::Running)),
+        pending: saturating_i64(count(Status::Cancelled)),
+        running: saturating_i64(count(Status::Running)),
     })
 }

@@ -1,15 +1,15 @@
-//! Catch-up, overlap and jitter between proto and domain.
+//! Tick policies: catch-up, overlap and jitter.
 
 use prost_types::Duration as ProtoDuration;
 use windrow::v1 as proto;
 
-use super::convert::{duration, to_duration};
-use super::status::within;
+use super::primitives::{duration, to_duration};
 use crate::app::AppError;
 use crate::domain::tick_policy::{CatchUp, CatchUpMode, Overlap, TickPolicy};
+use crate::grpc::status::within;
 
-/// What a job says about its ticks; paths are relative to the job.
-pub(super) fn tick_policy(
+/// The tick policy of a job. Paths are relative to the job.
+pub(in crate::grpc) fn tick_policy(
     catch_up: Option<proto::CatchUpPolicy>,
     overlap: i32,
     jitter: Option<ProtoDuration>,
@@ -50,8 +50,8 @@ fn overlap(number: i32) -> Result<Option<Overlap>, AppError> {
     }
 }
 
-/// For a response; absent if nothing is set.
-pub(super) fn to_catch_up(catch_up: &CatchUp) -> Option<proto::CatchUpPolicy> {
+/// Absent if no field is set.
+pub(in crate::grpc) fn to_catch_up(catch_up: &CatchUp) -> Option<proto::CatchUpPolicy> {
     let mode = match catch_up.mode {
         None => proto::CatchUpMode::Unspecified,
         Some(CatchUpMode::LatestOnly) => proto::CatchUpMode::LatestOnly,
@@ -66,8 +66,8 @@ pub(super) fn to_catch_up(catch_up: &CatchUp) -> Option<proto::CatchUpPolicy> {
     })
 }
 
-/// For a response; 0 if not set.
-pub(super) fn to_overlap(overlap: Option<Overlap>) -> i32 {
+/// Unspecified if not set.
+pub(in crate::grpc) fn to_overlap(overlap: Option<Overlap>) -> i32 {
     let overlap = match overlap {
         None => proto::OverlapPolicy::Unspecified,
         Some(Overlap::Skip) => proto::OverlapPolicy::Skip,

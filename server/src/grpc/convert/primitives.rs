@@ -1,0 +1,88 @@
+//! Ids, texts, times and durations.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use prost_types::{Duration as ProtoDuration, Timestamp};
+
+use crate::app::AppError;
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::parameters::LOCATION_LENGTH;
+
+pub(in crate::grpc) fn scheduled_job_id(
+    field: &str,
+    text: &str,
+) -> Result<ScheduledJobId, AppError> {
+    ScheduledJobId::parse(text).map_err(|error| AppError::invalid(field, error.to_string()))
+}
+
+/// The id in a field that may be empty.
+pub(in crate::grpc) fn optional_scheduled_job_id(
+    field: &str,
+    text: &str,
+) -> Result<Option<ScheduledJobId>, AppError> {
+    (!text.is_empty()).then(|| scheduled_job_id(field, text)).transpose()
+}
+
+pub(in crate::grpc) fn run_id(field: &str, text: &str) -> Result<RunId, AppError> {
+    RunId::parse(text).map_err(|error| AppError::invalid(field, error.to_string()))
+}
+
+/// A location, which may be empty.
+pub(in crate::grpc) fn location(field: &str, text: String) -> Result<String, AppError> {
+    let text = self::text(field, text)?;
+    if text.chars().count() > LOCATION_LENGTH {
+        let description = format!("has more than {LOCATION_LENGTH} characters");
+        return Err(AppError::invalid(field, description));
+    }
+    Ok(text)
+}
+
+/// A text that Postgres can store.
+pub(in crate::grpc) fn text(field: &str, text: String) -> Result<String, AppError> {
+    if text.contains('\0') {
+        return Err(AppError::invalid(field, "contains U+0000, which cannot be stored"));
+    }
+    Ok(text)
+}
+
+pub(in crate::grpc) fn duration(
+    field: &str,
+    duration: Option<ProtoDuration>,
+) -> Result<Option<Duration>, AppError> {
+    let negative = |_| AppError::invalid(field, "must not be negative");
+    duration.map(|duration| Duration::try_from(duration).map_err(negative)).transpose()
+}
+
+/// A time within the years 1 to 9999, the range of `google.protobuf.Timestamp`.
+pub(in crate::grpc) fn time(
+    field: &str,
+    time: Option<Timestamp>,
+) -> Result<Option<DateTime<Utc>>, AppError> {
+    const YEAR_1: i64 = -62_135_596_800;
+    const YEAR_10000: i64 = 253_402_300_800;
+    let Some(Timestamp { seconds, nanos }) = time else { return Ok(None) };
+    let time = u32::try_from(nanos)
+        .ok()
+        .filter(|_| (YEAR_1..YEAR_10000).contains(&seconds))
+        .and_then(|nanos| DateTime::from_timestamp(seconds, nanos));
+    time.map(Some).ok_or_else(|| AppError::invalid(field, "is not a valid timestamp"))
+}
+
+pub(in crate::grpc) fn required_time(
+    field: &str,
+    time: Option<Timestamp>,
+) -> Result<DateTime<Utc>, AppError> {
+    self::time(field, time)?.ok_or_else(|| AppError::invalid(field, "is required"))
+}
+
+/// Absent above the 10,000 years of `google.protobuf.Duration`, which no duration of ours reaches.
+pub(in crate::grpc) fn to_duration(duration: Duration) -> Option<ProtoDuration> {
+    ProtoDuration::try_from(duration).ok()
+}
+
+pub(in crate::grpc) fn to_time(time: DateTime<Utc>) -> Timestamp {
+    // Subsecond nanoseconds are below 2·10^9 even in a leap second, so the conversion cannot fail.
+    let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0);
+    Timestamp { seconds: time.timestamp(), nanos }
+}
