@@ -3,28 +3,22 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{App, AppError, Fence};
+use super::page::query_limit;
+use super::{App, AppError, Fence, Page};
 use crate::domain::log::{self, KeptLine, Level, Line};
 use crate::store::logs::{self, LogFilter};
 use crate::store::runs;
 
 impl App {
-    /// Lines of a run's log, and whether there are more.
-    pub async fn list_logs(
-        &self,
-        mut filter: LogFilter,
-    ) -> Result<(Vec<KeptLine>, bool), AppError> {
+    /// Lines of a run's log, oldest first.
+    pub async fn list_logs(&self, mut filter: LogFilter) -> Result<Page<KeptLine>, AppError> {
         let mut conn = self.acquire().await?;
         if runs::run_get(&mut conn, &filter.run).await?.is_none() {
             return Err(AppError::RunNotFound(filter.run));
         }
-        let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-        // One more than wanted tells whether there is a next page.
-        filter.limit += 1;
-        let mut lines = logs::log_list(&mut conn, &filter).await?;
-        let has_more = lines.len() > wanted;
-        lines.truncate(wanted);
-        Ok((lines, has_more))
+        let limit = filter.limit;
+        filter.limit = query_limit(limit);
+        Ok(Page::from_rows(logs::log_list(&mut conn, &filter).await?, limit))
     }
 }
 

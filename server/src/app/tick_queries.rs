@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::{App, AppError};
+use super::page::query_limit;
+use super::{App, AppError, Page};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::schedule::{Schedule, Tick};
 use crate::store::{scheduled_jobs, ticks};
@@ -33,14 +34,6 @@ pub struct Previewed {
     pub skipped: Vec<NaiveDateTime>,
 }
 
-/// A page of the ledger, newest first.
-#[derive(Clone, Debug)]
-pub struct LedgerPage {
-    pub entries: Vec<LedgerEntry>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<DateTime<Utc>>,
-}
-
 impl App {
     /// The first `count` ticks after an instant, or after now.
     pub async fn preview_ticks(
@@ -66,24 +59,18 @@ impl App {
         Ok(Previewed { skipped: schedule.skipped_in(after, until, SKIPPED_LIMIT), ticks })
     }
 
-    /// What became of a job's ticks, newest first.
+    /// The decisions about a job's ticks, newest first.
     pub async fn list_ticks(
         &self,
         id: &ScheduledJobId,
         before: Option<DateTime<Utc>>,
         limit: i64,
-    ) -> Result<LedgerPage, AppError> {
+    ) -> Result<Page<LedgerEntry>, AppError> {
         let mut conn = self.acquire().await?;
         if scheduled_jobs::scheduled_job_get(&mut conn, id).await?.is_none() {
             return Err(AppError::ScheduledJobNotFound(id.clone()));
         }
-        // One more than wanted tells whether there is a next page.
-        let mut entries = ticks::ticks_list(&mut conn, id, before, limit + 1).await?;
-        let has_more = i64::try_from(entries.len()).is_ok_and(|length| length > limit);
-        if has_more {
-            entries.pop();
-        }
-        let next = entries.last().filter(|_| has_more).map(|entry| entry.decided.tick_at);
-        Ok(LedgerPage { entries, next })
+        let rows = ticks::ticks_list(&mut conn, id, before, query_limit(limit)).await?;
+        Ok(Page::from_rows(rows, limit))
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use windrow::v1 as proto;
 
-use super::{convert, page};
+use super::convert;
+use super::page::{self, PageTokens};
 use crate::app::{App, AppError, LogFilter};
 use crate::domain::log::{KeptLine, Level, Line};
 
@@ -20,21 +21,20 @@ pub(super) async fn list(
     if *attempt < 0 {
         return Err(AppError::invalid("attempt", "must not be negative"));
     }
-    let position = page::position(&list, &request.page_token)?;
-    let read = position.map(|text| text.parse::<i64>().map_err(|_| page::foreign())).transpose()?;
+    let tokens = PageTokens::new(&list);
+    let position: Option<i64> = tokens.read(&request.page_token)?;
     let filter = LogFilter {
         run: convert::run_id("job_id", job_id)?,
         attempt: (*attempt > 0).then_some(*attempt),
         location: (!location.is_empty()).then(|| location.clone()),
         min_level: level("min_level", *min_level)?.unwrap_or(Level::Debug),
-        after: read.unwrap_or(0).max(request.after_number),
+        after: position.unwrap_or(0).max(request.after_number),
         limit: page::size("page_size", request.page_size)?,
     };
-    let (lines, has_more) = app.list_logs(filter).await?;
-    let next = lines.last().filter(|_| has_more).map(|line| line.number.to_string());
+    let found = app.list_logs(filter).await?;
     Ok(proto::ListScrapingJobLogsResponse {
-        logs: lines.into_iter().map(to_log).collect(),
-        next_page_token: super::next_token(&list, next),
+        next_page_token: tokens.next(found.next_after().map(|line| line.number)),
+        logs: found.items.into_iter().map(to_log).collect(),
     })
 }
 

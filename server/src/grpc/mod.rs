@@ -139,11 +139,6 @@ fn mode(validate_only: bool) -> Mode {
     if validate_only { Mode::ValidateOnly } else { Mode::Commit }
 }
 
-/// The token of the page after `position`; empty after the last one.
-fn next_token(list: &str, position: Option<String>) -> String {
-    position.map_or_else(String::new, |position| page::token(list, &position))
-}
-
 /// Both versions of reflection: Python's client, for one, speaks only the older.
 fn with_reflection(routes: Routes) -> Routes {
     let builder = || {

@@ -11,16 +11,12 @@ use windrow::v1 as proto;
 use windrow::v1::property_service_server::PropertyService;
 
 use super::convert::{self, to_time};
-use super::page;
+use super::page::{self, PageTokens};
 use super::status::{status, within};
-use crate::app::{
-    App, AppError, FieldChange, Property, PropertyChange, PropertyFilter, PropertyPage,
-};
+use crate::app::{App, AppError, FieldChange, Property, PropertyChange, PropertyFilter};
 
 /// Properties of one message of an export: with bodies of a few KiB one to two MiB.
 const BATCH: i64 = 500;
-/// Between the source and the id in a token; neither holds it.
-const SEPARATOR: char = '\0';
 
 type Exported = Result<proto::ExportPropertiesResponse, Status>;
 
@@ -39,13 +35,13 @@ impl Properties {
         request: proto::ListPropertiesRequest,
     ) -> Result<proto::ListPropertiesResponse, AppError> {
         let limit = page::size("page_size", request.page_size)?;
-        let list = list_of("Properties", request.filter.as_ref());
-        let wanted = wanted(&list, request.filter, &request.page_token)?;
-        let found = self.app.list_properties(wanted.clone(), limit).await?;
-        let (total, total_is_lower_bound) = self.app.count_properties(wanted).await?;
+        let tokens = tokens("Properties", request.filter.as_ref());
+        let filter = filter(&tokens, request.filter, &request.page_token)?;
+        let found = self.app.list_properties(filter.clone(), limit).await?;
+        let (total, total_is_lower_bound) = self.app.count_properties(filter).await?;
         Ok(proto::ListPropertiesResponse {
-            next_page_token: next_token(&list, &found),
-            properties: found.properties.into_iter().map(to_property).collect(),
+            next_page_token: tokens.next(found.next_after().map(position)),
+            properties: found.items.into_iter().map(to_property).collect(),
             total,
             total_is_lower_bound,
         })
@@ -76,19 +72,19 @@ impl Properties {
         &self,
         request: proto::ExportPropertiesRequest,
     ) -> Result<impl Stream<Item = Exported> + Send + 'static, AppError> {
-        let list = list_of("Export", request.filter.as_ref());
-        let wanted = wanted(&list, request.filter, &request.page_token)?;
-        let first = self.app.list_properties(wanted.clone(), BATCH).await?;
+        let tokens = tokens("Export", request.filter.as_ref());
+        let filter = filter(&tokens, request.filter, &request.page_token)?;
+        let first = self.app.list_properties(filter.clone(), BATCH).await?;
         let app = Arc::clone(&self.app);
         let batches = stream::try_unfold(Some(first), move |page| {
-            let (app, wanted) = (Arc::clone(&app), wanted.clone());
+            let (app, filter) = (Arc::clone(&app), filter.clone());
             async move {
                 let Some(page) = page else { return Ok(None) };
-                // Read while the batch before is on its way.
-                let next = match page.next.clone() {
-                    Some(place) => {
-                        let wanted = PropertyFilter { after: Some(place), ..wanted };
-                        Some(app.list_properties(wanted, BATCH).await?)
+                // Read the next batch while the previous one is being sent.
+                let next = match page.next_after().map(position) {
+                    Some(after) => {
+                        let filter = PropertyFilter { after: Some(after), ..filter };
+                        Some(app.list_properties(filter, BATCH).await?)
                     }
                     None => None,
                 };
@@ -96,32 +92,33 @@ impl Properties {
             }
         });
         let exported = batches.map_ok(move |page| proto::ExportPropertiesResponse {
-            next_page_token: next_token(&list, &page),
-            properties: page.properties.into_iter().map(to_property).collect(),
+            next_page_token: tokens.next(page.next_after().map(position)),
+            properties: page.items.into_iter().map(to_property).collect(),
         });
         Ok(super::until_closing(exported.map_err(status), self.closing.clone()))
     }
 }
 
-/// Describes the list for its tokens.
-fn list_of(method: &str, filter: Option<&proto::PropertyFilter>) -> String {
-    format!("{method} {:?}", filter.unwrap_or(&proto::PropertyFilter::default()))
+fn tokens(method: &str, filter: Option<&proto::PropertyFilter>) -> PageTokens {
+    let filter = filter.cloned().unwrap_or_default();
+    PageTokens::new(&format!("{method} {filter:?}"))
 }
 
-fn wanted(
-    list: &str,
+fn position(property: &Property) -> (String, String) {
+    (property.source.clone(), property.property_id.clone())
+}
+
+fn filter(
+    tokens: &PageTokens,
     filter: Option<proto::PropertyFilter>,
     page_token: &str,
 ) -> Result<PropertyFilter, AppError> {
-    let after = match page::position(list, page_token)? {
-        Some(position) => Some(place(&position).ok_or_else(page::foreign)?),
-        None => None,
-    };
-    let wanted = filtered(filter.unwrap_or_default()).map_err(within("filter"))?;
-    Ok(PropertyFilter { after, ..wanted })
+    let after = tokens.read(page_token)?;
+    let filter = conditions(filter.unwrap_or_default()).map_err(within("filter"))?;
+    Ok(PropertyFilter { after, ..filter })
 }
 
-fn filtered(filter: proto::PropertyFilter) -> Result<PropertyFilter, AppError> {
+fn conditions(filter: proto::PropertyFilter) -> Result<PropertyFilter, AppError> {
     for (field, value) in [("source", &filter.source), ("location", &filter.location)] {
         check_text(field, value)?;
     }
@@ -139,22 +136,12 @@ fn filtered(filter: proto::PropertyFilter) -> Result<PropertyFilter, AppError> {
     })
 }
 
-/// Postgres knows no text with U+0000, so nothing can be found for one.
+/// Postgres cannot store U+0000 in a text, so nothing can match it.
 fn check_text(field: &str, text: &str) -> Result<(), AppError> {
     if text.contains('\0') {
         return Err(AppError::invalid(field, "must not contain U+0000"));
     }
     Ok(())
-}
-
-fn next_token(list: &str, page: &PropertyPage) -> String {
-    let position = page.next.as_ref().map(|(source, id)| format!("{source}{SEPARATOR}{id}"));
-    super::next_token(list, position)
-}
-
-fn place(position: &str) -> Option<(String, String)> {
-    let (source, id) = position.split_once(SEPARATOR)?;
-    Some((source.to_owned(), id.to_owned()))
 }
 
 fn to_property(property: Property) -> proto::Property {
@@ -209,18 +196,5 @@ impl PropertyService for Properties {
     ) -> Result<Response<Self::ExportPropertiesStream>, Status> {
         let exported = self.export(request.into_inner()).await.map_err(status)?;
         Ok(Response::new(Box::pin(exported)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_survives_its_token() {
-        let next = Some(("a source".to_owned(), "id with spaces".to_owned()));
-        let page = PropertyPage { properties: Vec::new(), next: next.clone() };
-        let token = next_token("list", &page);
-        assert_eq!(place(&page::position("list", &token).unwrap().unwrap()), next);
     }
 }

@@ -8,7 +8,7 @@ use windrow::v1::scheduled_job_service_server::ScheduledJobService;
 
 use super::ANONYMOUS;
 use super::convert::{self, to_job, to_run};
-use super::page;
+use super::page::{self, PageTokens};
 use super::request_id::request_key;
 use super::status::{status, within};
 use crate::app::{App, AppError, Edit, HeldTicks, JobQuery, NewScheduledJob};
@@ -67,23 +67,20 @@ impl ScheduledJobs {
     ) -> Result<proto::ListScheduledJobsResponse, AppError> {
         let proto::ListScheduledJobsRequest { status, show_deleted, filter, .. } = request;
         let list = format!("ScheduledJobs {status} {show_deleted} {filter}");
-        let after = match page::position(&list, &request.page_token)? {
-            Some(id) => Some(ScheduledJobId::parse(&id).map_err(|_| page::foreign())?),
-            None => None,
-        };
-        let wanted = JobQuery {
+        let tokens = PageTokens::new(&list);
+        let query = JobQuery {
             status: convert::job_status(request.status)?,
             show_deleted: request.show_deleted,
             conditions: JobConditions::read(filter)
                 .map_err(|text| AppError::invalid("filter", text))?,
-            after,
+            after: tokens.read(&request.page_token)?,
             limit: page::size("page_size", request.page_size)?,
         };
-        let found = self.app.list_scheduled_jobs(wanted).await?;
+        let found = self.app.list_scheduled_jobs(query).await?;
         Ok(proto::ListScheduledJobsResponse {
-            scheduled_jobs: found.jobs.iter().map(to_job).collect(),
+            scheduled_jobs: found.jobs.items.iter().map(to_job).collect(),
             total: found.total,
-            next_page_token: super::next_token(&list, found.next.map(|id| id.to_string())),
+            next_page_token: tokens.next(found.jobs.next_after().map(|job| job.id.clone())),
         })
     }
 

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 use windrow::v1 as proto;
 use windrow::v1::scraping_job_service_server::ScrapingJobService;
 
+use super::ANONYMOUS;
 use super::convert::{self, to_run, to_run_status, to_time};
+use super::page::{self, PageTokens};
 use super::request_id::request_key;
 use super::status::{status, within};
 use super::watches::{self, Responses};
-use super::{ANONYMOUS, page};
 use crate::app::{App, AppError, RetryRequest, RunQuery, Submission, Trigger, Watcher};
-use crate::domain::id::RunId;
 use crate::domain::run::Run;
 use crate::domain::wait::PendingReason;
 
@@ -83,24 +82,24 @@ impl ScrapingJobs {
     ) -> Result<proto::ListScrapingJobsResponse, AppError> {
         let proto::ListScrapingJobsRequest { status, scheduled_job_id, filter, .. } = request;
         let list = format!("ScrapingJobs {status} {scheduled_job_id} {filter}");
-        let position = page::position(&list, &request.page_token)?;
-        let wanted = RunQuery {
+        let tokens = PageTokens::new(&list);
+        let query = RunQuery {
             scheduled_job_id: convert::optional_scheduled_job_id(
                 "scheduled_job_id",
                 scheduled_job_id,
             )?,
             status: convert::run_status(request.status)?,
             conditions: convert::run_conditions(filter)?,
-            after: position.map(|text| place(&text).ok_or_else(page::foreign)).transpose()?,
+            after: tokens.read(&request.page_token)?,
             limit: page::size("page_size", request.page_size)?,
         };
-        let found = self.app.list_runs(wanted).await?;
-        let next = found.next.map(|(made, id)| format!("{} {id}", made.timestamp_micros()));
+        let found = self.app.list_runs(query).await?;
+        let next = found.runs.next_after().map(|run| (run.created_at, run.id.clone()));
         Ok(proto::ListScrapingJobsResponse {
-            scraping_jobs: self.with_waits(&found.runs).await?,
+            scraping_jobs: self.with_waits(&found.runs.items).await?,
             total: found.total,
             total_is_lower_bound: found.total_is_lower_bound,
-            next_page_token: super::next_token(&list, next),
+            next_page_token: tokens.next(next),
         })
     }
 
@@ -161,11 +160,6 @@ fn shown(run: &Run, validate_only: bool) -> proto::ScrapingJob {
         shown.job_id.clear();
     }
     shown
-}
-
-fn place(text: &str) -> Option<(DateTime<Utc>, RunId)> {
-    let (micros, id) = text.split_once(' ')?;
-    Some((page::instant(micros)?, RunId::parse(id).ok()?))
 }
 
 #[async_trait]

@@ -4,7 +4,7 @@ use windrow::v1 as proto;
 
 use super::ANONYMOUS;
 use super::convert::{self, to_duration, to_job, to_run, to_time};
-use super::page;
+use super::page::{self, PageTokens};
 use super::request_id::request_key;
 use crate::app::{
     App, AppError, Backfill, Backfilled, BackfilledTick, Explanation, LedgerEntry, Preview,
@@ -55,18 +55,14 @@ pub(super) async fn list(
     app: &App,
     request: proto::ListTicksRequest,
 ) -> Result<proto::ListTicksResponse, AppError> {
-    let list = format!("Ticks {}", request.scheduled_job_id);
+    let tokens = PageTokens::new(&format!("Ticks {}", request.scheduled_job_id));
     let id = convert::scheduled_job_id("scheduled_job_id", &request.scheduled_job_id)?;
     let limit = page::size("page_size", request.page_size)?;
-    let before = match page::position(&list, &request.page_token)? {
-        Some(position) => Some(page::instant(&position).ok_or_else(page::foreign)?),
-        None => None,
-    };
+    let before = tokens.read(&request.page_token)?;
     let found = app.list_ticks(&id, before, limit).await?;
-    let next = found.next.map(|tick| tick.timestamp_micros().to_string());
     Ok(proto::ListTicksResponse {
-        ticks: found.entries.iter().map(to_decided).collect(),
-        next_page_token: super::next_token(&list, next),
+        ticks: found.items.iter().map(to_decided).collect(),
+        next_page_token: tokens.next(found.next_after().map(|entry| entry.decided.tick_at)),
     })
 }
 

@@ -190,8 +190,9 @@ async fn a_log_keeps_a_line_once_and_is_bounded() {
         after: 0,
         limit: 1_000,
     };
-    let (lines, has_more) = app.list_logs(filter).await.unwrap();
-    assert!(!has_more);
+    let page = app.list_logs(filter).await.unwrap();
+    assert!(!page.has_more);
+    let lines = page.items;
     assert_eq!(lines.len(), 500);
     assert!(lines.windows(2).all(|pair| pair[0].number < pair[1].number));
     assert_eq!((lines[1].line.text.as_str(), lines[2].line.text.as_str()), ("line 2", "line 3"));

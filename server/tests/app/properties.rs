@@ -51,7 +51,7 @@ async fn runs_that_write_the_same_properties_count_every_change_once() {
     assert!(total.updated > 0, "nothing collided: {counts:#?}");
     let page = app.list_properties(PropertyFilter::default(), 1_000).await.unwrap();
     let mut changes = 0;
-    for property in &page.properties {
+    for property in &page.items {
         let found = app.get_property(&property.source, &property.property_id, 1_000).await.unwrap();
         // Each change begins where the one before ended, back to the first visibility.
         let mut price = &found.property.body["price"];
@@ -61,6 +61,6 @@ async fn runs_that_write_the_same_properties_count_every_change_once() {
         }
         changes += found.property.change_count;
     }
-    assert_eq!(i64::try_from(page.properties.len()).unwrap(), PROPERTIES);
+    assert_eq!(i64::try_from(page.items.len()).unwrap(), PROPERTIES);
     assert_eq!(changes, total.updated);
 }

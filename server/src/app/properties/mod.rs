@@ -16,7 +16,7 @@ use super::{App, AppError, AttemptUpdate, Fence, commit};
 use crate::domain::run::{Counts, Run};
 use crate::store::properties::{self, PropertyRow, Writer};
 
-pub use self::read::{PropertyDetail, PropertyPage};
+pub use self::read::PropertyDetail;
 
 /// One row as a source gave it.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,18 +2,11 @@
 
 use sqlx::PgConnection;
 
-use crate::app::{App, AppError};
+use crate::app::page::query_limit;
+use crate::app::{App, AppError, Page};
 use crate::store::properties::{self, Property, PropertyChange, PropertyFilter};
 use crate::store::runs::COUNT_LIMIT;
 use crate::store::{runs, scheduled_jobs};
-
-/// A page of properties by source and id.
-#[derive(Clone, Debug, Default)]
-pub struct PropertyPage {
-    pub properties: Vec<Property>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<(String, String)>,
-}
 
 /// A property with its history.
 #[derive(Clone, Debug)]
@@ -23,25 +16,18 @@ pub struct PropertyDetail {
 }
 
 impl App {
-    /// A page of properties.
+    /// A page of properties, ordered by source and id.
     pub async fn list_properties(
         &self,
         wanted: PropertyFilter,
         limit: i64,
-    ) -> Result<PropertyPage, AppError> {
+    ) -> Result<Page<Property>, AppError> {
         let mut conn = self.begin_snapshot().await?;
         let Some(filter) = completed(&mut conn, wanted).await? else {
-            return Ok(PropertyPage::default());
+            return Ok(Page::default());
         };
-        // One more than wanted tells whether there is a next page.
-        let mut found = properties::properties_list(&mut conn, &filter, limit + 1).await?;
-        let has_more = i64::try_from(found.len()).is_ok_and(|length| length > limit);
-        if has_more {
-            found.pop();
-        }
-        let place = |property: &Property| (property.source.clone(), property.property_id.clone());
-        let next = found.last().filter(|_| has_more).map(place);
-        Ok(PropertyPage { properties: found, next })
+        let rows = properties::properties_list(&mut conn, &filter, query_limit(limit)).await?;
+        Ok(Page::from_rows(rows, limit))
     }
 
     /// How many properties match on all pages, and whether there are more.

@@ -3,61 +3,48 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::app::{App, AppError};
+use crate::app::page::query_limit;
+use crate::app::{App, AppError, Page};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::{Run, Status};
 use crate::domain::wanted::RunConditions;
 use crate::store::runs::{self, COUNT_LIMIT, RunFilter};
 use crate::store::scheduled_jobs;
 
-/// Which runs a list is about.
+/// Filters and position of a page of runs.
 #[derive(Clone, Debug)]
 pub struct RunQuery {
-    /// Only of this scheduled job.
     pub scheduled_job_id: Option<ScheduledJobId>,
-    /// Only in this state.
     pub status: Option<Status>,
-    /// What else is asked of them.
     pub conditions: RunConditions,
-    /// Where the page begins: after this run.
+    /// Creation and id of the last run on the previous page.
     pub after: Option<(DateTime<Utc>, RunId)>,
-    /// At most so many.
     pub limit: i64,
 }
 
 /// A page of runs, newest first.
 #[derive(Clone, Debug)]
 pub struct RunPage {
-    pub runs: Vec<Run>,
-    /// How many match on all pages.
+    pub runs: Page<Run>,
+    /// Number of matching runs on all pages.
     pub total: i64,
-    /// Whether there are more than `total` says.
+    /// Whether counting stopped at `total`.
     pub total_is_lower_bound: bool,
-    /// Where the next page begins, if there is one.
-    pub next: Option<(DateTime<Utc>, RunId)>,
 }
 
 impl App {
-    /// A page of runs, newest first.
-    pub async fn list_runs(&self, wanted: RunQuery) -> Result<RunPage, AppError> {
-        // One state for page and total: a run that ends in between would be in neither count.
+    pub async fn list_runs(&self, query: RunQuery) -> Result<RunPage, AppError> {
+        // One snapshot for page and total: a run that ended in between would be in neither count.
         let mut conn = self.begin_snapshot().await?;
         let filter = RunFilter {
-            scheduled_job_id: wanted.scheduled_job_id,
-            status: wanted.status,
-            conditions: wanted.conditions,
-            after: wanted.after,
+            scheduled_job_id: query.scheduled_job_id,
+            status: query.status,
+            conditions: query.conditions,
+            after: query.after,
         };
-        // One more than wanted tells whether there is a next page.
-        let mut page = runs::runs_list(&mut conn, &filter, wanted.limit + 1).await?;
-        let has_more = i64::try_from(page.len()).is_ok_and(|length| length > wanted.limit);
-        if has_more {
-            page.pop();
-        }
-        let next = page.last().filter(|_| has_more).map(|run| (run.created_at, run.id.clone()));
-        let count = count(&mut conn, &filter).await?;
-        let (total, total_is_lower_bound) = count;
-        Ok(RunPage { runs: page, total, total_is_lower_bound, next })
+        let rows = runs::runs_list(&mut conn, &filter, query_limit(query.limit)).await?;
+        let (total, total_is_lower_bound) = count(&mut conn, &filter).await?;
+        Ok(RunPage { runs: Page::from_rows(rows, query.limit), total, total_is_lower_bound })
     }
 }
 

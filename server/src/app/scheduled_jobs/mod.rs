@@ -9,7 +9,8 @@ pub use self::status::HeldTicks;
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
-use super::{App, AppError, IdempotencyKey, Mode, commit};
+use super::page::query_limit;
+use super::{App, AppError, IdempotencyKey, Mode, Page, commit};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::revision::Change;
 use crate::domain::run::Run;
@@ -43,28 +44,23 @@ pub struct Edit<'a> {
     pub mode: Mode,
 }
 
-/// Which scheduled jobs a list is about.
+/// Filters and position of a page of scheduled jobs.
 #[derive(Clone, Debug)]
 pub struct JobQuery {
-    /// Only with this status.
     pub status: Option<Status>,
     pub show_deleted: bool,
-    /// What else is asked of them.
     pub conditions: JobConditions,
-    /// Where the page begins: after this id.
+    /// The last job on the previous page.
     pub after: Option<ScheduledJobId>,
-    /// At most so many.
     pub limit: i64,
 }
 
-/// A page of scheduled jobs by id.
+/// A page of scheduled jobs, ordered by id.
 #[derive(Clone, Debug)]
 pub struct JobPage {
-    pub jobs: Vec<ScheduledJob>,
-    /// How many match on all pages.
+    pub jobs: Page<ScheduledJob>,
+    /// Number of matching jobs on all pages.
     pub total: i64,
-    /// Where the next page begins, if there is one.
-    pub next: Option<ScheduledJobId>,
 }
 
 impl App {
@@ -110,25 +106,18 @@ impl App {
         Ok((job, newest, total))
     }
 
-    /// A page of scheduled jobs by id.
-    pub async fn list_scheduled_jobs(&self, wanted: JobQuery) -> Result<JobPage, AppError> {
+    pub async fn list_scheduled_jobs(&self, query: JobQuery) -> Result<JobPage, AppError> {
         let mut conn = self.begin_snapshot().await?;
         let filter = JobFilter {
-            status: wanted.status,
-            show_deleted: wanted.show_deleted,
-            conditions: wanted.conditions,
-            after: wanted.after,
+            status: query.status,
+            show_deleted: query.show_deleted,
+            conditions: query.conditions,
+            after: query.after,
         };
-        // One more than wanted tells whether there is a next page.
-        let mut jobs =
-            scheduled_jobs::scheduled_jobs_list(&mut conn, &filter, wanted.limit + 1).await?;
-        let has_more = i64::try_from(jobs.len()).is_ok_and(|length| length > wanted.limit);
-        if has_more {
-            jobs.pop();
-        }
-        let next = jobs.last().filter(|_| has_more).map(|job| job.id.clone());
+        let limit = query_limit(query.limit);
+        let rows = scheduled_jobs::scheduled_jobs_list(&mut conn, &filter, limit).await?;
         let total = scheduled_jobs::scheduled_jobs_count(&mut conn, &filter).await?;
-        Ok(JobPage { jobs, total, next })
+        Ok(JobPage { jobs: Page::from_rows(rows, query.limit), total })
     }
 
     /// Changes settings by `change`. Nothing is written when nothing changes.
