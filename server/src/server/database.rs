@@ -6,12 +6,12 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tracing::{error, info, warn};
+use windrow_embedded_postgres::{Durability, EmbeddedPostgres, Settings};
 
 use super::StartError;
 use crate::config::{Config, Database};
 use crate::error_chain::error_chain;
 use crate::store;
-use crate::store::embedded::{Durability, EmbeddedPostgres, EmbeddedSettings};
 
 /// How long connections may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ impl OpenDatabase {
                 (url.parse::<PgConnectOptions>().map_err(StartError::DatabaseUrl)?, None)
             }
             Database::Embedded { data_dir, postgres_bin_dir } => {
-                let settings = EmbeddedSettings {
+                let settings = Settings {
                     data_dir: data_dir.clone(),
                     bin_dir: postgres_bin_dir.clone(),
                     durability: Durability::Durable,

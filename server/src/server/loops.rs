@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use windrow_embedded_postgres::EmbeddedPostgres;
 use windrow_worker::Worker;
 
 use crate::app::App;
@@ -12,7 +13,6 @@ use crate::config::Config;
 use crate::engine::{LocalTransport, Notifier, Pruner, Reaper, Scheduler, Timekeeper};
 use crate::error_chain::error_chain;
 use crate::sources::SourceRegistry;
-use crate::store::embedded::EmbeddedPostgres;
 use crate::supervisor::Supervisor;
 use crate::watch::Hub;
 

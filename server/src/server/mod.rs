@@ -32,7 +32,6 @@ use crate::grpc::{self, Shutdown, WorkerTiming};
 use crate::metrics::Metrics;
 use crate::sources::{InvalidSource, SAMPLE, SourceRegistry};
 use crate::store::StoreError;
-use crate::store::embedded::EmbeddedError;
 use crate::supervisor::Supervisor;
 use crate::watch::Hub;
 
@@ -44,7 +43,7 @@ const LAST_CALLS: Duration = Duration::from_secs(5);
 pub enum StartError {
     /// The embedded Postgres did not come up.
     #[error("the embedded database cannot be used")]
-    Embedded(#[from] EmbeddedError),
+    Embedded(#[from] windrow_embedded_postgres::Error),
     /// The database's URL cannot be read.
     #[error("the database's URL cannot be read")]
     DatabaseUrl(#[source] sqlx::Error),

@@ -6,7 +6,6 @@
 
 pub mod backfills;
 mod conditions;
-pub mod embedded;
 mod error;
 pub mod events;
 pub mod feed;

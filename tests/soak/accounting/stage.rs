@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use windrow_server::store::embedded::{Durability, EmbeddedPostgres, EmbeddedSettings};
+use windrow_embedded_postgres::{Durability, EmbeddedPostgres, Settings};
 
 use super::TICK;
 use crate::support::PATIENCE;
@@ -46,7 +46,7 @@ impl Stage {
     pub async fn new() -> Self {
         let data = tempfile::tempdir_in("/var/tmp").unwrap();
         program::open_to_all(data.path());
-        let settings = EmbeddedSettings {
+        let settings = Settings {
             data_dir: data.path().join("data"),
             bin_dir: None,
             // What is committed must survive the kills.

@@ -9,15 +9,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::account::Account;
-use super::home::Home;
+use crate::account::Account;
+use crate::home::Home;
 
 /// A few lines; the file belongs to Postgres' user and not to us.
 const PID_FILE_LIMIT: u64 = 4096;
 
 /// What the process of a number in `postmaster.pid` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Our Postgres, launched by a server that is gone.
     Ours,
     /// Anything that has nothing to do with the cluster: the number was given out again.
@@ -29,7 +29,7 @@ pub(super) enum Found {
 
 /// The process id of our Postgres, if an earlier server left one running. A pid file that names an
 /// alien process is removed; Postgres still detects a cluster in use by its shared memory.
-pub(super) fn find(home: &Home, account: &Account) -> Option<i32> {
+pub(crate) fn find(home: &Home, account: &Account) -> Option<i32> {
     let path = pid_file(home);
     let pid = pid_in(&path)?;
     match identify(pid, home, account) {
@@ -49,7 +49,7 @@ pub(super) fn find(home: &Home, account: &Account) -> Option<i32> {
 }
 
 /// Tells whether process `pid` is the Postgres that we launch, by its user and its arguments.
-pub(super) fn identify(pid: i32, home: &Home, account: &Account) -> Found {
+pub(crate) fn identify(pid: i32, home: &Home, account: &Account) -> Found {
     let root = PathBuf::from(format!("/proc/{pid}"));
     let read = fs::metadata(&root)
         .and_then(|metadata| fs::read(root.join("cmdline")).map(|line| (metadata.uid(), line)));
@@ -72,7 +72,7 @@ pub(super) fn identify(pid: i32, home: &Home, account: &Account) -> Found {
 }
 
 /// The arguments every launch gives: the cluster and our settings file.
-pub(super) fn arguments(home: &Home) -> [std::ffi::OsString; 4] {
+pub(crate) fn arguments(home: &Home) -> [std::ffi::OsString; 4] {
     let mut settings = std::ffi::OsString::from("config_file=");
     settings.push(home.settings());
     ["-D".into(), home.cluster().into(), "-c".into(), settings]

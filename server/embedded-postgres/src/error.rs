@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Why the embedded Postgres could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
+pub enum Error {
     /// A file or a directory could not be used.
     #[error("cannot {action} {}", path.display())]
     File {
@@ -111,9 +111,9 @@ pub enum EmbeddedError {
     Database(#[from] sqlx::Error),
 }
 
-impl EmbeddedError {
+impl Error {
     /// For `map_err`: the error of doing `action` to `path`.
-    pub(super) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { action, path: path.to_path_buf(), source }
     }
 }

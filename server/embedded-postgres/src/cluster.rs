@@ -1,58 +1,60 @@
 //! The cluster on disk: how it is made, which version it is, and which settings it runs with.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::hash::{BuildHasher, RandomState};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 use std::process::Stdio;
 
+use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::Durability;
-use super::account::Account;
-use super::binaries::Binaries;
-use super::error::EmbeddedError;
-use super::home::Home;
-use super::log;
+use crate::Durability;
+use crate::account::Account;
+use crate::binaries::Binaries;
+use crate::error::Error;
+use crate::home::Home;
+use crate::log;
 
 /// The superuser and the database; the socket directory's mode is the only lock.
-pub(super) const NAME: &str = "windrow";
+pub(crate) const NAME: &str = "windrow";
 /// How the directory of a cluster in the making begins.
 const UNFINISHED: &str = "initdb-";
 
 /// The major version of the cluster, or `None` before the first start.
-pub(super) fn version(home: &Home) -> Result<Option<u32>, EmbeddedError> {
+pub(crate) fn version(home: &Home) -> Result<Option<u32>, Error> {
     let cluster = home.cluster();
     if !cluster.exists() {
         return Ok(None);
     }
     // The cluster appears whole or not at all, so a missing version is damage and not a beginning.
     let path = cluster.join("PG_VERSION");
-    let text = fs::read_to_string(&path).map_err(EmbeddedError::file("read", &path))?;
+    let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     let major = text.trim().parse().map_err(io::Error::other);
-    Ok(Some(major.map_err(EmbeddedError::file("read a version from", &path))?))
+    Ok(Some(major.map_err(Error::file("read a version from", &path))?))
 }
 
-/// Makes the cluster in a directory beside its place and renames it when it is whole, so that a
-/// server killed in the middle leaves no half cluster.
-pub(super) async fn create(
+/// Creates the cluster in a directory next to its final place and renames it once it is complete, so
+/// that a server killed in the middle leaves no half cluster.
+pub(crate) async fn create(
     home: &Home,
     account: &Account,
     binaries: &Binaries,
     durability: Durability,
-) -> Result<(), EmbeddedError> {
-    let making = make_unfinished(home)?;
-    account.give(&making)?;
-    run_initdb(&making, account, binaries, durability).await?;
+) -> Result<(), Error> {
+    let mut unfinished = make_unfinished(home)?;
+    account.give(unfinished.path())?;
+    run_initdb(unfinished.path(), account, binaries, durability).await?;
     let cluster = home.cluster();
-    fs::rename(&making, &cluster).map_err(EmbeddedError::file("create", &cluster))?;
+    fs::rename(unfinished.path(), &cluster).map_err(Error::file("create", &cluster))?;
+    // It is not at the temporary path any more.
+    unfinished.disable_cleanup(true);
     sync(&home.dir, durability)
 }
 
 /// Removes what killed servers left of their first start. Best effort: an initdb that outlived its
 /// server may still be writing there, and then the next start finds the rest.
-pub(super) async fn remove_unfinished(home: &Home) {
+pub(crate) async fn remove_unfinished(home: &Home) {
     let Ok(entries) = fs::read_dir(&home.dir) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
@@ -66,16 +68,14 @@ pub(super) async fn remove_unfinished(home: &Home) {
     }
 }
 
-/// The name is by chance: an initdb that outlived its server still writes to the old name, and may
+/// The name is random: an initdb that outlived its server still writes to the old name, and may
 /// clean up there.
-fn make_unfinished(home: &Home) -> Result<PathBuf, EmbeddedError> {
-    let chance = RandomState::new().hash_one(());
-    let making = home.dir.join(format!("{UNFINISHED}{chance:016x}"));
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&making)
-        .map_err(EmbeddedError::file("create", &making))?;
-    Ok(making)
+fn make_unfinished(home: &Home) -> Result<TempDir, Error> {
+    tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(&home.dir)
+        .map_err(Error::file("create a directory in", &home.dir))
 }
 
 async fn run_initdb(
@@ -83,7 +83,7 @@ async fn run_initdb(
     account: &Account,
     binaries: &Binaries,
     durability: Durability,
-) -> Result<(), EmbeddedError> {
+) -> Result<(), Error> {
     let program = binaries.program("initdb");
     let mut command = program_command(&program, account);
     command.arg("-D").arg(making).args([
@@ -101,11 +101,11 @@ async fn run_initdb(
     });
     // Nobody waits for an initdb whose start was given up.
     command.kill_on_drop(true);
-    let output = command.output().await.map_err(EmbeddedError::file("run", &program))?;
+    let output = command.output().await.map_err(Error::file("run", &program))?;
     if output.status.success() {
         return Ok(());
     }
-    Err(EmbeddedError::Program {
+    Err(Error::Program {
         program: program.display().to_string(),
         status: output.status.to_string(),
         output: log::last_lines(&String::from_utf8_lossy(&output.stderr)),
@@ -115,7 +115,7 @@ async fn run_initdb(
 /// A Postgres program as its account, in an environment without our `PG…` variables, and in a
 /// process group of its own: Ctrl-C in the terminal must reach the server alone, which drains
 /// before Postgres stops.
-pub(super) fn program_command(program: &Path, account: &Account) -> Command {
+pub(crate) fn program_command(program: &Path, account: &Account) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -130,7 +130,7 @@ pub(super) fn program_command(program: &Path, account: &Account) -> Command {
 
 /// The settings as a file. They stand after the cluster's own `postgresql.conf`, so they win;
 /// `alter system` wins over both.
-pub(super) fn settings(home: &Home, durability: Durability) -> String {
+pub(crate) fn settings(home: &Home, durability: Durability) -> String {
     let switch = match durability {
         Durability::Durable => "on",
         Durability::Throwaway => "off",
@@ -143,6 +143,8 @@ pub(super) fn settings(home: &Home, durability: Durability) -> String {
          unix_socket_directories = '{}'\n\
          unix_socket_permissions = 0700\n\
          max_connections = 100\n\
+         # Compiling takes longer than any statement of the server runs.\n\
+         jit = off\n\
          shared_buffers = 128MB\n\
          timezone = 'UTC'\n\
          log_timezone = 'UTC'\n\
@@ -157,15 +159,11 @@ pub(super) fn settings(home: &Home, durability: Durability) -> String {
 }
 
 /// Replaces the settings file as a whole.
-pub(super) fn write_settings(
-    home: &Home,
-    text: &str,
-    durability: Durability,
-) -> Result<(), EmbeddedError> {
+pub(crate) fn write_settings(home: &Home, text: &str, durability: Durability) -> Result<(), Error> {
     let path = home.settings();
     let new = path.with_extension("conf.new");
-    write_new(&new, text, durability).map_err(EmbeddedError::file("write", &new))?;
-    fs::rename(&new, &path).map_err(EmbeddedError::file("write", &path))?;
+    write_new(&new, text, durability).map_err(Error::file("write", &new))?;
+    fs::rename(&new, &path).map_err(Error::file("write", &path))?;
     sync(&home.dir, durability)
 }
 
@@ -186,11 +184,11 @@ fn write_new(path: &Path, text: &str, durability: Durability) -> io::Result<()> 
 }
 
 /// Makes a rename in `dir` outlive a power cut.
-fn sync(dir: &Path, durability: Durability) -> Result<(), EmbeddedError> {
+fn sync(dir: &Path, durability: Durability) -> Result<(), Error> {
     match durability {
         Durability::Throwaway => Ok(()),
-        Durability::Durable => File::open(dir)
-            .and_then(|file| file.sync_all())
-            .map_err(EmbeddedError::file("sync", dir)),
+        Durability::Durable => {
+            File::open(dir).and_then(|file| file.sync_all()).map_err(Error::file("sync", dir))
+        }
     }
 }

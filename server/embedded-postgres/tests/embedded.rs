@@ -14,9 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use windrow_server::store::embedded::{
-    Durability, EmbeddedError, EmbeddedPostgres, EmbeddedSettings,
-};
+use windrow_embedded_postgres::{Durability, EmbeddedPostgres, Error, Settings};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Names the data directory for [`a_server_to_be_killed`].
@@ -38,7 +36,7 @@ async fn data_survives_a_restart() {
 #[tokio::test]
 async fn a_durable_cluster_forces_its_commits_to_disk() {
     let place = Place::new();
-    let settings = EmbeddedSettings { durability: Durability::Durable, ..place.settings() };
+    let settings = Settings { durability: Durability::Durable, ..place.settings() };
     let postgres = EmbeddedPostgres::start(settings).await.unwrap();
     let mut connection = connect(&postgres).await.unwrap();
     for name in ["fsync", "synchronous_commit", "full_page_writes", "data_checksums"] {
@@ -53,7 +51,7 @@ async fn a_durable_cluster_forces_its_commits_to_disk() {
 async fn other_settings_reach_a_postgres_that_was_left_running() {
     let place = Place::new();
     drop(place.start().await);
-    let settings = EmbeddedSettings { durability: Durability::Durable, ..place.settings() };
+    let settings = Settings { durability: Durability::Durable, ..place.settings() };
     let postgres = EmbeddedPostgres::start(settings).await.unwrap();
     let mut connection = connect(&postgres).await.unwrap();
     assert_eq!(setting(&mut connection, "fsync").await, "on");
@@ -65,7 +63,7 @@ async fn a_second_owner_is_refused_with_the_directory_and_the_pid() {
     let place = Place::new();
     let owner = place.start().await;
     let refused = EmbeddedPostgres::start(place.settings()).await.unwrap_err();
-    assert!(matches!(refused, EmbeddedError::Owned { .. }), "{refused}");
+    assert!(matches!(refused, Error::Owned { .. }), "{refused}");
     let text = refused.to_string();
     assert!(text.contains(place.dir.to_str().unwrap()), "{text}");
     assert!(text.contains(&std::process::id().to_string()), "{text}");
@@ -104,7 +102,7 @@ async fn a_server_to_be_killed() {
 #[tokio::test]
 async fn a_postgres_that_was_killed_is_restarted_with_every_commit() {
     let place = Place::new();
-    let settings = EmbeddedSettings { durability: Durability::Durable, ..place.settings() };
+    let settings = Settings { durability: Durability::Durable, ..place.settings() };
     let postgres = EmbeddedPostgres::start(settings).await.unwrap();
     write(&postgres, "kept").await;
     comes_back_after_a_kill(&place, &postgres).await;
@@ -187,13 +185,13 @@ async fn data_of_another_major_version_is_refused() {
     place.start().await.stop().await.unwrap();
     fs::write(place.dir.join("postgres/PG_VERSION"), "9\n").unwrap();
     let refused = EmbeddedPostgres::start(place.settings()).await.unwrap_err();
-    assert!(matches!(refused, EmbeddedError::Version { cluster: 9, .. }), "{refused}");
+    assert!(matches!(refused, Error::Version { cluster: 9, .. }), "{refused}");
 }
 
 #[tokio::test]
 async fn missing_binaries_are_said_with_what_to_install() {
     let place = Place::new();
-    let settings = EmbeddedSettings { bin_dir: Some("/nowhere".into()), ..place.settings() };
+    let settings = Settings { bin_dir: Some("/nowhere".into()), ..place.settings() };
     let text = EmbeddedPostgres::start(settings).await.unwrap_err().to_string();
     assert!(text.contains("/nowhere") && text.contains("apt-get install postgresql"), "{text}");
 }
@@ -269,12 +267,8 @@ impl Place {
         Self { dir: dir.to_path_buf(), _root: None }
     }
 
-    fn settings(&self) -> EmbeddedSettings {
-        EmbeddedSettings {
-            data_dir: self.dir.clone(),
-            bin_dir: None,
-            durability: Durability::Throwaway,
-        }
+    fn settings(&self) -> Settings {
+        Settings { data_dir: self.dir.clone(), bin_dir: None, durability: Durability::Throwaway }
     }
 
     async fn start(&self) -> EmbeddedPostgres {

@@ -8,13 +8,13 @@ use sqlx::{Connection, PgConnection};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::account::Account;
-use super::binaries::Binaries;
-use super::cluster;
-use super::error::EmbeddedError;
-use super::home::Home;
-use super::log;
-use super::orphan::{self, Found};
+use crate::account::Account;
+use crate::binaries::Binaries;
+use crate::cluster;
+use crate::error::Error;
+use crate::home::Home;
+use crate::log;
+use crate::orphan::{self, Found};
 
 /// Between two looks at a starting or stopping Postgres.
 const POLL: Duration = Duration::from_millis(20);
@@ -35,15 +35,15 @@ const STOP_STEPS: [(Signal, Duration); 3] = [
 
 /// All that a launch needs.
 #[derive(Debug, Clone)]
-pub(super) struct Launch {
-    pub(super) home: Home,
-    pub(super) account: Account,
-    pub(super) binaries: Binaries,
+pub(crate) struct Launch {
+    pub(crate) home: Home,
+    pub(crate) account: Account,
+    pub(crate) binaries: Binaries,
 }
 
 impl Launch {
     /// How to connect to `database`. The variables `PGHOST` and so on must not lead elsewhere.
-    pub(super) fn options(&self, database: &str) -> PgConnectOptions {
+    pub(crate) fn options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .host("localhost")
             .socket(self.home.socket_dir())
@@ -56,11 +56,11 @@ impl Launch {
 
     /// Adopts or launches Postgres and waits until it accepts connections. A Postgres that was
     /// found may be on its way out, and a new one may start too soon after it: hence the attempts.
-    pub(super) async fn bring_up(&self) -> Result<(Postmaster, PgConnection), EmbeddedError> {
+    pub(crate) async fn bring_up(&self) -> Result<(Postmaster, PgConnection), Error> {
         let from = log::size(&self.home.log());
         for attempt in 1..=START_ATTEMPTS {
             let mut postmaster = Postmaster::obtain(self)?;
-            match postmaster.accepting().await {
+            match postmaster.wait_until_ready().await {
                 Readiness::Accepts(connection) => return Ok((postmaster, *connection)),
                 Readiness::Died if attempt < START_ATTEMPTS => sleep(ATTEMPT_PAUSE).await,
                 Readiness::Died => {}
@@ -73,15 +73,15 @@ impl Launch {
         Err(self.failure("ended while starting", from))
     }
 
-    fn failure(&self, what: &'static str, from: u64) -> EmbeddedError {
+    fn failure(&self, what: &'static str, from: u64) -> Error {
         let log = self.home.log();
         let tail = log::tail(&log, from);
-        EmbeddedError::Start { what, log, tail }
+        Error::Start { what, log, tail }
     }
 }
 
 /// What became of a Postgres that was waited for.
-pub(super) enum Readiness {
+pub(crate) enum Readiness {
     /// It accepts connections; this is the first.
     Accepts(Box<PgConnection>),
     Died,
@@ -91,7 +91,7 @@ pub(super) enum Readiness {
 
 /// A Postgres on our cluster.
 #[derive(Debug)]
-pub(super) struct Postmaster {
+pub(crate) struct Postmaster {
     launch: Launch,
     process: Process,
 }
@@ -106,37 +106,37 @@ enum Process {
 
 impl Postmaster {
     /// The Postgres that an earlier server left running, if it did.
-    pub(super) fn adopt(launch: &Launch) -> Option<Self> {
+    pub(crate) fn adopt(launch: &Launch) -> Option<Self> {
         let pid = orphan::find(&launch.home, &launch.account)?;
         tracing::info!(embedded.pid = pid, "Adopting the Postgres of a server that was killed");
         Some(Self { launch: launch.clone(), process: Process::Adopted(pid) })
     }
 
-    pub(super) fn obtain(launch: &Launch) -> Result<Self, EmbeddedError> {
+    pub(crate) fn obtain(launch: &Launch) -> Result<Self, Error> {
         match Self::adopt(launch) {
             Some(adopted) => Ok(adopted),
             None => Self::launch(launch),
         }
     }
 
-    fn launch(launch: &Launch) -> Result<Self, EmbeddedError> {
+    fn launch(launch: &Launch) -> Result<Self, Error> {
         launch.home.make_socket_dir(&launch.account)?;
         let log = log::open(&launch.home)?;
         let path = launch.home.log();
-        let twin = log.try_clone().map_err(EmbeddedError::file("open", &path))?;
+        let twin = log.try_clone().map_err(Error::file("open", &path))?;
         let program = launch.binaries.program("postgres");
         let child = cluster::program_command(&program, &launch.account)
             .args(orphan::arguments(&launch.home))
             .stdout(log)
             .stderr(twin)
             .spawn()
-            .map_err(EmbeddedError::file("run", &program))?;
+            .map_err(Error::file("run", &program))?;
         tracing::debug!(embedded.pid = child.id(), "Launched Postgres");
         Ok(Self { launch: launch.clone(), process: Process::Child(child) })
     }
 
     /// Looks whether it still runs, and reaps it if not.
-    pub(super) fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         match &mut self.process {
             Process::Child(child) => matches!(child.try_wait(), Ok(None)),
             Process::Adopted(pid) => {
@@ -146,7 +146,7 @@ impl Postmaster {
     }
 
     /// Waits until it accepts connections or ends. Cancel-safe: it only looks.
-    pub(super) async fn accepting(&mut self) -> Readiness {
+    pub(crate) async fn wait_until_ready(&mut self) -> Readiness {
         let options = self.launch.options("postgres");
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline {
@@ -163,7 +163,7 @@ impl Postmaster {
     }
 
     /// Ends it: first the clean way, which rolls back what runs and writes a checkpoint.
-    pub(super) async fn stop(mut self) -> Result<(), EmbeddedError> {
+    pub(crate) async fn stop(mut self) -> Result<(), Error> {
         for (signal, limit) in STOP_STEPS {
             let deadline = Instant::now() + limit;
             self.signal(signal);
@@ -175,7 +175,7 @@ impl Postmaster {
             }
             tracing::warn!(embedded.signal = ?signal, "Postgres did not stop at this signal");
         }
-        Err(EmbeddedError::Stop { pid: self.pid().unwrap_or_default() })
+        Err(Error::Stop { pid: self.pid().unwrap_or_default() })
     }
 
     /// The number is known only while the process is ours to name: a reaped child has none.

@@ -26,7 +26,7 @@ mod orphan;
 mod postmaster;
 mod supervise;
 
-pub use error::EmbeddedError;
+pub use error::Error;
 
 use account::Account;
 use binaries::Binaries;
@@ -35,7 +35,7 @@ use postmaster::{Launch, Postmaster};
 
 /// Where the embedded Postgres lives and how careful it is.
 #[derive(Debug, Clone)]
-pub struct EmbeddedSettings {
+pub struct Settings {
     /// The directory of everything it keeps; made if missing. Under root, Postgres' user must be
     /// able to enter all of its parents, so not under `/root`.
     pub data_dir: PathBuf,
@@ -78,7 +78,7 @@ impl EmbeddedPostgres {
     /// Takes the data directory, makes the cluster on the first start, launches or adopts Postgres,
     /// and returns when the database `windrow` accepts connections. A cancelled start leaves
     /// nothing that would hinder the next.
-    pub async fn start(settings: EmbeddedSettings) -> Result<Self, EmbeddedError> {
+    pub async fn start(settings: Settings) -> Result<Self, Error> {
         let home = Home::open(&settings.data_dir)?;
         let owner = home.lock()?;
         let account = Account::choose(&home.cluster())?;
@@ -124,7 +124,7 @@ impl EmbeddedPostgres {
     /// Stops Postgres and gives up the data directory. Open transactions are rolled back: drain
     /// first. Takes at most 20 seconds; [`EmbeddedPostgres::supervise`] ends. A second call does
     /// nothing.
-    pub async fn stop(&self) -> Result<(), EmbeddedError> {
+    pub async fn stop(&self) -> Result<(), Error> {
         self.stopping.cancel();
         let mut state = self.state.lock().await;
         let stopped = match state.postmaster.take() {
@@ -139,7 +139,7 @@ impl EmbeddedPostgres {
 
 /// Writes the settings if they differ from the last ones. A Postgres that still runs with those is
 /// stopped before: once the file is new, it would be adopted as if it knew.
-async fn apply_settings(launch: &Launch, durability: Durability) -> Result<(), EmbeddedError> {
+async fn apply_settings(launch: &Launch, durability: Durability) -> Result<(), Error> {
     let text = cluster::settings(&launch.home, durability);
     if fs::read_to_string(launch.home.settings()).is_ok_and(|current| current == text) {
         return Ok(());

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
-use super::account::Account;
-use super::error::EmbeddedError;
+use crate::account::Account;
+use crate::error::Error;
 
 /// What `sun_path` can hold on Linux, less the closing zero.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -30,60 +30,60 @@ const PID_LIMIT: u64 = 16;
 
 /// The places of one embedded Postgres.
 #[derive(Debug, Clone)]
-pub(super) struct Home {
+pub(crate) struct Home {
     /// The data directory, absolute and without links.
-    pub(super) dir: PathBuf,
+    pub(crate) dir: PathBuf,
 }
 
 impl Home {
     /// Makes the directory if need be. Only directories made here get a mode.
-    pub(super) fn open(dir: &Path) -> Result<Self, EmbeddedError> {
-        let absolute = std::path::absolute(dir).map_err(EmbeddedError::file("find", dir))?;
-        make_all(&absolute).map_err(EmbeddedError::file("create", &absolute))?;
-        let dir = fs::canonicalize(&absolute).map_err(EmbeddedError::file("find", &absolute))?;
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        let absolute = std::path::absolute(dir).map_err(Error::file("find", dir))?;
+        make_all(&absolute).map_err(Error::file("create", &absolute))?;
+        let dir = fs::canonicalize(&absolute).map_err(Error::file("find", &absolute))?;
         Ok(Self { dir })
     }
 
-    pub(super) fn cluster(&self) -> PathBuf {
+    pub(crate) fn cluster(&self) -> PathBuf {
         self.dir.join("postgres")
     }
 
-    pub(super) fn settings(&self) -> PathBuf {
+    pub(crate) fn settings(&self) -> PathBuf {
         self.dir.join("windrow.conf")
     }
 
-    pub(super) fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.dir.join("postgres.log")
     }
 
     /// Becomes the only owner of the directory, or says who is. The lock ends with the returned
     /// value or with the process, however that dies; Postgres does not inherit it.
-    pub(super) fn lock(&self) -> Result<OwnerLock, EmbeddedError> {
+    pub(crate) fn lock(&self) -> Result<OwnerLock, Error> {
         let path = self.dir.join("owner.lock");
         let mut file = no_follow(OpenOptions::new().read(true).write(true).create(true))
             .mode(0o600)
             .open(&path)
-            .map_err(EmbeddedError::file("open", &path))?;
+            .map_err(Error::file("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(EmbeddedError::Owned { dir: self.dir.clone(), pid: pid_in(&file) });
+                return Err(Error::Owned { dir: self.dir.clone(), pid: pid_in(&file) });
             }
             Err(TryLockError::Error(error)) => {
-                return Err(EmbeddedError::file("lock", &path)(error));
+                return Err(Error::file("lock", &path)(error));
             }
         }
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(EmbeddedError::file("write", &path))?;
+            .map_err(Error::file("write", &path))?;
         Ok(OwnerLock { file })
     }
 
     /// The directory of the socket: `run` inside, or one named by a hash where that path would be
     /// too long or would need quoting. It depends on the data directory only, so that the next
     /// server finds the socket of a Postgres that outlived this one.
-    pub(super) fn socket_dir(&self) -> PathBuf {
+    pub(crate) fn socket_dir(&self) -> PathBuf {
         let inside = self.dir.join("run");
         let plain = |text: &str| {
             text.len() + SOCKET_NAME.len() <= SOCKET_PATH_LIMIT
@@ -101,17 +101,17 @@ impl Home {
 
     /// Makes the socket directory. One that is there already must be Postgres' alone: in /tmp
     /// anybody could have made it, to answer our connections in Postgres' place.
-    pub(super) fn make_socket_dir(&self, account: &Account) -> Result<(), EmbeddedError> {
+    pub(crate) fn make_socket_dir(&self, account: &Account) -> Result<(), Error> {
         let dir = self.socket_dir();
         match DirBuilder::new().mode(0o700).create(&dir) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(EmbeddedError::file("create", &dir)(error)),
+            Err(error) => return Err(Error::file("create", &dir)(error)),
         }
-        let found = fs::symlink_metadata(&dir).map_err(EmbeddedError::file("look at", &dir))?;
+        let found = fs::symlink_metadata(&dir).map_err(Error::file("look at", &dir))?;
         let ours = found.uid() == account.uid() || found.uid() == geteuid().as_raw();
         if !found.is_dir() || !ours || found.mode() & 0o077 != 0 {
-            return Err(EmbeddedError::SocketDir { dir, uid: account.uid() });
+            return Err(Error::SocketDir { dir, uid: account.uid() });
         }
         account.give(&dir)
     }
@@ -119,7 +119,7 @@ impl Home {
 
 /// The ownership of a data directory.
 #[derive(Debug)]
-pub(super) struct OwnerLock {
+pub(crate) struct OwnerLock {
     file: File,
 }
 
@@ -135,7 +135,7 @@ impl Drop for OwnerLock {
 
 /// Refuses a link in the place of the file: under root, a data directory of another user could
 /// otherwise make us write anywhere.
-pub(super) fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(crate) fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
 }
 
@@ -193,6 +193,6 @@ mod tests {
         fs::set_permissions(home.socket_dir(), Permissions::from_mode(0o755)).unwrap();
         let account = Account::Own { uid: geteuid().as_raw() };
         let refused = home.make_socket_dir(&account).unwrap_err();
-        assert!(matches!(refused, EmbeddedError::SocketDir { .. }));
+        assert!(matches!(refused, Error::SocketDir { .. }));
     }
 }

@@ -8,14 +8,14 @@ use std::path::Path;
 use rustix::process::geteuid;
 use tokio::process::Command;
 
-use super::error::EmbeddedError;
+use crate::error::Error;
 
 /// The accounts taken under root, in this order.
 const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 
 /// The user that owns the cluster and runs Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Account {
+pub(crate) enum Account {
     /// The server's own user.
     Own {
         /// The effective user id.
@@ -33,44 +33,42 @@ pub(super) enum Account {
 impl Account {
     /// Chooses the account. The owner of an existing cluster stays its owner: an account `postgres`
     /// that was installed later must not lock out the data made by `nobody`.
-    pub(super) fn choose(cluster: &Path) -> Result<Self, EmbeddedError> {
+    pub(crate) fn choose(cluster: &Path) -> Result<Self, Error> {
         let own = geteuid().as_raw();
         let owner = match fs::symlink_metadata(cluster) {
             Ok(metadata) => Some((metadata.uid(), metadata.gid())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(EmbeddedError::file("look at", cluster)(error)),
+            Err(error) => return Err(Error::file("look at", cluster)(error)),
         };
         match owner {
             Some((uid, _)) if own != 0 && uid == own => Ok(Self::Own { uid }),
             Some((uid, gid)) if own == 0 && uid != 0 => {
                 Ok(Self::Dropped { name: name_of(uid), uid, gid })
             }
-            Some((uid, _)) => {
-                Err(EmbeddedError::ForeignCluster { dir: cluster.to_path_buf(), uid })
-            }
+            Some((uid, _)) => Err(Error::ForeignCluster { dir: cluster.to_path_buf(), uid }),
             None if own == 0 => Self::dropped(),
             None => Ok(Self::Own { uid: own }),
         }
     }
 
-    fn dropped() -> Result<Self, EmbeddedError> {
+    fn dropped() -> Result<Self, Error> {
         let accounts = passwd();
         ACCOUNTS
             .iter()
             .find_map(|wanted| accounts.iter().find(|(name, uid, _)| name == wanted && *uid != 0))
             .map(|(name, uid, gid)| Self::Dropped { name: name.clone(), uid: *uid, gid: *gid })
-            .ok_or(EmbeddedError::NoAccount)
+            .ok_or(Error::NoAccount)
     }
 
     /// The user id that Postgres runs with.
-    pub(super) fn uid(&self) -> u32 {
+    pub(crate) fn uid(&self) -> u32 {
         match self {
             Self::Own { uid } | Self::Dropped { uid, .. } => *uid,
         }
     }
 
     /// Makes `command` run as this account. The standard library also drops root's other groups.
-    pub(super) fn apply<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+    pub(crate) fn apply<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         match self {
             Self::Own { .. } => command,
             Self::Dropped { uid, gid, .. } => command.uid(*uid).gid(*gid),
@@ -78,22 +76,22 @@ impl Account {
     }
 
     /// Hands a file that we made to this account.
-    pub(super) fn give(&self, path: &Path) -> Result<(), EmbeddedError> {
+    pub(crate) fn give(&self, path: &Path) -> Result<(), Error> {
         match self {
             Self::Own { .. } => Ok(()),
             Self::Dropped { uid, gid, .. } => lchown(path, Some(*uid), Some(*gid))
-                .map_err(EmbeddedError::file("change the owner of", path)),
+                .map_err(Error::file("change the owner of", path)),
         }
     }
 
     /// Checks that this account can get into `dir`: Postgres itself would only say "permission
     /// denied" of the last of the directories. `dir` has no links in it.
-    pub(super) fn check_can_enter(&self, dir: &Path) -> Result<(), EmbeddedError> {
+    pub(crate) fn check_can_enter(&self, dir: &Path) -> Result<(), Error> {
         let Self::Dropped { name, uid, gid } = self else { return Ok(()) };
         let mut way: Vec<&Path> = dir.ancestors().collect();
         way.reverse();
         for step in way {
-            let metadata = fs::metadata(step).map_err(EmbeddedError::file("look at", step))?;
+            let metadata = fs::metadata(step).map_err(Error::file("look at", step))?;
             let needed = if metadata.uid() == *uid {
                 0o100
             } else if metadata.gid() == *gid {
@@ -102,10 +100,7 @@ impl Account {
                 0o001
             };
             if metadata.mode() & needed == 0 {
-                return Err(EmbeddedError::NotEnterable {
-                    dir: step.to_path_buf(),
-                    user: name.clone(),
-                });
+                return Err(Error::NotEnterable { dir: step.to_path_buf(), user: name.clone() });
             }
         }
         Ok(())
@@ -152,6 +147,6 @@ mod tests {
         fs::set_permissions(outer.path(), Permissions::from_mode(0o700)).unwrap();
         let stranger = Account::Dropped { name: "stranger".to_owned(), uid: 59_999, gid: 59_999 };
         let refused = stranger.check_can_enter(&inner).unwrap_err();
-        assert!(matches!(refused, EmbeddedError::NotEnterable { dir, .. } if dir == outer.path()));
+        assert!(matches!(refused, Error::NotEnterable { dir, .. } if dir == outer.path()));
     }
 }

@@ -10,14 +10,14 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::error::EmbeddedError;
+use crate::error::Error;
 
 /// Where Debian keeps one directory per major version.
 const DEBIAN_ROOT: &str = "/usr/lib/postgresql";
 
 /// A directory with `initdb` and `postgres` of one major version.
 #[derive(Debug, Clone)]
-pub(super) struct Binaries {
+pub(crate) struct Binaries {
     dir: PathBuf,
     major: u32,
 }
@@ -26,10 +26,10 @@ impl Binaries {
     /// Takes the first binaries that fit: from `setting` alone if given, else from `PATH`, Debian's
     /// directories (highest version first) and `pg_config`. With a `cluster` (its directory and
     /// major version) only that version fits.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         setting: Option<&Path>,
         cluster: Option<(&Path, u32)>,
-    ) -> Result<Self, EmbeddedError> {
+    ) -> Result<Self, Error> {
         let places = match setting {
             Some(dir) => vec![dir.to_path_buf()],
             None => places().await,
@@ -45,14 +45,14 @@ impl Binaries {
         }
         Err(match cluster {
             Some((dir, cluster)) if !found.is_empty() => {
-                EmbeddedError::Version { dir: dir.to_path_buf(), cluster, found: found.join(", ") }
+                Error::Version { dir: dir.to_path_buf(), cluster, found: found.join(", ") }
             }
-            Some(_) | None => EmbeddedError::NoBinaries { searched: listing(&places, setting) },
+            Some(_) | None => Error::NoBinaries { searched: listing(&places, setting) },
         })
     }
 
     /// The path of one program, for instance `initdb`.
-    pub(super) fn program(&self, name: &str) -> PathBuf {
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 

@@ -5,8 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::error::EmbeddedError;
-use super::home::{Home, no_follow};
+use crate::error::Error;
+use crate::home::{Home, no_follow};
 
 /// At each launch a longer log becomes `postgres.log.1`, in the place of the one before.
 const SIZE_LIMIT: u64 = 10 * 1024 * 1024;
@@ -15,25 +15,25 @@ const TAIL_BYTES: u64 = 8 * 1024;
 const TAIL_LINES: usize = 20;
 
 /// Opens the log for a new Postgres to append to.
-pub(super) fn open(home: &Home) -> Result<File, EmbeddedError> {
+pub(crate) fn open(home: &Home) -> Result<File, Error> {
     let path = home.log();
     if size(&path) > SIZE_LIMIT {
         let old = path.with_extension("log.1");
-        fs::rename(&path, &old).map_err(EmbeddedError::file("rename", &path))?;
+        fs::rename(&path, &old).map_err(Error::file("rename", &path))?;
     }
     no_follow(OpenOptions::new().append(true).create(true))
         .mode(0o600)
         .open(&path)
-        .map_err(EmbeddedError::file("open", &path))
+        .map_err(Error::file("open", &path))
 }
 
 /// The length of the log, 0 if there is none: where the lines of the next launch begin.
-pub(super) fn size(path: &Path) -> u64 {
+pub(crate) fn size(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// The last lines written after the first `from` bytes.
-pub(super) fn tail(path: &Path, from: u64) -> String {
+pub(crate) fn tail(path: &Path, from: u64) -> String {
     let lines = read_from(path, from).map(|text| last_lines(&text));
     lines.unwrap_or_else(|error| format!("(unreadable: {error})"))
 }
@@ -50,7 +50,7 @@ fn read_from(path: &Path, from: u64) -> io::Result<String> {
 }
 
 /// The end of a program's output.
-pub(super) fn last_lines(text: &str) -> String {
+pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let skipped = lines.len().saturating_sub(TAIL_LINES);
     lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
