@@ -78,7 +78,8 @@ impl App {
         backfills::backfills_insert(&mut tx, &runs, request_id, now).await?;
         commit(tx).await?;
         self.runs_made();
-        let by_tick = runs.iter().filter_map(|run| Some((run.tick_at?, run.id.to_string())));
+        let by_tick =
+            runs.iter().filter_map(|run| Some((run.spec.tick_at?, run.spec.id.to_string())));
         Ok(outcomes(&ticks, &taken, &by_tick.collect()))
     }
 
@@ -128,7 +129,7 @@ fn run_of(job: &ScheduledJob, request: &Backfill, tick: DateTime<Utc>) -> NewRun
     NewRun {
         priority: request.priority.unwrap_or(Priority::Low),
         requested_by: request.requested_by.clone(),
-        ..NewRun::of_tick(job, Origin::Backfill, tick)
+        ..job.run_of_tick(Origin::Backfill, tick)
     }
 }
 

@@ -2,6 +2,7 @@
 //! may be repeated, and goes on where one was interrupted.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -62,21 +63,21 @@ impl App {
     /// Inserts ended runs that do not exist, in one transaction. Their jobs exist, and their histories
     /// count them already.
     pub async fn import_runs(&self, runs: Vec<Run>, mode: Mode) -> Result<ImportedRuns, AppError> {
-        let ids: BTreeSet<RunId> = runs.iter().map(|run| run.id.clone()).collect();
+        let ids: BTreeSet<RunId> = runs.iter().map(|run| run.spec.id.clone()).collect();
         let mut tx = self.begin().await?;
         let existing = imports::runs_existing(&mut tx, &ids).await?;
         let mut runs: Vec<Run> =
-            runs.into_iter().filter(|run| !existing.contains(&run.id)).collect();
+            runs.into_iter().filter(|run| !existing.contains(&run.spec.id)).collect();
         let ticks: Vec<_> = runs.iter().filter_map(tick_of).collect();
         let mut taken = imports::ticks_with_run(&mut tx, &ticks).await?;
         let mut imported = ImportedRuns::default();
         for run in &mut runs {
-            imported.new.insert(run.id.clone());
+            imported.new.insert(run.spec.id.clone());
             if let Some((job, tick)) = tick_of(run)
                 && !taken.insert((job.to_string(), tick))
             {
-                run.origin = Origin::Recurring;
-                imported.second_of_tick.insert(run.id.clone());
+                Arc::make_mut(&mut run.spec).origin = Origin::Recurring;
+                imported.second_of_tick.insert(run.spec.id.clone());
             }
         }
         if mode == Mode::Commit && !runs.is_empty() {
@@ -98,8 +99,8 @@ fn first_revision((job, _): &(&ScheduledJob, Option<DateTime<Utc>>)) -> NewRevis
 }
 
 fn tick_of(run: &Run) -> Option<(ScheduledJobId, DateTime<Utc>)> {
-    if run.origin != Origin::Scheduled {
+    if run.spec.origin != Origin::Scheduled {
         return None;
     }
-    Some((run.scheduled_job_id.clone()?, run.tick_at?))
+    Some((run.spec.scheduled_job_id.clone()?, run.spec.tick_at?))
 }

@@ -19,8 +19,8 @@ impl App {
         run: &Run,
         full_every: u32,
     ) -> Result<Option<DateTime<Utc>>, AppError> {
-        let Some(job) = &run.scheduled_job_id else { return Ok(None) };
-        if run.parameters.full_scrape == Some(true) || run.parameters.limit.is_some() {
+        let Some(job) = &run.spec.scheduled_job_id else { return Ok(None) };
+        if run.spec.parameters.full_scrape == Some(true) || run.spec.parameters.limit.is_some() {
             return Ok(None);
         }
         let mut conn = self.acquire().await?;
@@ -29,7 +29,7 @@ impl App {
         if ended % i64::from(full_every.max(1)) == 0 {
             return Ok(None);
         }
-        let alike = parameters_json(&what_it_reads(&run.parameters));
+        let alike = parameters_json(&what_it_reads(&run.spec.parameters));
         Ok(runs::run_complete_started(&mut conn, job, &alike).await?)
     }
 }

@@ -197,7 +197,7 @@ impl App {
                 open.filter_map(|run| run.apply(Event::CancelRequested, now).ok()).collect();
             write_changed(conn, &changed).await?;
         }
-        Ok(made.into_iter().map(|run| run.id).collect())
+        Ok(made.into_iter().map(|run| run.spec.id.clone()).collect())
     }
 }
 
@@ -225,7 +225,7 @@ impl Writes {
                 | Decision::Missed
                 | Decision::OutsideWindow => job.revision,
             };
-            let job_id = run.as_ref().map(|run| run.id.clone());
+            let job_id = run.as_ref().map(|run| run.spec.id.clone());
             let scheduled_job_id = job.id.clone();
             self.rows.push(LedgerRow { scheduled_job_id, decided, job_id, revision });
             self.made.extend(run);
@@ -264,7 +264,7 @@ fn run_of(
         priority: job.settings.priority,
         available_at: decided.starts_at,
         queued: decided.blocking.is_some(),
-        ..NewRun::of_tick(job, Origin::Scheduled, decided.tick_at)
+        ..job.run_of_tick(Origin::Scheduled, decided.tick_at)
     };
     Some(Run::new(new, now, random))
 }

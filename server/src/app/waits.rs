@@ -25,7 +25,7 @@ struct TickContext {
 impl App {
     /// What each of the runs waits for, if it is pending.
     pub async fn waits(&self, runs: &[Run]) -> Result<Vec<Option<PendingReason>>, AppError> {
-        if runs.iter().all(|run| run.status != Status::Pending) {
+        if runs.iter().all(|run| run.state.status != Status::Pending) {
             return Ok(vec![None; runs.len()]);
         }
         let now = self.now();
@@ -40,7 +40,8 @@ impl App {
         runs: &[Run],
         now: DateTime<Utc>,
     ) -> Result<TickContext, AppError> {
-        let queued: Vec<&RunId> = runs.iter().filter(|run| run.queued).map(|run| &run.id).collect();
+        let queued: Vec<&RunId> =
+            runs.iter().filter(|run| run.spec.queued).map(|run| &run.spec.id).collect();
         Ok(TickContext {
             earlier: leases::runs_before(conn, &queued).await?,
             served: workers::sources_served(conn, now - WORKER_LOST_AFTER).await?,
@@ -52,16 +53,19 @@ impl App {
 
 impl TickContext {
     fn wait_of(&self, run: &Run, now: DateTime<Utc>) -> Option<PendingReason> {
-        if run.status != Status::Pending {
+        if run.state.status != Status::Pending {
             return None;
         }
-        if run.available_at > now {
-            return Some(PendingReason::Time { until: run.available_at, attempts: run.attempt });
+        if run.state.available_at > now {
+            return Some(PendingReason::Time {
+                until: run.state.available_at,
+                attempts: run.state.attempt,
+            });
         }
-        if let Some(earlier) = self.earlier.get(&run.id) {
+        if let Some(earlier) = self.earlier.get(&run.spec.id) {
             return Some(PendingReason::EarlierRun { run: earlier.clone() });
         }
-        let source = run.parameters.source.clone().unwrap_or_default();
+        let source = run.spec.parameters.source.clone().unwrap_or_default();
         if !self.served.contains(&source) {
             return Some(PendingReason::Worker { source });
         }
@@ -73,7 +77,7 @@ impl TickContext {
     }
 
     fn job_limit(&self, run: &Run) -> Option<PendingReason> {
-        let job = run.scheduled_job_id.clone()?;
+        let job = run.spec.scheduled_job_id.clone()?;
         let of_job = |it: &&RunningCount| it.queue == job.as_str() && it.job_limit > 0;
         let limit = self.running.iter().find(of_job)?.job_limit;
         let is_reached = self.count(|it| it.queue == job.as_str()) >= limit;

@@ -30,16 +30,17 @@ pub(super) async fn write_changed(
 fn ended_by_job(changed: &[Run]) -> Vec<Ended> {
     let mut by_job: BTreeMap<&ScheduledJobId, Ended> = BTreeMap::new();
     for run in changed {
-        let (Some(job), Some(ended_at)) = (&run.scheduled_job_id, run.completed_at) else {
+        let (Some(job), Some(ended_at)) = (&run.spec.scheduled_job_id, run.state.completed_at)
+        else {
             continue;
         };
         let count = by_job.get(job).map_or(1, |before| before.count + 1);
         let ended = Ended {
             scheduled_job_id: job.clone(),
             count,
-            run_at: run.started_at.unwrap_or(ended_at),
-            status: run.status,
-            job_id: run.id.clone(),
+            run_at: run.state.started_at.unwrap_or(ended_at),
+            status: run.state.status,
+            job_id: run.spec.id.clone(),
             ended_at,
         };
         by_job.insert(job, ended);

@@ -31,7 +31,7 @@ impl RunSelection {
         if !self.matches_but_status(run) {
             return Visibility::Hidden;
         }
-        if self.accepts(run.status) {
+        if self.accepts(run.state.status) {
             Visibility::Visible
         } else if before.is_some_and(|status| self.accepts(status)) {
             Visibility::Left
@@ -46,15 +46,16 @@ impl RunSelection {
 
     fn matches_but_status(&self, run: &Run) -> bool {
         let RunConditions { origin, priority, scheduled_job_id, source, .. } = &self.conditions;
-        let job =
-            |wanted: &Option<ScheduledJobId>| wanted.is_none() || *wanted == run.scheduled_job_id;
+        let job = |wanted: &Option<ScheduledJobId>| {
+            wanted.is_none() || *wanted == run.spec.scheduled_job_id
+        };
         job(&self.scheduled_job_id)
             && job(scheduled_job_id)
-            && accepts(origin.as_deref(), run.origin)
-            && accepts(priority.as_deref(), run.priority)
-            && (source.is_none() || *source == run.parameters.source)
-            && self.conditions.created.contains(run.created_at)
-            && self.conditions.labels.match_all(&run.labels)
+            && accepts(origin.as_deref(), run.spec.origin)
+            && accepts(priority.as_deref(), run.spec.priority)
+            && (source.is_none() || *source == run.spec.parameters.source)
+            && self.conditions.created.contains(run.spec.created_at)
+            && self.conditions.labels.match_all(&run.spec.labels)
     }
 }
 
@@ -138,7 +139,8 @@ mod tests {
     #[test]
     fn a_run_is_seen_to_leave() {
         let check = |filter: &str, before: Option<Status>, expected: Visibility| {
-            let running = Run { status: Status::Running, ..run() };
+            let mut running = run();
+            running.state.status = Status::Running;
             assert_eq!(selection(filter).visibility(&running, before), expected, "{filter}");
         };
         let pending = Some(Status::Pending);

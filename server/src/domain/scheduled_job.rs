@@ -6,7 +6,7 @@ use super::id::{RunId, ScheduledJobId};
 use super::labels::{self, Labels};
 use super::parameters::{ScrapeParameters, SourceNames};
 use super::policy::RunPolicy;
-use super::run::{Priority, Status as RunStatus};
+use super::run::{NewRun, Origin, Priority, Status as RunStatus};
 use super::schedule::Schedule;
 use super::text::{check_line, words};
 use super::tick_policy::TickPolicy;
@@ -161,6 +161,23 @@ impl ScheduledJob {
     /// What a caller sends back to be refused if the settings were changed in between.
     pub fn etag(&self) -> String {
         format!("v{}", self.version)
+    }
+
+    /// The run of a tick, with the job's current settings.
+    pub fn run_of_tick(&self, origin: Origin, tick_at: DateTime<Utc>) -> NewRun {
+        NewRun {
+            origin,
+            scheduled_job_id: Some(self.id.clone()),
+            original_job_id: None,
+            priority: Priority::Normal,
+            parameters: self.settings.parameters.clone(),
+            requested_by: String::new(),
+            labels: self.settings.labels.clone(),
+            tick_at: Some(tick_at),
+            available_at: None,
+            queued: false,
+            policy: self.settings.policy.clone(),
+        }
     }
 }
 

@@ -111,7 +111,7 @@ impl WorkerTransport for LocalTransport {
         };
         let fence = fence(attempt).ok_or(TransportError::LeaseLost)?;
         let run = self.app.submit_properties(&fence, report).await.map_err(link_error)?;
-        Ok(run.counts.scraped)
+        Ok(run.state.counts.scraped)
     }
 
     async fn finish(
@@ -128,7 +128,7 @@ impl WorkerTransport for LocalTransport {
         };
         let fence = fence(attempt).ok_or(TransportError::LeaseLost)?;
         let run = self.app.finish(&fence, outcome, update(rest)).await.map_err(link_error)?;
-        Ok(run.status.to_string())
+        Ok(run.state.status.to_string())
     }
 
     fn heartbeat_interval(&self) -> Duration {
@@ -153,22 +153,27 @@ impl WorkerTransport for LocalTransport {
 fn assignment(run: &Run, now: DateTime<Utc>) -> LeasedRun {
     let name = |kind: &ListingType| kind.word().to_uppercase();
     let until = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
-    let parameters = &run.parameters;
+    let parameters = &run.spec.parameters;
     LeasedRun {
-        id: AttemptId { job_id: run.id.to_string(), attempt: run.attempt },
+        id: AttemptId { job_id: run.spec.id.to_string(), attempt: run.state.attempt },
         source: parameters.source.clone().unwrap_or_default(),
         locations: run.remaining_locations(),
         request_delay: parameters.request_delay.unwrap_or(DEFAULT_REQUEST_DELAY),
-        scraped: run.counts.scraped,
-        expires_in: run.lease.as_ref().map_or(Duration::ZERO, |lease| until(lease.expires_at)),
+        scraped: run.state.counts.scraped,
+        expires_in: run
+            .state
+            .lease
+            .as_ref()
+            .map_or(Duration::ZERO, |lease| until(lease.expires_at)),
         attempt_expires_in: run
+            .state
             .lease
             .as_ref()
             .map_or(Duration::ZERO, |lease| until(lease.latest_at)),
-        scheduled_job_id: run.scheduled_job_id.as_ref().map(ToString::to_string),
-        origin: run.origin.to_string(),
-        tick_at: run.tick_at,
-        reference_time: run.reference_time(),
+        scheduled_job_id: run.spec.scheduled_job_id.as_ref().map(ToString::to_string),
+        origin: run.spec.origin.to_string(),
+        tick_at: run.spec.tick_at,
+        reference_time: run.spec.reference_time(),
         parameters: parameters_json(parameters),
         listing_types: parameters.listing_types.iter().map(name).collect(),
         limit: u32::try_from(parameters.limit.unwrap_or(LIMIT)).unwrap_or(u32::MAX),

@@ -40,7 +40,7 @@ impl Reaper {
     pub async fn tick(&self) -> Result<Vec<Run>, AppError> {
         let taken = self.app.reap(BATCH).await?;
         for run in &taken {
-            let (id, status, reason) = (&run.id, run.status, &run.error_message);
+            let (id, status, reason) = (&run.spec.id, run.state.status, &run.state.error_message);
             warn!(run.id = %id, run.status = %status, "Run {id} is {status}: {reason}");
         }
         Ok(taken)

@@ -49,9 +49,9 @@ impl ScrapingJobs {
         let run = shown(&triggered.run, request.validate_only);
         Ok(proto::TriggerJobResponse {
             job_id: run.job_id.clone(),
-            status: to_run_status(triggered.run.status).into(),
+            status: to_run_status(triggered.run.state.status).into(),
             message: triggered.message,
-            created_at: Some(to_time(triggered.run.created_at)),
+            created_at: Some(to_time(triggered.run.spec.created_at)),
             scraping_job: Some(run),
         })
     }
@@ -94,7 +94,7 @@ impl ScrapingJobs {
             limit: page::size("page_size", request.page_size)?,
         };
         let found = self.app.list_runs(query).await?;
-        let next = found.runs.next_after().map(|run| (run.created_at, run.id.clone()));
+        let next = found.runs.next_after().map(|run| (run.spec.created_at, run.spec.id.clone()));
         Ok(proto::ListScrapingJobsResponse {
             scraping_jobs: self.with_waits(&found.runs.items).await?,
             total: found.total,

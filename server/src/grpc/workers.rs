@@ -228,8 +228,8 @@ async fn submit(
     let run = workers.app.submit_properties(&fence, report).await?;
     Ok(proto::SubmitPropertiesResponse {
         attempt: Some(to_attempt(&fence)),
-        properties_scraped: run.counts.scraped,
-        cancel_requested: run.cancel_requested_at.is_some(),
+        properties_scraped: run.state.counts.scraped,
+        cancel_requested: run.state.cancel_requested_at.is_some(),
     })
 }
 
@@ -283,13 +283,13 @@ fn to_attempt(fence: &Fence) -> proto::Attempt {
 
 fn to_lease(run: &Run, now: DateTime<Utc>) -> proto::Lease {
     let until = |at: DateTime<Utc>| to_duration((at - now).to_std().unwrap_or_default());
-    let lease = run.lease.as_ref();
+    let lease = run.state.lease.as_ref();
     proto::Lease {
         scraping_job: Some(to_run(run)),
         locations: run.remaining_locations(),
         expires_in: lease.and_then(|lease| until(lease.expires_at)),
         attempt_expires_in: lease.and_then(|lease| until(lease.latest_at)),
-        reference_time: Some(to_time(run.reference_time())),
+        reference_time: Some(to_time(run.spec.reference_time())),
     }
 }
 

@@ -117,14 +117,14 @@ impl Plan {
 
 impl RunsOfJob {
     fn of(run: &Run) -> Option<Self> {
-        let ended_at = run.completed_at?;
-        let run_at = run.started_at.unwrap_or(ended_at);
+        let ended_at = run.state.completed_at?;
+        let run_at = run.state.started_at.unwrap_or(ended_at);
         Some(Self {
             count: 1,
-            first_created: run.created_at,
-            last: LastRun { run_at, status: run.status, job_id: run.id.clone() },
+            first_created: run.spec.created_at,
+            last: LastRun { run_at, status: run.state.status, job_id: run.spec.id.clone() },
             last_ended_at: ended_at,
-            parameters: run.parameters.clone(),
+            parameters: run.spec.parameters.clone(),
         })
     }
 

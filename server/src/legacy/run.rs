@@ -1,5 +1,7 @@
 //! Documents of `jobs`: runs.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -8,7 +10,9 @@ use super::{Defaults, ids, parameters};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::policy::{MAX_ATTEMPTS, RunPolicy};
-use crate::domain::run::{Counts, FailedLocation, Origin, Priority, Progress, Run, Status};
+use crate::domain::run::{
+    Counts, FailedLocation, Origin, Priority, Progress, Run, RunSpec, RunState, Status,
+};
 
 /// Who asked for imported runs.
 const REQUESTED_BY: &str = "import";
@@ -42,7 +46,7 @@ impl LegacyRun {
     }
 
     pub fn id(&self) -> &RunId {
-        &self.run.id
+        &self.run.spec.id
     }
 
     /// The run, not linked yet.
@@ -57,9 +61,11 @@ impl LegacyRun {
 
     /// The run linked to `job`.
     pub(super) fn linked(self, job: Option<ScheduledJobId>) -> Run {
-        let origin = origin(&self.run, job.is_some());
+        let origin = origin(&self.run.spec, job.is_some());
         let tick_at = if origin == Origin::Scheduled { self.tick_at } else { None };
-        Run { origin, tick_at, scheduled_job_id: job, ..self.run }
+        let spec =
+            RunSpec { origin, tick_at, scheduled_job_id: job, ..self.run.spec.as_ref().clone() };
+        Run { spec: Arc::new(spec), state: self.run.state }
     }
 }
 
@@ -72,17 +78,8 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
     let times = Times::read(fields, &id, status)?;
     let original = fields.text("original_job_id");
     let parameters = parameters::read(fields, &defaults.source);
-    let run = Run {
-        queued: false,
-        original_job_id: original.as_deref().and_then(|id| RunId::parse(id).ok()),
-        scheduled_job_id: None,
-        origin: Origin::Immediate,
+    let state = RunState {
         status: if status.is_final() { status } else { Status::Failed },
-        priority: priority(fields, Priority::Normal),
-        requested_by: REQUESTED_BY.to_owned(),
-        labels: Labels::new(),
-        tick_at: None,
-        created_at: times.created,
         available_at: times.created,
         started_at: times.started,
         completed_at: Some(times.ended),
@@ -92,20 +89,32 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
         attempt: i32::from(times.started.is_some()),
         attempt_started_at: times.started,
         max_attempts: MAX_ATTEMPTS,
-        policy: RunPolicy::default(),
-        deadline_at: None,
         error_message: error_message(fields, status),
         revision: 1,
         lease: None,
-        parameters,
-        id,
     };
+    let spec = RunSpec {
+        id,
+        scheduled_job_id: None,
+        original_job_id: original.as_deref().and_then(|id| RunId::parse(id).ok()),
+        origin: Origin::Immediate,
+        priority: priority(fields, Priority::Normal),
+        parameters,
+        requested_by: REQUESTED_BY.to_owned(),
+        labels: Labels::new(),
+        tick_at: None,
+        created_at: times.created,
+        queued: false,
+        policy: RunPolicy::default(),
+        deadline_at: None,
+    };
+    let run = Run { spec: Arc::new(spec), state };
     let scheduled_job_id = match fields.text("scheduled_job_id") {
         Some(old) => Some(ids::legal(&old).ok_or_else(|| format!("no id can be made of '{old}'"))?),
         None => None,
     };
     let tick = fields.time("scheduled_at").or_else(|| fields.time("scheduled_for"));
-    let tick_at = tick.or_else(|| time_in(&run.id)).or(Some(run.created_at));
+    let tick_at = tick.or_else(|| time_in(&run.spec.id)).or(Some(run.spec.created_at));
     Ok(LegacyRun {
         run,
         scheduled_job_id,
@@ -246,13 +255,13 @@ fn error_message(fields: &mut Fields, status: Status) -> String {
 }
 
 /// The only place that looks into a run's id: documents of the old system do not say their origin.
-fn origin(run: &Run, linked: bool) -> Origin {
-    let id = run.id.as_str();
+fn origin(spec: &RunSpec, linked: bool) -> Origin {
+    let id = spec.id.as_str();
     match id.split('_').next() {
         Some("scheduled") if linked => Origin::Scheduled,
         Some("recurring" | "scheduled") => Origin::Recurring,
         Some("triggered") => Origin::Triggered,
-        _ if run.original_job_id.is_some() => Origin::Triggered,
+        _ if spec.original_job_id.is_some() => Origin::Triggered,
         _ => Origin::Immediate,
     }
 }

@@ -88,10 +88,13 @@ fn the_seeds_documents_need_no_mending() {
     assert_eq!(job.parameters.listing_types, [ListingType::Sold]);
     let (run, notes) = run(json!({}));
     assert_eq!(notes, [""; 0]);
-    assert_eq!((run.origin, run.priority), (Origin::Triggered, Priority::Immediate));
-    assert_eq!(run.scheduled_job_id, Some(id("sold_daily_indy")));
-    assert_eq!(run.counts, Counts { scraped: 120, saved: 95, skipped: 25, ..Counts::default() });
-    assert_eq!(run.completed_at, Some(time("2025-01-13T15:32:45Z")));
+    assert_eq!((run.spec.origin, run.spec.priority), (Origin::Triggered, Priority::Immediate));
+    assert_eq!(run.spec.scheduled_job_id, Some(id("sold_daily_indy")));
+    assert_eq!(
+        run.state.counts,
+        Counts { scraped: 120, saved: 95, skipped: 25, ..Counts::default() }
+    );
+    assert_eq!(run.state.completed_at, Some(time("2025-01-13T15:32:45Z")));
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn times_come_in_many_forms() {
         json!(1_736_782_200_000.0),
     ] {
         let (run, notes) = run(json!({ "created_at": form }));
-        assert_eq!((run.created_at, notes.as_slice()), (expected, [].as_slice()), "{form}");
+        assert_eq!((run.spec.created_at, notes.as_slice()), (expected, [].as_slice()), "{form}");
     }
 }
 
@@ -124,10 +127,14 @@ fn numbers_come_in_many_forms() {
         json!({ "$numberDouble": "95.0" }),
     ] {
         let (run, notes) = run(json!({ "properties_saved": form }));
-        assert_eq!((run.counts.saved, notes.len()), (95, 0), "{form}");
+        assert_eq!((run.state.counts.saved, notes.len()), (95, 0), "{form}");
     }
     let (run, notes) = run(json!({ "properties_saved": 200, "properties_scraped": -1 }));
-    assert_eq!((run.counts.scraped, run.counts.saved, notes.len()), (200, 200, 2), "{notes:?}");
+    assert_eq!(
+        (run.state.counts.scraped, run.state.counts.saved, notes.len()),
+        (200, 200, 2),
+        "{notes:?}"
+    );
 }
 
 #[test]
@@ -137,25 +144,28 @@ fn what_is_missing_follows_from_what_is_there() {
         "properties_scraped": null, "properties_saved": null
     });
     let (bare, notes) = run(nothing);
-    assert_eq!(bare.created_at, DateTime::from_timestamp(1_736_841_234, 0).unwrap());
-    assert_eq!(bare.completed_at, Some(bare.created_at));
-    assert_eq!((bare.started_at, bare.attempt, bare.priority), (None, 0, Priority::Normal));
+    assert_eq!(bare.spec.created_at, DateTime::from_timestamp(1_736_841_234, 0).unwrap());
+    assert_eq!(bare.state.completed_at, Some(bare.spec.created_at));
+    assert_eq!(
+        (bare.state.started_at, bare.state.attempt, bare.spec.priority),
+        (None, 0, Priority::Normal)
+    );
     assert_eq!(notes.len(), 2, "{notes:?}");
     let (run, notes) = run(json!({ "completed_at": "2025-01-13T15:00:00Z" }));
-    assert_eq!((run.completed_at, notes.len()), (run.started_at, 1));
+    assert_eq!((run.state.completed_at, notes.len()), (run.state.started_at, 1));
 }
 
 #[test]
 fn a_run_that_had_not_ended_failed() {
     for word in ["pending", "running"] {
         let (run, notes) = run(json!({ "status": word, "completed_at": null }));
-        assert_eq!((run.status, notes.len()), (RunStatus::Failed, 1));
-        assert_eq!(run.error_message, "had not ended when it was exported");
+        assert_eq!((run.state.status, notes.len()), (RunStatus::Failed, 1));
+        assert_eq!(run.state.error_message, "had not ended when it was exported");
     }
     let (run, notes) = run(json!({ "status": "Canceled" }));
     assert_eq!(
-        (run.status, run.cancel_requested_at, notes.len()),
-        (RunStatus::Cancelled, run.completed_at, 0)
+        (run.state.status, run.state.cancel_requested_at, notes.len()),
+        (RunStatus::Cancelled, run.state.completed_at, 0)
     );
 }
 
@@ -251,7 +261,10 @@ fn a_recurring_job_is_a_scheduled_job_and_its_runs_are_linked() {
     let known = BTreeSet::from([job.id.clone()]);
     for run in [own, later] {
         let run = Plan::link(run, &known);
-        assert_eq!((run.scheduled_job_id, run.origin), (Some(job.id.clone()), Origin::Recurring));
+        assert_eq!(
+            (run.spec.scheduled_job_id.clone(), run.spec.origin),
+            (Some(job.id.clone()), Origin::Recurring)
+        );
     }
 }
 

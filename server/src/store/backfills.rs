@@ -75,11 +75,13 @@ pub async fn backfills_insert(
     request_id: &str,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let jobs: Vec<Option<&str>> =
-        runs.iter().map(|run| run.scheduled_job_id.as_ref().map(ScheduledJobId::as_str)).collect();
-    let ticks: Vec<_> = runs.iter().map(|run| run.tick_at).collect();
-    let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
-    let requested_by: Vec<&str> = runs.iter().map(|run| run.requested_by.as_str()).collect();
+    let jobs: Vec<Option<&str>> = runs
+        .iter()
+        .map(|run| run.spec.scheduled_job_id.as_ref().map(ScheduledJobId::as_str))
+        .collect();
+    let ticks: Vec<_> = runs.iter().map(|run| run.spec.tick_at).collect();
+    let ids: Vec<&str> = runs.iter().map(|run| run.spec.id.as_str()).collect();
+    let requested_by: Vec<&str> = runs.iter().map(|run| run.spec.requested_by.as_str()).collect();
     sqlx::query!(
         r#"
         insert into backfill (

@@ -1,18 +1,20 @@
 //! The outbox, run by run: appended by whoever writes a run, read by revision. In the order of commit
 //! it is read in [`super::feed`].
 
+use std::sync::Arc;
+
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::StoreError;
-use super::rows::RunState;
-use crate::domain::run::Run;
+use super::rows::StateRow;
+use crate::domain::run::{Run, RunSpec};
 
 /// Appends one event for each state. A transaction may have begun before the one that made the run's state
 /// before; then the event takes the other's place in the order of commit, after it.
 pub(super) async fn events_append(
     conn: &mut PgConnection,
-    states: &[RunState],
+    states: &[StateRow],
 ) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
@@ -39,28 +41,30 @@ pub(super) async fn events_append(
     Ok(())
 }
 
-/// The states of `run` after `revision` that are kept, in order. Revisions of a run grow under its
+/// The retained states of a run after `revision`, in order. Revisions of a run grow under its
 /// lock, so what one read leaves out comes later and never in between.
 pub async fn events_after(
     conn: &mut PgConnection,
-    run: &Run,
+    spec: &Arc<RunSpec>,
     revision: i64,
     limit: i64,
 ) -> Result<Vec<Run>, StoreError> {
     let rows = sqlx::query_scalar!(
         r#"
-        select run as "run: Json<RunState>"
+        select run as "run: Json<StateRow>"
         from run_event
         where job_id = $1
             and revision > $2
         order by revision
         limit $3
         "#,
-        run.id.as_str(),
+        spec.id.as_str(),
         revision,
         limit,
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(|Json(state)| state.of(run)).collect()
+    let run =
+        |Json(state): Json<StateRow>| Ok(Run { spec: Arc::clone(spec), state: state.read()? });
+    rows.into_iter().map(run).collect()
 }

@@ -135,7 +135,7 @@ impl Inbox {
 
     fn wants(&self, change: &Change) -> bool {
         match &self.interest {
-            Interest::Run(run) => *run == change.run.id,
+            Interest::Run(run) => *run == change.run.spec.id,
             Interest::Selection(selection) => {
                 selection.visibility(&change.run, change.before) != Visibility::Hidden
             }

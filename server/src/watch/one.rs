@@ -72,18 +72,18 @@ pub async fn watch_run(
     };
     let run = runs::run_get(&mut look.conn, &id).await?.ok_or(WatchError::NotFound(id))?;
     drop(look);
-    if after.is_some_and(|seen| seen > run.revision) {
+    if after.is_some_and(|seen| seen > run.state.revision) {
         return Err(match start {
             // The database was set back without a trace.
             Start::Token(_) => WatchError::FeedReset,
-            Start::Now | Start::After(_) => WatchError::CursorAhead { current: run.revision },
+            Start::Now | Start::After(_) => WatchError::CursorAhead { current: run.state.revision },
         });
     }
     let run = Arc::new(run);
     let current = || VecDeque::from([Update::Current(Arc::clone(&run))]);
     let unsent = if after.is_none() { current() } else { VecDeque::new() };
-    let seen = after.unwrap_or(run.revision);
-    let status = (seen == run.revision).then_some(run.status);
+    let seen = after.unwrap_or(run.state.revision);
+    let status = (seen == run.state.revision).then_some(run.state.status);
     let watch = Watch { subscription, run, seen, status, unsent, phase: Phase::Beginning };
     Ok(try_unfold(watch, |mut watch| async move {
         Ok(watch.next().await?.map(|update| (update, watch)))
@@ -142,7 +142,7 @@ impl Watch {
             Taken::Lagged => self.phase = Phase::CatchingUp,
             Taken::Changes(changes, _) if changes.is_empty() => self.wait().await?,
             Taken::Changes(changes, _) => {
-                let news = changes.iter().filter(|change| change.run.revision > self.seen);
+                let news = changes.iter().filter(|change| change.run.state.revision > self.seen);
                 let states: Vec<_> = news.map(|change| Arc::clone(&change.run)).collect();
                 if is_without_gap(&states, self.seen) {
                     self.tell(&states);
@@ -181,12 +181,12 @@ impl Watch {
         let mut look = self.subscription.look().await?;
         // With the state at the cursor, as long as its status is not known.
         let after = self.seen - i64::from(self.status.is_none());
-        let mut states = events::events_after(&mut look.conn, &self.run, after, PAGE).await?;
+        let mut states = events::events_after(&mut look.conn, &self.run.spec, after, PAGE).await?;
         drop(look);
-        if states.first().is_some_and(|state| state.revision == self.seen) {
-            self.status = Some(states.remove(0).status);
+        if states.first().is_some_and(|state| state.state.revision == self.seen) {
+            self.status = Some(states.remove(0).state.status);
         }
-        let is_missing = states.is_empty() && self.seen < self.run.revision;
+        let is_missing = states.is_empty() && self.seen < self.run.state.revision;
         let states: Vec<_> = states.into_iter().map(Arc::new).collect();
         if is_missing || !is_without_gap(&states, self.seen) {
             return Err(WatchError::Expired);
@@ -197,10 +197,10 @@ impl Watch {
 
     fn tell(&mut self, states: &[Arc<Run>]) {
         for (index, state) in states.iter().enumerate() {
-            let is_progress = self.status == Some(state.status);
-            (self.seen, self.status) = (state.revision, Some(state.status));
+            let is_progress = self.status == Some(state.state.status);
+            (self.seen, self.status) = (state.state.revision, Some(state.state.status));
             if !is_progress || index + 1 == states.len() {
-                let token = self.subscription.token((state.revision, 0));
+                let token = self.subscription.token((state.state.revision, 0));
                 self.unsent.push_back(Update::Changed(Arc::clone(state), token));
             }
         }
@@ -217,5 +217,5 @@ impl Watch {
 
 /// Whether the revisions are those that come after `seen`.
 fn is_without_gap(states: &[Arc<Run>], seen: i64) -> bool {
-    states.iter().zip(seen + 1..).all(|(state, expected)| state.revision == expected)
+    states.iter().zip(seen + 1..).all(|(state, expected)| state.state.revision == expected)
 }

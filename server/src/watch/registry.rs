@@ -91,13 +91,13 @@ impl Registry {
         state.recent.add(changes);
         let of_all = state.of_all.clone();
         let of_run = |change: &Arc<Change>| {
-            let inboxes = state.of_runs.get(&change.run.id)?;
+            let inboxes = state.of_runs.get(&change.run.spec.id)?;
             Some((Arc::clone(change), inboxes.clone()))
         };
         let of_runs: Vec<_> = changes.iter().filter_map(of_run).collect();
         let mut of_jobs: HashMap<&ScheduledJobId, (Vec<_>, Vec<_>)> = HashMap::new();
         for change in changes {
-            if let Some(job) = &change.run.scheduled_job_id
+            if let Some(job) = &change.run.spec.scheduled_job_id
                 && let Some(inboxes) = state.of_jobs.get(job)
             {
                 let of_job = of_jobs.entry(job).or_insert_with(|| (Vec::new(), inboxes.clone()));

@@ -137,9 +137,10 @@ impl Watch {
         self.current.until = look.feed.end;
         drop(look);
         let is_full = i64::try_from(page.len()).is_ok_and(|count| count == PAGE);
-        let last = page.last().filter(|_| is_full).map(|run| (run.created_at, run.id.clone()));
+        let last =
+            page.last().filter(|_| is_full).map(|run| (run.spec.created_at, run.spec.id.clone()));
         for run in page {
-            self.current.revisions.insert(run.id.clone(), run.revision);
+            self.current.revisions.insert(run.spec.id.clone(), run.state.revision);
             self.unsent.push_back(Update::Current(Arc::new(run)));
         }
         if last.is_some() {
@@ -228,7 +229,7 @@ impl Watch {
         let mut later: HashSet<&RunId> = HashSet::new();
         let mut told = VecDeque::new();
         for change in changes.iter().rev() {
-            let is_last = later.insert(&change.run.id);
+            let is_last = later.insert(&change.run.spec.id);
             let passed = change.is_progress() && !is_last;
             if !passed && !self.current.has(change) {
                 told.extend(self.update(change));
@@ -264,7 +265,7 @@ impl Watch {
 impl Current {
     /// Whether the change is in what was told as current.
     fn has(&self, change: &Change) -> bool {
-        let told: Option<&i64> = self.revisions.get(&change.run.id);
-        told.is_some_and(|revision| change.run.revision <= *revision)
+        let told: Option<&i64> = self.revisions.get(&change.run.spec.id);
+        told.is_some_and(|revision| change.run.state.revision <= *revision)
     }
 }

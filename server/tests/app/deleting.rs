@@ -38,7 +38,10 @@ async fn a_trigger_during_the_deletion_is_refused_or_its_run_cancelled() {
         let left = runs(&one, &name).await;
 
         assert_eq!(left.len(), made);
-        assert!(left.iter().all(|run| run.status == Status::Cancelled), "round {round}: {left:?}");
+        assert!(
+            left.iter().all(|run| run.state.status == Status::Cancelled),
+            "round {round}: {left:?}"
+        );
         let count = job(&one, &name).await.history.run_count;
         assert_eq!(usize::try_from(count).unwrap(), made);
     }

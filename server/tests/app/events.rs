@@ -35,7 +35,7 @@ async fn prune(app: &App) -> i64 {
 
 async fn revisions(pool: &PgPool, run: &Run) -> Vec<i64> {
     let kept = "select revision from run_event where job_id = $1 order by revision";
-    sqlx::query_scalar(kept).bind(run.id.as_str()).fetch_all(pool).await.unwrap()
+    sqlx::query_scalar(kept).bind(run.spec.id.as_str()).fetch_all(pool).await.unwrap()
 }
 
 #[tokio::test]
@@ -51,14 +51,14 @@ async fn pruning_keeps_the_last_event_of_an_unfinished_run_and_what_is_young() {
     let young = trigger(&app, "job", None).await;
 
     let mut count = 0;
-    while count < ended.revision + running.revision {
+    while count < ended.state.revision + running.state.revision {
         count += prune(&app).await;
     }
-    assert_eq!(count, ended.revision + running.revision);
+    assert_eq!(count, ended.state.revision + running.state.revision);
     assert_eq!(app.prune_events().await.unwrap(), 0);
 
     assert_eq!(revisions(&world.pool, &ended).await, [0_i64; 0]);
-    assert_eq!(revisions(&world.pool, &running).await, [running.revision]);
+    assert_eq!(revisions(&world.pool, &running).await, [running.state.revision]);
     assert_eq!(revisions(&world.pool, &young).await, [1]);
 }
 
@@ -71,11 +71,11 @@ async fn what_was_kept_for_an_unfinished_run_goes_once_its_end_is_old() {
     let running = lease(&app, "worker").await;
     age(&world.pool, "%").await;
     let mut count = 0;
-    while count < running.revision {
+    while count < running.state.revision {
         count += prune(&app).await;
     }
     let ended = complete(&app, &running).await.unwrap();
-    let kept: Vec<i64> = (running.revision..=ended.revision).collect();
+    let kept: Vec<i64> = (running.state.revision..=ended.state.revision).collect();
     assert_eq!(app.prune_events().await.unwrap(), 0);
     assert_eq!(revisions(&world.pool, &ended).await, kept, "the end is young");
 
@@ -94,7 +94,8 @@ async fn the_changes_of_a_run_are_in_order_though_the_transaction_of_the_last_be
     sqlx::query("select pg_current_xact_id()").execute(&mut *early).await.unwrap();
     trigger(&app, "job", None).await;
     let leased = lease(&app, "worker").await;
-    let last = Run { revision: leased.revision + 1, ..leased };
+    let mut last = leased;
+    last.state.revision += 1;
     runs::runs_write(&mut early, std::slice::from_ref(&last)).await.unwrap();
     early.commit().await.unwrap();
 
@@ -106,10 +107,10 @@ async fn the_changes_of_a_run_are_in_order_though_the_transaction_of_the_last_be
         let feed = feed::feed_get(&mut conn).await.unwrap();
         let begin = FeedPosition::default();
         let changes = feed::feed_after(&mut conn, &feed, begin, 10).await.unwrap();
-        told = changes.iter().map(|change| change.run.revision).collect();
+        told = changes.iter().map(|change| change.run.state.revision).collect();
     }
 
-    assert_eq!(told, [1, 2, last.revision]);
+    assert_eq!(told, [1, 2, last.state.revision]);
 }
 
 #[tokio::test]
@@ -142,7 +143,7 @@ async fn a_watch_selects_what_a_list_finds() {
     lease(&app, "worker").await;
     world.pass(60);
     let cancelled = trigger(&app, "one", Some(Priority::Low)).await;
-    app.cancel_run(&cancelled.id).await.unwrap();
+    app.cancel_run(&cancelled.spec.id).await.unwrap();
     trigger(&app, "other", Some(Priority::Low)).await;
     let mut conn = world.pool.acquire().await.unwrap();
     let all = runs::runs_list(&mut conn, &RunFilter::default(), 10).await.unwrap();

@@ -46,7 +46,7 @@ async fn every_past_instant_is_explained_under_the_settings_of_its_time() {
     assert_eq!(fired.state, TickState::Decided);
     assert!(fired.text.contains(&run) && fired.text.contains(app.server()), "{}", fired.text);
     assert!(fired.text.contains("30s after its time"), "{}", fired.text);
-    assert_eq!(fired.run.unwrap().id.as_str(), run);
+    assert_eq!(fired.run.unwrap().spec.id.as_str(), run);
     assert_eq!(fired.revision.unwrap().job.revision, 1);
 
     let skipped = explain(&app, "00:32:00").await;
@@ -85,7 +85,7 @@ async fn a_future_instant_is_told_with_what_it_depends_on() {
     let coming = explain(&app, "01:00:00").await;
 
     assert_eq!((coming.state, coming.text.as_str()), (TickState::Future, "It will make a run."));
-    assert!(coming.depends_on[0].contains(run.id.as_str()), "{:?}", coming.depends_on);
+    assert!(coming.depends_on[0].contains(run.spec.id.as_str()), "{:?}", coming.depends_on);
     assert_eq!(coming.depends_on.len(), 3, "{:?}", coming.depends_on);
     let until = Some(at("2026-01-01T02:00:00Z"));
     app.pause_scheduled_job(&id("job"), "repairs".to_owned(), until, "Ann").await.unwrap();
@@ -159,9 +159,9 @@ async fn a_backfill_makes_runs_of_past_ticks_that_have_none_and_nothing_twice() 
     assert_eq!(other[0].outcome, Backfilled::RunExists(fired));
     let runs = runs(&app, "job").await;
     assert_eq!(runs.len(), 7);
-    let oldest = runs.iter().filter_map(|run| run.tick_at).min();
+    let oldest = runs.iter().filter_map(|run| run.spec.tick_at).min();
     assert_eq!(oldest, Some(at("2026-01-01T00:29:00Z")), "also before the job was there");
-    assert!(runs.iter().all(|run| run.reference_time() == run.tick_at.unwrap()));
+    assert!(runs.iter().all(|run| run.spec.reference_time() == run.spec.tick_at.unwrap()));
     let why = explain(&app, "00:32:00").await;
     assert!(why.text.contains("backfill") && why.text.contains("stands for it"), "{}", why.text);
 }

@@ -1,7 +1,9 @@
 //! Since when a run has to look: only a complete run of the same parameters moves it.
 
+use std::sync::Arc;
+
 use windrow_server::app::{App, AttemptUpdate, Outcome};
-use windrow_server::domain::run::{Failure, LocationResult, Run};
+use windrow_server::domain::run::{Failure, LocationResult, Run, RunSpec};
 
 use crate::support::{World, create, fence, lease, trigger};
 
@@ -20,7 +22,7 @@ async fn run(world: &World, app: &App, failed: &[&str]) -> Run {
             .contains(&location.as_str())
             .then(|| Failure { reason: "no".to_owned(), permanent: false }),
     };
-    let results = run.parameters.locations.iter().map(result).collect();
+    let results = run.spec.parameters.locations.iter().map(result).collect();
     let update = AttemptUpdate { results, lines: Vec::new() };
     app.finish(&fence(&run), Outcome::Done, update).await.unwrap()
 }
@@ -33,14 +35,14 @@ async fn only_a_complete_run_moves_the_beginning() {
     let next = trigger(&app, "job", None).await;
     let since = async || app.changed_since(&next, FULL_EVERY).await.unwrap();
     assert_eq!(since().await, None, "nothing was read yet");
-    app.cancel_run(&next.id).await.unwrap();
+    app.cancel_run(&next.spec.id).await.unwrap();
 
     let complete = run(&world, &app, &[]).await;
-    assert_eq!(since().await, complete.started_at);
+    assert_eq!(since().await, complete.state.started_at);
     run(&world, &app, &["Indianapolis, IN"]).await;
-    assert_eq!(since().await, complete.started_at, "a failed location was not read");
+    assert_eq!(since().await, complete.state.started_at, "a failed location was not read");
     let later = run(&world, &app, &[]).await;
-    assert_eq!(since().await, later.started_at);
+    assert_eq!(since().await, later.state.started_at);
 }
 
 #[tokio::test]
@@ -49,22 +51,22 @@ async fn other_parameters_a_wish_a_limit_and_every_nth_run_read_everything() {
     let app = world.app().await;
     create(&app, "job").await;
     let complete = run(&world, &app, &[]).await;
-    let changed = |change: fn(&mut Run)| {
+    let changed = |change: fn(&mut RunSpec)| {
         let mut run = complete.clone();
-        change(&mut run);
+        change(Arc::make_mut(&mut run.spec));
         run
     };
     let since = async |run: &Run, every| app.changed_since(run, every).await.unwrap();
 
-    assert_eq!(since(&complete, FULL_EVERY).await, complete.started_at);
-    let slower = changed(|run| run.parameters.request_delay = Some(std::time::Duration::ZERO));
-    assert_eq!(since(&slower, FULL_EVERY).await, complete.started_at);
+    assert_eq!(since(&complete, FULL_EVERY).await, complete.state.started_at);
+    let slower = changed(|spec| spec.parameters.request_delay = Some(std::time::Duration::ZERO));
+    assert_eq!(since(&slower, FULL_EVERY).await, complete.state.started_at);
     for other in [
-        changed(|run| run.parameters.locations = vec!["Fishers, IN".to_owned()]),
-        changed(|run| run.parameters.past_days = Some(7)),
-        changed(|run| run.parameters.full_scrape = Some(true)),
-        changed(|run| run.parameters.limit = Some(5)),
-        changed(|run| run.scheduled_job_id = None),
+        changed(|spec| spec.parameters.locations = vec!["Fishers, IN".to_owned()]),
+        changed(|spec| spec.parameters.past_days = Some(7)),
+        changed(|spec| spec.parameters.full_scrape = Some(true)),
+        changed(|spec| spec.parameters.limit = Some(5)),
+        changed(|spec| spec.scheduled_job_id = None),
     ] {
         assert_eq!(since(&other, FULL_EVERY).await, None, "{other:#?}");
     }

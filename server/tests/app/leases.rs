@@ -1,4 +1,4 @@
-//! Nothing stays running, and a worker that lost its lease changes nothing.
+//! Nothing stays running, and a worker that no heartbeat changes nothing.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     let first = lease(&app, "first").await;
     world.pass(21);
     let taken = app.reap(10).await.unwrap();
-    assert_eq!((taken[0].status, taken[0].attempt), (Status::Pending, 1));
+    assert_eq!((taken[0].state.status, taken[0].state.attempt), (Status::Pending, 1));
     world.pass(3_600);
     let second = lease(&app, "second").await;
     let stale = fence(&first);
@@ -49,10 +49,10 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
             .is_empty()
     );
 
-    assert_eq!(app.get_run(&second.id).await.unwrap(), second);
+    assert_eq!(app.get_run(&second.spec.id).await.unwrap(), second);
     let ended = complete(&app, &second).await.unwrap();
     assert_eq!(
-        (ended.status, ended.attempt, ended.counts),
+        (ended.state.status, ended.state.attempt, ended.state.counts),
         (Status::Completed, 2, Counts::default())
     );
     assert_eq!(job(&app, "job").await.history.run_count, 1);
@@ -65,8 +65,8 @@ async fn a_worker_that_dies_every_time_ends_the_run_after_its_last_attempt() {
     create(&app, "job").await;
     let run = trigger(&app, "job", None).await;
 
-    for attempt in 1..=run.max_attempts {
-        assert_eq!(lease(&app, "worker").await.attempt, attempt);
+    for attempt in 1..=run.state.max_attempts {
+        assert_eq!(lease(&app, "worker").await.state.attempt, attempt);
         world.pass(19);
         assert_eq!(app.reap(10).await.unwrap(), [], "the lease still holds");
         world.pass(2);
@@ -74,9 +74,9 @@ async fn a_worker_that_dies_every_time_ends_the_run_after_its_last_attempt() {
         world.pass(3_600);
     }
 
-    let ended = app.get_run(&run.id).await.unwrap();
-    assert_eq!(ended.status, Status::Failed);
-    assert!(ended.error_message.contains("lost its lease"), "{}", ended.error_message);
+    let ended = app.get_run(&run.spec.id).await.unwrap();
+    assert_eq!(ended.state.status, Status::Failed);
+    assert!(ended.state.error_message.contains("no heartbeat"), "{}", ended.state.error_message);
     assert_eq!(job(&app, "job").await.history.run_count, 1);
 }
 
@@ -96,7 +96,7 @@ async fn an_extended_lease_is_kept() {
         assert_eq!(pulses.len(), 1);
         assert_eq!(app.reap(10).await.unwrap(), []);
     }
-    app.cancel_run(&run.id).await.unwrap();
+    app.cancel_run(&run.spec.id).await.unwrap();
     let pulses = app
         .heartbeat("worker", vec![beat(&run, AttemptUpdate::default())], Duration::ZERO)
         .await
@@ -117,7 +117,7 @@ async fn a_heartbeat_that_waits_is_answered_when_something_happens() {
         tokio::time::timeout(Duration::from_mins(1), answer)
     };
 
-    let (pulses, cancelled) = tokio::join!(wait(false), app.cancel_run(&run.id));
+    let (pulses, cancelled) = tokio::join!(wait(false), app.cancel_run(&run.spec.id));
     cancelled.unwrap();
     assert!(pulses.expect("nothing woke it").unwrap()[&fence(&run)].cancel_requested);
 
@@ -137,12 +137,12 @@ async fn a_lease_lost_after_a_cancel_ends_the_run_as_cancelled() {
     create(&app, "job").await;
     let run = trigger(&app, "job", None).await;
     lease(&app, "worker").await;
-    app.cancel_run(&run.id).await.unwrap();
+    app.cancel_run(&run.spec.id).await.unwrap();
     world.pass(21);
 
     app.reap(10).await.unwrap();
 
-    assert_eq!(app.get_run(&run.id).await.unwrap().status, Status::Cancelled);
+    assert_eq!(app.get_run(&run.spec.id).await.unwrap().state.status, Status::Cancelled);
     assert_eq!(job(&app, "job").await.history.run_count, 1);
 }
 
@@ -155,13 +155,14 @@ async fn urgent_runs_go_first_and_then_older_ones() {
     let order =
         [Priority::Low, Priority::Normal, Priority::Normal, Priority::High, Priority::Immediate];
     for priority in order {
-        made.push(trigger(&app, "job", Some(priority)).await.id);
+        made.push(trigger(&app, "job", Some(priority)).await.spec.id.clone());
         world.pass(1);
     }
 
     let leased = lease_many(&app, "worker", 10).await;
 
-    let mut ids: Vec<_> = leased.iter().map(|run| (run.rank_at(), run.id.clone())).collect();
+    let mut ids: Vec<_> =
+        leased.iter().map(|run| (run.spec.rank_at(), run.spec.id.clone())).collect();
     ids.sort();
     let ids: Vec<_> = ids.into_iter().map(|(_, id)| id).collect();
     assert_eq!(ids, [4, 3, 1, 2, 0].map(|index: usize| made.get(index).unwrap().clone()));
@@ -178,7 +179,7 @@ async fn two_workers_never_get_one_run() {
 
     let (a, b) = tokio::join!(lease_many(&one, "a", 20), lease_many(&other, "b", 20));
 
-    let mut ids: Vec<_> = a.into_iter().chain(b).map(|run| run.id).collect();
+    let mut ids: Vec<_> = a.into_iter().chain(b).map(|run| run.spec.id.clone()).collect();
     let leased = ids.len();
     ids.sort();
     ids.dedup();
@@ -203,7 +204,10 @@ async fn a_property_counts_once_in_a_run_across_batches_and_attempts() {
     app.submit_properties(&fence(&second), report(3, rows)).await.unwrap();
 
     let ended = complete(&app, &second).await.unwrap();
-    assert_eq!(ended.counts, Counts { scraped: 5, saved: 3, updated: 0, skipped: 0, duplicate: 2 });
+    assert_eq!(
+        ended.state.counts,
+        Counts { scraped: 5, saved: 3, updated: 0, skipped: 0, duplicate: 2 }
+    );
 }
 
 #[tokio::test]
@@ -225,7 +229,7 @@ async fn the_next_run_tells_changed_properties_from_unchanged_ones() {
         let run = lease(&app, "worker").await;
         app.submit_properties(&fence(&run), report(0, rows)).await.unwrap();
         let ended = complete(&app, &run).await.unwrap();
-        assert_eq!(ended.counts, expected);
+        assert_eq!(ended.state.counts, expected);
     }
 }
 
@@ -246,7 +250,10 @@ async fn a_report_that_is_sent_again_counts_once() {
 
     assert!(matches!(out_of_order, AppError::Invalid(_)), "{out_of_order:?}");
     let ended = complete(&app, &run).await.unwrap();
-    assert_eq!(ended.counts, Counts { scraped: 3, saved: 3, updated: 0, skipped: 0, duplicate: 0 });
+    assert_eq!(
+        ended.state.counts,
+        Counts { scraped: 3, saved: 3, updated: 0, skipped: 0, duplicate: 0 }
+    );
 }
 
 #[tokio::test]

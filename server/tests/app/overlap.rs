@@ -35,12 +35,12 @@ async fn a_queued_run_begins_when_the_one_before_has_ended() {
 
     assert!(lease_many(&app, "worker", 9).await.is_empty(), "the first run goes on");
     let queued = runs(&app, "job").await.remove(0);
-    let expected = Some(PendingReason::EarlierRun { run: first.id.clone() });
+    let expected = Some(PendingReason::EarlierRun { run: first.spec.id.clone() });
     assert_eq!(waits_of(&app, &queued).await, expected);
     complete(&app, &first).await.unwrap();
     let second = lease(&app, "worker").await;
 
-    assert_eq!(second.id, queued.id);
+    assert_eq!(second.spec.id, queued.spec.id);
     let expected = [
         row("00:31", "00:31", "fired"),
         row("00:32", "00:32", "fired"),
@@ -64,7 +64,7 @@ async fn a_queued_run_also_waits_while_the_one_before_is_between_attempts() {
     assert!(lease_many(&app, "worker", 9).await.is_empty());
     world.pass(5);
     let again = lease_many(&app, "worker", 9).await;
-    assert_eq!(again.iter().map(|run| &run.id).collect::<Vec<_>>(), [&first.id]);
+    assert_eq!(again.iter().map(|run| &run.spec.id).collect::<Vec<_>>(), [&first.spec.id]);
 }
 
 #[tokio::test]
@@ -94,15 +94,15 @@ async fn a_tick_can_cancel_what_goes_on_and_waits_for_its_end() {
 
     let [third, second, first] = <[Run; 3]>::try_from(runs(&app, "job").await).unwrap();
 
-    assert_eq!((first.status, second.status), (Status::Running, Status::Cancelled));
-    assert!(first.cancel_requested_at.is_some());
+    assert_eq!((first.state.status, second.state.status), (Status::Running, Status::Cancelled));
+    assert!(first.state.cancel_requested_at.is_some());
     assert_eq!(
         waits_of(&app, &third).await,
-        Some(PendingReason::EarlierRun { run: first.id.clone() })
+        Some(PendingReason::EarlierRun { run: first.spec.id.clone() })
     );
     assert_eq!(job(&app, "job").await.history.run_count, 1, "the second one never began");
     complete(&app, &first).await.unwrap();
-    assert_eq!(lease(&app, "worker").await.id, third.id);
+    assert_eq!(lease(&app, "worker").await.spec.id, third.spec.id);
 }
 
 #[tokio::test]
@@ -168,13 +168,16 @@ async fn jitter_lets_a_run_begin_later_and_is_recorded() {
     world.pass(30);
     decide(&app).await;
     let run = runs(&app, "job").await.remove(0);
-    let tick = run.tick_at.unwrap();
+    let tick = run.spec.tick_at.unwrap();
 
-    assert!(run.available_at > tick && run.available_at <= tick + chrono::TimeDelta::seconds(50));
+    assert!(
+        run.state.available_at > tick
+            && run.state.available_at <= tick + chrono::TimeDelta::seconds(50)
+    );
     assert!(lease_many(&app, "worker", 9).await.is_empty());
     world.pass(50);
-    assert_eq!(lease(&app, "worker").await.id, run.id);
+    assert_eq!(lease(&app, "worker").await.spec.id, run.spec.id);
     let recorded: chrono::DateTime<chrono::Utc> =
         sqlx::query_scalar("select starts_at from tick").fetch_one(&world.pool).await.unwrap();
-    assert_eq!(recorded, run.available_at);
+    assert_eq!(recorded, run.state.available_at);
 }

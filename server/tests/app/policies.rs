@@ -18,7 +18,7 @@ fn nothing(run: &Run) -> Vec<HeartbeatItem> {
 }
 
 async fn expires_at(app: &App, run: &Run) -> DateTime<Utc> {
-    app.get_run(&run.id).await.unwrap().lease.unwrap().expires_at
+    app.get_run(&run.spec.id).await.unwrap().state.lease.unwrap().expires_at
 }
 
 #[tokio::test]
@@ -35,8 +35,8 @@ async fn a_heartbeat_extends_a_lease_only_past_a_third() {
     world.pass(1);
     app.heartbeat("worker", nothing(&run), Duration::ZERO).await.unwrap();
     assert_eq!(expires_at(&app, &run).await, first + Duration::from_secs(7));
-    let revision = app.get_run(&run.id).await.unwrap().revision;
-    assert_eq!(revision, run.revision, "an extension is no event");
+    let revision = app.get_run(&run.spec.id).await.unwrap().state.revision;
+    assert_eq!(revision, run.state.revision, "an extension is no event");
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn heartbeats_do_not_save_an_attempt_whose_time_is_over_or_that_ignores_a_
     let late = trigger(&app, "job", None).await;
     let late = {
         lease(&app, "late").await;
-        app.get_run(&late.id).await.unwrap()
+        app.get_run(&late.spec.id).await.unwrap()
     };
     for _ in 0..11 {
         world.pass(5);
@@ -56,19 +56,19 @@ async fn heartbeats_do_not_save_an_attempt_whose_time_is_over_or_that_ignores_a_
     }
     world.pass(5);
     let taken = app.reap(10).await.unwrap();
-    assert_eq!(taken[0].status, Status::Pending);
-    assert_eq!(taken[0].error_message, "the attempt took longer than 1m");
+    assert_eq!(taken[0].state.status, Status::Pending);
+    assert_eq!(taken[0].state.error_message, "attempt timeout of 1m exceeded");
     assert!(app.heartbeat("late", nothing(&late), Duration::ZERO).await.unwrap().is_empty());
 
     world.pass(60);
     let deaf = lease(&app, "deaf").await;
-    app.cancel_run(&deaf.id).await.unwrap();
+    app.cancel_run(&deaf.spec.id).await.unwrap();
     for _ in 0..9 {
         world.pass(1);
         app.heartbeat("deaf", nothing(&deaf), Duration::ZERO).await.unwrap();
     }
     world.pass(1);
-    assert_eq!(app.reap(10).await.unwrap()[0].status, Status::Cancelled);
+    assert_eq!(app.reap(10).await.unwrap()[0].state.status, Status::Cancelled);
 }
 
 #[tokio::test]
@@ -82,9 +82,9 @@ async fn a_run_that_never_begins_fails_at_its_deadline() {
     assert_eq!(app.reap(10).await.unwrap(), []);
     world.pass(1);
     app.reap(10).await.unwrap();
-    let ended = app.get_run(&run.id).await.unwrap();
-    assert_eq!((ended.status, ended.attempt), (Status::Failed, 0));
-    assert_eq!(ended.error_message, "the run had 1m to end, which are over");
+    let ended = app.get_run(&run.spec.id).await.unwrap();
+    assert_eq!((ended.state.status, ended.state.attempt), (Status::Failed, 0));
+    assert_eq!(ended.state.error_message, "run timeout of 1m exceeded");
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn jobs_take_turns_and_a_limit_is_what_a_run_waits_for() {
     let mut turns = Vec::new();
     for _ in 0..3 {
         let run = lease(&app, "worker").await;
-        turns.push(run.scheduled_job_id.clone().unwrap().to_string());
+        turns.push(run.spec.scheduled_job_id.clone().unwrap().to_string());
         complete(&app, &run).await.unwrap();
         world.pass(1);
     }
@@ -134,8 +134,9 @@ async fn limits_hold_however_many_servers_lease_at_one_moment() {
         let leased = join_all(apps.iter().map(|app| lease_many(app, "worker", 3))).await;
         let leased: Vec<Run> = leased.into_iter().flatten().collect();
         assert_eq!(leased.len(), 5, "round {round}");
-        let of_single =
-            leased.iter().filter(|run| run.scheduled_job_id.as_ref().unwrap().as_str() == "single");
+        let of_single = leased
+            .iter()
+            .filter(|run| run.spec.scheduled_job_id.as_ref().unwrap().as_str() == "single");
         assert_eq!(of_single.count(), 1, "round {round}");
         for run in &leased {
             complete(&apps[0], run).await.unwrap();
@@ -159,7 +160,10 @@ async fn a_retry_is_leased_for_what_is_not_done() {
     assert_eq!(second.remaining_locations(), ["Indianapolis, IN"]);
     let update = done(&["Indianapolis, IN"]);
     let ended = app.finish(&fence(&second), Outcome::Done, update).await.unwrap();
-    assert_eq!((ended.status, ended.progress.completed_locations()), (Status::Completed, 2));
+    assert_eq!(
+        (ended.state.status, ended.state.progress.completed_locations()),
+        (Status::Completed, 2)
+    );
 }
 
 #[tokio::test]
@@ -183,7 +187,7 @@ async fn a_log_keeps_a_line_once_and_is_bounded() {
     let update = AttemptUpdate { results: Vec::new(), lines: (3..=700).map(line).collect() };
     app.heartbeat("worker", vec![beat(&run, update)], Duration::ZERO).await.unwrap();
     let filter = LogFilter {
-        run: run.id.clone(),
+        run: run.spec.id.clone(),
         attempt: Some(1),
         location: None,
         min_level: Level::Debug,
@@ -235,5 +239,5 @@ async fn logs_of_ended_runs_are_forgotten_after_30_days() {
 
 async fn lines_of(world: &World, run: &Run) -> i64 {
     let count = "select count(*) from scraping_job_log where job_id = $1";
-    sqlx::query_scalar(count).bind(run.id.as_str()).fetch_one(&world.pool).await.unwrap()
+    sqlx::query_scalar(count).bind(run.spec.id.as_str()).fetch_one(&world.pool).await.unwrap()
 }

@@ -24,7 +24,7 @@ fn report(run: usize) -> Report {
 }
 
 async fn submit(app: &App, number: usize, run: &Run) -> Counts {
-    app.submit_properties(&fence(run), report(number)).await.unwrap().counts
+    app.submit_properties(&fence(run), report(number)).await.unwrap().state.counts
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ pub async fn lease_many(app: &App, worker: &str, capacity: usize) -> Vec<Run> {
 }
 
 pub fn fence(run: &Run) -> Fence {
-    Fence { run: run.id.clone(), attempt: run.attempt }
+    Fence { run: run.spec.id.clone(), attempt: run.state.attempt }
 }
 
 /// What a heartbeat says of a run's attempt.
@@ -138,7 +138,7 @@ pub fn done(locations: &[&str]) -> AttemptUpdate {
 
 /// Ends an attempt that has done everything.
 pub async fn complete(app: &App, run: &Run) -> Result<Run, AppError> {
-    let locations: Vec<&str> = run.parameters.locations.iter().map(String::as_str).collect();
+    let locations: Vec<&str> = run.spec.parameters.locations.iter().map(String::as_str).collect();
     app.finish(&fence(run), Outcome::Done, done(&locations)).await
 }
 

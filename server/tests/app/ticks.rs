@@ -44,7 +44,7 @@ async fn ticks_that_nobody_saw_are_merged_into_the_latest() {
     let expected = [row("00:31", "00:34", "merged"), row("00:35", "00:35", "fired")];
     assert_eq!(ledger(&world.pool, "job").await, expected);
     let made = runs(&app, "job").await;
-    assert_eq!(made[0].tick_at, Some(at("2026-01-01T00:35:00Z")));
+    assert_eq!(made[0].spec.tick_at, Some(at("2026-01-01T00:35:00Z")));
     assert_eq!(job(&app, "job").await.gate.next_tick_at, Some(at("2026-01-01T00:36:00Z")));
 }
 

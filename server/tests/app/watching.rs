@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use windrow_server::app::Watcher;
-use windrow_server::domain::run::Run;
 use windrow_server::store::runs;
 use windrow_server::watch::{Hub, Start, Update};
 
@@ -26,13 +25,13 @@ async fn a_watch_of_one_run_that_is_far_behind_gets_to_its_end() {
     trigger(&app, "job", None).await;
     let mut run = lease(&app, "worker").await;
     let watcher = Watcher { client: "client".to_owned(), closing: CancellationToken::new() };
-    let watch = app.watch_run(watcher, run.id.clone(), Start::Now).await.unwrap();
+    let watch = app.watch_run(watcher, run.spec.id.clone(), Start::Now).await.unwrap();
     let mut updates = Box::pin(watch);
     while !matches!(updates.next().await, Some(Ok(Update::Synced(_)))) {}
 
     let mut conn = world.pool.acquire().await.unwrap();
     for _ in 0..CHANGES {
-        run = Run { revision: run.revision + 1, ..run };
+        run.state.revision += 1;
         runs::runs_write(&mut conn, std::slice::from_ref(&run)).await.unwrap();
     }
     let ended = complete(&app, &run).await.unwrap();
@@ -47,7 +46,7 @@ async fn a_watch_of_one_run_that_is_far_behind_gets_to_its_end() {
         let mut last = None;
         while let Some(update) = updates.next().await {
             if let Update::Changed(run, _) = update.unwrap() {
-                last = Some(run.revision);
+                last = Some(run.state.revision);
             }
         }
         last
@@ -56,5 +55,5 @@ async fn a_watch_of_one_run_that_is_far_behind_gets_to_its_end() {
         last = tokio::time::timeout(PATIENCE, read) => last.expect("the watch is silent"),
         () = hub.run(CancellationToken::new()) => None,
     };
-    assert_eq!(last, Some(ended.revision));
+    assert_eq!(last, Some(ended.state.revision));
 }

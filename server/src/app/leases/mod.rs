@@ -85,7 +85,7 @@ impl App {
             write_changed(&mut tx, std::slice::from_ref(&run)).await?;
             run
         };
-        let missing = run.progress.without_result(&run.parameters.locations);
+        let missing = run.state.progress.without_result(&run.spec.parameters.locations);
         if let (Outcome::Done, Some(first)) = (&outcome, missing.first()) {
             let text = format!("'{first}' has no result, and so have {} in all", missing.len());
             return Err(AppError::invalid("location_results", text));
@@ -105,8 +105,8 @@ impl App {
         let expired = runs::runs_lock_expired(&mut tx, limit, now).await?;
         let mut ended = apply_all(expired, &Event::LeaseExpired, now)?;
         for run in &ended {
-            let fence = Fence { run: run.id.clone(), attempt: run.attempt };
-            let text = format!("The attempt is lost: {}", run.error_message);
+            let fence = Fence { run: run.spec.id.clone(), attempt: run.state.attempt };
+            let text = format!("The attempt is lost: {}", run.state.error_message);
             append(&mut tx, &fence, vec![logs::line(Level::Error, text, now)], now).await?;
         }
         let overdue = runs::runs_lock_overdue(&mut tx, limit, now).await?;
@@ -124,8 +124,9 @@ impl App {
         let mut tx = self.begin().await?;
         let run = lock_fenced(&mut tx, fence).await?;
         append(&mut tx, fence, update.lines, now).await?;
-        let told = run.progress.clone().with(update.results.clone(), &run.parameters.locations);
-        let is_news = told != run.progress;
+        let told =
+            run.state.progress.clone().with(update.results.clone(), &run.spec.parameters.locations);
+        let is_news = told != run.state.progress;
         if is_news {
             let run = run.apply(progressed(fence, Counts::default(), update.results), now);
             let run = run.map_err(|_| lost(fence))?;
@@ -159,18 +160,22 @@ async fn lock(conn: &mut PgConnection, fence: &Fence) -> Result<Run, AppError> {
 }
 
 fn holds(run: &Run, fence: &Fence) -> bool {
-    run.status == Status::Running && run.attempt == fence.attempt
+    run.state.status == Status::Running && run.state.attempt == fence.attempt
 }
 
 /// Whether this very attempt has ended like this, so that a call is a repeated one.
 fn has_ended_so(run: &Run, fence: &Fence, outcome: &Outcome) -> bool {
-    let ended = run.attempt == fence.attempt && run.status != Status::Running;
+    let ended = run.state.attempt == fence.attempt && run.state.status != Status::Running;
     ended
         && match outcome {
-            Outcome::Done => run.status == Status::Completed || run.progress.failure().is_some(),
-            Outcome::Failed { reason, .. } => run.error_message == *reason,
-            Outcome::Cancelled => run.status == Status::Cancelled,
-            Outcome::Released => run.status == Status::Pending && run.error_message.is_empty(),
+            Outcome::Done => {
+                run.state.status == Status::Completed || run.state.progress.failure().is_some()
+            }
+            Outcome::Failed { reason, .. } => run.state.error_message == *reason,
+            Outcome::Cancelled => run.state.status == Status::Cancelled,
+            Outcome::Released => {
+                run.state.status == Status::Pending && run.state.error_message.is_empty()
+            }
         }
 }
 

@@ -85,7 +85,10 @@ impl App {
         workers::worker_seen(&mut conn, id, sources, now, now - SEEN_EVERY).await?;
         let mut given = runs::runs_leased_to(&mut conn, id, now).await?;
         given.retain(|run| {
-            !request.held.iter().any(|held| held.run == run.id && held.attempt == run.attempt)
+            !request
+                .held
+                .iter()
+                .any(|held| held.run == run.spec.id && held.attempt == run.state.attempt)
         });
         Ok(given)
     }

@@ -48,7 +48,7 @@ impl App {
         let mut tx = self.begin().await?;
         let run = lock_fenced(&mut tx, fence).await?;
         let Report { scraped_before, rows, update } = report;
-        if run.counts.scraped != scraped_before {
+        if run.state.counts.scraped != scraped_before {
             return seen(run, scraped_before + count(rows.len()));
         }
         let found = save(&mut tx, &run, &rows, now).await?;
@@ -64,10 +64,10 @@ impl App {
 
 /// The run, if it has seen exactly this report.
 fn seen(run: Run, scraped_after: i64) -> Result<Run, AppError> {
-    if run.counts.scraped == scraped_after {
+    if run.state.counts.scraped == scraped_after {
         return Ok(run);
     }
-    let scraped = run.counts.scraped;
+    let scraped = run.state.counts.scraped;
     Err(AppError::invalid("scraped_before", format!("is not what the run has: {scraped}")))
 }
 
@@ -82,16 +82,17 @@ async fn save(
         return Ok(Counts::default());
     }
     let ids: Vec<&str> = first.keys().copied().collect();
-    let unread = properties::run_properties_insert(conn, &run.id, &ids).await?;
+    let unread = properties::run_properties_insert(conn, &run.spec.id, &ids).await?;
     let unread: BTreeSet<&str> = unread.iter().map(String::as_str).collect();
     let fresh: Vec<PropertyRow<'_>> = first
         .into_values()
         .filter(|row| unread.contains(row.property_id.as_str()))
         .map(|row| property_row(run, row))
         .collect();
-    let source = run.parameters.source.as_deref().unwrap_or_default();
-    let (inserted, updated) = write(conn, Writer { source, run: &run.id, now }, &fresh).await?;
-    if let Some(job) = &run.scheduled_job_id {
+    let source = run.spec.parameters.source.as_deref().unwrap_or_default();
+    let (inserted, updated) =
+        write(conn, Writer { source, run: &run.spec.id, now }, &fresh).await?;
+    if let Some(job) = &run.spec.scheduled_job_id {
         properties::scheduled_job_properties_insert(conn, job, source, &fresh).await?;
     }
     let (scraped, fresh, saved) = (count(rows.len()), count(fresh.len()), inserted + updated);
@@ -147,7 +148,7 @@ fn first_of_each(rows: &[ScrapedProperty]) -> BTreeMap<&str, &ScrapedProperty> {
 }
 
 fn property_row<'a>(run: &Run, row: &'a ScrapedProperty) -> PropertyRow<'a> {
-    let listing_type = content::listing_type(&row.body, &run.parameters.listing_types);
+    let listing_type = content::listing_type(&row.body, &run.spec.parameters.listing_types);
     PropertyRow {
         property_id: &row.property_id,
         content_hash: content::hash(&row.body),

@@ -70,9 +70,9 @@ async fn completed(
     let Some(id) = &wanted.job_id else { return Ok(Some(wanted)) };
     let run = runs::run_get(conn, id).await?;
     let run = run.ok_or_else(|| AppError::RunNotFound(id.clone()))?;
-    let source = run.parameters.source;
+    let source = run.spec.parameters.source.clone();
     let of_other_job =
-        wanted.scheduled_job_id.is_some() && wanted.scheduled_job_id != run.scheduled_job_id;
+        wanted.scheduled_job_id.is_some() && wanted.scheduled_job_id != run.spec.scheduled_job_id;
     let of_other_source = wanted.source.is_some() && wanted.source != source;
     let possible = !of_other_job && !of_other_source;
     Ok(possible.then_some(PropertyFilter { source, ..wanted }))

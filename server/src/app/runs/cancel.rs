@@ -30,8 +30,9 @@ impl App {
         let mut tx = self.begin().await?;
         let locked = runs::runs_lock(&mut tx, std::slice::from_ref(id)).await?.pop();
         let run = locked.ok_or_else(|| AppError::RunNotFound(id.clone()))?;
-        let asked_for = run.status == Status::Running && run.cancel_requested_at.is_some();
-        if asked_for || run.status == Status::Cancelled {
+        let asked_for =
+            run.state.status == Status::Running && run.state.cancel_requested_at.is_some();
+        if asked_for || run.state.status == Status::Cancelled {
             return Ok(run);
         }
         let run = run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded)?;
@@ -86,7 +87,7 @@ async fn cancel_batch(
     if mode == Mode::Commit {
         write_changed(conn, &changed).await?;
     }
-    let count = |status| changed.iter().filter(|run| run.status == status).count();
+    let count = |status| changed.iter().filter(|run| run.state.status == status).count();
     Ok(Cancelled {
         pending: saturating_i64(count(Status::Cancelled)),
         running: saturating_i64(count(Status::Running)),

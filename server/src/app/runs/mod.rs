@@ -79,7 +79,7 @@ impl App {
         }
         let run = insert_idempotent(&mut tx, run, trigger.request.as_ref()).await?;
         // Again, as a deletion may have made the insertion wait.
-        if run.original_job_id.is_none() {
+        if run.spec.original_job_id.is_none() {
             self.new_run(&mut tx, &trigger).await?;
         }
         let triggered = triggered(&mut tx, run).await?;
@@ -173,15 +173,15 @@ impl App {
         let not_found = || AppError::JobNotFound(trigger.job_id.clone());
         let id = RunId::parse(&trigger.job_id).map_err(|_| not_found())?;
         let earlier = runs::run_get(conn, &id).await?.ok_or_else(not_found)?;
-        let parameters = earlier.parameters.overridden(&trigger.overrides);
+        let parameters = earlier.spec.parameters.overridden(&trigger.overrides);
         if parameters.locations.is_empty() {
             // As an imported run may be.
             let text = format!("run {id} says no locations; name some");
             return Err(AppError::invalid("overrides.locations", text));
         }
-        let scheduled_job_id = earlier.scheduled_job_id;
-        let labels = labels::overlaid(&earlier.labels, &trigger.labels);
-        let (original_job_id, policy) = (Some(id), earlier.policy);
+        let scheduled_job_id = earlier.spec.scheduled_job_id.clone();
+        let labels = labels::overlaid(&earlier.spec.labels, &trigger.labels);
+        let (original_job_id, policy) = (Some(id), earlier.spec.policy.clone());
         Ok(NewRun { scheduled_job_id, original_job_id, parameters, labels, policy, ..base })
     }
 }
@@ -204,7 +204,7 @@ async fn insert_idempotent(
     request: Option<&IdempotencyKey>,
 ) -> Result<Run, AppError> {
     if let Some(key) = request
-        && !key.claim(conn, run.id.as_str(), run.created_at).await?
+        && !key.claim(conn, run.spec.id.as_str(), run.spec.created_at).await?
         && let Some(run) = find_idempotent_result(conn, request).await?
     {
         return Ok(run);
@@ -229,7 +229,7 @@ async fn scheduled_job(
 }
 
 async fn triggered(conn: &mut PgConnection, run: Run) -> Result<Triggered, AppError> {
-    let message = match (&run.original_job_id, &run.scheduled_job_id) {
+    let message = match (&run.spec.original_job_id, &run.spec.scheduled_job_id) {
         (Some(original), _) => format!("Triggered existing job {original} to run immediately"),
         (None, Some(id)) => {
             let job = scheduled_jobs::scheduled_job_get(conn, id).await?;

@@ -45,7 +45,7 @@ impl App {
     }
 
     async fn check_job(&self, conn: &mut sqlx::PgConnection, run: &Run) -> Result<(), AppError> {
-        let Some(id) = &run.scheduled_job_id else { return Ok(()) };
+        let Some(id) = &run.spec.scheduled_job_id else { return Ok(()) };
         match scheduled_job(conn, id.as_str()).await? {
             Some(job) if job.gate.deleted_at.is_some() => Err(AppError::JobDeleted(job.id)),
             Some(_) | None => Ok(()),
@@ -54,24 +54,24 @@ impl App {
 }
 
 fn retry_of(earlier: &Run, request: &RetryRequest) -> Result<NewRun, AppError> {
-    if !earlier.status.is_final() {
-        return Err(AppError::RunActive(earlier.id.clone()));
+    if !earlier.state.status.is_final() {
+        return Err(AppError::RunActive(earlier.spec.id.clone()));
     }
     let locations = earlier.remaining_locations();
     if locations.is_empty() {
-        return Err(AppError::NothingToRetry(earlier.id.clone()));
+        return Err(AppError::NothingToRetry(earlier.spec.id.clone()));
     }
     Ok(NewRun {
         origin: Origin::Retry,
-        scheduled_job_id: earlier.scheduled_job_id.clone(),
-        original_job_id: Some(earlier.id.clone()),
+        scheduled_job_id: earlier.spec.scheduled_job_id.clone(),
+        original_job_id: Some(earlier.spec.id.clone()),
         priority: request.priority.unwrap_or(Priority::Immediate),
-        parameters: ScrapeParameters { locations, ..earlier.parameters.clone() },
+        parameters: ScrapeParameters { locations, ..earlier.spec.parameters.clone() },
         requested_by: request.requested_by.clone(),
-        labels: earlier.labels.clone(),
+        labels: earlier.spec.labels.clone(),
         tick_at: None,
         available_at: None,
         queued: false,
-        policy: earlier.policy.clone(),
+        policy: earlier.spec.policy.clone(),
     })
 }

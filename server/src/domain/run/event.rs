@@ -1,46 +1,49 @@
-//! What can happen to a run.
+//! Events of a run.
 
 use std::time::Duration;
 
 use super::{Counts, LocationResult, Status};
 use crate::domain::id::RunId;
 
-/// Something that happens to a run. Events of a worker carry its attempt, which fences it.
+/// Input of the state machine. Events of a worker carry its attempt number, which fences them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A worker takes it and begins an attempt.
+    /// A worker leases the run and starts an attempt.
     Leased {
         worker_id: String,
-        /// How long it may be silent, unless the run's policy says otherwise.
+        /// Length of the lease unless the run's policy sets its own.
         lease: Duration,
     },
-    /// The worker got on, which extends its lease.
+    /// The worker reports progress, which extends its lease.
     Progressed {
         attempt: i32,
-        /// What it has found since.
+        /// Counts since the last report.
         found: Counts,
-        /// Locations that ended since.
+        /// Locations that ended since the last report.
         results: Vec<LocationResult>,
     },
     /// The attempt went through all its locations.
-    Done { attempt: i32 },
-    /// The attempt broke off.
+    Done {
+        attempt: i32,
+    },
+    /// The attempt stopped early.
     AttemptFailed {
         attempt: i32,
-        /// Why, as a sentence.
         reason: String,
-        /// Whether another attempt would fail too.
+        /// Another attempt would fail in the same way.
         permanent: bool,
     },
     /// The worker stopped because of a cancellation.
-    CancelNoticed { attempt: i32 },
-    /// The worker stops and gives the attempt back.
-    Released { attempt: i32 },
-    /// The lease ran out.
+    CancelNoticed {
+        attempt: i32,
+    },
+    /// The worker is shutting down and returns the attempt.
+    Released {
+        attempt: i32,
+    },
     LeaseExpired,
-    /// It should have ended by now, and no worker has it.
+    /// The run's deadline passed while no worker had it.
     DeadlinePassed,
-    /// Somebody wants it cancelled.
     CancelRequested,
 }
 
@@ -54,13 +57,13 @@ impl Event {
             Self::CancelNoticed { .. } => "stopped by a cancellation",
             Self::Released { .. } => "released",
             Self::LeaseExpired => "taken from its worker",
-            Self::DeadlinePassed => "given up",
+            Self::DeadlinePassed => "timed out",
             Self::CancelRequested => "cancelled",
         }
     }
 }
 
-/// An event that does not fit the run's state or attempt.
+/// Rejects an event that does not fit the run's status or attempt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("run {run_id} is {status} and cannot be {event}")]
 pub struct InvalidTransition {

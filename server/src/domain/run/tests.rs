@@ -1,6 +1,15 @@
 //! Every transition that fits, and every one that does not.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
 use super::*;
+use crate::domain::id::ScheduledJobId;
+use crate::domain::labels::Labels;
+use crate::domain::parameters::ScrapeParameters;
+use crate::domain::policy::RunPolicy;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
@@ -11,7 +20,11 @@ fn steady() -> RunPolicy {
 }
 
 fn pending() -> Run {
-    let new = NewRun {
+    Run::new(new_run(), at(0), 7)
+}
+
+fn new_run() -> NewRun {
+    NewRun {
         origin: Origin::Triggered,
         scheduled_job_id: Some(ScheduledJobId::parse("sold_daily").unwrap()),
         original_job_id: None,
@@ -26,8 +39,7 @@ fn pending() -> Run {
         available_at: None,
         queued: false,
         policy: steady(),
-    };
-    Run::new(new, at(0), 7)
+    }
 }
 
 fn leased() -> Event {
@@ -67,18 +79,24 @@ fn a_run_is_leased_progresses_and_completes() {
     let counts = Counts { scraped: 3, saved: 2, updated: 0, skipped: 0, duplicate: 1 };
     let progressed = Event::Progressed { attempt: 1, found: counts, results: vec![done("46220")] };
     let run = after(pending(), [leased(), progressed, Event::Done { attempt: 1 }]);
-    assert_eq!((run.status, run.revision, run.attempt), (Status::Completed, 4, 1));
-    assert_eq!((run.started_at, run.completed_at), (Some(at(1)), Some(at(3))));
-    assert_eq!((run.counts, run.progress.completed_locations(), run.lease), (counts, 1, None));
+    assert_eq!(
+        (run.state.status, run.state.revision, run.state.attempt),
+        (Status::Completed, 4, 1)
+    );
+    assert_eq!((run.state.started_at, run.state.completed_at), (Some(at(1)), Some(at(3))));
+    assert_eq!(
+        (run.state.counts, run.state.progress.completed_locations(), run.state.lease),
+        (counts, 1, None)
+    );
 }
 
 #[test]
 fn a_failed_attempt_is_tried_again_later_and_the_third_is_final() {
     let once = after(pending(), [leased(), failed(1)]);
-    assert_eq!((once.status, once.available_at), (Status::Pending, at(3)));
-    assert_eq!(once.error_message, "no network");
+    assert_eq!((once.state.status, once.state.available_at), (Status::Pending, at(3)));
+    assert_eq!(once.state.error_message, "no network");
     let thrice = after(once, [leased(), failed(2), leased(), failed(3)]);
-    assert_eq!((thrice.status, thrice.attempt), (Status::Failed, 3));
+    assert_eq!((thrice.state.status, thrice.state.attempt), (Status::Failed, 3));
 }
 
 #[test]
@@ -96,29 +114,35 @@ fn a_lease_is_taken_only_after_it_expired() {
     let run = after(pending(), [leased()]);
     assert!(run.clone().apply(Event::LeaseExpired, at(20)).is_err());
     let lost = run.apply(Event::LeaseExpired, at(21)).unwrap();
-    assert_eq!(lost.status, Status::Pending);
-    assert!(lost.error_message.contains("lost its lease"));
+    assert_eq!(lost.state.status, Status::Pending);
+    assert!(lost.state.error_message.contains("no heartbeat"));
 }
 
 #[test]
 fn a_cancel_ends_a_pending_run_and_marks_a_running_one() {
     let cancelled = after(pending(), [Event::CancelRequested]);
-    assert_eq!((cancelled.status, cancelled.completed_at), (Status::Cancelled, Some(at(1))));
+    assert_eq!(
+        (cancelled.state.status, cancelled.state.completed_at),
+        (Status::Cancelled, Some(at(1)))
+    );
     let marked = after(pending(), [leased(), Event::CancelRequested]);
-    assert_eq!((marked.status, marked.cancel_requested_at), (Status::Running, Some(at(2))));
+    assert_eq!(
+        (marked.state.status, marked.state.cancel_requested_at),
+        (Status::Running, Some(at(2)))
+    );
     let noticed = after(marked.clone(), [Event::CancelNoticed { attempt: 1 }]);
-    assert_eq!(noticed.status, Status::Cancelled);
+    assert_eq!(noticed.state.status, Status::Cancelled);
     let completed = after(marked.clone(), [Event::Done { attempt: 1 }]);
-    assert_eq!(completed.status, Status::Completed, "a completion before the notice stands");
-    assert_eq!(after(marked.clone(), [failed(1)]).status, Status::Cancelled);
-    assert_eq!(marked.apply(Event::LeaseExpired, at(99)).unwrap().status, Status::Cancelled);
+    assert_eq!(completed.state.status, Status::Completed, "a completion before the notice stands");
+    assert_eq!(after(marked.clone(), [failed(1)]).state.status, Status::Cancelled);
+    assert_eq!(marked.apply(Event::LeaseExpired, at(99)).unwrap().state.status, Status::Cancelled);
 }
 
 #[test]
 fn a_released_attempt_does_not_count() {
     let run = after(pending(), [leased(), Event::Released { attempt: 1 }]);
-    assert_eq!((run.status, run.available_at), (Status::Pending, at(2)));
-    assert_eq!(run.max_attempts - run.attempt, crate::domain::policy::MAX_ATTEMPTS);
+    assert_eq!((run.state.status, run.state.available_at), (Status::Pending, at(2)));
+    assert_eq!(run.state.max_attempts - run.state.attempt, crate::domain::policy::MAX_ATTEMPTS);
 }
 
 #[test]
@@ -142,29 +166,19 @@ fn nothing_changes_a_final_state() {
 #[test]
 fn urgent_runs_rank_before_older_ones() {
     let urgent = pending();
-    let normal = Run { priority: Priority::Normal, created_at: at(-3_600), ..pending() };
-    assert!(urgent.rank_at() < normal.rank_at());
+    let mut normal = pending();
+    let spec = Arc::make_mut(&mut normal.spec);
+    (spec.priority, spec.created_at) = (Priority::Normal, at(-3_600));
+    assert!(urgent.spec.rank_at() < normal.spec.rank_at());
 }
 
 #[test]
 fn a_run_made_from_a_run_is_named_like_a_one_off_and_stays_linked() {
     let first = pending();
-    let new = NewRun {
-        origin: Origin::Triggered,
-        scheduled_job_id: first.scheduled_job_id.clone(),
-        original_job_id: Some(first.id.clone()),
-        priority: Priority::Immediate,
-        parameters: first.parameters.clone(),
-        requested_by: String::new(),
-        labels: Labels::new(),
-        tick_at: None,
-        available_at: None,
-        queued: false,
-        policy: steady(),
-    };
+    let new = NewRun { original_job_id: Some(first.spec.id.clone()), ..new_run() };
     let second = Run::new(new, at(5), 7);
-    assert_eq!(second.id.as_str(), "immediate_1800000005_000000000007");
-    assert_eq!(second.scheduled_job_id, first.scheduled_job_id);
+    assert_eq!(second.spec.id.as_str(), "immediate_1800000005_000000000007");
+    assert_eq!(second.spec.scheduled_job_id, first.spec.scheduled_job_id);
 }
 
 #[test]
@@ -173,9 +187,9 @@ fn a_retry_goes_on_with_what_is_not_done() {
     let lost = after(pending(), [leased(), first, failed(1)]);
     assert_eq!(lost.remaining_locations(), ["46221"]);
     let again = after(lost, [leased(), progressed(2, vec![done("46221")])]);
-    assert_eq!(again.progress.completed_locations(), 2);
+    assert_eq!(again.state.progress.completed_locations(), 2);
     let ended = again.apply(Event::Done { attempt: 2 }, at(9)).unwrap();
-    assert_eq!((ended.status, ended.error_message.as_str()), (Status::Completed, ""));
+    assert_eq!((ended.state.status, ended.state.error_message.as_str()), (Status::Completed, ""));
 }
 
 #[test]
@@ -184,48 +198,48 @@ fn an_attempt_without_any_success_has_failed_for_good_if_all_its_errors_are() {
         let results = vec![failed_at("46220", true), failed_at("46221", permanent)];
         after(pending(), [leased(), progressed(1, results), Event::Done { attempt: 1 }])
     };
-    assert_eq!(all(true).status, Status::Failed);
-    assert_eq!(all(false).status, Status::Pending);
+    assert_eq!(all(true).state.status, Status::Failed);
+    assert_eq!(all(false).state.status, Status::Pending);
     let broken = Event::AttemptFailed { attempt: 1, reason: "no key".to_owned(), permanent: true };
-    assert_eq!(after(pending(), [leased(), broken]).status, Status::Failed);
+    assert_eq!(after(pending(), [leased(), broken]).state.status, Status::Failed);
 }
 
 #[test]
 fn an_attempt_that_takes_too_long_loses_its_lease_however_alive_it_is() {
     let policy = RunPolicy { attempt_timeout: Some(Duration::from_secs(25)), ..steady() };
-    let mut run = Run { policy, ..pending() }.apply(leased(), at(0)).unwrap();
+    let mut run =
+        Run::new(NewRun { policy, ..new_run() }, at(0), 7).apply(leased(), at(0)).unwrap();
     for second in [10, 20, 24] {
         run = run.apply(nothing_new(1), at(second)).unwrap();
     }
-    assert_eq!(run.lease.as_ref().unwrap().expires_at, at(25));
+    assert_eq!(run.state.lease.as_ref().unwrap().expires_at, at(25));
     let lost = run.apply(Event::LeaseExpired, at(25)).unwrap();
-    assert_eq!(lost.error_message, "the attempt took longer than 25s");
+    assert_eq!(lost.state.error_message, "attempt timeout of 25s exceeded");
 }
 
 #[test]
 fn a_run_has_to_end_in_its_time_begun_or_not() {
-    let mut run = pending();
-    run.policy.run_timeout = Some(Duration::from_secs(30));
-    run.deadline_at = Some(at(30));
+    let policy = RunPolicy { run_timeout: Some(Duration::from_secs(30)), ..steady() };
+    let run = Run::new(NewRun { policy, ..new_run() }, at(0), 7);
     assert!(run.clone().apply(Event::DeadlinePassed, at(29)).is_err());
     let never = run.clone().apply(Event::DeadlinePassed, at(30)).unwrap();
-    assert_eq!((never.status, never.attempt), (Status::Failed, 0));
+    assert_eq!((never.state.status, never.state.attempt), (Status::Failed, 0));
     let late = run.clone().apply(leased(), at(20)).unwrap();
-    assert_eq!(late.lease.as_ref().unwrap().expires_at, at(30), "not beyond the run's time");
-    assert_eq!(late.clone().apply(failed(1), at(25)).unwrap().status, Status::Pending);
+    assert_eq!(late.state.lease.as_ref().unwrap().expires_at, at(30), "not beyond the run's time");
+    assert_eq!(late.clone().apply(failed(1), at(25)).unwrap().state.status, Status::Pending);
     let ended = late.apply(failed(1), at(29)).unwrap();
-    assert_eq!(ended.status, Status::Failed, "there is no time for another attempt");
-    assert!(ended.error_message.contains("no network"), "{}", ended.error_message);
+    assert_eq!(ended.state.status, Status::Failed, "there is no time for another attempt");
+    assert!(ended.state.error_message.contains("no network"), "{}", ended.state.error_message);
 }
 
 #[test]
 fn a_worker_that_ignores_a_cancel_loses_its_lease() {
     let run = after(pending(), [leased(), Event::CancelRequested]);
     let run = run.apply(nothing_new(1), at(11)).unwrap();
-    assert_eq!(run.lease.as_ref().unwrap().expires_at, at(12));
+    assert_eq!(run.state.lease.as_ref().unwrap().expires_at, at(12));
     let ended = run.apply(Event::LeaseExpired, at(12)).unwrap();
-    assert_eq!(ended.status, Status::Cancelled);
-    assert!(ended.error_message.contains("did not stop"), "{}", ended.error_message);
+    assert_eq!(ended.state.status, Status::Cancelled);
+    assert!(ended.state.error_message.contains("did not stop"), "{}", ended.state.error_message);
 }
 
 #[test]
@@ -234,17 +248,10 @@ fn a_retry_of_failed_locations_is_named_and_linked() {
     let new = |scheduled_job_id| NewRun {
         origin: Origin::Retry,
         scheduled_job_id,
-        original_job_id: Some(first.id.clone()),
-        priority: Priority::Immediate,
-        parameters: first.parameters.clone(),
-        requested_by: String::new(),
-        labels: Labels::new(),
-        tick_at: None,
-        available_at: None,
-        queued: false,
-        policy: steady(),
+        original_job_id: Some(first.spec.id.clone()),
+        ..new_run()
     };
-    let linked = Run::new(new(first.scheduled_job_id.clone()), at(5), 7);
-    assert_eq!(linked.id.as_str(), "retry_sold_daily_1800000005_000000000007");
-    assert_eq!(Run::new(new(None), at(5), 7).id.as_str(), "retry_1800000005_000000000007");
+    let linked = Run::new(new(first.spec.scheduled_job_id.clone()), at(5), 7);
+    assert_eq!(linked.spec.id.as_str(), "retry_sold_daily_1800000005_000000000007");
+    assert_eq!(Run::new(new(None), at(5), 7).spec.id.as_str(), "retry_1800000005_000000000007");
 }

@@ -14,9 +14,9 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use sqlx::types::{Json, Uuid};
 
-use super::rows::RunState;
+use super::rows::StateRow;
 use super::{StoreError, runs};
-use crate::domain::run::{Run, Status};
+use crate::domain::run::{Run, RunSpec, Status};
 
 pub use self::prune::feed_prune;
 
@@ -80,7 +80,7 @@ pub struct BlockingTransaction {
 impl Change {
     /// Whether it is of progress only.
     pub fn is_progress(&self) -> bool {
-        self.before == Some(self.run.status)
+        self.before == Some(self.run.state.status)
     }
 }
 
@@ -147,7 +147,7 @@ pub async fn feed_after(
     let rows = sqlx::query!(
         r#"
         select
-            e.id, e.xid::text::bigint as "xid!", e.job_id, e.run as "run: Json<RunState>",
+            e.id, e.xid::text::bigint as "xid!", e.job_id, e.run as "run: Json<StateRow>",
             p.status as "before?"
         from run_event e
         left join run_event p on p.job_id = e.job_id and p.revision = e.revision - 1
@@ -167,17 +167,19 @@ pub async fn feed_after(
     .await?;
     let ids: Vec<&str> = rows.iter().map(|row| row.job_id.as_str()).collect();
     let runs = runs::runs_get(conn, &ids).await?;
-    let runs: HashMap<&str, &Run> = runs.iter().map(|run| (run.id.as_str(), run)).collect();
-    let change = |row: &Run, state: Json<RunState>, before: Option<String>, xid, id| {
+    let specs: HashMap<&str, &Arc<RunSpec>> =
+        runs.iter().map(|run| (run.spec.id.as_str(), &run.spec)).collect();
+    let change = |spec: &Arc<RunSpec>, state: StateRow, before: Option<String>, position| {
+        let run = Arc::new(Run { spec: Arc::clone(spec), state: state.read()? });
         let before = before.as_deref().and_then(Status::from_word);
-        let run = Arc::new(state.0.of(row)?);
         let size = size(&run);
-        Ok(Change { run, before, position: FeedPosition { xid, id }, size })
+        Ok(Change { run, before, position, size })
     };
     rows.into_iter()
         .filter_map(|row| {
-            let run = runs.get(row.job_id.as_str())?;
-            Some(change(run, row.run, row.before, row.xid, row.id))
+            let spec = specs.get(row.job_id.as_str())?;
+            let position = FeedPosition { xid: row.xid, id: row.id };
+            Some(change(spec, row.run.0, row.before, position))
         })
         .collect()
 }
@@ -267,8 +269,9 @@ fn seconds_of(seconds: f64) -> Option<Duration> {
 
 /// Only lists can be large; the rest is bounded by the fields.
 fn size(run: &Run) -> usize {
-    let locations: usize = run.parameters.locations.iter().map(|text| ENTRY + text.len()).sum();
-    let failed = &run.progress.failed;
+    let locations: usize =
+        run.spec.parameters.locations.iter().map(|text| ENTRY + text.len()).sum();
+    let failed = &run.state.progress.failed;
     let failed: usize =
         failed.iter().map(|one| 2 * ENTRY + one.location.len() + one.reason.len()).sum();
     BASE + locations + failed

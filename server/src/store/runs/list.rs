@@ -1,20 +1,15 @@
 //! Lists of runs.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::labels::Labels;
 use crate::domain::run::{Origin, Priority, Run, Status};
 use crate::domain::wanted::RunConditions;
 use crate::store::StoreError;
 use crate::store::conditions::{LabelArrays, words};
-use crate::store::parameters::ParametersRow;
-use crate::store::policy::PolicyRow;
-use crate::store::rows::{FailedLocationRow, RunRow};
+use crate::store::rows::{RunRow, SpecRow, StateRow, with_run_columns};
 
 /// Totals are exact up to here.
 pub const COUNT_LIMIT: i64 = 10_000;

@@ -1,41 +1,71 @@
 //! Runs. [`runs_write`] is the only statement that changes a run's state, and every insert and every
 //! change appends its event in the same transaction.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::parameters::ParametersRow;
-use super::policy::PolicyRow;
-use super::rows::{FailedLocationRow, RunRow, RunState};
+use super::rows::{RunRow, SpecRow, StateRow, with_run_columns};
 use super::{StoreError, events};
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::labels::Labels;
 use crate::domain::run::Run;
 
-/// Selects whole runs; the first argument is what follows `from scraping_job`.
+/// Selects whole runs; the first argument is the statement after `from scraping_job`.
 macro_rules! select_runs {
-    ($tail:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
+    ($($tail:tt)*) => { with_run_columns!(select_run_columns, $($tail)*) };
+}
+
+macro_rules! select_run_columns {
+    (
+        $spec:literal,
+        $state:literal,
+        $tail:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?
+    ) => {
         sqlx::query_as!(
             RunRow,
-            r#"
-            select
-                job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-                parameters as "parameters: Json<ParametersRow>",
-                policy as "policy: Json<PolicyRow>", deadline_at, requested_by,
-                labels as "labels: Json<Labels>", tick_at, created_at, available_at, queued,
-                started_at, completed_at, cancel_requested_at, properties_scraped, properties_saved,
-                properties_updated, properties_skipped, properties_duplicate, total_locations,
-                completed_locations, done_locations as "done_locations: Json<BTreeSet<i32>>",
-                failed_locations as "failed_locations: Json<Vec<FailedLocationRow>>",
-                attempt, attempt_started_at, max_attempts, error_message, revision, worker_id,
-                lease_expires_at, lease_ms, lease_latest_at
-            from scraping_job
-            "# + $tail $(+ $more)*
+            "select (select to_jsonb(s) from (select " + $spec + r#") s) as "spec!: Json<SpecRow>","#
+                + "(select to_jsonb(s) from (select job_id, "
+                + $state
+                + r#") s) as "state!: Json<StateRow>" from scraping_job "#
+                + $tail $(+ $more)*
             $(, $argument)*
+        )
+    };
+}
+
+macro_rules! insert_runs {
+    ($spec:literal, $state:literal, $rows:expr) => {
+        sqlx::query!(
+            "insert into scraping_job (job_id, "
+                + $spec
+                + ", "
+                + $state
+                + ") select job_id, "
+                + $spec
+                + ", "
+                + $state
+                + " from jsonb_populate_recordset(null::scraping_job, $1)",
+            Json($rows) as _,
+        )
+    };
+}
+
+macro_rules! update_runs {
+    ($spec:literal, $state:literal, $states:expr) => {
+        sqlx::query!(
+            "update scraping_job r set ("
+                + $state
+                + ") = (select "
+                + $state
+                + r#"
+                from jsonb_populate_record(null::scraping_job, n.state)
+                )
+                from jsonb_array_elements($1) n (state)
+                where r.job_id = n.state ->> 'job_id'
+                    and r.revision = (n.state ->> 'revision')::bigint - 1
+                "#,
+            Json($states) as _,
         )
     };
 }
@@ -48,73 +78,17 @@ pub use self::list::{COUNT_LIMIT, RunFilter, runs_count, runs_list, runs_to_canc
 /// Inserts new runs with their first events.
 pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), StoreError> {
     let rows: Vec<RunRow> = runs.iter().map(RunRow::from).collect();
-    sqlx::query!(
-        r#"
-        insert into scraping_job (
-            job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-            parameters, policy, deadline_at, requested_by, labels, tick_at, created_at, available_at, queued,
-            started_at, completed_at, cancel_requested_at, properties_scraped, properties_saved,
-            properties_updated, properties_skipped, properties_duplicate, total_locations,
-            completed_locations, done_locations, failed_locations, attempt, attempt_started_at,
-            max_attempts, error_message, revision, worker_id, lease_expires_at, lease_ms, lease_latest_at
-        )
-        select
-            job_id, scheduled_job_id, original_job_id, origin, status, priority, rank_at,
-            parameters, policy, deadline_at, requested_by, labels, tick_at, created_at, available_at, queued,
-            started_at, completed_at, cancel_requested_at, properties_scraped, properties_saved,
-            properties_updated, properties_skipped, properties_duplicate, total_locations,
-            completed_locations, done_locations, failed_locations, attempt, attempt_started_at,
-            max_attempts, error_message, revision, worker_id, lease_expires_at, lease_ms, lease_latest_at
-        from jsonb_populate_recordset(null::scraping_job, $1)
-        "#,
-        Json(&rows) as _,
-    )
-    .execute(&mut *conn)
-    .await?;
-    let states: Vec<RunState> = runs.iter().map(RunState::from).collect();
+    with_run_columns!(insert_runs, &rows).execute(&mut *conn).await?;
+    let states: Vec<_> = rows.into_iter().map(|row| row.state.0).collect();
     events::events_append(conn, &states).await
 }
 
 /// Writes runs that `Run::apply` has changed, with their events. [`StoreError::Stale`] when one of
 /// them is not at the revision before.
 pub async fn runs_write(conn: &mut PgConnection, runs: &[Run]) -> Result<(), StoreError> {
-    let states: Vec<RunState> = runs.iter().map(RunState::from).collect();
-    let written = sqlx::query!(
-        r#"
-        update scraping_job r
-        set
-            status = n.status,
-            available_at = n.available_at,
-            started_at = n.started_at,
-            completed_at = n.completed_at,
-            cancel_requested_at = n.cancel_requested_at,
-            properties_scraped = n.properties_scraped,
-            properties_saved = n.properties_saved,
-            properties_updated = n.properties_updated,
-            properties_skipped = n.properties_skipped,
-            properties_duplicate = n.properties_duplicate,
-            total_locations = n.total_locations,
-            completed_locations = n.completed_locations,
-            done_locations = n.done_locations,
-            failed_locations = n.failed_locations,
-            attempt = n.attempt,
-            attempt_started_at = n.attempt_started_at,
-            max_attempts = n.max_attempts,
-            error_message = n.error_message,
-            revision = n.revision,
-            worker_id = n.worker_id,
-            lease_expires_at = n.lease_expires_at,
-            lease_ms = n.lease_ms,
-            lease_latest_at = n.lease_latest_at
-        from jsonb_populate_recordset(null::scraping_job, $1) n
-        where r.job_id = n.job_id
-            and r.revision = n.revision - 1
-        "#,
-        Json(&states) as _,
-    )
-    .execute(&mut *conn)
-    .await?
-    .rows_affected();
+    let states: Vec<StateRow> = runs.iter().map(StateRow::from).collect();
+    let written =
+        with_run_columns!(update_runs, &states).execute(&mut *conn).await?.rows_affected();
     if usize::try_from(written).ok() != Some(runs.len()) {
         return Err(StoreError::Stale);
     }

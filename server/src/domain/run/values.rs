@@ -1,0 +1,95 @@
+//! Small values of a run.
+
+use chrono::TimeDelta;
+
+use crate::domain::text::words;
+
+words! {
+    /// State of a run.
+    Status {
+        /// Waits for a worker.
+        Pending = "pending",
+        /// A worker executes it.
+        Running = "running",
+        Completed = "completed",
+        /// Final: no attempt succeeded.
+        Failed = "failed",
+        Cancelled = "cancelled",
+    }
+}
+
+words! {
+    /// Why a run exists.
+    Origin {
+        Scheduled = "scheduled",
+        Triggered = "triggered",
+        Immediate = "immediate",
+        Recurring = "recurring",
+        /// A tick of the past.
+        Backfill = "backfill",
+        /// The failed locations of another run.
+        Retry = "retry",
+    }
+}
+
+words! {
+    /// How urgent a run is.
+    Priority {
+        /// When nothing else waits.
+        Low = "low",
+        /// Of schedules and one-offs.
+        Normal = "normal",
+        High = "high",
+        Immediate = "immediate",
+    }
+}
+
+impl Status {
+    /// Whether it never changes again.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Pending | Self::Running => false,
+            Self::Completed | Self::Failed | Self::Cancelled => true,
+        }
+    }
+}
+
+impl Priority {
+    /// Head start in the work order. It is a difference and not a class, so urgent runs go first for
+    /// days but never starve the others.
+    pub(super) fn boost(self) -> TimeDelta {
+        match self {
+            Self::Immediate => TimeDelta::days(10),
+            Self::High => TimeDelta::days(1),
+            Self::Normal => TimeDelta::zero(),
+            Self::Low => TimeDelta::days(-1),
+        }
+    }
+}
+
+/// Rows and properties: scraped = saved + skipped + duplicate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub scraped: i64,
+    /// Properties inserted or updated.
+    pub saved: i64,
+    pub updated: i64,
+    /// Properties that were the same before.
+    pub skipped: i64,
+    /// Rows whose property was read before in the run.
+    pub duplicate: i64,
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            scraped: self.scraped + more.scraped,
+            saved: self.saved + more.saved,
+            updated: self.updated + more.updated,
+            skipped: self.skipped + more.skipped,
+            duplicate: self.duplicate + more.duplicate,
+        }
+    }
+}
