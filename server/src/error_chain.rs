@@ -1,18 +1,6 @@
-//! An error with all that caused it, as one line for the log.
+//! An error and its causes on one line, for the log.
 
-use std::error::Error;
-
-/// The error's text and those of its sources, from the outermost inwards.
-pub(crate) fn error_chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
+pub(crate) use windrow_worker::error_chain;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! `windrow-server source check`: scrapes one location with a source and shows what it gives.
+//! `windrow-server source check`: scrapes one location with a source and prints the result.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -6,46 +6,41 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use windrow_server::app::parameters_json;
 use windrow_server::cli::SourceCheck;
 use windrow_server::clock::SystemClock;
 use windrow_server::domain::parameters::ScrapeParameters;
 use windrow_server::domain::run::Origin;
-use windrow_server::sources::{ScrapeOutcome, ScrapeRequest, ScrapedRow, SourceRegistry};
+use windrow_server::sources::{SourceRegistry, listing_type_name, parameters_json};
+use windrow_worker::{Found, Property, ScrapeRequest, SourceError, Task, TaskOutput, scrape};
 
-/// Rows that the source may be ahead of the terminal.
-const ROWS_AHEAD: usize = 64;
-
-/// Rows go to stdout; what the source logged and how it ended go to stderr. Fails if the source does.
+/// Prints properties to stdout; the log and the result to stderr. Fails if the location fails.
 pub(crate) async fn run(sources: &SourceRegistry, check: SourceCheck) -> io::Result<ExitCode> {
     let Some(source) = sources.get(&check.name) else {
-        let known = sources.names().join(", ");
-        writeln!(io::stderr(), "error: no source is named {:?}; there are: {known}", check.name)?;
+        let names = sources.names().join(", ");
+        writeln!(io::stderr(), "error: no source is named {:?}; available: {names}", check.name)?;
         return Ok(ExitCode::FAILURE);
     };
     let begin = Instant::now();
     let stop = CancellationToken::new();
-    let (sender, rows) = mpsc::channel(ROWS_AHEAD);
-    // Ctrl-C stops the source's programs too, and not only this one.
+    // Ctrl-C must stop the source's programs as well.
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_ok() {
             stop.cancel();
         }
         std::future::pending::<Infallible>().await
     };
-    let scraped =
-        async { tokio::join!(source.scrape(request(check), sender, stop.clone()), print(rows)) };
-    let (outcome, printed) = tokio::select! {
+    let (task, output) = Task::new(request(check));
+    let scraped = async { tokio::join!(scrape(source.as_ref(), task, &stop), print(output)) };
+    let (result, printed) = tokio::select! {
         ended = scraped => ended,
         never = interrupted => match never {},
     };
-    report(&outcome, printed?, begin)
+    report(&result, printed?, begin)
 }
 
 fn request(check: SourceCheck) -> ScrapeRequest {
-    let listing_types = check.listing_types.iter().map(|kind| kind.word().to_uppercase()).collect();
+    let listing_types = check.listing_types.iter().map(|kind| listing_type_name(*kind)).collect();
     let parameters = ScrapeParameters {
         locations: vec![check.location.clone()],
         listing_types: check.listing_types,
@@ -68,31 +63,33 @@ fn request(check: SourceCheck) -> ScrapeRequest {
     }
 }
 
-/// Prints rows as they come; returns how many. A closed stdout ends the check.
-async fn print(mut rows: mpsc::Receiver<ScrapedRow>) -> io::Result<u64> {
+/// Prints properties and log lines as they come; returns the number of properties. A closed stdout ends
+/// the check.
+async fn print(mut output: TaskOutput) -> io::Result<u64> {
     let mut count = 0;
-    while let Some(row) = rows.recv().await {
-        let mut fields = row.body;
-        fields.insert("property_id".to_owned(), Value::String(row.property_id));
-        writeln!(io::stdout(), "{}", Value::Object(fields))?;
-        count += 1;
+    while let Some(found) = output.next().await {
+        match found {
+            Found::Property(Property { id, mut body }) => {
+                body.insert("property_id".to_owned(), Value::String(id));
+                writeln!(io::stdout(), "{}", Value::Object(body))?;
+                count += 1;
+            }
+            Found::Line(line) => writeln!(io::stderr(), "log: {}", line.text)?,
+        }
     }
     Ok(count)
 }
 
-fn report(outcome: &ScrapeOutcome, rows: u64, begin: Instant) -> io::Result<ExitCode> {
+fn report(result: &Result<(), SourceError>, count: u64, begin: Instant) -> io::Result<ExitCode> {
     let mut stderr = io::stderr();
-    if !outcome.log.is_empty() {
-        writeln!(stderr, "The source said:\n{}", outcome.log.trim_end())?;
-    }
     let seconds = begin.elapsed().as_secs_f64();
-    match &outcome.result {
+    match result {
         Ok(()) => {
-            writeln!(stderr, "{rows} rows in {seconds:.1} s")?;
+            writeln!(stderr, "{count} rows in {seconds:.1} s")?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            writeln!(stderr, "error: the location failed after {rows} rows: {error}")?;
+            writeln!(stderr, "error: the location failed after {count} rows: {error}")?;
             Ok(ExitCode::FAILURE)
         }
     }

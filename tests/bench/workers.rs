@@ -18,12 +18,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::join_all;
 use futures::{Stream, TryStreamExt};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
-use windrow_client::worker::{
-    ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError, Worker,
-};
+use windrow_client::worker::{Source, SourceError, Task, Worker};
 use windrow_client::{Client, Error, proto};
 use windrow_server::config::{Config, Database};
 use windrow_server::sources::{SampleSettings, SourceSettings, WorkerSettings};
@@ -54,19 +51,13 @@ impl Source for Started {
         Duration::from_hours(1)
     }
 
-    async fn scrape(
-        &self,
-        request: ScrapeRequest,
-        _rows: mpsc::Sender<ScrapedRow>,
-        stop: CancellationToken,
-    ) -> ScrapeOutcome {
-        self.0.lock().unwrap().insert(request.job_id, Instant::now());
-        let mut result = Ok(());
-        if request.location == ENDLESS {
-            stop.cancelled().await;
-            result = Err(SourceError::Stopped);
+    async fn scrape(&self, task: &Task) -> Result<(), SourceError> {
+        let run = task.request().job_id.clone();
+        self.0.lock().unwrap().insert(run, Instant::now());
+        if task.location() == ENDLESS {
+            task.cancelled().await;
         }
-        ScrapeOutcome { result, log: String::new() }
+        Ok(())
     }
 }
 
@@ -79,7 +70,7 @@ async fn main() {
     let started = Started::default();
     let mut workers = Vec::new();
     for (source, client) in WORKERS.into_iter().zip([client.clone(), connect(&other).await]) {
-        let worker = Worker::new(&client).source(source, Arc::new(started.clone())).capacity(50);
+        let worker = Worker::new(&client).source(source, started.clone()).capacity(50);
         workers.push(tokio::spawn(worker.grace(Duration::ZERO).run(stop.clone())));
     }
 

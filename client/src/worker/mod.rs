@@ -1,38 +1,66 @@
-//! Workers: processes that execute runs with sources of their own.
+//! Workers: processes that execute runs with their own sources.
 //!
-//! A [`Source`] scrapes one location at a time. The [`Worker`] around it leases runs, keeps their leases,
-//! reports what is found, stops what is cancelled, and gives back what it cannot end; it does what the
-//! executor inside the server does, by the same code. The server must know the source's name: `[sources.NAME]`
-//! with `kind = "worker"` in its `windrow.toml`.
+//! Implement [`Source`], which scrapes one location, and give it to a [`Worker`]. The worker leases runs,
+//! calls the source for each location, submits what it pushes, and keeps the leases. It enforces timeouts,
+//! stops the source when the run is cancelled, and returns runs that it cannot finish. The server executes
+//! its own sources with the same code.
+//!
+//! The server must know the name of the source: `[sources.mls]` with `kind = "worker"` in its
+//! `windrow.toml`.
 //!
 //! ```no_run
-//! use std::sync::Arc;
-//!
-//! use tokio_util::sync::CancellationToken;
-//! use windrow_client::worker::{Source, Worker};
+//! use windrow_client::worker::{CancellationToken, Property, Source, SourceError, Task, Worker};
+//! use windrow_client::worker::{Map, async_trait};
 //! use windrow_client::{Client, Error};
 //!
-//! # async fn example(mls: Arc<dyn Source>) -> Result<(), Error> {
-//! let client = Client::connect("127.0.0.1:50051").await?;
-//! let stop = CancellationToken::new();
-//! Worker::new(&client).source("mls", mls).capacity(4).run(stop).await
-//! # }
+//! struct Mls;
+//!
+//! #[async_trait]
+//! impl Source for Mls {
+//!     async fn scrape(&self, task: &Task) -> Result<(), SourceError> {
+//!         task.log(format!("searching {}", task.location()));
+//!         for number in 1..=3 {
+//!             let body = Map::from_iter([("city".to_owned(), task.location().into())]);
+//!             task.push(Property::new(format!("mls-{number}"), body)).await?;
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Error> {
+//!     let client = Client::connect("127.0.0.1:50051").await?;
+//!     Worker::new(&client).source("mls", Mls).run(CancellationToken::new()).await
+//! }
 //! ```
+//!
+//! [`Property`], [`Task`] and their methods have the names of the Python library. `client/examples/worker.rs`
+//! is a complete program.
 
+mod convert;
 mod json;
-mod link;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+pub use async_trait::async_trait;
+pub use serde_json::{Map, Value};
+pub use tokio_util::sync::CancellationToken;
+use windrow_worker::TransportError;
 pub use windrow_worker::{
-    ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError, TransportError,
+    DEFAULT_TIMEOUT, Found, InvalidProperty, Level, PROPERTY_ID_LENGTH, Property, ScrapeRequest,
+    Source, SourceError, Task, TaskLine, TaskOutput, scrape,
 };
 
-use self::link::GrpcTransport;
+use self::transport::GrpcTransport;
 use crate::{Client, Error};
+
+/// Runs in progress of a worker, unless set with [`Worker::capacity`].
+const DEFAULT_CAPACITY: usize = 4;
+/// Time to finish runs after a stop, unless set with [`Worker::grace`].
+const DEFAULT_GRACE: Duration = Duration::from_secs(20);
 
 /// Executes runs for a Windrow server.
 pub struct Worker {
@@ -44,63 +72,66 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker without sources, for 4 runs at once, with 20 seconds to end its work when it stops.
+    /// A worker without sources, with a capacity of 4 runs and a grace of 20 seconds.
     pub fn new(client: &Client) -> Self {
-        let id = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let (capacity, grace) = (4, Duration::from_secs(20));
-        Self { client: client.clone(), id, sources: BTreeMap::new(), capacity, grace }
+        Self {
+            client: client.clone(),
+            id: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
+            sources: BTreeMap::new(),
+            capacity: DEFAULT_CAPACITY,
+            grace: DEFAULT_GRACE,
+        }
     }
 
-    /// Serves a source too.
+    /// Adds a source, or replaces the one of that name.
     #[must_use]
-    pub fn source(mut self, name: impl Into<String>, source: Arc<dyn Source>) -> Self {
-        self.sources.insert(name.into(), source);
+    pub fn source(mut self, name: impl Into<String>, source: impl Source) -> Self {
+        self.sources.insert(name.into(), Arc::new(source));
         self
     }
 
-    /// Executes so many runs at once, 1 to 100.
+    /// Maximum number of runs in progress, 1 to 100.
     #[must_use]
     pub fn capacity(self, capacity: usize) -> Self {
         Self { capacity, ..self }
     }
 
-    /// Running work has so long to end after the stop; then it is given back.
+    /// Time to finish runs in progress after a stop. Unfinished ones return to pending.
     #[must_use]
     pub fn grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }
 
-    /// What its leases name. Made anew for each worker.
+    /// The worker id of its leases, unique to this worker.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Works until `stop`. Lost connections are taken up again for ever; an error means that the server
-    /// refuses this worker, for example because it does not know a source.
+    /// Executes runs until `stop`. Retries lost connections forever. Fails only if the server rejects the
+    /// worker, for example because it does not know a source.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         let names = self.sources.keys().cloned().collect();
-        let link = GrpcTransport::new(self.client, self.id, names);
-        let worker = windrow_worker::Worker::new(Arc::new(link), self.sources, self.capacity);
-        let done = CancellationToken::new();
+        let transport = GrpcTransport::new(self.client, self.id, names);
+        let worker = windrow_worker::Worker::new(Arc::new(transport), self.sources, self.capacity);
+        let drained = CancellationToken::new();
         let work = async {
-            let ended = worker.run(stop).await;
+            let result = worker.run(stop).await;
             worker.drain(self.grace).await;
-            done.cancel();
-            ended
+            drained.cancel();
+            result
         };
-        let (ended, ()) = tokio::join!(work, worker.keep(done.clone()));
-        ended.map_err(|error| match error {
-            TransportError::Refused(error) | TransportError::Transient(error) => {
-                match error.downcast() {
-                    Ok(error) => *error,
-                    Err(other) => refused(other.to_string()),
-                }
-            }
-            TransportError::LeaseLost => refused(TransportError::LeaseLost.to_string()),
-        })
+        let (result, ()) = tokio::join!(work, worker.keep_leases(drained.clone()));
+        result.map_err(client_error)
     }
 }
 
-fn refused(message: String) -> Error {
-    Error::FailedPrecondition { message, reason: None }
+/// The client's own error inside.
+fn client_error(error: TransportError) -> Error {
+    let rejected = |message: String| Error::FailedPrecondition { message, reason: None };
+    match error {
+        TransportError::Rejected(error) | TransportError::Transient(error) => {
+            error.downcast().map_or_else(|other| rejected(other.to_string()), |error| *error)
+        }
+        error @ TransportError::LeaseLost => rejected(error.to_string()),
+    }
 }

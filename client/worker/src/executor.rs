@@ -1,236 +1,279 @@
-//! Executes one attempt: goes through its locations, reports what it finds, and ends it. A stop is
-//! honoured between and within locations.
+//! Executes one attempt: scrapes its locations in order, reports the results, and finishes it. A stop
+//! takes effect between and within locations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use crate::attempts::{AttemptStop, Attempts, StopCause};
-use crate::link::{
-    AttemptId, AttemptUpdate, LeasedRun, Level, Outcome, TransportError, WorkerTransport,
-};
+use crate::attempt::{AttemptId, AttemptUpdate, Failure, LeasedRun, Level, Outcome};
+use crate::backoff::Backoff;
+use crate::error_chain::error_chain;
+use crate::held::{HeldAttempts, StopCause, StopSignal};
 use crate::reporter::{ReportError, Reporter};
-use crate::source::{ScrapeOutcome, ScrapeRequest, Source, SourceError};
+use crate::scrape::scrape;
+use crate::source::{Source, SourceError};
+use crate::task::{ScrapeRequest, Task};
+use crate::transport::{TransportError, WorkerTransport};
 
-/// Rows that a source may be ahead of the reports.
-const ROWS_AHEAD: usize = 64;
-/// Pause before a failed report of the end is sent again.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// How long the end is reported in vain. The lease decides; this is for one that never ends.
-const FINISH_PATIENCE: Duration = Duration::from_mins(10);
+const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// Time for retries of the final report. Usually the lease expires earlier.
+const FINISH_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// What attempts are executed with.
+/// Executes attempts with these sources.
 pub(crate) struct Executor {
-    pub(crate) link: Arc<dyn WorkerTransport>,
+    pub(crate) transport: Arc<dyn WorkerTransport>,
     pub(crate) sources: BTreeMap<String, Arc<dyn Source>>,
-    pub(crate) attempts: Arc<Attempts>,
+    pub(crate) held: Arc<HeldAttempts>,
 }
 
-/// A source, and since when it is to look.
-#[derive(Clone, Copy)]
-struct Reading<'a> {
+/// An attempt in progress.
+struct Execution<'a> {
+    run: &'a LeasedRun,
     source: &'a dyn Source,
-    since: Option<DateTime<Utc>>,
+    changed_since: Option<DateTime<Utc>>,
+    reporter: Reporter<'a>,
+    stop: &'a StopSignal,
 }
 
-/// Why an attempt did not go through all its locations.
+/// The reason why an attempt did not get through all its locations.
 enum Interrupted {
-    /// It was told to stop.
     Stopped,
-    /// The source cannot work, or what it found was refused.
+    /// The source cannot work, or the server rejected its results.
     Broken(String),
 }
 
 impl Executor {
     /// Executes an attempt that is held.
-    pub(crate) async fn execute(&self, assignment: LeasedRun, stop: AttemptStop) {
-        let id = &assignment.id;
-        // Also when the work panics the lease must not be kept for ever.
-        let mut held = HeldAttempt { attempts: &self.attempts, id, finished: false };
+    pub(crate) async fn execute(&self, run: LeasedRun, stop: StopSignal) {
+        let id = &run.id;
+        let mut removal = Removal { held: &self.held, id, is_finished: false };
         info!(run.id = %id.job_id, run.attempt = id.attempt, "Run {} begins attempt {}", id.job_id, id.attempt);
-        if let Some((outcome, update)) = self.attempt(&assignment, &stop).await {
-            held.finished = self.finish(id, &outcome, &update, &stop).await;
+        if let Some((outcome, update)) = self.attempt(&run, &stop).await {
+            removal.is_finished = self.finish(id, &outcome, &update, &stop).await;
         }
     }
 
-    /// How the attempt ended; `None` when it is no longer ours to end.
+    /// The outcome of the attempt and the part of its results that is not reported; `None` if the lease is
+    /// lost.
     async fn attempt(
         &self,
         run: &LeasedRun,
-        stop: &AttemptStop,
+        stop: &StopSignal,
     ) -> Option<(Outcome, AttemptUpdate)> {
         let Some(source) = self.sources.get(&run.source) else {
             let reason = format!("this worker has no source '{}'", run.source);
             return Some((Outcome::Failed { reason, permanent: false }, AttemptUpdate::default()));
         };
-        let since = self.changed_since(run, source.as_ref()).await;
-        let mut reporter = Reporter::new(self.link.as_ref(), run);
-        let source = Reading { source: source.as_ref(), since };
-        let worked = work(run, source, &mut reporter, stop).await;
-        // What was read is kept, however the attempt ended.
-        let flushed = reporter.flush(stop).await.map_err(Interrupted::from);
-        let outcome = match (worked.and(flushed), stop.cause()) {
-            (_, Some(StopCause::LeaseLost)) => {
-                let id = &run.id.job_id;
-                warn!(run.id = %id, run.attempt = run.id.attempt, "Run {id} lost its lease");
-                return None;
-            }
-            (Ok(()), _) => Outcome::Done,
-            (Err(Interrupted::Broken(reason)), None) => {
-                Outcome::Failed { reason, permanent: false }
-            }
-            (Err(_), Some(StopCause::Cancelled)) => Outcome::Cancelled,
-            (Err(_), Some(StopCause::WorkerStops)) => Outcome::Released,
-            (Err(_), Some(StopCause::TimedOut)) => {
-                let length = humantime::format_duration(whole_seconds(run.attempt_expires_in));
-                let reason = format!("the attempt took longer than {length}");
-                Outcome::Failed { reason, permanent: false }
-            }
-            (Err(Interrupted::Stopped), None) => return None,
+        let mut execution = Execution {
+            run,
+            source: source.as_ref(),
+            changed_since: self.changed_since(run, source.as_ref()).await,
+            reporter: Reporter::new(self.transport.as_ref(), run),
+            stop,
         };
-        Some((outcome, reporter.rest()))
+        let scraped = execution.scrape_locations().await;
+        // Results are kept, however the attempt ended.
+        let flushed = execution.reporter.flush(stop).await.map_err(Interrupted::from);
+        let outcome = outcome(run, scraped.and(flushed), stop.cause())?;
+        Some((outcome, execution.reporter.into_unreported()))
     }
 
-    /// Since when the run has to look, for a source that can tell. Everything is never wrong.
+    /// Lower bound of changes for a source that can list them; `None` (a full read) is always correct.
     async fn changed_since(&self, run: &LeasedRun, source: &dyn Source) -> Option<DateTime<Utc>> {
         let full_every = source.full_every()?;
         let id = &run.id.job_id;
-        match self.link.changed_since(run, full_every).await {
-            Ok(since) => {
-                let what =
-                    since.map_or("everything".to_owned(), |at| format!("changes since {at}"));
-                info!(run.id = %id, "Run {id} reads {what}");
-                since
+        match self.transport.changed_since(run, full_every).await {
+            Ok(Some(since)) => {
+                info!(run.id = %id, "Run {id} reads changes since {since}");
+                Some(since)
+            }
+            Ok(None) => {
+                info!(run.id = %id, "Run {id} reads everything");
+                None
             }
             Err(error) => {
-                warn!(run.id = %id, %error, "Run {id} reads everything");
+                let error = error_chain(&error);
+                warn!(run.id = %id, error, "Failed to find earlier runs; run {id} reads everything");
                 None
             }
         }
     }
 
-    /// Reports the end, again and again while the lease may last; true when Windrow knows.
+    /// Reports the end of the attempt, with retries while its lease may last; whether the server knows it.
     async fn finish(
         &self,
         id: &AttemptId,
         outcome: &Outcome,
         update: &AttemptUpdate,
-        stop: &AttemptStop,
+        stop: &StopSignal,
     ) -> bool {
         let run = &id.job_id;
-        let give_up = Instant::now() + FINISH_PATIENCE;
+        let give_up_at = Instant::now() + FINISH_TIMEOUT;
+        let mut backoff = Backoff::new(FIRST_RETRY_PAUSE);
         loop {
-            match self.link.finish(id, outcome, update).await {
+            match self.transport.finish(id, outcome, update).await {
                 Ok(status) => {
                     info!(run.id = %run, run.status = status, "Run {run} is {status}");
                     return true;
                 }
                 Err(TransportError::LeaseLost) => {
-                    warn!(run.id = %run, run.attempt = id.attempt, "Run {run} had lost its lease");
+                    warn!(run.id = %run, run.attempt = id.attempt, "Run {run} lost its lease before it finished");
                     return true;
                 }
-                Err(error) => {
-                    error!(run.id = %run, %error, "The end of run {run} cannot be reported");
+                Err(error @ (TransportError::Transient(_) | TransportError::Rejected(_))) => {
+                    let error = error_chain(&error);
+                    warn!(run.id = %run, error, "Failed to finish run {run}; retrying");
                 }
             }
-            if Instant::now() >= give_up || stop.cause() == Some(StopCause::LeaseLost) {
-                // The server takes it from here.
+            if Instant::now() >= give_up_at || stop.cause() == Some(StopCause::LeaseLost) {
+                // The server's reaper ends the attempt.
                 return false;
             }
-            sleep(RETRY_PAUSE).await;
+            backoff.pause().await;
         }
     }
 }
 
-async fn work(
-    run: &LeasedRun,
-    source: Reading<'_>,
-    reporter: &mut Reporter<'_>,
-    stop: &AttemptStop,
-) -> Result<(), Interrupted> {
-    for (index, location) in run.locations.iter().enumerate() {
-        if index > 0 && !run.request_delay.is_zero() {
-            reporter.flush(stop).await?;
-            tokio::select! {
-                () = stop.token().cancelled() => {}
-                () = sleep(run.request_delay) => {}
+impl Execution<'_> {
+    async fn scrape_locations(&mut self) -> Result<(), Interrupted> {
+        for (index, location) in self.run.locations.iter().enumerate() {
+            if index > 0 {
+                self.delay().await?;
             }
+            if self.stop.token().is_cancelled() {
+                return Err(Interrupted::Stopped);
+            }
+            let (result, count) = self.scrape(location).await?;
+            self.end_location(location, result, count)?;
+            self.reporter.flush_if_due(self.stop).await?;
         }
-        if stop.token().is_cancelled() {
-            return Err(Interrupted::Stopped);
+        Ok(())
+    }
+
+    /// The pause between two locations.
+    async fn delay(&mut self) -> Result<(), Interrupted> {
+        if self.run.request_delay.is_zero() {
+            return Ok(());
         }
-        let request = request(run, location, source.since);
-        let (outcome, rows) = scrape(request, source.source, reporter, stop).await?;
-        for line in outcome.log.lines().filter(|line| !line.trim().is_empty()) {
-            reporter.log(Level::Info, location, line);
+        self.reporter.flush(self.stop).await?;
+        tokio::select! {
+            () = self.stop.token().cancelled() => {}
+            () = sleep(self.run.request_delay) => {}
         }
-        match outcome.result {
+        Ok(())
+    }
+
+    /// Scrapes a location and reports its properties as they come; returns its result and their number.
+    async fn scrape(
+        &mut self,
+        location: &str,
+    ) -> Result<(Result<(), SourceError>, u64), Interrupted> {
+        let Self { run, source, changed_since, reporter, stop } = self;
+        let (task, mut output) = Task::new(request(run, location, *changed_since));
+        let scraping = scrape(*source, task, stop.token());
+        // A failed report drops the output, which stops the source; it still has to wind down.
+        let reporting = async {
+            let taken = reporter.take(location, &mut output, stop).await;
+            drop(output);
+            taken
+        };
+        let (result, count) = tokio::join!(scraping, reporting);
+        Ok((result, count?))
+    }
+
+    fn end_location(
+        &mut self,
+        location: &str,
+        result: Result<(), SourceError>,
+        count: u64,
+    ) -> Result<(), Interrupted> {
+        match result {
             Ok(()) => {
-                let text = match rows {
+                let text = match count {
                     0 => "no listings".to_owned(),
                     1 => "1 listing".to_owned(),
-                    rows => format!("{rows} listings"),
+                    count => format!("{count} listings"),
                 };
-                reporter.log(Level::Info, location, text);
-                reporter.ended(location, None);
+                self.reporter.log(Level::Info, location, text);
+                self.reporter.end_location(location, None);
             }
             Err(SourceError::Stopped) => return Err(Interrupted::Stopped),
             Err(broken @ SourceError::Broken { .. }) => {
-                reporter.log(Level::Error, location, broken.to_string());
+                self.reporter.log(Level::Error, location, broken.to_string());
                 return Err(Interrupted::Broken(broken.to_string()));
             }
             Err(error @ (SourceError::Failed { .. } | SourceError::TimedOut { .. })) => {
                 let permanent = matches!(error, SourceError::Failed { permanent: true, .. });
-                reporter.log(Level::Error, location, error.to_string());
-                reporter.ended(location, Some((error.to_string(), permanent)));
+                let failure = Failure { reason: error.to_string(), permanent };
+                self.reporter.log(Level::Error, location, error.to_string());
+                self.reporter.end_location(location, Some(failure));
             }
         }
-        reporter.flush_if_due(stop).await?;
+        Ok(())
     }
-    Ok(())
 }
 
-struct HeldAttempt<'a> {
-    attempts: &'a Attempts,
+/// Removes the attempt from the held ones when dropped, also by a panic.
+struct Removal<'a> {
+    held: &'a HeldAttempts,
     id: &'a AttemptId,
-    finished: bool,
+    is_finished: bool,
 }
 
-impl Drop for HeldAttempt<'_> {
+impl Drop for Removal<'_> {
     fn drop(&mut self) {
-        self.attempts.release(self.id, self.finished);
+        if self.is_finished {
+            self.held.remove_finished(self.id);
+        } else {
+            self.held.remove_abandoned(self.id);
+        }
     }
 }
 
-/// Scrapes one location and reports its rows as they come; with how many.
-async fn scrape(
-    request: ScrapeRequest,
-    source: &dyn Source,
-    reporter: &mut Reporter<'_>,
-    stop: &AttemptStop,
-) -> Result<(ScrapeOutcome, u64), Interrupted> {
-    let (sender, mut rows) = mpsc::channel(ROWS_AHEAD);
-    let location = request.location.clone();
-    let scrape = source.scrape(request, sender, stop.token().clone());
-    // When a report fails, the receiver goes and the source notices; it still has to wind down.
-    let report = async {
-        let taken = reporter.take(&location, &mut rows, stop).await;
-        drop(rows);
-        taken
-    };
-    let (outcome, taken) = tokio::join!(scrape, report);
-    Ok((outcome, taken?))
+impl From<ReportError> for Interrupted {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Stopped => Self::Stopped,
+            ReportError::Rejected(reason) => Self::Broken(reason),
+        }
+    }
 }
 
-fn request(run: &LeasedRun, location: &str, since: Option<DateTime<Utc>>) -> ScrapeRequest {
+/// The outcome of an attempt; `None` if the lease is lost.
+fn outcome(
+    run: &LeasedRun,
+    result: Result<(), Interrupted>,
+    cause: Option<StopCause>,
+) -> Option<Outcome> {
+    match (result, cause) {
+        (_, Some(StopCause::LeaseLost)) => {
+            let id = &run.id.job_id;
+            warn!(run.id = %id, run.attempt = run.id.attempt, "Run {id} lost its lease");
+            None
+        }
+        (Ok(()), _) => Some(Outcome::Done),
+        (Err(Interrupted::Broken(reason)), None) => {
+            Some(Outcome::Failed { reason, permanent: false })
+        }
+        (Err(_), Some(StopCause::CancelRequested)) => Some(Outcome::Cancelled),
+        (Err(_), Some(StopCause::ShuttingDown)) => Some(Outcome::Released),
+        (Err(_), Some(StopCause::TimedOut)) => {
+            let timeout = humantime::format_duration(round_up(run.attempt_expires_in));
+            let reason = format!("attempt timeout of {timeout} exceeded");
+            Some(Outcome::Failed { reason, permanent: false })
+        }
+        (Err(Interrupted::Stopped), None) => None,
+    }
+}
+
+fn request(run: &LeasedRun, location: &str, changed_since: Option<DateTime<Utc>>) -> ScrapeRequest {
     ScrapeRequest {
         job_id: run.id.job_id.clone(),
-        attempt: u32::try_from(run.id.attempt).unwrap_or(0),
+        attempt: u32::try_from(run.id.attempt).unwrap_or_default(),
         scheduled_job_id: run.scheduled_job_id.clone(),
         origin: run.origin.clone(),
         tick_at: run.tick_at,
@@ -239,20 +282,11 @@ fn request(run: &LeasedRun, location: &str, since: Option<DateTime<Utc>>) -> Scr
         parameters: run.parameters.clone(),
         listing_types: run.listing_types.clone(),
         limit: run.limit,
-        changed_since: since,
+        changed_since,
     }
 }
 
-/// What a lease took to arrive is not worth telling.
-fn whole_seconds(length: Duration) -> Duration {
-    Duration::from_secs(length.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX))
-}
-
-impl From<ReportError> for Interrupted {
-    fn from(error: ReportError) -> Self {
-        match error {
-            ReportError::Stopped => Self::Stopped,
-            ReportError::Refused(reason) => Self::Broken(reason),
-        }
-    }
+/// To whole seconds: the time that the lease took to arrive is not part of the timeout.
+fn round_up(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX))
 }

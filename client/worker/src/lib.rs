@@ -1,25 +1,42 @@
-//! What every worker of Windrow does, inside its server and outside: lease runs, go through their
-//! locations with a [`Source`], report what it finds, keep the leases, finish.
+//! The worker of Windrow, inside its server and outside: leases runs, scrapes their locations with a
+//! [`Source`], submits the results, keeps the leases, and finishes the runs.
 //!
-//! The protocol is somebody else's: a [`WorkerTransport`] carries it, in the server by a call, elsewhere over gRPC.
+//! It knows no protocol. A [`WorkerTransport`] carries its calls: the server calls its use cases directly,
+//! the client library uses gRPC.
 //!
 //! ```text
-//! Worker::run ─ lease ─▶ Executor (one per attempt) ─ Reporter ─▶ WorkerTransport
-//! Worker::keep ─ heartbeat ─▶ Attempts ─ stop ─▶ Executor
+//! Worker::run ── lease ──▶ Executor (one per attempt) ── Task ──▶ Source
+//!                              ▲ stop    └─ Reporter ── submit ──▶ WorkerTransport
+//! Worker::keep_leases ── heartbeat ──▶ HeldAttempts
 //! ```
 
 #![warn(missing_docs)]
 
-mod attempts;
+mod attempt;
+mod backoff;
+mod error_chain;
 mod executor;
-mod link;
+mod held;
+mod property;
 mod reporter;
+mod scrape;
 mod source;
+mod task;
+mod task_log;
+#[cfg(test)]
+mod tests;
+mod transport;
 mod worker;
 
-pub use self::link::{
-    AttemptId, AttemptUpdate, HeartbeatItem, LeaseStatus, LeasedRun, Level, Line, LocationResult,
-    Outcome, Report, TransportError, WorkerTransport,
+pub use self::attempt::{
+    AttemptId, AttemptUpdate, Failure, HeartbeatItem, LeaseStatus, LeasedRun, Level,
+    LocationResult, LogLine, Outcome, Report, ScrapedProperty,
 };
-pub use self::source::{ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError};
+pub use self::error_chain::error_chain;
+pub use self::property::{InvalidProperty, PROPERTY_ID_LENGTH, Property, check_property_id};
+pub use self::scrape::scrape;
+pub use self::source::{DEFAULT_TIMEOUT, Source, SourceError};
+pub use self::task::{Found, ScrapeRequest, Task, TaskOutput};
+pub use self::task_log::TaskLine;
+pub use self::transport::{TransportError, WorkerTransport};
 pub use self::worker::Worker;

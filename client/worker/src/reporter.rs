@@ -1,154 +1,171 @@
-//! Gathers what an attempt finds and reports it in batches, with its results and its log.
+//! Collects the results of an attempt and submits them in batches.
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
+use chrono::TimeDelta;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use crate::attempts::{AttemptStop, StopCause};
-use crate::link::{
-    AttemptId, AttemptUpdate, LeasedRun, Level, Line, LocationResult, Report, TransportError,
-    WorkerTransport,
+use crate::attempt::{
+    AttemptId, AttemptUpdate, Failure, LeasedRun, Level, LocationResult, LogLine, Report,
+    ScrapedProperty,
 };
-use crate::source::ScrapedRow;
+use crate::backoff::Backoff;
+use crate::error_chain::error_chain;
+use crate::held::{StopCause, StopSignal};
+use crate::property::Property;
+use crate::task::{Found, TaskOutput};
+use crate::transport::{TransportError, WorkerTransport};
 
-/// Rows of one report: one statement of a few milliseconds.
-const BATCH_ROWS: usize = 500;
-/// Bytes of one report, as rows may have up to a MiB each, and requests at most 4.
+/// Properties of a report: one statement of a few milliseconds.
+const BATCH_PROPERTIES: usize = 500;
+/// Bytes of a report: a property may have 1 MiB and a request 4 MiB.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
-/// Lines of one report.
+/// Log lines of a report.
 const BATCH_LINES: usize = 500;
-/// The oldest row waits at most so long, and so does progress.
+/// Maximum age of the oldest property, result or log line of a report.
 const BATCH_AGE: Duration = Duration::from_secs(1);
-/// Pause before a report that failed is sent again.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Why nothing more can be reported.
+/// The reason why a report failed for good.
 #[derive(Debug)]
 pub(crate) enum ReportError {
     /// The attempt has to stop.
     Stopped,
-    /// The rows were refused.
-    Refused(String),
+    /// The server rejected the report.
+    Rejected(String),
 }
 
-/// What an attempt has found and is not reported yet.
+/// The results of an attempt that are not submitted yet.
 pub(crate) struct Reporter<'a> {
-    link: &'a dyn WorkerTransport,
+    transport: &'a dyn WorkerTransport,
     id: &'a AttemptId,
     report: Report,
     bytes: usize,
     sequence: i64,
-    /// Since when there is something to report.
+    /// Time of the oldest entry of the report.
     dirty_since: Option<Instant>,
 }
 
 impl<'a> Reporter<'a> {
-    pub(crate) fn new(link: &'a dyn WorkerTransport, assignment: &'a LeasedRun) -> Self {
-        let report = Report { scraped_before: assignment.scraped, ..Report::default() };
-        Self { link, id: &assignment.id, report, bytes: 0, sequence: 0, dirty_since: None }
+    pub(crate) fn new(transport: &'a dyn WorkerTransport, run: &'a LeasedRun) -> Self {
+        let report = Report { scraped_before: run.scraped, ..Report::default() };
+        Self { transport, id: &run.id, report, bytes: 0, sequence: 0, dirty_since: None }
     }
 
-    /// Takes a location's rows until their sender is gone, and reports full batches; returns how many.
+    /// Takes properties and log lines of a location until its task is gone, and submits full batches;
+    /// returns the number of properties.
     pub(crate) async fn take(
         &mut self,
         location: &str,
-        rows: &mut mpsc::Receiver<ScrapedRow>,
-        stop: &AttemptStop,
+        output: &mut TaskOutput,
+        stop: &StopSignal,
     ) -> Result<u64, ReportError> {
         let mut count = 0;
         loop {
             let due = self.dirty_since.unwrap_or_else(Instant::now) + BATCH_AGE;
-            match timeout_at(due, rows.recv()).await {
-                Ok(Some(row)) => {
+            match timeout_at(due, output.next()).await {
+                Ok(Some(Found::Property(property))) => {
                     count += 1;
-                    self.bytes += size(&row);
-                    self.report.rows.push((location.to_owned(), row));
-                    self.touch();
+                    self.add(location, property);
+                }
+                Ok(Some(Found::Line(line))) => {
+                    self.log_since(line.logged_at, line.level, location, line.text);
                 }
                 Ok(None) => return Ok(count),
-                Err(_) => {}
+                Err(_due) => {}
             }
             self.flush_if_due(stop).await?;
         }
     }
 
-    /// The location has ended.
-    pub(crate) fn ended(&mut self, location: &str, failure: Option<(String, bool)>) {
-        self.report.update.results.push(LocationResult { location: location.to_owned(), failure });
+    /// Adds the result of a location.
+    pub(crate) fn end_location(&mut self, location: &str, failure: Option<Failure>) {
+        let location = location.to_owned();
+        self.report.update.results.push(LocationResult { location, failure });
         self.touch();
     }
 
-    /// Writes to the run's log.
+    /// Adds a line to the run's log.
     pub(crate) fn log(&mut self, level: Level, location: &str, text: impl Into<String>) {
-        self.sequence += 1;
-        self.report.update.lines.push(Line {
-            sequence: self.sequence,
-            location: location.to_owned(),
-            logged_at: self.link.now(),
-            level,
-            text: text.into(),
-        });
-        self.touch();
+        self.log_since(Instant::now(), level, location, text.into());
     }
 
-    /// Reports if a batch is full or old enough.
-    pub(crate) async fn flush_if_due(&mut self, stop: &AttemptStop) -> Result<(), ReportError> {
-        let full = self.report.rows.len() >= BATCH_ROWS
+    /// Submits the report if it is full or old enough.
+    pub(crate) async fn flush_if_due(&mut self, stop: &StopSignal) -> Result<(), ReportError> {
+        let is_full = self.report.properties.len() >= BATCH_PROPERTIES
             || self.bytes >= BATCH_BYTES
             || self.report.update.lines.len() >= BATCH_LINES;
-        let old = self.dirty_since.is_some_and(|since| since.elapsed() >= BATCH_AGE);
-        if full || old { self.flush(stop).await } else { Ok(()) }
+        let is_old = self.dirty_since.is_some_and(|since| since.elapsed() >= BATCH_AGE);
+        if is_full || is_old { self.flush(stop).await } else { Ok(()) }
     }
 
-    /// Reports what there is, again and again while nobody answers and the lease lasts.
-    pub(crate) async fn flush(&mut self, stop: &AttemptStop) -> Result<(), ReportError> {
+    /// Submits the report, with retries until the attempt has to stop.
+    pub(crate) async fn flush(&mut self, stop: &StopSignal) -> Result<(), ReportError> {
         if self.dirty_since.is_none() {
             return Ok(());
         }
-        let scraped = self.send(stop).await?;
+        let scraped = self.submit(stop).await?;
         self.report = Report { scraped_before: scraped, ..Report::default() };
         self.bytes = 0;
         self.dirty_since = None;
         Ok(())
     }
 
-    /// What could not be reported, for the end. Without the results of locations whose rows are lost:
-    /// a later attempt has to read them again.
-    pub(crate) fn rest(self) -> AttemptUpdate {
-        let Report { rows, mut update, .. } = self.report;
-        if !rows.is_empty() {
+    /// The part of the report that can be sent with the end of the attempt. If properties are lost, so are
+    /// the results of their locations: a later attempt has to scrape them again.
+    pub(crate) fn into_unreported(self) -> AttemptUpdate {
+        let Report { properties, mut update, .. } = self.report;
+        if !properties.is_empty() {
             update.results.clear();
         }
         update
     }
 
-    async fn send(&self, stop: &AttemptStop) -> Result<i64, ReportError> {
+    async fn submit(&self, stop: &StopSignal) -> Result<i64, ReportError> {
+        let mut backoff = Backoff::new(FIRST_RETRY_PAUSE);
         loop {
-            match self.link.submit(self.id, &self.report).await {
+            match self.transport.submit(self.id, &self.report).await {
                 Ok(scraped) => return Ok(scraped),
                 Err(TransportError::LeaseLost) => {
                     stop.stop(StopCause::LeaseLost);
                     return Err(ReportError::Stopped);
                 }
                 Err(error @ TransportError::Transient(_)) => {
-                    let run = &self.id.job_id;
-                    warn!(run.id = %run, %error, "What run {run} has found waits to be taken");
+                    let (run, error) = (&self.id.job_id, error_chain(&error));
+                    warn!(run.id = %run, error, "Failed to submit results of run {run}; retrying");
                 }
-                Err(error @ TransportError::Refused(_)) => {
-                    let reason = format!("what was found could not be saved: {error}");
-                    return Err(ReportError::Refused(reason));
+                Err(error @ TransportError::Rejected(_)) => {
+                    let error = error_chain(&error);
+                    return Err(ReportError::Rejected(format!("results were rejected: {error}")));
                 }
-            }
-            if stop.token().is_cancelled() {
-                return Err(ReportError::Stopped);
             }
             tokio::select! {
-                () = stop.token().cancelled() => {}
-                () = sleep(RETRY_PAUSE) => {}
+                biased;
+                () = stop.token().cancelled() => return Err(ReportError::Stopped),
+                () = backoff.pause() => {}
             }
         }
+    }
+
+    fn add(&mut self, location: &str, property: Property) {
+        self.bytes += estimated_size(&property);
+        let location = location.to_owned();
+        self.report.properties.push(ScrapedProperty { location, property });
+        self.touch();
+    }
+
+    fn log_since(&mut self, logged_at: Instant, level: Level, location: &str, text: String) {
+        self.sequence += 1;
+        let age = TimeDelta::from_std(logged_at.elapsed()).unwrap_or_default();
+        self.report.update.lines.push(LogLine {
+            sequence: self.sequence,
+            location: location.to_owned(),
+            logged_at: self.transport.now() - age,
+            level,
+            text,
+        });
+        self.touch();
     }
 
     fn touch(&mut self) {
@@ -156,47 +173,52 @@ impl<'a> Reporter<'a> {
     }
 }
 
-/// About what the row weighs; strings are what makes one heavy.
-fn size(row: &ScrapedRow) -> usize {
-    row.body.iter().map(|(key, value)| key.len() + value.as_str().map_or(16, str::len)).sum()
+/// Texts make up most of a property; anything else counts as 16 bytes.
+fn estimated_size(property: &Property) -> usize {
+    let sizes =
+        property.body.iter().map(|(name, value)| name.len() + value.as_str().map_or(16, str::len));
+    sizes.sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use async_trait::async_trait;
     use chrono::{DateTime, Utc};
-    use serde_json::{Map, Value};
+    use serde_json::Map;
 
     use super::*;
-    use crate::link::{HeartbeatItem, LeaseStatus, Outcome};
+    use crate::attempt::{HeartbeatItem, LeaseStatus, Outcome};
+    use crate::task::Task;
+    use crate::tests::{leased_run, request};
 
-    /// Takes nothing.
-    struct Away;
+    struct Unreachable;
 
-    fn away<T>() -> Result<T, TransportError> {
-        Err(TransportError::Transient("away".into()))
+    fn unreachable<T>() -> Result<T, TransportError> {
+        Err(TransportError::Transient("unreachable".into()))
     }
 
     #[async_trait]
-    impl WorkerTransport for Away {
+    impl WorkerTransport for Unreachable {
         async fn lease(
             &self,
             _: usize,
             _: Vec<AttemptId>,
         ) -> Result<Vec<LeasedRun>, TransportError> {
-            away()
+            unreachable()
         }
 
         async fn heartbeat(
             &self,
             _: Vec<HeartbeatItem>,
             _: Duration,
-        ) -> Result<Vec<(AttemptId, LeaseStatus)>, TransportError> {
-            away()
+        ) -> Result<BTreeMap<AttemptId, LeaseStatus>, TransportError> {
+            unreachable()
         }
 
         async fn submit(&self, _: &AttemptId, _: &Report) -> Result<i64, TransportError> {
-            away()
+            unreachable()
         }
 
         async fn finish(
@@ -205,7 +227,7 @@ mod tests {
             _: &Outcome,
             _: &AttemptUpdate,
         ) -> Result<String, TransportError> {
-            away()
+            unreachable()
         }
 
         fn heartbeat_interval(&self) -> Duration {
@@ -217,51 +239,33 @@ mod tests {
         }
     }
 
-    fn assignment() -> LeasedRun {
-        LeasedRun {
-            id: AttemptId { job_id: "run".to_owned(), attempt: 1 },
-            source: "mls".to_owned(),
-            locations: vec!["a".to_owned()],
-            request_delay: Duration::ZERO,
-            scraped: 0,
-            expires_in: Duration::from_secs(20),
-            attempt_expires_in: Duration::from_mins(1),
-            scheduled_job_id: None,
-            origin: "triggered".to_owned(),
-            tick_at: None,
-            reference_time: DateTime::UNIX_EPOCH,
-            parameters: Value::Null,
-            listing_types: Vec::new(),
-            limit: 10,
+    /// The update that remains for the end of an attempt that found `count` properties and was stopped while
+    /// the server was unreachable.
+    async fn unreported_after(count: usize) -> AttemptUpdate {
+        let (run, stop) = (leased_run(), StopSignal::default());
+        let mut reporter = Reporter::new(&Unreachable, &run);
+        let (task, mut output) = Task::new(request());
+        for number in 0..count {
+            task.push(Property::new(number.to_string(), Map::new())).await.unwrap();
         }
-    }
-
-    /// What is left for the end of an attempt that found `rows` and was stopped while nobody answered.
-    async fn rest_after(rows: usize) -> AttemptUpdate {
-        let assignment = assignment();
-        let stop = AttemptStop::default();
-        let mut reporter = Reporter::new(&Away, &assignment);
-        let (sender, mut receiver) = mpsc::channel(8);
-        for number in 0..rows {
-            let row = ScrapedRow { property_id: number.to_string(), body: Map::new() };
-            sender.send(row).await.unwrap();
-        }
-        drop(sender);
-        assert_eq!(
-            reporter.take("a", &mut receiver, &stop).await.unwrap(),
-            u64::try_from(rows).unwrap()
-        );
-        reporter.log(Level::Info, "a", "read");
-        reporter.ended("a", None);
-        stop.stop(StopCause::WorkerStops);
+        task.log("read");
+        drop(task);
+        let taken = reporter.take("a", &mut output, &stop).await.unwrap();
+        assert_eq!(taken, u64::try_from(count).unwrap());
+        reporter.end_location("a", None);
+        stop.stop(StopCause::ShuttingDown);
         assert!(matches!(reporter.flush(&stop).await, Err(ReportError::Stopped)));
-        reporter.rest()
+        reporter.into_unreported()
     }
 
     #[tokio::test]
-    async fn a_location_whose_rows_are_lost_is_not_called_done() {
-        let lost = rest_after(2).await;
+    async fn a_location_whose_properties_are_lost_has_no_result() {
+        let lost = unreported_after(2).await;
         assert_eq!((lost.results.len(), lost.lines.len()), (0, 1));
-        assert_eq!(rest_after(0).await.results.len(), 1, "without rows nothing is lost");
+        assert_eq!(
+            unreported_after(0).await.results.len(),
+            1,
+            "without properties nothing is lost"
+        );
     }
 }

@@ -1,134 +1,85 @@
-//! What a worker executes: sources.
+//! Sources: the adapters that scrape.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-/// An adapter that scrapes one location at a time. Many calls may run at once.
+use crate::task::Task;
+
+/// Timeout of a location unless a source sets its own.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// An adapter that scrapes one location at a time. Several calls may run at once.
+///
+/// The worker enforces the timeout and stops the source when the run is cancelled, the lease is lost or the
+/// worker shuts down. It does so by dropping the future of [`Source::scrape`]; a source that has to clean up
+/// asynchronously sets [`Source::wind_down`].
 #[async_trait]
 pub trait Source: Send + Sync + 'static {
-    /// The longest that one location may take. The source enforces it itself; winding down may take two
-    /// seconds more.
-    fn timeout(&self) -> Duration;
+    /// Maximum time for one location, including the time that [`Task::push`] waits. Enforced by the worker.
+    fn timeout(&self) -> Duration {
+        DEFAULT_TIMEOUT
+    }
 
-    /// For a source that can tell what changed since a time: every so many runs of a scheduled job read
-    /// everything all the same.
+    /// Time between [`Task::cancelled`] and the drop of the future. Zero drops it at once.
+    fn wind_down(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// For sources that can list changes since a time: one in this many runs of a scheduled job reads
+    /// everything, the others only changes. `None`: every run reads everything.
     fn full_every(&self) -> Option<u32> {
         None
     }
 
-    /// Scrapes one location into `rows`, at most `request.limit` of them.
+    /// Scrapes one location: [pushes](Task::push) every property and returns when there are no more.
     ///
-    /// Waits while `rows` is full; that time counts towards [`Source::timeout`]. Rows sent before an
-    /// error are good. Dropping the future kills what it started at once.
-    async fn scrape(
-        &self,
-        request: ScrapeRequest,
-        rows: mpsc::Sender<ScrapedRow>,
-        stop: CancellationToken,
-    ) -> ScrapeOutcome;
+    /// Properties pushed before an error are kept.
+    async fn scrape(&self, task: &Task) -> Result<(), SourceError>;
 }
 
-/// One location of one attempt, as the source is told of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScrapeRequest {
-    /// The run's id.
-    pub job_id: String,
-    /// The attempt's number, from 1.
-    pub attempt: u32,
-    /// The scheduled job that made the run, if one did.
-    pub scheduled_job_id: Option<String>,
-    /// Why the run exists, as the API names it.
-    pub origin: String,
-    /// The nominal instant the run is for, if it is for one.
-    pub tick_at: Option<DateTime<Utc>>,
-    /// What `past_days` counts back from.
-    pub reference_time: DateTime<Utc>,
-    /// The location, as the user wrote it.
-    pub location: String,
-    /// The run's parameters as proto JSON with snake_case names, passed on unread.
-    pub parameters: Value,
-    /// The listing types of `parameters`; empty means the source's default.
-    pub listing_types: Vec<String>,
-    /// The most rows wanted from this location.
-    pub limit: u32,
-    /// Everything before was read by an earlier run. Sources without [`Source::full_every`] read all.
-    pub changed_since: Option<DateTime<Utc>>,
-}
-
-impl ScrapeRequest {
-    /// Whether the run itself set its limit, and so wants no more.
-    pub fn limits_itself(&self) -> bool {
-        self.parameters.get("limit").is_some()
-    }
-
-    /// What it means that the location has more listings than the limit. Without a limit of its own a run
-    /// that passed over the others would take the location for complete.
-    pub fn beyond_limit(&self) -> Result<(), SourceError> {
-        if self.limits_itself() {
-            return Ok(());
-        }
-        let reason = format!(
-            "has more than {} listings: narrow the location, or set a limit to have no more",
-            self.limit
-        );
-        Err(SourceError::Failed { reason, permanent: true })
-    }
-}
-
-/// One listing as its source told it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScrapedRow {
-    /// The source's id of the property, 1 to 200 characters.
-    pub property_id: String,
-    /// All other fields; `property_id` is not among them. No string holds U+0000, which jsonb refuses.
-    pub body: Map<String, Value>,
-}
-
-/// How the scraping of one location ended.
-#[derive(Debug)]
-pub struct ScrapeOutcome {
-    /// Whether the location is complete.
-    pub result: Result<(), SourceError>,
-    /// What the source logged: the last 64 KiB, often empty. Never holds U+0000.
-    pub log: String,
-}
-
-/// Why a location is not complete.
+/// The reason why a location is not complete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// This location failed; another may work.
+    /// This location failed; others may work.
     #[error("{reason}")]
     Failed {
-        /// What went wrong, for the user.
+        /// The reason, for the user.
         reason: String,
-        /// Whether trying again is useless.
+        /// Whether another attempt would fail as well.
         permanent: bool,
     },
-    /// The source itself cannot work, so that no location will until someone mends its settings.
+    /// The source cannot work: every location will fail until an operator corrects its settings.
     #[error("the source cannot work: {reason}")]
     Broken {
-        /// What went wrong, for whoever runs the server.
+        /// The reason, for the operator.
         reason: String,
     },
-    /// The location took longer than [`Source::timeout`].
+    /// The location exceeded [`Source::timeout`].
     #[error("timed out after {}", humantime::format_duration(*after))]
     TimedOut {
-        /// The time it had.
+        /// The timeout of the source.
         after: Duration,
     },
-    /// The caller asked to stop, or no longer receives rows.
+    /// The worker stopped the task.
     #[error("stopped")]
     Stopped,
 }
 
 impl SourceError {
-    /// A location that may work the next time.
-    pub fn failed(reason: impl Into<String>) -> Self {
-        Self::Failed { reason: reason.into(), permanent: false }
+    /// A failure of this location that another attempt may not have. Fits `map_err`.
+    pub fn failed(reason: impl fmt::Display) -> Self {
+        Self::Failed { reason: reason.to_string(), permanent: false }
+    }
+
+    /// A failure of this location that every attempt would have.
+    pub fn permanent(reason: impl fmt::Display) -> Self {
+        Self::Failed { reason: reason.to_string(), permanent: true }
+    }
+
+    /// A source that cannot work until an operator corrects its settings.
+    pub fn broken(reason: impl fmt::Display) -> Self {
+        Self::Broken { reason: reason.to_string() }
     }
 }

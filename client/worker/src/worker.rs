@@ -1,163 +1,152 @@
-//! A worker: leases runs while it has room, executes them, and keeps their leases.
+//! A worker: leases runs while it has capacity, executes them, and keeps their leases.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::attempts::{Attempts, StopCause};
+use crate::attempt::LeasedRun;
+use crate::backoff::Backoff;
+use crate::error_chain::error_chain;
 use crate::executor::Executor;
-use crate::link::{TransportError, WorkerTransport};
+use crate::held::{HeldAttempts, StopCause};
 use crate::source::Source;
+use crate::transport::{TransportError, WorkerTransport};
 
-/// How long it waits after a call failed.
-const FAILED_PAUSE: Duration = Duration::from_secs(1);
-/// How often the worker's own clock is looked at.
-const CLOCK: Duration = Duration::from_millis(250);
-/// Between two heartbeats, whatever they are answered.
-const BEAT_GAP: Duration = Duration::from_millis(20);
-/// How long interrupted work may take to be given back.
-const RELEASE: Duration = Duration::from_secs(10);
+const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Interval of the check for expired leases by the worker's own clock.
+const EXPIRY_CHECK: Duration = Duration::from_millis(250);
+/// Minimum pause between two heartbeats, for responses that come at once.
+const HEARTBEAT_GAP: Duration = Duration::from_millis(20);
+/// Time to return interrupted runs when the worker shuts down.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A worker with room for some runs at once.
+/// Leases and executes runs through a [`WorkerTransport`].
 pub struct Worker {
-    link: Arc<dyn WorkerTransport>,
+    transport: Arc<dyn WorkerTransport>,
     executor: Arc<Executor>,
-    attempts: Arc<Attempts>,
+    held: Arc<HeldAttempts>,
     executions: TaskTracker,
-    room: usize,
-    busy: Arc<Busy>,
-}
-
-#[derive(Debug, Default)]
-struct Busy {
-    count: AtomicUsize,
-    freed: Notify,
+    slots: Arc<Semaphore>,
 }
 
 impl Worker {
-    /// A worker that executes at most `room` runs at once with these sources.
+    /// A worker that executes at most `capacity` runs at once with these sources.
     pub fn new(
-        link: Arc<dyn WorkerTransport>,
+        transport: Arc<dyn WorkerTransport>,
         sources: BTreeMap<String, Arc<dyn Source>>,
-        room: usize,
+        capacity: usize,
     ) -> Self {
-        let attempts = Arc::new(Attempts::default());
+        let held = Arc::new(HeldAttempts::default());
         let executor =
-            Executor { link: Arc::clone(&link), sources, attempts: Arc::clone(&attempts) };
-        let (executions, busy) = (TaskTracker::new(), Arc::default());
-        Self { link, executor: Arc::new(executor), attempts, executions, room, busy }
+            Executor { transport: Arc::clone(&transport), sources, held: Arc::clone(&held) };
+        let slots = Arc::new(Semaphore::new(capacity.min(Semaphore::MAX_PERMITS)));
+        Self {
+            transport,
+            executor: Arc::new(executor),
+            held,
+            executions: TaskTracker::new(),
+            slots,
+        }
     }
 
-    /// Leases and starts runs until `stop`. An error that will not go away ends it.
+    /// Leases and starts runs until `stop`. Retries forever, except when the server rejects the worker.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), TransportError> {
-        while !stop.is_cancelled() {
-            let room = self.room.saturating_sub(self.busy.count.load(Ordering::Acquire));
-            if room == 0 {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = self.busy.freed.notified() => {}
-                }
-                continue;
-            }
-            let asked_at = Instant::now();
-            // Not dropped at a stop: what it leases would be nobody's until the lease expires.
-            match self.link.lease(room, self.attempts.known()).await {
-                Ok(leased) => {
-                    for assignment in leased {
-                        let slot = Slot::take(&self.busy);
-                        let executor = Arc::clone(&self.executor);
-                        // Before the next call, which says what is held.
-                        let stop = self.attempts.hold(&assignment, asked_at);
-                        let _execution = self.executions.spawn(async move {
-                            executor.execute(assignment, stop).await;
-                            drop(slot);
-                        });
-                    }
+        let mut backoff = Backoff::new(FIRST_RETRY_PAUSE);
+        while let Some(slot) = self.free_slot(&stop).await {
+            let (called_at, capacity) = (Instant::now(), self.slots.available_permits() + 1);
+            // Runs to its end even after a stop: a dropped call could lease runs that nobody executes.
+            match self.transport.lease(capacity, self.held.ids()).await {
+                Ok(runs) => {
+                    backoff = Backoff::new(FIRST_RETRY_PAUSE);
+                    self.start(runs, slot, called_at);
                 }
                 Err(error @ (TransportError::Transient(_) | TransportError::LeaseLost)) => {
-                    warn!(%error, "Runs cannot be leased");
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = sleep(FAILED_PAUSE) => {}
-                    }
+                    warn!(error = error_chain(&error), "Failed to lease runs; retrying");
+                    stop.run_until_cancelled(backoff.pause()).await;
                 }
-                Err(error @ TransportError::Refused(_)) => return Err(error),
+                Err(error @ TransportError::Rejected(_)) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Keeps leases until `stop`. To be stopped after the work.
-    pub async fn keep(&self, stop: CancellationToken) {
-        let watch_clock = async {
+    /// Sends heartbeats until `stop`. Stop it after [`Self::drain`], or runs in progress lose their leases.
+    pub async fn keep_leases(&self, stop: CancellationToken) {
+        let expire = async {
             loop {
-                self.attempts.stop_expired();
-                sleep(CLOCK).await;
+                self.held.stop_expired();
+                sleep(EXPIRY_CHECK).await;
             }
         };
-        let beat = async {
+        let heartbeats = async {
             loop {
-                self.beat().await;
-                sleep(BEAT_GAP).await;
+                self.send_heartbeat().await;
+                sleep(HEARTBEAT_GAP).await;
             }
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = watch_clock => {}
-            () = beat => {}
+            () = expire => {}
+            () = heartbeats => {}
         }
     }
 
-    /// Waits for the work in progress. What is not done within `grace` is given back; false when that
-    /// did not work.
+    /// Waits for runs in progress. Those that take longer than `grace` are interrupted and returned to
+    /// pending; false if that failed, too. Call it after [`Self::run`] has ended.
     pub async fn drain(&self, grace: Duration) -> bool {
         self.executions.close();
         if timeout(grace, self.executions.wait()).await.is_ok() {
             return true;
         }
-        info!("What is not done goes back to pending");
-        self.attempts.stop_all(StopCause::WorkerStops);
-        timeout(RELEASE, self.executions.wait()).await.is_ok()
+        info!("Runs in progress return to pending: the worker is shutting down");
+        self.held.stop_all(StopCause::ShuttingDown);
+        timeout(RELEASE_TIMEOUT, self.executions.wait()).await.is_ok()
     }
 
-    /// One heartbeat, which the other side answers when there is something to tell, or after the
-    /// interval.
-    async fn beat(&self) {
-        let held = self.attempts.items();
-        if held.is_empty() {
-            return self.attempts.taken().await;
+    /// Waits for a free slot; `None` after the stop.
+    async fn free_slot(&self, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok(),
         }
-        let (asked_at, interval) = (Instant::now(), self.link.heartbeat_interval());
-        match self.link.heartbeat(held.clone(), interval).await {
-            Ok(statuses) => self.attempts.told(&held, asked_at, &statuses),
+    }
+
+    /// Starts runs in the background; `slot` is that of the first. A run that is delivered again may exceed
+    /// the capacity.
+    fn start(&self, runs: Vec<LeasedRun>, slot: OwnedSemaphorePermit, called_at: Instant) {
+        let mut first = Some(slot);
+        for run in runs {
+            let slot = first.take().or_else(|| Arc::clone(&self.slots).try_acquire_owned().ok());
+            let executor = Arc::clone(&self.executor);
+            // Held before the next lease call, which lists the held attempts.
+            let stop = self.held.add(&run, called_at);
+            let _execution = self.executions.spawn(async move {
+                executor.execute(run, stop).await;
+                drop(slot);
+            });
+        }
+    }
+
+    /// Sends one heartbeat. The server responds when there is news, or after the interval.
+    async fn send_heartbeat(&self) {
+        let items = self.held.heartbeat_items();
+        if items.is_empty() {
+            return self.held.added().await;
+        }
+        let (called_at, interval) = (Instant::now(), self.transport.heartbeat_interval());
+        match self.transport.heartbeat(items.clone(), interval).await {
+            Ok(statuses) => self.held.apply_heartbeat(&items, called_at, &statuses),
             Err(error) => {
-                warn!(%error, "Leases cannot be kept");
+                warn!(error = error_chain(&error), "Heartbeat failed; retrying");
                 sleep(interval).await;
             }
         }
-    }
-}
-
-/// Room for one execution, given back when dropped, also by a panic.
-struct Slot(Arc<Busy>);
-
-impl Slot {
-    fn take(busy: &Arc<Busy>) -> Self {
-        busy.count.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(busy))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::AcqRel);
-        self.0.freed.notify_one();
     }
 }

@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use windrow_worker::LogLine;
 
 use super::page::query_limit;
-use super::{App, AppError, Fence, Page};
+use super::{App, AppError, Page};
+use crate::domain::id::RunId;
 use crate::domain::log::{self, KeptLine, Level, Line};
 use crate::store::logs::{self, LogFilter};
 use crate::store::runs;
@@ -25,19 +27,43 @@ impl App {
 /// Appends lines to the log of a run that is locked, within its bounds.
 pub(super) async fn append(
     conn: &mut PgConnection,
-    fence: &Fence,
+    run: &RunId,
+    attempt: i32,
     lines: Vec<Line>,
     now: DateTime<Utc>,
 ) -> Result<(), AppError> {
     if lines.is_empty() {
         return Ok(());
     }
-    let counts = logs::log_counts(conn, &fence.run, fence.attempt).await?;
+    let counts = logs::log_counts(conn, run, attempt).await?;
     let kept = log::within_bounds(lines, counts);
-    Ok(logs::log_append(conn, &fence.run, fence.attempt, &kept, now).await?)
+    Ok(logs::log_append(conn, run, attempt, &kept, now).await?)
 }
 
 /// A line of the server's own about a whole attempt.
 pub(super) fn line(level: Level, text: String, now: DateTime<Utc>) -> Line {
     Line { sequence: 0, location: String::new(), logged_at: now, level, text }
+}
+
+/// The lines of a worker.
+pub(super) fn to_lines(lines: Vec<LogLine>) -> Vec<Line> {
+    let line = |line: LogLine| Line {
+        sequence: line.sequence,
+        location: line.location,
+        logged_at: line.logged_at,
+        level: line.level.into(),
+        text: line.text,
+    };
+    lines.into_iter().map(line).collect()
+}
+
+impl From<windrow_worker::Level> for Level {
+    fn from(level: windrow_worker::Level) -> Self {
+        match level {
+            windrow_worker::Level::Debug => Self::Debug,
+            windrow_worker::Level::Info => Self::Info,
+            windrow_worker::Level::Warning => Self::Warning,
+            windrow_worker::Level::Error => Self::Error,
+        }
+    }
 }

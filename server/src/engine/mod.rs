@@ -3,14 +3,14 @@
 //! A loop is a `run`, which waits, and a `tick`, which does one pass. Signals shorten the waiting;
 //! losing every wake costs latency and nothing else.
 
-mod link;
+mod local_worker;
 mod notifier;
 mod pruner;
 mod reaper;
 mod scheduler;
 mod timekeeper;
 
-pub use self::link::LocalTransport;
+pub use self::local_worker::LocalTransport;
 pub use self::notifier::Notifier;
 pub use self::pruner::Pruner;
 pub use self::reaper::Reaper;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use windrow::v1 as proto;
+use windrow_worker::LogLine;
 
 use super::convert;
 use super::page::{self, PageTokens};
 use crate::app::{App, AppError, LogFilter};
-use crate::domain::log::{KeptLine, Level, Line};
+use crate::domain::log::{KeptLine, Level};
 
 /// Most lines of one request of a worker.
 const LINES: usize = 1_000;
@@ -27,7 +29,7 @@ pub(super) async fn list(
         run: convert::run_id("job_id", job_id)?,
         attempt: (*attempt > 0).then_some(*attempt),
         location: (!location.is_empty()).then(|| location.clone()),
-        min_level: level("min_level", *min_level)?.unwrap_or(Level::Debug),
+        min_level: level("min_level", *min_level)?.map_or(Level::Debug, Level::from),
         after: position.unwrap_or(0).max(request.after_number),
         limit: page::size("page_size", request.page_size)?,
     };
@@ -40,19 +42,19 @@ pub(super) async fn list(
 
 /// Lines of a worker's request.
 pub(super) fn lines(
-    app: &App,
     field: &str,
     logs: Vec<proto::ScrapingJobLog>,
-) -> Result<Vec<Line>, AppError> {
+    now: DateTime<Utc>,
+) -> Result<Vec<LogLine>, AppError> {
     if logs.len() > LINES {
         return Err(AppError::invalid(field, format!("has more than {LINES} lines")));
     }
     let line = |(index, log): (usize, proto::ScrapingJobLog)| {
         let path = |name: &str| format!("{field}[{index}].{name}");
-        Ok(Line {
+        Ok(LogLine {
             sequence: log.sequence.max(0),
-            level: level(&path("level"), log.level)?.unwrap_or(Level::Info),
-            logged_at: convert::time(&path("logged_at"), log.logged_at)?.unwrap_or(app.now()),
+            level: level(&path("level"), log.level)?.unwrap_or(windrow_worker::Level::Info),
+            logged_at: convert::time(&path("logged_at"), log.logged_at)?.unwrap_or(now),
             location: convert::location(&path("location"), log.location)?,
             text: log.text,
         })
@@ -60,13 +62,13 @@ pub(super) fn lines(
     logs.into_iter().enumerate().map(line).collect()
 }
 
-fn level(field: &str, number: i32) -> Result<Option<Level>, AppError> {
+fn level(field: &str, number: i32) -> Result<Option<windrow_worker::Level>, AppError> {
     match proto::ScrapingJobLogLevel::try_from(number) {
         Ok(proto::ScrapingJobLogLevel::Unspecified) => Ok(None),
-        Ok(proto::ScrapingJobLogLevel::Debug) => Ok(Some(Level::Debug)),
-        Ok(proto::ScrapingJobLogLevel::Info) => Ok(Some(Level::Info)),
-        Ok(proto::ScrapingJobLogLevel::Warning) => Ok(Some(Level::Warning)),
-        Ok(proto::ScrapingJobLogLevel::Error) => Ok(Some(Level::Error)),
+        Ok(proto::ScrapingJobLogLevel::Debug) => Ok(Some(windrow_worker::Level::Debug)),
+        Ok(proto::ScrapingJobLogLevel::Info) => Ok(Some(windrow_worker::Level::Info)),
+        Ok(proto::ScrapingJobLogLevel::Warning) => Ok(Some(windrow_worker::Level::Warning)),
+        Ok(proto::ScrapingJobLogLevel::Error) => Ok(Some(windrow_worker::Level::Error)),
         Err(_) => Err(AppError::invalid(field, format!("{number} is not a level"))),
     }
 }

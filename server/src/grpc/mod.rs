@@ -1,5 +1,6 @@
 //! The gRPC edge, thin: proto → domain → use case → proto. It knows no store.
 
+mod attempts;
 mod convert;
 mod logs;
 mod mask;

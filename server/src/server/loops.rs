@@ -45,7 +45,7 @@ impl Loops {
         let worker_id = parts.app.server().to_owned();
         info!(worker.id = %worker_id, "This server is worker {worker_id}");
         let executed = parts.sources.executed();
-        let link = LocalTransport::new(
+        let transport = LocalTransport::new(
             Arc::clone(&parts.app),
             worker_id.clone(),
             executed.keys().cloned().collect(),
@@ -55,7 +55,7 @@ impl Loops {
         let room = usize::try_from(parts.config.max_concurrent_runs).unwrap_or(usize::MAX);
         let loops = Self {
             intake: Supervisor::default(),
-            worker: Arc::new(Worker::new(Arc::new(link), executed, room)),
+            worker: Arc::new(Worker::new(Arc::new(transport), executed, room)),
             worker_id,
             app: Arc::clone(&parts.app),
             background: Supervisor::default(),
@@ -97,7 +97,7 @@ impl Loops {
         let group = &self.background;
         let Parts { app, hub, timekeeper, embedded, .. } = parts;
         let worker = Arc::clone(&self.worker);
-        run(group, "lease keeper", worker, |it, stop| async move { it.keep(stop).await });
+        run(group, "lease keeper", worker, |it, stop| async move { it.keep_leases(stop).await });
         let reaper = Arc::new(Reaper::new(Arc::clone(&app)));
         run(group, "reaper", reaper, |it, stop| async move { it.run(stop).await });
         let notifier = Arc::new(Notifier::new(Arc::clone(&app)));

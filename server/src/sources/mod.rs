@@ -1,11 +1,11 @@
-//! Where listings come from: the adapters behind a run's `source` name.
+//! Sources: the adapters that scrape, found by the `source` of a run.
 //!
-//! Here are those that a server executes itself; see [`Source`] for what they promise. A source of kind
-//! `worker` is known by its name only: processes on other machines execute its runs.
+//! Contains the kinds that the server executes itself; [`Source`] is their contract. Of a source of kind
+//! `worker` the server knows only the name: workers on other machines execute its runs.
 
 mod exec;
+mod property;
 mod reso;
-mod row;
 mod sample;
 mod settings;
 #[cfg(test)]
@@ -13,16 +13,17 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use self::{exec::ExecSource, reso::ResoSource, sample::SampleSource};
+use windrow_worker::{Property, ScrapeRequest, Source, SourceError, Task};
 
-pub use windrow_worker::{ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError};
+use self::{exec::ExecSource, property::property, reso::ResoSource, sample::SampleSource};
 
+pub use self::exec::{listing_type_name, parameters_json};
 pub use self::reso::{OAuth2Settings, ResoSettings};
 pub use self::settings::{
     ExecSettings, InvalidSource, SampleSettings, SourceSettings, WorkerSettings,
 };
 
-/// The source that every server has, whatever its settings say.
+/// The source that every server has, whatever its settings.
 pub const SAMPLE: &str = "sample";
 
 /// The sources of this server by name. Always holds [`SAMPLE`].
@@ -32,32 +33,32 @@ pub struct SourceRegistry {
 }
 
 impl SourceRegistry {
-    /// Builds every source of the settings, and [`SAMPLE`] unless they define it. Starts nothing.
+    /// Builds the sources of the settings, and [`SAMPLE`] unless they define it. Starts no program.
     pub fn from_settings(
         settings: &BTreeMap<String, SourceSettings>,
     ) -> Result<Self, InvalidSource> {
-        let sample = source_of(&SourceSettings::Sample(SampleSettings::default()));
+        let sample = build(&SourceSettings::Sample(SampleSettings::default()));
         let mut sources = BTreeMap::from([(SAMPLE.to_owned(), sample)]);
         for (name, settings) in settings {
             settings::validate_name(name)
                 .and_then(|()| settings.validate())
                 .map_err(|reason| InvalidSource { name: name.clone(), reason })?;
-            sources.insert(name.clone(), source_of(settings));
+            sources.insert(name.clone(), build(settings));
         }
         Ok(Self { sources })
     }
 
-    /// The source of that name, if this server has it.
+    /// The source of that name, if this server executes it.
     pub fn get(&self, name: &str) -> Option<Arc<dyn Source>> {
         self.sources.get(name)?.as_ref().map(Arc::clone)
     }
 
     /// The sources that this server executes itself.
     pub fn executed(&self) -> BTreeMap<String, Arc<dyn Source>> {
-        let of = |(name, source): (&String, &Option<Arc<dyn Source>>)| {
+        let executed = |(name, source): (&String, &Option<Arc<dyn Source>>)| {
             Some((name.clone(), Arc::clone(source.as_ref()?)))
         };
-        self.sources.iter().filter_map(of).collect()
+        self.sources.iter().filter_map(executed).collect()
     }
 
     /// The names of all sources, sorted.
@@ -72,7 +73,7 @@ impl std::fmt::Debug for SourceRegistry {
     }
 }
 
-fn source_of(settings: &SourceSettings) -> Option<Arc<dyn Source>> {
+fn build(settings: &SourceSettings) -> Option<Arc<dyn Source>> {
     match settings {
         SourceSettings::Exec(settings) => Some(Arc::new(ExecSource::new(settings.clone()))),
         SourceSettings::Reso(settings) => Some(Arc::new(ResoSource::new((**settings).clone()))),

@@ -1,21 +1,19 @@
-//! The `sample` source: made-up listings, so that a new server has something to scrape.
+//! The `sample` source: synthetic listings, so that a new server has something to scrape.
 //!
-//! The same location, listing type and position always give the same row, so that a second run finds
-//! everything unchanged. Every row says `"sample": true`.
+//! A location, listing type and position always give the same property, so a second run finds everything
+//! unchanged. Every property contains `"sample": true`.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use tokio::{sync::mpsc, time::sleep};
-use tokio_util::sync::CancellationToken;
+use tokio::time::sleep;
 
-use super::{SampleSettings, ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError};
+use super::{Property, SampleSettings, Source, SourceError, Task};
 
-/// What a run without listing types asks for.
 const DEFAULT_LISTING_TYPE: &str = "FOR_SALE";
-/// Time that a location may spend on waiting for its receiver, beyond its own pace.
+/// Time in addition to the pauses, for a slow receiver.
 const TIMEOUT_SLACK: Duration = Duration::from_mins(10);
 const STREETS: [&str; 8] =
     ["Alder Way", "Birch St", "Cedar Ave", "Elm St", "Juniper Ln", "Maple Dr", "Oak St", "Pine Rd"];
@@ -28,24 +26,6 @@ impl SampleSource {
     pub(super) fn new(settings: SampleSettings) -> Self {
         Self { settings }
     }
-
-    async fn listings_send(
-        &self,
-        request: &ScrapeRequest,
-        rows: &mpsc::Sender<ScrapedRow>,
-    ) -> Result<(), SourceError> {
-        let types = distinct_types(&request.listing_types);
-        let total = u64::from(request.limit.min(self.settings.listings_per_location));
-        let rounds = (0_u64..).flat_map(|round| std::iter::repeat_n(round, types.len()));
-        for (sent, (round, listing_type)) in (0..total).zip(rounds.zip(types.iter().cycle())) {
-            if sent > 0 {
-                sleep(self.settings.pace).await;
-            }
-            let row = listing(&request.location, listing_type, round);
-            rows.send(row).await.map_err(|_closed| SourceError::Stopped)?;
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -57,27 +37,24 @@ impl Source for SampleSource {
             .saturating_add(TIMEOUT_SLACK)
     }
 
-    async fn scrape(
-        &self,
-        request: ScrapeRequest,
-        rows: mpsc::Sender<ScrapedRow>,
-        stop: CancellationToken,
-    ) -> ScrapeOutcome {
-        let result = tokio::select! {
-            biased;
-            () = stop.cancelled() => Err(SourceError::Stopped),
-            () = rows.closed() => Err(SourceError::Stopped),
-            () = sleep(self.timeout()) => Err(SourceError::TimedOut { after: self.timeout() }),
-            result = self.listings_send(&request, &rows) => result,
-        };
-        ScrapeOutcome { result, log: String::new() }
+    async fn scrape(&self, task: &Task) -> Result<(), SourceError> {
+        let types = distinct_types(&task.request().listing_types);
+        let total = u64::from(task.request().limit.min(self.settings.listings_per_location));
+        let rounds = (0_u64..).flat_map(|round| std::iter::repeat_n(round, types.len()));
+        for (count, (round, listing_type)) in (0..total).zip(rounds.zip(types.iter().cycle())) {
+            if count > 0 {
+                sleep(self.settings.pace).await;
+            }
+            task.push(listing(task.location(), listing_type, round)).await?;
+        }
+        Ok(())
     }
 }
 
-/// Keeps the first of equal types, or their listings would come twice.
-fn distinct_types(wanted: &[String]) -> Vec<&str> {
+/// Removes repeated types, or their listings would appear twice.
+fn distinct_types(requested: &[String]) -> Vec<&str> {
     let mut types: Vec<&str> = Vec::new();
-    for listing_type in wanted {
+    for listing_type in requested {
         if !types.contains(&listing_type.as_str()) {
             types.push(listing_type);
         }
@@ -88,9 +65,9 @@ fn distinct_types(wanted: &[String]) -> Vec<&str> {
     types
 }
 
-fn listing(location: &str, listing_type: &str, position: u64) -> ScrapedRow {
+fn listing(location: &str, listing_type: &str, position: u64) -> Property {
     let mut dice = Dice::new(location, listing_type, position);
-    let property_id = format!("sample-{:016x}", dice.roll());
+    let id = format!("sample-{:016x}", dice.roll());
     let city = location.split(',').next().unwrap_or(location).trim();
     let beds = dice.below(5) + 1;
     let sqft = 450 + beds * 320 + dice.below(300);
@@ -113,7 +90,7 @@ fn listing(location: &str, listing_type: &str, position: u64) -> ScrapedRow {
     ];
     let body: Map<String, Value> =
         fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    ScrapedRow { property_id, body }
+    Property::new(id, body)
 }
 
 fn address(dice: &mut Dice) -> String {
@@ -122,7 +99,7 @@ fn address(dice: &mut Dice) -> String {
     format!("{number} {}", street.unwrap_or(&"Main St"))
 }
 
-/// Numbers that follow from a listing's identity alone, alike on every machine and in every release.
+/// Pseudo-random numbers seeded by a listing's identity, equal on every machine and in every release.
 struct Dice {
     state: u64,
 }

@@ -1,4 +1,4 @@
-//! What the configuration file says about sources, checked once when the server starts.
+//! Settings of sources in `windrow.toml`, checked when the server starts.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -6,35 +6,35 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::ResoSettings;
 
-/// Names are stored with every run and property, so they have the limit of other names.
+/// Longest name of a source, in characters.
 const NAME_MAX: usize = 200;
-/// A day: a location that takes longer is stuck.
+/// Longest `timeout`: a location that takes more than a day is stuck.
 pub(super) const TIMEOUT_MAX: Duration = Duration::from_hours(24);
-/// The most rows that a run may ask of one location.
+/// Largest `listings_per_location`: the largest limit of a run.
 const LISTINGS_MAX: u32 = 10_000;
-/// The longest request delay that a run may ask for.
+/// Longest `pace`.
 const PACE_MAX: Duration = Duration::from_mins(1);
 
-/// One source's settings; `kind` says which adapter they are for.
+/// The settings of one source; `kind` selects the adapter.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SourceSettings {
-    /// Start a program for each location.
+    /// Runs a program for each location.
     Exec(ExecSettings),
-    /// Read a RESO Web API.
+    /// Reads a RESO Web API.
     Reso(Box<ResoSettings>),
     Sample(SampleSettings),
-    /// Leave it to workers: processes that lease runs over gRPC.
+    /// Workers on other machines, which lease runs over gRPC.
     Worker(WorkerSettings),
 }
 
-/// Nothing to set: the worker knows.
+/// No settings: the worker has its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerSettings {}
 
 impl SourceSettings {
-    /// Says in one sentence what is wrong, if something is. Does not look at the file system.
+    /// Checks the values. Does not look at the file system.
     pub fn validate(&self) -> Result<(), String> {
         match self {
             Self::Exec(settings) => settings.validate(),
@@ -45,29 +45,25 @@ impl SourceSettings {
     }
 }
 
-/// A program that is started once per location.
-///
-/// It reads one JSON object from stdin (`schema`, `job_id`, `attempt`, `scheduled_job_id`, `origin`,
-/// `tick_at`, `reference_time`, `location`, `parameters`), writes one JSON object with a `property_id`
-/// per line of at most 1 MiB to stdout, and exits with 0; with 78 when trying again is useless. It inherits `PATH`, `HOME`, `LANG`, `LC_*`,
-/// `TZ` and `TMPDIR`, and gets `WINDROW_JOB_ID`, `WINDROW_ATTEMPT` and `WINDROW_LOCATION`.
+/// A program that runs once per location. The module `sources::exec` documents its input, output and exit.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecSettings {
-    /// The program, sought in `PATH` unless it has a slash, and its arguments. No shell is involved.
+    /// The program and its arguments, without a shell. The program is found in `PATH` unless it contains a
+    /// slash.
     pub command: Vec<String>,
-    /// The longest that one location may take, such as `"90s"`; ten minutes unless set.
+    /// Maximum time for one location, for example `"90s"`. Default: ten minutes.
     #[serde(default = "default_timeout", deserialize_with = "duration")]
     pub timeout: Duration,
-    /// Where the program starts; the server's own directory unless set.
+    /// The directory in which the program starts. Default: the server's.
     #[serde(default)]
     pub working_dir: Option<PathBuf>,
-    /// Variables to add to the few that the program inherits.
+    /// Environment variables in addition to the inherited ones.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }
 
-// Values of the environment are often API keys, and settings are easily logged.
+// Settings may be logged, but the values of variables are often API keys.
 impl std::fmt::Debug for ExecSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ExecSettings")
@@ -91,19 +87,19 @@ impl ExecSettings {
             return Err("timeout must be more than zero and at most 24 hours".to_owned());
         }
         match self.environment.iter().find(|(name, value)| !is_variable(name, value)) {
-            Some((name, _)) => Err(format!("environment variable {name:?} is not well formed")),
+            Some((name, _)) => Err(format!("environment variable {name:?} is malformed")),
             None => Ok(()),
         }
     }
 }
 
-/// Made-up listings at a steady pace, to try Windrow without a website.
+/// Synthetic listings at a steady pace, to try Windrow without a website.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SampleSettings {
-    /// How many listings a location has, over all listing types; 20 unless set.
+    /// Listings per location, over all listing types. Default: 20.
     pub listings_per_location: u32,
-    /// The pause between two listings; 50 ms unless set.
+    /// Pause between two listings. Default: 50 ms.
     #[serde(deserialize_with = "duration")]
     pub pace: Duration,
 }
@@ -126,18 +122,17 @@ impl SampleSettings {
     }
 }
 
-/// A source's settings that cannot be used.
+/// A source with invalid settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("source {name:?}: {reason}")]
 pub struct InvalidSource {
     pub name: String,
-    /// What is wrong with it.
     pub reason: String,
 }
 
 pub(super) fn validate_name(name: &str) -> Result<(), String> {
     if name.trim().is_empty() || name.contains('\0') || name.chars().count() > NAME_MAX {
-        return Err(format!("a name has 1 to {NAME_MAX} characters"));
+        return Err(format!("the name must have 1 to {NAME_MAX} characters"));
     }
     Ok(())
 }

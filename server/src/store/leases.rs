@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use windrow_worker::AttemptId;
 
 use super::StoreError;
 use crate::domain::fairness::Candidate;
@@ -11,13 +12,6 @@ use crate::domain::id::RunId;
 
 /// Names the lock of [`leases_serialize`] among the advisory locks of the database: "windrow" in ASCII.
 const LEASING: i64 = 0x0077_696e_6472_6f77;
-
-/// A running attempt as its worker knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttemptKey {
-    pub job_id: String,
-    pub attempt: i32,
-}
 
 /// An attempt that still has its lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,7 +243,7 @@ pub async fn turns_prune(
 /// shortened.
 pub async fn leases_extend(
     conn: &mut PgConnection,
-    attempts: &[AttemptKey],
+    attempts: &[AttemptId],
     now: DateTime<Utc>,
 ) -> Result<Vec<LiveAttempt>, StoreError> {
     let (job_ids, numbers) = columns(attempts);
@@ -287,7 +281,7 @@ pub async fn leases_extend(
 /// The attempts that still have their lease.
 pub async fn leases_live(
     conn: &mut PgConnection,
-    attempts: &[AttemptKey],
+    attempts: &[AttemptId],
 ) -> Result<Vec<LiveAttempt>, StoreError> {
     let (job_ids, numbers) = columns(attempts);
     let live = sqlx::query_as!(
@@ -309,6 +303,6 @@ pub async fn leases_live(
     Ok(live)
 }
 
-fn columns(attempts: &[AttemptKey]) -> (Vec<String>, Vec<i32>) {
+fn columns(attempts: &[AttemptId]) -> (Vec<String>, Vec<i32>) {
     attempts.iter().map(|key| (key.job_id.clone(), key.attempt)).unzip()
 }

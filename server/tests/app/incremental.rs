@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use windrow_server::app::{App, AttemptUpdate, Outcome};
-use windrow_server::domain::run::{Failure, LocationResult, Run, RunSpec};
+use windrow_server::app::App;
+use windrow_server::domain::run::{Run, RunSpec};
+use windrow_worker::{AttemptUpdate, Failure, LocationResult, Outcome};
 
-use crate::support::{World, create, fence, lease, trigger};
+use crate::support::{World, attempt, create, lease, trigger};
 
 /// A run is full when none of its job ended before, and every hundredth.
 const FULL_EVERY: u32 = 100;
@@ -24,7 +25,7 @@ async fn run(world: &World, app: &App, failed: &[&str]) -> Run {
     };
     let results = run.spec.parameters.locations.iter().map(result).collect();
     let update = AttemptUpdate { results, lines: Vec::new() };
-    app.finish(&fence(&run), Outcome::Done, update).await.unwrap()
+    app.finish(&attempt(&run), Outcome::Done, update).await.unwrap()
 }
 
 #[tokio::test]

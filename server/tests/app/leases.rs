@@ -4,20 +4,22 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 use serde_json::{Map, json};
-use windrow_server::app::{
-    AppError, AttemptUpdate, HeartbeatItem, Outcome, Report, ScrapedProperty,
-};
+use windrow_server::app::AppError;
 use windrow_server::domain::run::{Counts, Priority, Status};
+use windrow_worker::{AttemptUpdate, HeartbeatItem, Outcome, Property, Report, ScrapedProperty};
 
-use crate::support::{World, beat, complete, create, done, fence, job, lease, lease_many, trigger};
+use crate::support::{
+    World, attempt, complete, create, done, heartbeat_item, job, lease, lease_many, trigger,
+};
 
 fn property(id: &str, price: i64) -> ScrapedProperty {
     let body = Map::from_iter([("price".to_owned(), json!(price))]);
-    ScrapedProperty { property_id: id.to_owned(), location: "Indianapolis, IN".to_owned(), body }
+    let location = "Indianapolis, IN".to_owned();
+    ScrapedProperty { location, property: Property::new(id, body) }
 }
 
-fn report(scraped_before: i64, rows: Vec<ScrapedProperty>) -> Report {
-    Report { scraped_before, rows, update: AttemptUpdate::default() }
+fn report(scraped_before: i64, properties: Vec<ScrapedProperty>) -> Report {
+    Report { scraped_before, properties, update: AttemptUpdate::default() }
 }
 
 #[tokio::test]
@@ -32,7 +34,7 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     assert_eq!((taken[0].state.status, taken[0].state.attempt), (Status::Pending, 1));
     world.pass(3_600);
     let second = lease(&app, "second").await;
-    let stale = fence(&first);
+    let stale = attempt(&first);
 
     let lost = |refused: AppError| assert!(matches!(refused, AppError::LeaseLost { .. }));
     let failed = Outcome::Failed { reason: "late".to_owned(), permanent: false };
@@ -43,7 +45,7 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     lost(app.submit_properties(&stale, late).await.unwrap_err());
     let update = done(&["Indianapolis, IN"]);
     assert!(
-        app.heartbeat("first", vec![beat(&first, update)], Duration::ZERO)
+        app.heartbeat("first", vec![heartbeat_item(&first, update)], Duration::ZERO)
             .await
             .unwrap()
             .is_empty()
@@ -89,19 +91,23 @@ async fn an_extended_lease_is_kept() {
     let run = lease(&app, "worker").await;
     for _ in 0..5 {
         world.pass(15);
-        let pulses = app
-            .heartbeat("worker", vec![beat(&run, AttemptUpdate::default())], Duration::ZERO)
+        let statuses = app
+            .heartbeat(
+                "worker",
+                vec![heartbeat_item(&run, AttemptUpdate::default())],
+                Duration::ZERO,
+            )
             .await
             .unwrap();
-        assert_eq!(pulses.len(), 1);
+        assert_eq!(statuses.len(), 1);
         assert_eq!(app.reap(10).await.unwrap(), []);
     }
     app.cancel_run(&run.spec.id).await.unwrap();
-    let pulses = app
-        .heartbeat("worker", vec![beat(&run, AttemptUpdate::default())], Duration::ZERO)
+    let statuses = app
+        .heartbeat("worker", vec![heartbeat_item(&run, AttemptUpdate::default())], Duration::ZERO)
         .await
         .unwrap();
-    assert!(pulses[&fence(&run)].cancel_requested);
+    assert!(statuses[&attempt(&run)].cancel_requested);
 }
 
 #[tokio::test]
@@ -112,22 +118,23 @@ async fn a_heartbeat_that_waits_is_answered_when_something_happens() {
     trigger(&app, "job", None).await;
     let run = lease(&app, "worker").await;
     let wait = |cancel_acknowledged| {
-        let beat = HeartbeatItem { cancel_acknowledged, ..beat(&run, AttemptUpdate::default()) };
-        let answer = app.heartbeat("worker", vec![beat], Duration::from_hours(1));
+        let item = heartbeat_item(&run, AttemptUpdate::default());
+        let item = HeartbeatItem { cancel_acknowledged, ..item };
+        let answer = app.heartbeat("worker", vec![item], Duration::from_hours(1));
         tokio::time::timeout(Duration::from_mins(1), answer)
     };
 
-    let (pulses, cancelled) = tokio::join!(wait(false), app.cancel_run(&run.spec.id));
+    let (statuses, cancelled) = tokio::join!(wait(false), app.cancel_run(&run.spec.id));
     cancelled.unwrap();
-    assert!(pulses.expect("nothing woke it").unwrap()[&fence(&run)].cancel_requested);
+    assert!(statuses.expect("nothing woke it").unwrap()[&attempt(&run)].cancel_requested);
 
     // What the worker knows is no news, but the end of its lease is.
     let finish = async {
-        app.finish(&fence(&run), Outcome::Cancelled, AttemptUpdate::default()).await.unwrap();
+        app.finish(&attempt(&run), Outcome::Cancelled, AttemptUpdate::default()).await.unwrap();
         app.signals().leases.notify_waiters();
     };
-    let (pulses, ()) = tokio::join!(wait(true), finish);
-    assert!(pulses.expect("nothing woke it").unwrap().is_empty());
+    let (statuses, ()) = tokio::join!(wait(true), finish);
+    assert!(statuses.expect("nothing woke it").unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -194,14 +201,14 @@ async fn a_property_counts_once_in_a_run_across_batches_and_attempts() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     let rows = vec![property("a", 1), property("b", 1), property("a", 2)];
-    app.submit_properties(&fence(&first), report(0, rows)).await.unwrap();
+    app.submit_properties(&attempt(&first), report(0, rows)).await.unwrap();
     world.pass(21);
     app.reap(10).await.unwrap();
     world.pass(3_600);
     let second = lease(&app, "second").await;
     let rows = vec![property("a", 3), property("c", 1)];
 
-    app.submit_properties(&fence(&second), report(3, rows)).await.unwrap();
+    app.submit_properties(&attempt(&second), report(3, rows)).await.unwrap();
 
     let ended = complete(&app, &second).await.unwrap();
     assert_eq!(
@@ -227,7 +234,7 @@ async fn the_next_run_tells_changed_properties_from_unchanged_ones() {
     ] {
         trigger(&app, "job", None).await;
         let run = lease(&app, "worker").await;
-        app.submit_properties(&fence(&run), report(0, rows)).await.unwrap();
+        app.submit_properties(&attempt(&run), report(0, rows)).await.unwrap();
         let ended = complete(&app, &run).await.unwrap();
         assert_eq!(ended.state.counts, expected);
     }
@@ -244,9 +251,9 @@ async fn a_report_that_is_sent_again_counts_once() {
     let second = report(2, vec![property("c", 1)]);
 
     for sent in [&first, &first, &second, &second] {
-        app.submit_properties(&fence(&run), sent.clone()).await.unwrap();
+        app.submit_properties(&attempt(&run), sent.clone()).await.unwrap();
     }
-    let out_of_order = app.submit_properties(&fence(&run), first).await.unwrap_err();
+    let out_of_order = app.submit_properties(&attempt(&run), first).await.unwrap_err();
 
     assert!(matches!(out_of_order, AppError::Invalid(_)), "{out_of_order:?}");
     let ended = complete(&app, &run).await.unwrap();

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use windrow_server::app::{App, AttemptUpdate, HeartbeatItem};
+use windrow_server::app::App;
 use windrow_server::domain::run::{Run, Status};
 use windrow_server::domain::tick_policy::{CatchUpMode, Overlap};
 use windrow_server::domain::wait::PendingReason;
+use windrow_worker::AttemptUpdate;
 
 use crate::support::{
-    World, complete, create, decide, fence, job, lease, lease_many, ledger, row, runs, update,
+    World, attempt, complete, create, decide, heartbeat_item, job, lease, lease_many, ledger, row,
+    runs, update,
 };
 
 async fn with_overlap(app: &App, overlap: Overlap) {
@@ -116,12 +118,8 @@ async fn a_worker_that_waits_hears_at_once_that_a_tick_cancels_its_run() {
     decide(&app).await;
     let run = lease(&app, "worker").await;
     world.pass(60);
-    let beat = HeartbeatItem {
-        fence: fence(&run),
-        update: AttemptUpdate::default(),
-        cancel_acknowledged: false,
-    };
-    let answer = app.heartbeat("worker", vec![beat], Duration::from_hours(1));
+    let item = heartbeat_item(&run, AttemptUpdate::default());
+    let answer = app.heartbeat("worker", vec![item], Duration::from_hours(1));
 
     let (answer, _) = tokio::join!(tokio::time::timeout(Duration::from_mins(1), answer), async {
         // Nothing tells when it waits; too early would only make the test easier.
@@ -129,7 +127,7 @@ async fn a_worker_that_waits_hears_at_once_that_a_tick_cancels_its_run() {
         decide(&app).await
     });
 
-    assert!(answer.expect("nothing woke it").unwrap()[&fence(&run)].cancel_requested);
+    assert!(answer.expect("nothing woke it").unwrap()[&attempt(&run)].cancel_requested);
 }
 
 #[tokio::test]

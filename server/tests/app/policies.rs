@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use windrow_server::app::{App, AttemptUpdate, HeartbeatItem, LogFilter, Outcome};
-use windrow_server::domain::log::{Level, Line};
+use windrow_server::app::{App, LogFilter};
+use windrow_server::domain::log::Level;
 use windrow_server::domain::run::{Run, Status};
+use windrow_worker::{AttemptUpdate, HeartbeatItem, LogLine, Outcome};
 
 use crate::support::{
-    World, at, beat, complete, create, done, fence, lease, lease_many, trigger, update,
+    World, at, attempt, complete, create, done, heartbeat_item, lease, lease_many, trigger, update,
 };
 
 fn nothing(run: &Run) -> Vec<HeartbeatItem> {
-    vec![beat(run, AttemptUpdate::default())]
+    vec![heartbeat_item(run, AttemptUpdate::default())]
 }
 
 async fn expires_at(app: &App, run: &Run) -> DateTime<Utc> {
@@ -152,14 +153,14 @@ async fn a_retry_is_leased_for_what_is_not_done() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     let update = done(&["Carmel, IN"]);
-    app.heartbeat("first", vec![beat(&first, update)], Duration::ZERO).await.unwrap();
+    app.heartbeat("first", vec![heartbeat_item(&first, update)], Duration::ZERO).await.unwrap();
     let broken = Outcome::Failed { reason: "no network".to_owned(), permanent: false };
-    app.finish(&fence(&first), broken, AttemptUpdate::default()).await.unwrap();
+    app.finish(&attempt(&first), broken, AttemptUpdate::default()).await.unwrap();
     world.pass(60);
     let second = lease(&app, "second").await;
     assert_eq!(second.remaining_locations(), ["Indianapolis, IN"]);
     let update = done(&["Indianapolis, IN"]);
-    let ended = app.finish(&fence(&second), Outcome::Done, update).await.unwrap();
+    let ended = app.finish(&attempt(&second), Outcome::Done, update).await.unwrap();
     assert_eq!(
         (ended.state.status, ended.state.progress.completed_locations()),
         (Status::Completed, 2)
@@ -173,19 +174,19 @@ async fn a_log_keeps_a_line_once_and_is_bounded() {
     create(&app, "job").await;
     trigger(&app, "job", None).await;
     let run = lease(&app, "worker").await;
-    let line = |sequence| Line {
+    let line = |sequence| LogLine {
         sequence,
         location: "Carmel, IN".to_owned(),
         logged_at: app.now(),
-        level: Level::Info,
+        level: windrow_worker::Level::Info,
         text: format!("line {sequence}"),
     };
     for _ in 0..2 {
         let update = AttemptUpdate { results: Vec::new(), lines: vec![line(1), line(2)] };
-        app.heartbeat("worker", vec![beat(&run, update)], Duration::ZERO).await.unwrap();
+        app.heartbeat("worker", vec![heartbeat_item(&run, update)], Duration::ZERO).await.unwrap();
     }
     let update = AttemptUpdate { results: Vec::new(), lines: (3..=700).map(line).collect() };
-    app.heartbeat("worker", vec![beat(&run, update)], Duration::ZERO).await.unwrap();
+    app.heartbeat("worker", vec![heartbeat_item(&run, update)], Duration::ZERO).await.unwrap();
     let filter = LogFilter {
         run: run.spec.id.clone(),
         attempt: Some(1),
@@ -213,7 +214,7 @@ async fn logs_of_ended_runs_are_forgotten_after_30_days() {
     let (ended, active) = (lease(&app, "worker").await, lease(&app, "worker").await);
     for run in [&ended, &active] {
         // Half of them by clocks that are wrong.
-        let line = |number: i64| Line {
+        let line = |number: i64| LogLine {
             sequence: number,
             location: format!("place {}", number % 9),
             logged_at: at(if number % 2 == 0 {
@@ -221,11 +222,11 @@ async fn logs_of_ended_runs_are_forgotten_after_30_days() {
             } else {
                 "2100-01-01T00:00:00Z"
             }),
-            level: Level::Info,
+            level: windrow_worker::Level::Info,
             text: "update".to_owned(),
         };
         let update = AttemptUpdate { results: Vec::new(), lines: (1..=1_100).map(line).collect() };
-        app.heartbeat("worker", vec![beat(run, update)], Duration::ZERO).await.unwrap();
+        app.heartbeat("worker", vec![heartbeat_item(run, update)], Duration::ZERO).await.unwrap();
     }
     complete(&app, &ended).await.unwrap();
 

@@ -3,10 +3,11 @@
 
 use futures::future::try_join_all;
 use serde_json::{Map, json};
-use windrow_server::app::{App, AttemptUpdate, PropertyFilter, Report, ScrapedProperty};
+use windrow_server::app::{App, PropertyFilter};
 use windrow_server::domain::run::{Counts, Run};
+use windrow_worker::{AttemptUpdate, Property, Report, ScrapedProperty};
 
-use crate::support::{World, create, fence, lease_many, trigger};
+use crate::support::{World, attempt, create, lease_many, trigger};
 
 const RUNS: usize = 8;
 const PROPERTIES: i64 = 60;
@@ -14,17 +15,19 @@ const PROPERTIES: i64 = 60;
 /// The same properties in each run, with the run's own price, in the run's own order.
 fn report(run: usize) -> Report {
     let row = |number: i64| ScrapedProperty {
-        property_id: format!("{number:03}"),
         location: "Indianapolis, IN".to_owned(),
-        body: Map::from_iter([("price".to_owned(), json!(run % 3))]),
+        property: Property::new(
+            format!("{number:03}"),
+            Map::from_iter([("price".to_owned(), json!(run % 3))]),
+        ),
     };
     let mut rows: Vec<ScrapedProperty> = (0..PROPERTIES).map(row).collect();
     rows.rotate_left(run * 7);
-    Report { scraped_before: 0, rows, update: AttemptUpdate::default() }
+    Report { scraped_before: 0, properties: rows, update: AttemptUpdate::default() }
 }
 
 async fn submit(app: &App, number: usize, run: &Run) -> Counts {
-    app.submit_properties(&fence(run), report(number)).await.unwrap().state.counts
+    app.submit_properties(&attempt(run), report(number)).await.unwrap().state.counts
 }
 
 #[tokio::test]

@@ -9,18 +9,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
-use windrow_server::app::{
-    App, AppError, AttemptUpdate, Edit, Fence, HeartbeatItem, LeaseRequest, Mode, NewScheduledJob,
-    Outcome, Trigger,
-};
+use windrow_server::app::{App, AppError, Edit, LeaseRequest, Mode, NewScheduledJob, Trigger};
 use windrow_server::clock::{Clock, ManualClock};
 use windrow_server::domain::id::ScheduledJobId;
 use windrow_server::domain::parameters::{ScrapeParameters, SourceNames};
 use windrow_server::domain::policy::RunPolicy;
-use windrow_server::domain::run::{LocationResult, Priority, Run};
+use windrow_server::domain::run::{Priority, Run};
 use windrow_server::domain::scheduled_job::{ScheduledJob, SettingsDraft};
 use windrow_server::domain::tick_policy::TickPolicy;
 use windrow_server::watch::Hub;
+use windrow_worker::{AttemptId, AttemptUpdate, HeartbeatItem, LocationResult, Outcome};
 
 pub const LEASE: Duration = Duration::from_secs(20);
 
@@ -120,16 +118,16 @@ pub async fn lease_many(app: &App, worker: &str, capacity: usize) -> Vec<Run> {
     app.lease_runs(&request).await.unwrap()
 }
 
-pub fn fence(run: &Run) -> Fence {
-    Fence { run: run.spec.id.clone(), attempt: run.state.attempt }
+pub fn attempt(run: &Run) -> AttemptId {
+    AttemptId { job_id: run.spec.id.to_string(), attempt: run.state.attempt }
 }
 
-/// What a heartbeat says of a run's attempt.
-pub fn beat(run: &Run, update: AttemptUpdate) -> HeartbeatItem {
-    HeartbeatItem { fence: fence(run), update, cancel_acknowledged: false }
+/// The heartbeat item of a run's attempt.
+pub fn heartbeat_item(run: &Run, update: AttemptUpdate) -> HeartbeatItem {
+    HeartbeatItem { id: attempt(run), update, cancel_acknowledged: false }
 }
 
-/// What says that locations are done.
+/// The update of an attempt that has completed locations.
 pub fn done(locations: &[&str]) -> AttemptUpdate {
     let result =
         |location: &&str| LocationResult { location: (*location).to_owned(), failure: None };
@@ -139,7 +137,7 @@ pub fn done(locations: &[&str]) -> AttemptUpdate {
 /// Ends an attempt that has done everything.
 pub async fn complete(app: &App, run: &Run) -> Result<Run, AppError> {
     let locations: Vec<&str> = run.spec.parameters.locations.iter().map(String::as_str).collect();
-    app.finish(&fence(run), Outcome::Done, done(&locations)).await
+    app.finish(&attempt(run), Outcome::Done, done(&locations)).await
 }
 
 pub async fn job(app: &App, id: &str) -> ScheduledJob {

@@ -1,17 +1,13 @@
 //! Workers outside of the server, and what they may not do.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, json};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use windrow_client::worker::{
-    ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError, Worker,
-};
+use windrow_client::worker::{Property, Source, SourceError, Task, Worker};
 use windrow_client::{Client, Code, proto};
 use windrow_server::sources::{SourceSettings, WorkerSettings};
 
@@ -29,31 +25,19 @@ impl Source for Places {
         PATIENCE
     }
 
-    async fn scrape(
-        &self,
-        request: ScrapeRequest,
-        rows: mpsc::Sender<ScrapedRow>,
-        stop: CancellationToken,
-    ) -> ScrapeOutcome {
-        let log = format!("looks at {}", request.location);
-        let result = match request.location.as_str() {
-            "nowhere" => {
-                Err(SourceError::Failed { reason: "no such place".to_owned(), permanent: true })
-            }
-            "stuck" => {
-                stop.cancelled().await;
-                Err(SourceError::Stopped)
-            }
+    async fn scrape(&self, task: &Task) -> Result<(), SourceError> {
+        task.log(format!("looks at {}", task.location()));
+        match task.location() {
+            "nowhere" => return Err(SourceError::permanent("no such place")),
+            "stuck" => task.cancelled().await,
             place => {
                 for number in 1..=3 {
                     let body = Map::from_iter([("number".to_owned(), json!(number))]);
-                    let property_id = format!("{place} {number}");
-                    rows.send(ScrapedRow { property_id, body }).await.unwrap();
+                    task.push(Property::new(format!("{place} {number}"), body)).await?;
                 }
-                Ok(())
             }
-        };
-        ScrapeOutcome { result, log }
+        }
+        Ok(())
     }
 }
 
@@ -66,7 +50,7 @@ async fn start() -> Windrow {
 #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
 fn work(client: &Client) -> CancellationToken {
     let stop = CancellationToken::new();
-    let worker = Worker::new(client).source(REMOTE, Arc::new(Places)).grace(Duration::ZERO);
+    let worker = Worker::new(client).source(REMOTE, Places).grace(Duration::ZERO);
     drop(tokio::spawn(worker.run(stop.clone())));
     stop
 }
@@ -157,7 +141,7 @@ async fn a_worker_goes_on_with_another_server_when_one_stops() {
     let stop = CancellationToken::new();
     let both = Client::builder().server(one.address()).server(other.address());
     let both = both.connect().await.unwrap();
-    let worker = Worker::new(&both).source(REMOTE, Arc::new(Places));
+    let worker = Worker::new(&both).source(REMOTE, Places);
     let worker = worker.grace(Duration::ZERO).run(stop.clone());
     let users = async {
         let run = one.trigger("job").await.job_id;

@@ -199,10 +199,8 @@ pub async fn figures(pool: &PgPool) -> String {
 
 /// Attempts that ended because their lease did.
 pub async fn lost_leases(pool: &PgPool) -> i64 {
-    sqlx::query_scalar(
-        "select count(*) from scraping_job_log where text like 'The attempt is lost: %'",
-    )
-    .fetch_one(pool)
-    .await
-    .unwrap()
+    sqlx::query_scalar("select count(*) from scraping_job_log where text like 'Attempt % ended: %'")
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }

@@ -2,17 +2,13 @@
 //! has lost.
 
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, json};
-use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use windrow_client::worker::{
-    ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError, Worker,
-};
+use windrow_client::worker::{Property, Source, SourceError, Task, Worker};
 use windrow_client::{Client, Code, proto};
 
 use super::stage::Stage;
@@ -33,25 +29,16 @@ impl Source for Rows {
         PATIENCE
     }
 
-    async fn scrape(
-        &self,
-        request: ScrapeRequest,
-        rows: mpsc::Sender<ScrapedRow>,
-        stop: CancellationToken,
-    ) -> ScrapeOutcome {
-        let read = async {
-            for number in 1..=ROWS {
-                let property_id = format!("{} {} {number}", request.job_id, request.location);
-                let body = Map::from_iter([("attempt".to_owned(), json!(request.attempt))]);
-                if rows.send(ScrapedRow { property_id, body }).await.is_err() {
-                    return Err(SourceError::Stopped);
-                }
-                sleep(Duration::from_millis(30)).await;
-            }
-            Ok(())
-        };
-        let result = stop.run_until_cancelled(read).await.unwrap_or(Err(SourceError::Stopped));
-        ScrapeOutcome { result, log: format!("attempt {}", request.attempt) }
+    async fn scrape(&self, task: &Task) -> Result<(), SourceError> {
+        let (job_id, attempt) = (&task.request().job_id, task.request().attempt);
+        for number in 1..=ROWS {
+            let id = format!("{job_id} {} {number}", task.location());
+            let body = Map::from_iter([("attempt".to_owned(), json!(attempt))]);
+            task.push(Property::new(id, body)).await?;
+            sleep(Duration::from_millis(30)).await;
+        }
+        task.log(format!("attempt {attempt}"));
+        Ok(())
     }
 }
 
@@ -67,7 +54,7 @@ pub fn worker_process(server: &str) -> Command {
 async fn process() {
     let Ok(server) = std::env::var(VARIABLE) else { return };
     let client = Client::connect_lazy(&server).unwrap();
-    let worker = Worker::new(&client).source("rust", Arc::new(Rows)).capacity(3);
+    let worker = Worker::new(&client).source("rust", Rows).capacity(3);
     worker.run(CancellationToken::new()).await.unwrap();
 }
 

@@ -1,113 +1,93 @@
-//! Workers' rights: lease pending runs, keep the lease, finish; and take it from those that are gone.
+//! Leases: workers lease pending runs, keep their leases by heartbeats, and finish their attempts. The reaper
+//! ends attempts whose lease expired.
 //!
-//! Workers inside the server and on other machines use the same calls. A worker is fenced by its
-//! attempt: once the lease is lost, nothing it sends is accepted.
+//! The server's own worker and remote workers use the same calls and types. An attempt fences its worker:
+//! after the lease is lost, nothing that the worker sends is accepted.
 
-mod beat;
-mod take;
+mod heartbeat;
+mod lease;
+
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
+use windrow_worker::{AttemptId, AttemptUpdate, Outcome};
 
-use super::logs::{self, append};
+use super::logs::{self, append, to_lines};
 use super::write_runs::write_changed;
 use super::{App, AppError, commit};
 use crate::domain::id::RunId;
-use crate::domain::log::{Level, Line};
-use crate::domain::run::{Counts, Event, LocationResult, Run, Status};
+use crate::domain::log::Level;
+use crate::domain::run::{Counts, Event, Failure, LocationResult, Run, Status};
 use crate::store::runs;
 
-pub use self::beat::{HeartbeatItem, LeaseStatus};
-pub use self::take::LeaseRequest;
-pub(super) use self::take::WORKER_LOST_AFTER;
+pub use self::lease::LeaseRequest;
+pub(super) use self::lease::WORKER_LOST_AFTER;
 
-/// A worker's entry in the list of workers is not written more often.
+/// Minimum interval between two updates of a worker's `seen_at`.
 const SEEN_EVERY: TimeDelta = TimeDelta::seconds(5);
+/// Longest reason of a failed location that is stored, in characters.
+const REASON_LENGTH: usize = 300;
+/// Maximum delay of a cancellation whose notification was lost.
+const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A worker's proof that it holds an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fence {
-    pub run: RunId,
-    pub attempt: i32,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It went through all its locations.
-    Done,
-    Failed {
-        /// Why, as a sentence.
-        reason: String,
-        /// Whether another attempt would fail too.
-        permanent: bool,
-    },
-    /// The worker stopped because of the cancellation.
-    Cancelled,
-    /// The worker stops and gives the attempt back.
-    Released,
-}
-
-/// What a worker says of an attempt besides properties. Saying it again is harmless.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AttemptUpdate {
-    pub results: Vec<LocationResult>,
-    /// New lines of the log.
-    pub lines: Vec<Line>,
-}
-
-impl AttemptUpdate {
-    fn is_empty(&self) -> bool {
-        self.results.is_empty() && self.lines.is_empty()
-    }
+/// The interval at which workers send heartbeats.
+pub fn heartbeat_interval(configured: Duration) -> Duration {
+    configured.min(LONGEST_HEARTBEAT_INTERVAL)
 }
 
 impl App {
-    /// Ends an attempt. A repeated call gets the run as the first one left it.
+    /// Ends an attempt. Idempotent: a repeated call returns the run as the first one left it.
     pub async fn finish(
         &self,
-        fence: &Fence,
+        id: &AttemptId,
         outcome: Outcome,
         update: AttemptUpdate,
     ) -> Result<Run, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
-        let run = lock(&mut tx, fence).await?;
-        if !holds(&run, fence) {
-            return if has_ended_so(&run, fence, &outcome) { Ok(run) } else { Err(lost(fence)) };
+        let run = lock(&mut tx, id).await?;
+        if !holds(&run, id) {
+            return if has_ended_so(&run, id, &outcome) {
+                Ok(run)
+            } else {
+                Err(lost(&run.spec.id, id))
+            };
         }
-        append(&mut tx, fence, update.lines, now).await?;
+        append(&mut tx, &run.spec.id, run.state.attempt, to_lines(update.lines), now).await?;
         let run = if update.results.is_empty() {
             run
         } else {
-            let run = run.apply(progressed(fence, Counts::default(), update.results), now);
-            let run = run.map_err(|_| lost(fence))?;
+            let results = to_results(update.results);
+            let run = apply(run, progressed(id, Counts::default(), results), now)?;
             write_changed(&mut tx, std::slice::from_ref(&run)).await?;
             run
         };
         let missing = run.state.progress.without_result(&run.spec.parameters.locations);
         if let (Outcome::Done, Some(first)) = (&outcome, missing.first()) {
-            let text = format!("'{first}' has no result, and so have {} in all", missing.len());
+            let count = missing.len();
+            let text =
+                format!("must cover every location: {count} have no result, first '{first}'");
             return Err(AppError::invalid("location_results", text));
         }
-        let run = run.apply(outcome.event(fence.attempt), now).map_err(|_| lost(fence))?;
+        let run = apply(run, event(outcome, id.attempt), now)?;
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
         self.runs_made();
         Ok(run)
     }
 
-    /// Takes up to `limit` runs from workers whose lease expired, gives up pending ones whose time is
-    /// over, and returns them as they are then.
+    /// Ends up to `limit` attempts whose lease has expired and up to `limit` pending runs whose run timeout
+    /// has passed; returns the runs in their new state.
     pub async fn reap(&self, limit: i64) -> Result<Vec<Run>, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
         let expired = runs::runs_lock_expired(&mut tx, limit, now).await?;
         let mut ended = apply_all(expired, &Event::LeaseExpired, now)?;
         for run in &ended {
-            let fence = Fence { run: run.spec.id.clone(), attempt: run.state.attempt };
-            let text = format!("The attempt is lost: {}", run.state.error_message);
-            append(&mut tx, &fence, vec![logs::line(Level::Error, text, now)], now).await?;
+            let text = format!("Attempt {} ended: {}", run.state.attempt, run.state.error_message);
+            let line = logs::line(Level::Error, text, now);
+            append(&mut tx, &run.spec.id, run.state.attempt, vec![line], now).await?;
         }
         let overdue = runs::runs_lock_overdue(&mut tx, limit, now).await?;
         ended.extend(apply_all(overdue, &Event::DeadlinePassed, now)?);
@@ -119,17 +99,18 @@ impl App {
         Ok(ended)
     }
 
-    async fn progress(&self, fence: &Fence, update: AttemptUpdate) -> Result<(), AppError> {
+    /// Writes the log lines and location results of an attempt.
+    async fn progress(&self, id: &AttemptId, update: AttemptUpdate) -> Result<(), AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
-        let run = lock_fenced(&mut tx, fence).await?;
-        append(&mut tx, fence, update.lines, now).await?;
-        let told =
-            run.state.progress.clone().with(update.results.clone(), &run.spec.parameters.locations);
-        let is_news = told != run.state.progress;
+        let run = lock_leased(&mut tx, id).await?;
+        append(&mut tx, &run.spec.id, run.state.attempt, to_lines(update.lines), now).await?;
+        let results = to_results(update.results);
+        let progress =
+            run.state.progress.clone().with(results.clone(), &run.spec.parameters.locations);
+        let is_news = progress != run.state.progress;
         if is_news {
-            let run = run.apply(progressed(fence, Counts::default(), update.results), now);
-            let run = run.map_err(|_| lost(fence))?;
+            let run = apply(run, progressed(id, Counts::default(), results), now)?;
             write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         }
         commit(tx).await?;
@@ -141,32 +122,53 @@ impl App {
 }
 
 /// Locks the run of an attempt that still has its lease.
-pub(super) async fn lock_fenced(conn: &mut PgConnection, fence: &Fence) -> Result<Run, AppError> {
-    let run = lock(conn, fence).await?;
-    if holds(&run, fence) { Ok(run) } else { Err(lost(fence)) }
+pub(super) async fn lock_leased(conn: &mut PgConnection, id: &AttemptId) -> Result<Run, AppError> {
+    let run = lock(conn, id).await?;
+    if holds(&run, id) { Ok(run) } else { Err(lost(&run.spec.id, id)) }
 }
 
-pub(super) fn progressed(fence: &Fence, found: Counts, results: Vec<LocationResult>) -> Event {
-    Event::Progressed { attempt: fence.attempt, found, results }
+/// Applies an event of an attempt; a run that no longer accepts it has lost the lease.
+pub(super) fn apply(run: Run, event: Event, now: DateTime<Utc>) -> Result<Run, AppError> {
+    let (id, attempt) = (run.spec.id.clone(), run.state.attempt);
+    run.apply(event, now).map_err(|_invalid| AppError::LeaseLost { run: id, attempt })
 }
 
-pub(super) fn lost(fence: &Fence) -> AppError {
-    AppError::LeaseLost { run: fence.run.clone(), attempt: fence.attempt }
+pub(super) fn progressed(id: &AttemptId, found: Counts, results: Vec<LocationResult>) -> Event {
+    Event::Progressed { attempt: id.attempt, found, results }
 }
 
-async fn lock(conn: &mut PgConnection, fence: &Fence) -> Result<Run, AppError> {
-    let locked = runs::runs_lock(conn, std::slice::from_ref(&fence.run)).await?.pop();
-    locked.ok_or_else(|| AppError::RunNotFound(fence.run.clone()))
+/// The results of a worker, with reasons of bounded length.
+pub(super) fn to_results(results: Vec<windrow_worker::LocationResult>) -> Vec<LocationResult> {
+    let failure = |failure: windrow_worker::Failure| Failure {
+        reason: failure.reason.chars().take(REASON_LENGTH).collect(),
+        permanent: failure.permanent,
+    };
+    let result = |result: windrow_worker::LocationResult| LocationResult {
+        location: result.location,
+        failure: result.failure.map(failure),
+    };
+    results.into_iter().map(result).collect()
 }
 
-fn holds(run: &Run, fence: &Fence) -> bool {
-    run.state.status == Status::Running && run.state.attempt == fence.attempt
+async fn lock(conn: &mut PgConnection, id: &AttemptId) -> Result<Run, AppError> {
+    let run_id = RunId::parse(&id.job_id)
+        .map_err(|error| AppError::invalid("attempt.job_id", error.to_string()))?;
+    let locked = runs::runs_lock(conn, std::slice::from_ref(&run_id)).await?.pop();
+    locked.ok_or(AppError::RunNotFound(run_id))
 }
 
-/// Whether this very attempt has ended like this, so that a call is a repeated one.
-fn has_ended_so(run: &Run, fence: &Fence, outcome: &Outcome) -> bool {
-    let ended = run.state.attempt == fence.attempt && run.state.status != Status::Running;
-    ended
+fn lost(run: &RunId, id: &AttemptId) -> AppError {
+    AppError::LeaseLost { run: run.clone(), attempt: id.attempt }
+}
+
+fn holds(run: &Run, id: &AttemptId) -> bool {
+    run.state.status == Status::Running && run.state.attempt == id.attempt
+}
+
+/// Whether the call repeats one that ended this attempt with this outcome.
+fn has_ended_so(run: &Run, id: &AttemptId, outcome: &Outcome) -> bool {
+    let has_ended = run.state.attempt == id.attempt && run.state.status != Status::Running;
+    has_ended
         && match outcome {
             Outcome::Done => {
                 run.state.status == Status::Completed || run.state.progress.failure().is_some()
@@ -179,16 +181,14 @@ fn has_ended_so(run: &Run, fence: &Fence, outcome: &Outcome) -> bool {
         }
 }
 
-impl Outcome {
-    fn event(self, attempt: i32) -> Event {
-        match self {
-            Self::Done => Event::Done { attempt },
-            Self::Failed { reason, permanent } => {
-                Event::AttemptFailed { attempt, reason, permanent }
-            }
-            Self::Cancelled => Event::CancelNoticed { attempt },
-            Self::Released => Event::Released { attempt },
+fn event(outcome: Outcome, attempt: i32) -> Event {
+    match outcome {
+        Outcome::Done => Event::Done { attempt },
+        Outcome::Failed { reason, permanent } => {
+            Event::AttemptFailed { attempt, reason, permanent }
         }
+        Outcome::Cancelled => Event::CancelNoticed { attempt },
+        Outcome::Released => Event::Released { attempt },
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a property says: when two sights of it are the same, and in which fields they differ.
+//! The content of properties: equality and differences of two versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,28 +8,28 @@ use sha2::{Digest, Sha256};
 use crate::domain::parameters::ListingType;
 use crate::store::properties::FieldChange;
 
-/// Fields that say when a property was scraped; they do not make it another.
+/// Fields with the time of scraping. They are not part of the content.
 const SCRAPE_TIME_FIELDS: [&str; 5] =
     ["scraped_at", "last_scraped_at", "fetched_at", "crawled_at", "retrieved_at"];
-/// The field in which a source says which kind of listing a row is.
+/// The field with the listing type.
 const LISTING_TYPE: &str = "listing_type";
 
-/// SHA-256 over the fields in the order of their keys, without those that say when.
+/// SHA-256 over the content as JSON with sorted keys.
 pub(super) fn hash(body: &Map<String, Value>) -> Vec<u8> {
-    let kept: BTreeMap<&String, Value> = body
+    let content: BTreeMap<&String, Value> = body
         .iter()
-        .filter(|(key, _)| tells(key))
+        .filter(|(key, _)| is_content(key))
         .map(|(key, value)| (key, sorted(value)))
         .collect();
-    // A map with string keys always is JSON.
-    let text = serde_json::to_vec(&kept).unwrap_or_default();
+    // Never fails: the map has string keys.
+    let text = serde_json::to_vec(&content).unwrap_or_default();
     Sha256::digest(text).to_vec()
 }
 
-/// The fields that differ, by name.
+/// The fields that differ, ordered by name.
 pub(super) fn changes(before: &Map<String, Value>, now: &Map<String, Value>) -> Vec<FieldChange> {
     let names: BTreeSet<&String> =
-        before.keys().chain(now.keys()).filter(|key| tells(key)).collect();
+        before.keys().chain(now.keys()).filter(|key| is_content(key)).collect();
     let differ = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
     let change = |name: &String| FieldChange {
         field: name.clone(),
@@ -39,26 +39,26 @@ pub(super) fn changes(before: &Map<String, Value>, now: &Map<String, Value>) -> 
     differ.map(change).collect()
 }
 
-/// The kind of listing that a row names, else the only one that was asked for.
+/// The listing type in the body; else the requested one, if there is only one.
 pub(super) fn listing_type(
     body: &Map<String, Value>,
-    wanted: &[ListingType],
+    requested: &[ListingType],
 ) -> Option<ListingType> {
     let named = body.get(LISTING_TYPE).and_then(Value::as_str).and_then(|text| {
         let word = text.trim().to_lowercase().replace([' ', '-'], "_");
         ListingType::from_word(word.strip_prefix("listing_type_").unwrap_or(&word))
     });
-    match (named, wanted) {
+    match (named, requested) {
         (None, [only]) => Some(*only),
         (named, _) => named,
     }
 }
 
-fn tells(field: &str) -> bool {
+fn is_content(field: &str) -> bool {
     !SCRAPE_TIME_FIELDS.contains(&field)
 }
 
-/// The same value with the keys of every object in order, however they came.
+/// The value with the keys of every object sorted.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -79,7 +79,7 @@ mod tests {
     fn object(value: Value) -> Map<String, Value> {
         match value {
             Value::Object(body) => body,
-            other => panic!("{other} is no object"),
+            other => panic!("{other} is not an object"),
         }
     }
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_new_and_removed_fields_are_told_apart() {
+    fn changed_new_and_removed_fields_are_distinguished() {
         let before = object(json!({ "same": 1, "price": 5, "gone": null, "scraped_at": "x" }));
         let now = object(json!({ "same": 1, "price": 6, "new": [1], "scraped_at": "y" }));
         let change = |field: &str, old, new| FieldChange { field: field.to_owned(), old, new };
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_its_kind_or_the_run_does() {
+    fn the_listing_type_comes_from_the_body_or_the_run() {
         let check = |body: Value, wanted: &[ListingType], expected| {
             assert_eq!(listing_type(&object(body), wanted), expected);
         };

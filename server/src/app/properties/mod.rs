@@ -1,4 +1,4 @@
-//! What an attempt found: counted, deduplicated and saved in the transaction that reports progress.
+//! Properties: counted, deduplicated and saved in the transaction that reports an attempt's progress.
 
 mod content;
 mod read;
@@ -8,53 +8,35 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
+use windrow_worker::{AttemptId, Report, ScrapedProperty, check_property_id};
 
-use super::leases::{lock_fenced, lost, progressed};
-use super::logs::append;
+use super::leases::{apply, lock_leased, progressed, to_results};
+use super::logs::{append, to_lines};
 use super::write_runs::write_changed;
-use super::{App, AppError, AttemptUpdate, Fence, commit};
+use super::{App, AppError, commit};
 use crate::domain::run::{Counts, Run};
 use crate::store::properties::{self, PropertyRow, Writer};
 
 pub use self::read::PropertyDetail;
 
-/// One row as a source gave it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScrapedProperty {
-    /// The source's id of the property.
-    pub property_id: String,
-    /// The location at which it was found.
-    pub location: String,
-    pub body: Map<String, Value>,
-}
-
-/// What an attempt reports at once.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
-    /// The run's scraped rows before this report, as the last answer had them. They tell a report
-    /// that is sent again, because its answer was lost, from a new one.
-    pub scraped_before: i64,
-    /// What was read since.
-    pub rows: Vec<ScrapedProperty>,
-    /// What else there is to say.
-    pub update: AttemptUpdate,
-}
+/// Maximum number of properties of a report.
+const REPORT_PROPERTIES: usize = 1_000;
 
 impl App {
-    /// Saves a batch of rows, how far the attempt got and its log, in one transaction. For each run and
-    /// property the first row counts, across batches and attempts. A repeated report counts once.
-    pub async fn submit_properties(&self, fence: &Fence, report: Report) -> Result<Run, AppError> {
+    /// Saves a batch of properties, location results and log lines in one transaction. Of each property of a
+    /// run the first row counts, across batches and attempts. A repeated report counts once.
+    pub async fn submit_properties(&self, id: &AttemptId, report: Report) -> Result<Run, AppError> {
+        check(&report)?;
         let now = self.now();
         let mut tx = self.begin().await?;
-        let run = lock_fenced(&mut tx, fence).await?;
-        let Report { scraped_before, rows, update } = report;
+        let run = lock_leased(&mut tx, id).await?;
+        let Report { scraped_before, properties, update } = report;
         if run.state.counts.scraped != scraped_before {
-            return seen(run, scraped_before + count(rows.len()));
+            return repeated(run, scraped_before + count(properties.len()));
         }
-        let found = save(&mut tx, &run, &rows, now).await?;
-        append(&mut tx, fence, update.lines, now).await?;
-        let run =
-            run.apply(progressed(fence, found, update.results), now).map_err(|_| lost(fence))?;
+        let found = save(&mut tx, &run, &properties, now).await?;
+        append(&mut tx, &run.spec.id, run.state.attempt, to_lines(update.lines), now).await?;
+        let run = apply(run, progressed(id, found, to_results(update.results)), now)?;
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
         self.events_written();
@@ -62,13 +44,29 @@ impl App {
     }
 }
 
-/// The run, if it has seen exactly this report.
-fn seen(run: Run, scraped_after: i64) -> Result<Run, AppError> {
+fn check(report: &Report) -> Result<(), AppError> {
+    if report.properties.len() > REPORT_PROPERTIES {
+        let text = format!("must have at most {REPORT_PROPERTIES} entries");
+        return Err(AppError::invalid("properties", text));
+    }
+    if report.scraped_before < 0 {
+        return Err(AppError::invalid("scraped_before", "must not be negative"));
+    }
+    for (index, row) in report.properties.iter().enumerate() {
+        check_property_id(&row.property.id).map_err(|error| {
+            AppError::invalid(&format!("properties[{index}].property_id"), error.to_string())
+        })?;
+    }
+    Ok(())
+}
+
+/// The run, if it has processed exactly this report already.
+fn repeated(run: Run, scraped_after: i64) -> Result<Run, AppError> {
     if run.state.counts.scraped == scraped_after {
         return Ok(run);
     }
     let scraped = run.state.counts.scraped;
-    Err(AppError::invalid("scraped_before", format!("is not what the run has: {scraped}")))
+    Err(AppError::invalid("scraped_before", format!("does not match the run's count ({scraped})")))
 }
 
 async fn save(
@@ -82,11 +80,11 @@ async fn save(
         return Ok(Counts::default());
     }
     let ids: Vec<&str> = first.keys().copied().collect();
-    let unread = properties::run_properties_insert(conn, &run.spec.id, &ids).await?;
-    let unread: BTreeSet<&str> = unread.iter().map(String::as_str).collect();
+    let inserted = properties::run_properties_insert(conn, &run.spec.id, &ids).await?;
+    let new_to_run: BTreeSet<&str> = inserted.iter().map(String::as_str).collect();
     let fresh: Vec<PropertyRow<'_>> = first
         .into_values()
-        .filter(|row| unread.contains(row.property_id.as_str()))
+        .filter(|row| new_to_run.contains(row.property.id.as_str()))
         .map(|row| property_row(run, row))
         .collect();
     let source = run.spec.parameters.source.as_deref().unwrap_or_default();
@@ -99,7 +97,7 @@ async fn save(
     Ok(Counts { scraped, saved, updated, skipped: fresh - saved, duplicate: scraped - fresh })
 }
 
-/// Writes rows that the run has not read before; returns how many were new, and how many different.
+/// Writes properties that are new to the run; returns the numbers of inserted and of changed ones.
 async fn write(
     conn: &mut PgConnection,
     writer: Writer<'_>,
@@ -113,7 +111,7 @@ async fn write(
     Ok((count(inserted.len()), updated))
 }
 
-/// Writes rows of properties that exist; returns how many were different.
+/// Updates properties that exist; returns the number of changed ones.
 async fn update(
     conn: &mut PgConnection,
     writer: Writer<'_>,
@@ -142,17 +140,18 @@ async fn update(
 fn first_of_each(rows: &[ScrapedProperty]) -> BTreeMap<&str, &ScrapedProperty> {
     let mut first = BTreeMap::new();
     for row in rows {
-        first.entry(row.property_id.as_str()).or_insert(row);
+        first.entry(row.property.id.as_str()).or_insert(row);
     }
     first
 }
 
 fn property_row<'a>(run: &Run, row: &'a ScrapedProperty) -> PropertyRow<'a> {
-    let listing_type = content::listing_type(&row.body, &run.spec.parameters.listing_types);
+    let listing_type =
+        content::listing_type(&row.property.body, &run.spec.parameters.listing_types);
     PropertyRow {
-        property_id: &row.property_id,
-        content_hash: content::hash(&row.body),
-        body: &row.body,
+        property_id: &row.property.id,
+        content_hash: content::hash(&row.property.body),
+        body: &row.property.body,
         location: &row.location,
         listing_type: listing_type.map_or("", |kind| kind.word()),
     }
@@ -165,19 +164,19 @@ fn count(length: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use windrow_worker::Property;
 
     use super::*;
 
     #[test]
     fn the_first_row_of_a_property_counts() {
         let row = |id: &str, price: i32| ScrapedProperty {
-            property_id: id.to_owned(),
             location: String::new(),
-            body: Map::from_iter([("price".to_owned(), json!(price))]),
+            property: Property::new(id, Map::from_iter([("price".to_owned(), json!(price))])),
         };
         let rows = [row("b", 1), row("a", 2), row("b", 3)];
         let first = first_of_each(&rows);
-        assert_eq!(first["b"].body["price"], 1);
+        assert_eq!(first["b"].property.body["price"], 1);
         assert_eq!(first.keys().collect::<Vec<_>>(), [&"a", &"b"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Looking at what the runs found.
+//! Reads properties and their history.
 
 use sqlx::PgConnection;
 
@@ -19,21 +19,21 @@ impl App {
     /// A page of properties, ordered by source and id.
     pub async fn list_properties(
         &self,
-        wanted: PropertyFilter,
+        filter: PropertyFilter,
         limit: i64,
     ) -> Result<Page<Property>, AppError> {
         let mut conn = self.begin_snapshot().await?;
-        let Some(filter) = completed(&mut conn, wanted).await? else {
+        let Some(filter) = with_source(&mut conn, filter).await? else {
             return Ok(Page::default());
         };
         let rows = properties::properties_list(&mut conn, &filter, query_limit(limit)).await?;
         Ok(Page::from_rows(rows, limit))
     }
 
-    /// How many properties match on all pages, and whether there are more.
-    pub async fn count_properties(&self, wanted: PropertyFilter) -> Result<(i64, bool), AppError> {
+    /// The number of matching properties up to the limit of counts, and whether there are more.
+    pub async fn count_properties(&self, filter: PropertyFilter) -> Result<(i64, bool), AppError> {
         let mut conn = self.begin_snapshot().await?;
-        let Some(filter) = completed(&mut conn, wanted).await? else { return Ok((0, false)) };
+        let Some(filter) = with_source(&mut conn, filter).await? else { return Ok((0, false)) };
         let count = properties::properties_count(&mut conn, &filter).await?;
         Ok((count.min(COUNT_LIMIT), count > COUNT_LIMIT))
     }
@@ -57,23 +57,23 @@ impl App {
     }
 }
 
-/// The filter with the source that a run's properties are of; `None` when nothing can match.
-async fn completed(
+/// The filter with the source of its run; `None` if nothing can match.
+async fn with_source(
     conn: &mut PgConnection,
-    wanted: PropertyFilter,
+    filter: PropertyFilter,
 ) -> Result<Option<PropertyFilter>, AppError> {
-    if let Some(id) = &wanted.scheduled_job_id
+    if let Some(id) = &filter.scheduled_job_id
         && scheduled_jobs::scheduled_job_get(conn, id).await?.is_none()
     {
         return Err(AppError::ScheduledJobNotFound(id.clone()));
     }
-    let Some(id) = &wanted.job_id else { return Ok(Some(wanted)) };
+    let Some(id) = &filter.job_id else { return Ok(Some(filter)) };
     let run = runs::run_get(conn, id).await?;
     let run = run.ok_or_else(|| AppError::RunNotFound(id.clone()))?;
     let source = run.spec.parameters.source.clone();
     let of_other_job =
-        wanted.scheduled_job_id.is_some() && wanted.scheduled_job_id != run.spec.scheduled_job_id;
-    let of_other_source = wanted.source.is_some() && wanted.source != source;
+        filter.scheduled_job_id.is_some() && filter.scheduled_job_id != run.spec.scheduled_job_id;
+    let of_other_source = filter.source.is_some() && filter.source != source;
     let possible = !of_other_job && !of_other_source;
-    Ok(possible.then_some(PropertyFilter { source, ..wanted }))
+    Ok(possible.then_some(PropertyFilter { source, ..filter }))
 }

@@ -1,4 +1,4 @@
-//! What a program is told (arguments, environment, stdin) and what its exit means.
+//! The start of a program (arguments, environment) and the meaning of its exit.
 
 use std::{
     env,
@@ -8,32 +8,27 @@ use std::{
     process::ExitStatus,
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::{io::Errno, process::Signal};
-use serde_json::json;
 use tokio::process::Command;
 
 use super::{
     super::{ExecSettings, ScrapeRequest, SourceError},
     group::Group,
-    tail::Tail,
 };
 
-/// What a program needs to run at all. Everything else may be a secret of the server's.
+/// Variables that most programs need. Others may contain the server's secrets.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
-/// A reason is one line in a list; the whole line is in the log.
+/// Characters of stderr's last line in the reason; the whole line is in the log.
 const LAST_LINE_MAX: usize = 300;
-/// The exit code, `EX_CONFIG` of sysexits.h, by which a program says that trying again is useless.
-const WILL_FAIL_AGAIN: i32 = 78;
-/// The version of what stdin says.
-const SCHEMA: u32 = 1;
+/// Exit code of a permanent failure: `EX_CONFIG` of sysexits.h.
+const PERMANENT_FAILURE: i32 = 78;
 
 pub(super) fn spawn(
     settings: &ExecSettings,
     request: &ScrapeRequest,
 ) -> Result<Group, SourceError> {
     let Some((program, arguments)) = settings.command.split_first() else {
-        return Err(SourceError::Broken { reason: "no command is set".to_owned() });
+        return Err(SourceError::broken("no command is set"));
     };
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(inherited()).envs(&settings.environment);
@@ -43,36 +38,23 @@ pub(super) fn spawn(
     if let Some(directory) = &settings.working_dir {
         command.current_dir(directory);
     }
-    Group::spawn(&mut command).map_err(|error| not_started(settings, program, &error))
+    Group::spawn(&mut command).map_err(|error| spawn_error(settings, program, &error))
 }
 
-/// One JSON object and a newline.
-pub(super) fn input(request: &ScrapeRequest) -> String {
-    let object = json!({
-        "schema": SCHEMA,
-        "job_id": request.job_id,
-        "attempt": request.attempt,
-        "scheduled_job_id": request.scheduled_job_id,
-        "origin": request.origin,
-        "tick_at": request.tick_at.map(rfc3339),
-        "reference_time": rfc3339(request.reference_time),
-        "location": request.location,
-        "parameters": request.parameters,
-    });
-    format!("{object}\n")
-}
-
-/// What the exit of a program that ended by itself means for its location.
-pub(super) fn verdict(status: io::Result<ExitStatus>, log: &mut Tail) -> Result<(), SourceError> {
-    let permanent = status.as_ref().is_ok_and(|status| status.code() == Some(WILL_FAIL_AGAIN));
-    let ended = match status {
+/// The result of a location whose program has ended by itself.
+pub(super) fn result_of_exit(
+    status: io::Result<ExitStatus>,
+    last_line: Option<String>,
+) -> Result<(), SourceError> {
+    let permanent = status.as_ref().is_ok_and(|status| status.code() == Some(PERMANENT_FAILURE));
+    let exit = match status {
         Ok(status) if status.success() => return Ok(()),
         Ok(status) => exit_name(status),
         Err(error) => format!("exit status unknown: {error}"),
     };
-    let reason = match log.last_line() {
-        Some(line) => format!("{ended}: {}", shortened(&line)),
-        None => ended,
+    let reason = match last_line {
+        Some(line) => format!("{exit}: {}", shortened(&line)),
+        None => exit,
     };
     Err(SourceError::Failed { reason, permanent })
 }
@@ -85,22 +67,22 @@ fn is_inherited(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| INHERITED.contains(&name) || name.starts_with("LC_"))
 }
 
-/// Tells settings that can never work from trouble that may pass, such as too many processes.
-fn not_started(settings: &ExecSettings, program: &str, error: &io::Error) -> SourceError {
+/// Distinguishes wrong settings from transient errors such as too many processes.
+fn spawn_error(settings: &ExecSettings, program: &str, error: &io::Error) -> SourceError {
     if let Some(directory) = settings.working_dir.as_deref().filter(|path| !path.is_dir()) {
-        let reason = format!("working_dir {} is not a directory", directory.display());
-        return SourceError::Broken { reason };
+        let path = directory.display();
+        return SourceError::broken(format!("working_dir {path} is not a directory"));
     }
-    let reason = format!("program {program:?} cannot be started: {error}");
-    let lasting = matches!(
+    let reason = format!("failed to start program {program:?}: {error}");
+    let is_permanent = matches!(
         error.kind(),
         ErrorKind::NotFound
             | ErrorKind::PermissionDenied
             | ErrorKind::NotADirectory
             | ErrorKind::IsADirectory
     );
-    if lasting || Errno::from_io_error(error) == Some(Errno::NOEXEC) {
-        SourceError::Broken { reason }
+    if is_permanent || Errno::from_io_error(error) == Some(Errno::NOEXEC) {
+        SourceError::broken(reason)
     } else {
         SourceError::failed(reason)
     }
@@ -140,8 +122,4 @@ fn shortened(line: &str) -> String {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None => line.to_owned(),
     }
-}
-
-fn rfc3339(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

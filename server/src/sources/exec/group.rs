@@ -1,7 +1,7 @@
-//! A program and all it starts, as one process group that cannot outlive its owner.
+//! A program and its descendants as one process group that cannot outlive its owner.
 //!
-//! The leader is reaped last: while it is a zombie its number cannot be given to another process, so
-//! that a signal to the group can never hit a stranger.
+//! The leader is reaped last: while it is a zombie, the kernel does not reuse its process id, so a signal
+//! to the group never hits an unrelated process.
 
 use std::{
     io,
@@ -16,8 +16,8 @@ use tokio::{
     time::timeout,
 };
 
-/// A killed process is gone at once unless the kernel holds it (a dead disk); do not wait for that.
-const REAP_WAIT: Duration = Duration::from_secs(2);
+/// A killed process ends at once, unless the kernel blocks it (for example on a dead disk).
+pub(super) const REAP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Kills the whole group when dropped before [`Group::reap`].
 pub(super) struct Group {
@@ -27,13 +27,13 @@ pub(super) struct Group {
     reaped: bool,
 }
 
-/// The number of a group whose leader is not reaped yet, to send signals to.
+/// The id of a group whose leader is not reaped yet, for signals.
 #[derive(Clone, Copy)]
 pub(super) struct Members(Pid);
 
 impl Group {
     pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
-        // Listen before the child exists, or its death could go unnoticed.
+        // Subscribe before the spawn, or an early exit would be missed.
         let deaths = signal(SignalKind::child())?;
         let child = command
             .stdin(Stdio::piped())
@@ -46,24 +46,24 @@ impl Group {
         Ok(Self { child, members: Members(leader), deaths, reaped: false })
     }
 
-    /// The leader's stdin and stdout; both at the first call only.
+    /// Takes the leader's stdin and stdout.
     pub(super) fn stdio(&mut self) -> (Option<ChildStdin>, Option<ChildStdout>) {
         (self.child.stdin.take(), self.child.stdout.take())
     }
 
-    /// The leader's stderr; at the first call only.
+    /// Takes the leader's stderr.
     pub(super) fn stderr(&mut self) -> Option<ChildStderr> {
         self.child.stderr.take()
     }
 
-    /// Only to be used while the group is not reaped.
+    /// Valid until the group is reaped.
     pub(super) fn members(&self) -> Members {
         self.members
     }
 
-    /// Waits until the leader has exited, and leaves it a zombie.
-    pub(super) async fn leader_exit(&mut self) {
-        while self.members.leader_lives() {
+    /// Waits for the leader's exit without reaping it.
+    pub(super) async fn wait_for_leader(&mut self) {
+        while self.members.leader_is_alive() {
             // The stream ends only with the runtime.
             if self.deaths.recv().await.is_none() {
                 return;
@@ -71,12 +71,12 @@ impl Group {
         }
     }
 
-    /// Kills what is left of the group and takes the leader's exit status.
+    /// Kills the rest of the group and returns the leader's exit status.
     pub(super) async fn reap(&mut self) -> io::Result<ExitStatus> {
         if !self.reaped {
             self.members.kill();
         }
-        let status = timeout(REAP_WAIT, self.child.wait()).await.map_err(io::Error::from)??;
+        let status = timeout(REAP_TIMEOUT, self.child.wait()).await.map_err(io::Error::from)??;
         self.reaped = true;
         Ok(status)
     }
@@ -84,7 +84,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // Before `child` is dropped, which hands it to the runtime to be reaped.
+        // Before the drop of `child`, which lets the runtime reap it.
         if !self.reaped {
             self.members.kill();
         }
@@ -102,12 +102,12 @@ impl Members {
 
     fn signal(self, signal: Signal) {
         if let Err(error) = kill_process_group(self.0, signal) {
-            tracing::debug!(%error, "A process group could not be signalled");
+            tracing::debug!(%error, "Failed to signal a process group");
         }
     }
 
-    fn leader_lives(self) -> bool {
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        matches!(waitid(WaitId::Pid(self.0), look), Ok(None))
+    fn leader_is_alive(self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        matches!(waitid(WaitId::Pid(self.0), options), Ok(None))
     }
 }

@@ -1,70 +1,82 @@
-//! The `exec` source: one program per location, told what to do in JSON and answering in JSON lines.
+//! The `exec` source: one program per location. It reads a request as JSON and writes JSON lines.
 //!
-//! Promises that nothing of the program's process group outlives the scrape, that memory stays bounded
-//! whatever the program writes, and that none of the server's secrets reach it. Leaves out what escapes
-//! on purpose: a program that calls `setsid` is on its own.
+//! # Settings
+//!
+//! | key | meaning | default |
+//! | --- | --- | --- |
+//! | `command` | program and arguments, without a shell; found in `PATH` unless it contains a slash | required |
+//! | `timeout` | maximum time for one location, up to `"24h"` | `"10m"` |
+//! | `working_dir` | directory in which the program starts | the server's |
+//! | `environment` | table of additional environment variables | none |
+//!
+//! # Environment
+//!
+//! The program inherits `PATH`, `HOME`, `LANG`, `LC_*`, `TZ` and `TMPDIR` and nothing else of the server's
+//! environment, which may contain secrets. `environment` is added, then `WINDROW_JOB_ID`, `WINDROW_ATTEMPT`
+//! and `WINDROW_LOCATION`.
+//!
+//! # Input and output
+//!
+//! - stdin: one line with one JSON object, then the end: `schema` (1), `job_id`, `attempt`,
+//!   `scheduled_job_id` (or null), `origin`, `tick_at` (or null), `reference_time`, `location`, and
+//!   `parameters` as protobuf's JSON with `snake_case` names. A program need not read it.
+//! - stdout: UTF-8, one JSON object per line of at most 1 MiB, with a `property_id` of 1 to 200 characters.
+//!   All other fields are stored. Blank lines are ignored. An invalid line fails the location; properties
+//!   before it are kept.
+//! - stderr: lines of the run's log, shown while the program works. Of a long log the first 250 lines and
+//!   the last 240 (at most 64 KiB) are kept.
+//!
+//! # End
+//!
+//! | exit | result of the location |
+//! | --- | --- |
+//! | code 0 | complete |
+//! | code 78 (`EX_CONFIG`) | failed for good: another attempt does not repeat it |
+//! | another code, a signal | failed, with the last line of stderr as the reason; another attempt repeats it |
+//!
+//! A program that writes more properties than the run's own `limit` is ended, and the location is complete.
+//! Without a limit in the run, more than 10,000 properties fail the location.
+//!
+//! At the timeout, and when the run is cancelled or the lease is lost, the program's process group gets
+//! SIGTERM, and SIGKILL one second later. Processes that the program leaves behind are killed one second
+//! after its exit. A process that leaves the group with `setsid` is not tracked. Memory stays bounded
+//! whatever the program writes.
 //!
 //! ```text
-//! spawn -> talk -> leader exits -> read on (1 s idle) -> SIGKILL the rest -> reap -> exit status
-//!             \--> bad line, limit, stop, timeout ----> SIGTERM -> 1 s -> SIGKILL -> reap
-//!              \-> the future is dropped -------------> SIGKILL
+//! spawn -> converse -> leader exits -> read on (1 s idle) -> SIGKILL the rest -> reap -> exit status
+//!             \--> invalid line, limit, cancellation ---> SIGTERM -> 1 s -> SIGKILL -> reap
+//!              \-> the future is dropped ---------------> SIGKILL
 //! ```
 
 mod command;
+mod conversation;
 mod group;
 mod lines;
-mod tail;
+mod request;
+mod stderr;
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    process::{ChildStderr, ChildStdin, ChildStdout},
-    sync::mpsc,
-    time::{sleep, timeout},
-};
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout;
 
-use self::{
-    group::Group,
-    lines::{LineError, Lines},
-    tail::Tail,
-};
-use super::{ExecSettings, ScrapeOutcome, ScrapeRequest, ScrapedRow, Source, SourceError};
+use self::conversation::{Ending, converse};
+use self::group::{Group, REAP_TIMEOUT};
+use self::stderr::Stderr;
+use super::{ExecSettings, Source, SourceError, Task};
 
-/// How long the group may go on after SIGTERM, after its leader's exit, or after its last wanted row.
+pub use self::request::{listing_type_name, parameters_json};
+
+/// Time for the group after SIGTERM, after its leader's exit, and after the last property of a limit.
 const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct ExecSource {
     settings: ExecSettings,
 }
 
-/// Why a talk ended before the program did.
-enum Ending {
-    LimitReached,
-    Because(SourceError),
-}
-
 impl ExecSource {
     pub(super) fn new(settings: ExecSettings) -> Self {
         Self { settings }
-    }
-
-    async fn program_run(&self, talk: Talk<'_>, log: &mut Tail) -> Result<(), SourceError> {
-        if talk.stop.is_cancelled() {
-            return Err(SourceError::Stopped);
-        }
-        let mut group = command::spawn(&self.settings, talk.request)?;
-        let mut stderr = group.stderr();
-        let request = talk.request;
-        match talk.hold(&mut group, &mut stderr, log).await {
-            Ok(()) => command::verdict(group.reap().await, log),
-            Err(ending) => {
-                group_end(&mut group, &mut stderr, log).await;
-                ending_explain(ending, request.limit, log)
-            }
-        }
     }
 }
 
@@ -74,171 +86,46 @@ impl Source for ExecSource {
         self.settings.timeout
     }
 
-    async fn scrape(
-        &self,
-        request: ScrapeRequest,
-        rows: mpsc::Sender<ScrapedRow>,
-        stop: CancellationToken,
-    ) -> ScrapeOutcome {
-        let mut log = Tail::default();
-        let talk =
-            Talk { request: &request, rows: &rows, stop: &stop, after: self.settings.timeout };
-        let result = self.program_run(talk, &mut log).await;
-        ScrapeOutcome { result, log: log.into_text() }
+    fn wind_down(&self) -> Duration {
+        GRACE * 2 + REAP_TIMEOUT
     }
-}
 
-fn ending_explain(ending: Ending, limit: u32, log: &mut Tail) -> Result<(), SourceError> {
-    match ending {
-        Ending::LimitReached => {
-            log.note(&format!("windrow: ended the program after its first {limit} rows"));
-            Ok(())
+    async fn scrape(&self, task: &Task) -> Result<(), SourceError> {
+        if task.is_cancelled() {
+            return Err(SourceError::Stopped);
         }
-        Ending::Because(error) => Err(error),
+        run_program(&self.settings, task).await
     }
 }
 
-/// What one conversation with a program is about and what may end it early.
-struct Talk<'a> {
-    request: &'a ScrapeRequest,
-    rows: &'a mpsc::Sender<ScrapedRow>,
-    stop: &'a CancellationToken,
-    after: Duration,
-}
-
-impl Talk<'_> {
-    /// Returns once the leader has exited, without reaping it, and its output is read; or early.
-    ///
-    /// All pipes are served at once, for a program may fill any of them before it looks at another.
-    async fn hold(
-        &self,
-        group: &mut Group,
-        stderr: &mut Option<ChildStderr>,
-        log: &mut Tail,
-    ) -> Result<(), Ending> {
-        let gone = CancellationToken::new();
-        let members = group.members();
-        let (stdin, stdout) = group.stdio();
-        let exit = async {
-            group.leader_exit().await;
-            gone.cancel();
-            Ok(())
-        };
-        let talk = async {
-            tokio::try_join!(
-                request_write(stdin, command::input(self.request), &gone),
-                self.rows_read(stdout, &gone),
-                log_read_until(stderr, log, &gone),
-                exit,
-            )
-        };
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(Ending::Because(SourceError::Stopped)),
-            () = self.rows.closed() => Err(Ending::Because(SourceError::Stopped)),
-            () = sleep(self.after) => {
-                Err(Ending::Because(SourceError::TimedOut { after: self.after }))
-            }
-            never = stragglers_kill(members, &gone) => match never {},
-            ended = talk => ended.map(|_| ()),
-        }
-    }
-
-    async fn rows_read(
-        &self,
-        stdout: Option<ChildStdout>,
-        gone: &CancellationToken,
-    ) -> Result<(), Ending> {
-        let Some(stdout) = stdout else { return Ok(()) };
-        let mut lines = Lines::new(stdout, gone);
-        for _ in 0..self.request.limit {
-            match lines.next_row().await {
-                Ok(Some(row)) => self.row_send(row).await?,
-                Ok(None) => return Ok(()),
-                Err(error) => return Err(failed(&error)),
+async fn run_program(settings: &ExecSettings, task: &Task) -> Result<(), SourceError> {
+    let mut group = command::spawn(settings, task.request())?;
+    let mut stderr = Stderr::new(group.stderr(), task);
+    match converse(task, &mut group, &mut stderr).await {
+        Ok(()) => command::result_of_exit(group.reap().await, stderr.into_last_line()),
+        Err(ending) => {
+            end_group(&mut group, stderr).await;
+            match ending {
+                Ending::LimitReached => {
+                    let limit = task.request().limit;
+                    task.log(format!("windrow: ended the program after its first {limit} rows"));
+                    Ok(())
+                }
+                Ending::Failed(error) => Err(error),
             }
         }
-        if !self.request.limits_itself() {
-            return self.end_read(lines).await;
-        }
-        // A program that minds its limit ends by itself now, and its exit status counts.
-        match timeout(GRACE, lines.next_line()).await {
-            Ok(Ok(None)) => Ok(()),
-            Ok(Ok(Some(_)) | Err(_)) | Err(_) => Err(Ending::LimitReached),
-        }
-    }
-
-    /// Nobody told the program to stop here, so one more row is one too many.
-    async fn end_read(&self, mut lines: Lines<'_, ChildStdout>) -> Result<(), Ending> {
-        match lines.next_line().await {
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => self.request.beyond_limit().map_err(Ending::Because),
-            Err(error) => Err(failed(&error)),
-        }
-    }
-
-    async fn row_send(&self, row: ScrapedRow) -> Result<(), Ending> {
-        self.rows.send(row).await.map_err(|_closed| Ending::Because(SourceError::Stopped))
     }
 }
 
-fn failed(error: &LineError) -> Ending {
-    Ending::Because(SourceError::failed(error.to_string()))
-}
-
-/// Ends with the leader, for a background process may hold the pipe open without ever reading.
-async fn request_write(
-    stdin: Option<ChildStdin>,
-    input: String,
-    gone: &CancellationToken,
-) -> Result<(), Ending> {
-    let Some(mut stdin) = stdin else { return Ok(()) };
-    tokio::select! {
-        () = gone.cancelled() => {}
-        // A program need not read its request, so a broken pipe is no failure.
-        _ignored = stdin.write_all(input.as_bytes()) => {}
-    }
-    Ok(())
-}
-
-async fn log_read_until(
-    stderr: &mut Option<ChildStderr>,
-    log: &mut Tail,
-    gone: &CancellationToken,
-) -> Result<(), Ending> {
-    tokio::select! {
-        biased;
-        () = log_read(stderr, log) => {}
-        () = async { gone.cancelled().await; sleep(GRACE * 2).await } => {}
-    }
-    Ok(())
-}
-
-/// Reads until the end of stderr. Cancel-safe: what was read is in the log.
-async fn log_read(stderr: &mut Option<ChildStderr>, log: &mut Tail) {
-    let Some(pipe) = stderr else { return };
-    let mut chunk = vec![0; 8 * 1024];
-    while let Ok(read @ 1..) = pipe.read(&mut chunk).await {
-        log.push(chunk.get(..read).unwrap_or_default());
-    }
-}
-
-/// Kills what the leader left behind, so that the pipes those processes hold come to an end.
-async fn stragglers_kill(members: group::Members, gone: &CancellationToken) -> Infallible {
-    gone.cancelled().await;
-    sleep(GRACE).await;
-    members.kill();
-    std::future::pending().await
-}
-
-/// Asks the group to end, gives it [`GRACE`], and kills it. Its last words still go to the log.
-async fn group_end(group: &mut Group, stderr: &mut Option<ChildStderr>, log: &mut Tail) {
+/// Asks the group to end, waits for [`GRACE`], and kills it. Logs its stderr up to the end.
+async fn end_group(group: &mut Group, mut stderr: Stderr<'_>) {
     group.members().terminate();
-    let calm = async { tokio::join!(group.leader_exit(), log_read(stderr, log)) };
-    if timeout(GRACE, calm).await.is_err() {
-        tracing::debug!("A program did not end within a second of SIGTERM and is killed");
+    let ended = async { tokio::join!(group.wait_for_leader(), stderr.read()) };
+    if timeout(GRACE, ended).await.is_err() {
+        tracing::debug!("A program ignored SIGTERM for a second and is killed");
     }
+    stderr.into_last_line();
     if let Err(error) = group.reap().await {
-        tracing::warn!(%error, "A killed program could not be reaped");
+        tracing::warn!(%error, "Failed to reap a killed program");
     }
 }

@@ -1,4 +1,4 @@
-//! Bearer tokens: fixed, from a file, or by OAuth 2.0 client credentials.
+//! Bearer tokens: from the settings, from a file, or by OAuth 2.0 client credentials.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,25 +10,25 @@ use tokio::time::Instant;
 use super::page::error_message;
 use super::{OAuth2Settings, ResoSettings};
 
-/// A token is not used any more so long before it expires.
+/// A token is renewed this long before it expires.
 const MARGIN: Duration = Duration::from_mins(1);
-/// When the server does not say how long a token lasts.
-const LIFETIME: u64 = 300;
+/// Seconds that a token is valid if the server does not send `expires_in`.
+const DEFAULT_LIFETIME: u64 = 300;
 
-/// Where tokens come from, and the last one.
+/// Provides tokens and caches the last one.
 pub(super) struct Auth {
     settings: ResoSettings,
-    /// Locked while a token is fetched, so that all who wait get the same.
-    kept: Mutex<Option<Kept>>,
+    /// Locked during a request, so that concurrent locations share its token.
+    cached: Mutex<Option<CachedToken>>,
 }
 
-struct Kept {
+struct CachedToken {
     token: String,
-    until: Instant,
+    valid_until: Instant,
 }
 
 #[derive(Deserialize)]
-struct Granted {
+struct TokenResponse {
     access_token: String,
     #[serde(default)]
     expires_in: Option<u64>,
@@ -36,55 +36,58 @@ struct Granted {
 
 impl Auth {
     pub(super) fn new(settings: ResoSettings) -> Self {
-        Self { settings, kept: Mutex::new(None) }
+        Self { settings, cached: Mutex::new(None) }
     }
 
-    /// A token that should be good. The error is the transport's or the source's.
+    /// A token that should be valid.
     pub(super) async fn token(&self, client: &reqwest::Client) -> Result<String, AuthError> {
         if let Some(token) = &self.settings.token {
             return Ok(token.clone());
         }
         if let Some(file) = &self.settings.token_file {
-            return secret(file).await;
+            return read_secret(file).await;
         }
         let Some(oauth2) = &self.settings.oauth2 else {
             return Err(AuthError::Broken("no token is configured".to_owned()));
         };
-        let mut kept = self.kept.lock().await;
-        if let Some(kept) = kept.as_ref().filter(|kept| Instant::now() < kept.until) {
-            return Ok(kept.token.clone());
+        let mut cached = self.cached.lock().await;
+        if let Some(cached) = cached.as_ref().filter(|cached| Instant::now() < cached.valid_until) {
+            return Ok(cached.token.clone());
         }
-        let granted = grant(client, oauth2).await?;
-        let lasts = Duration::from_secs(granted.expires_in.unwrap_or(LIFETIME));
-        let until = Instant::now() + lasts.saturating_sub(MARGIN);
-        *kept = Some(Kept { token: granted.access_token.clone(), until });
-        Ok(granted.access_token)
+        let response = request_token(client, oauth2).await?;
+        let lifetime = Duration::from_secs(response.expires_in.unwrap_or(DEFAULT_LIFETIME));
+        let valid_until = Instant::now() + lifetime.saturating_sub(MARGIN);
+        *cached = Some(CachedToken { token: response.access_token.clone(), valid_until });
+        Ok(response.access_token)
     }
 
-    /// Forgets a token that was refused; says whether another can be had.
-    pub(super) async fn refuse(&self, token: &str) -> bool {
-        let mut kept = self.kept.lock().await;
-        if kept.as_ref().is_some_and(|kept| kept.token == token) {
-            *kept = None;
+    /// Discards a token that the server rejected; whether a new one can be requested.
+    pub(super) async fn discard(&self, token: &str) -> bool {
+        let mut cached = self.cached.lock().await;
+        if cached.as_ref().is_some_and(|cached| cached.token == token) {
+            *cached = None;
         }
         self.settings.oauth2.is_some()
     }
 }
 
-/// Why there is no token.
+/// The reason why there is no token.
 pub(super) enum AuthError {
-    /// Another try may work.
-    Lost(reqwest::Error),
-    /// The server is in trouble, with what it said.
-    Trouble(String),
-    /// Somebody has to mend the settings.
+    /// The token server cannot be reached; a retry may succeed.
+    Unreachable(reqwest::Error),
+    /// The token server failed; a retry may succeed.
+    Transient(String),
+    /// The settings are wrong.
     Broken(String),
 }
 
-async fn grant(client: &reqwest::Client, oauth2: &OAuth2Settings) -> Result<Granted, AuthError> {
+async fn request_token(
+    client: &reqwest::Client,
+    oauth2: &OAuth2Settings,
+) -> Result<TokenResponse, AuthError> {
     let secret = match (&oauth2.client_secret, &oauth2.client_secret_file) {
         (Some(given), _) => given.clone(),
-        (None, Some(file)) => secret(file).await?,
+        (None, Some(file)) => read_secret(file).await?,
         (None, None) => return Err(AuthError::Broken("no client_secret is configured".to_owned())),
     };
     let mut form = vec![
@@ -95,24 +98,24 @@ async fn grant(client: &reqwest::Client, oauth2: &OAuth2Settings) -> Result<Gran
     if let Some(scope) = &oauth2.scope {
         form.push(("scope", scope));
     }
-    let answer = client.post(oauth2.token_url.clone()).form(&form).send().await;
-    let answer = answer.map_err(AuthError::Lost)?;
-    let status = answer.status();
-    let body = answer.bytes().await.map_err(AuthError::Lost)?;
+    let response = client.post(oauth2.token_url.clone()).form(&form).send().await;
+    let response = response.map_err(AuthError::Unreachable)?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(AuthError::Unreachable)?;
     if status.is_success() {
         return serde_json::from_slice(&body).map_err(|_| {
-            AuthError::Broken("the token server's answer has no access_token".to_owned())
+            AuthError::Broken("the token server's response has no access_token".to_owned())
         });
     }
-    let said = error_message(&body).map(|said| format!(": {said}")).unwrap_or_default();
-    let reason = format!("the token server answered {status}{said}");
-    let trouble = status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS;
-    Err(if trouble { AuthError::Trouble(reason) } else { AuthError::Broken(reason) })
+    let message = error_message(&body).map(|text| format!(": {text}")).unwrap_or_default();
+    let reason = format!("the token server responded {status}{message}");
+    let is_transient = status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS;
+    Err(if is_transient { AuthError::Transient(reason) } else { AuthError::Broken(reason) })
 }
 
-async fn secret(file: &Path) -> Result<String, AuthError> {
+async fn read_secret(file: &Path) -> Result<String, AuthError> {
     let text = tokio::fs::read_to_string(file).await;
     let unreadable =
-        |error| AuthError::Broken(format!("{} cannot be read: {error}", file.display()));
+        |error| AuthError::Broken(format!("failed to read {}: {error}", file.display()));
     Ok(text.map_err(unreadable)?.trim().to_owned())
 }

@@ -1,30 +1,30 @@
-//! Getting a page: with a token, a time-out, a size limit, and again where that may help.
+//! Fetches a page: with a token, timeouts, a size limit, and retries of transient errors.
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use chrono::DateTime;
 use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, redirect};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
 use url::Url;
+use windrow_worker::error_chain;
 
 use super::ResoSettings;
 use super::auth::{Auth, AuthError};
 use super::page::error_message;
 use crate::sources::SourceError;
 
-/// A page is asked for so often before its location fails.
-const TRIES: u32 = 5;
+/// Requests for a page before its location fails.
+const TRIES: usize = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A server that asks for more patience than this fails the location; the next run tries again.
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
-const CONNECT: Duration = Duration::from_secs(10);
-/// Silence of a server while it answers.
-const SILENCE: Duration = Duration::from_mins(1);
-/// A page of ten thousand listings of some KiB each.
-const BODY: usize = 64 * 1024 * 1024;
+/// A server that requests a longer pause fails the location; the next run tries again.
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// Maximum bytes of a page: ten thousand listings of some KiB each.
+const PAGE_BYTES: usize = 64 * 1024 * 1024;
 
 pub(super) struct Fetcher {
     settings: ResoSettings,
@@ -32,14 +32,14 @@ pub(super) struct Fetcher {
     client: OnceCell<Client>,
 }
 
-/// Why a try brought no page.
+/// A failed request.
 enum Fault {
-    /// Another try may work, not before this time if the server said so.
-    Passing { reason: String, wait: Option<Duration> },
-    /// The token was refused.
+    /// A retry may succeed, after `retry_after` if the server named a time.
+    Transient { reason: String, retry_after: Option<Duration> },
+    /// The token was rejected.
     Unauthorized { token: String, reason: String },
-    /// No other try will work.
-    Lasting(SourceError),
+    /// A retry would fail as well.
+    Permanent(SourceError),
 }
 
 impl Fetcher {
@@ -49,33 +49,25 @@ impl Fetcher {
 
     pub(super) async fn get(&self, url: &Url) -> Result<Vec<u8>, SourceError> {
         let client = self.client.get_or_try_init(|| async { client() }).await?;
-        let (mut tries, mut renewed) = (1, false);
+        let mut token_renewed = false;
+        let mut pauses = pauses();
         loop {
             let fault = match self.get_once(client, url).await {
                 Ok(body) => return Ok(body),
                 Err(fault) => fault,
             };
-            let (reason, wait) = match fault {
-                Fault::Lasting(error) => return Err(error),
+            match fault {
+                Fault::Permanent(error) => return Err(error),
                 Fault::Unauthorized { token, reason } => {
-                    if renewed || !self.auth.refuse(&token).await {
-                        return Err(SourceError::Broken { reason });
+                    if token_renewed || !self.auth.discard(&token).await {
+                        return Err(SourceError::broken(reason));
                     }
-                    renewed = true;
-                    continue;
+                    token_renewed = true;
                 }
-                Fault::Passing { reason, wait } => (reason, wait),
-            };
-            let wait = wait.unwrap_or_else(|| pause(tries));
-            if tries == TRIES {
-                return Err(failed(format!("{reason} ({TRIES} tries)")));
+                Fault::Transient { reason, retry_after } => {
+                    sleep(pause(&reason, retry_after, pauses.next())?).await;
+                }
             }
-            if wait > LONGEST_WAIT {
-                let wait = humantime::format_duration(wait);
-                return Err(failed(format!("{reason}, and asks to wait {wait}")));
-            }
-            tries += 1;
-            sleep(wait).await;
         }
     }
 
@@ -83,77 +75,76 @@ impl Fetcher {
         let token = self.auth.token(client).await.map_err(Fault::from)?;
         let prefer = format!("odata.maxpagesize={}", self.settings.page_size);
         let request = client.get(url.clone()).bearer_auth(&token).header("Prefer", prefer);
-        let answer = request.send().await.map_err(|error| lost(&error))?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = read(answer).await?;
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(response).await?;
         if status.is_success() {
             return Ok(body);
         }
-        let said = error_message(&body).map(|said| format!(": {said}")).unwrap_or_default();
-        let reason = format!("the server answered {status}{said}");
+        let message = error_message(&body).map(|text| format!(": {text}")).unwrap_or_default();
+        let reason = format!("the server responded {status}{message}");
         Err(match status {
             StatusCode::UNAUTHORIZED => Fault::Unauthorized { token, reason },
-            StatusCode::FORBIDDEN => Fault::Lasting(SourceError::Broken { reason }),
+            StatusCode::FORBIDDEN => Fault::Permanent(SourceError::broken(reason)),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-                Fault::Passing { reason, wait: retry_after(&headers) }
+                Fault::Transient { reason, retry_after: retry_after(&headers) }
             }
             status if status.is_server_error() => {
-                Fault::Passing { reason, wait: retry_after(&headers) }
+                Fault::Transient { reason, retry_after: retry_after(&headers) }
             }
-            status if status.is_redirection() => {
-                Fault::Lasting(failed(format!("{reason}, which is not followed")))
-            }
-            _ => Fault::Lasting(SourceError::Failed { reason, permanent: true }),
+            status if status.is_redirection() => Fault::Permanent(SourceError::failed(format!(
+                "{reason}, but redirects are not followed"
+            ))),
+            _ => Fault::Permanent(SourceError::permanent(reason)),
         })
     }
 }
 
-/// A chain of causes as one sentence; the address may hold what nobody should see.
-fn told(error: &reqwest::Error) -> String {
+/// The causes on one line, without reqwest's own text: it contains the address, which may hold secrets.
+fn describe(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return "the server did not answer in time".to_owned();
+        return "the server timed out".to_owned();
     }
-    let mut text = String::from("the server cannot be reached");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+    match std::error::Error::source(error) {
+        Some(cause) => format!("failed to reach the server: {}", error_chain(cause)),
+        None => "failed to reach the server".to_owned(),
     }
-    text
 }
 
 fn client() -> Result<Client, SourceError> {
-    // Fails only if somebody chose one before, which is as good.
+    // Fails only if a provider is installed already.
     rustls::crypto::ring::default_provider().install_default().ok();
     let accept = [(ACCEPT, HeaderValue::from_static("application/json"))];
     Client::builder()
         .default_headers(HeaderMap::from_iter(accept))
         .user_agent(concat!("windrow/", env!("CARGO_PKG_VERSION")))
-        // A redirection would take the token elsewhere, or say that the settings are wrong.
+        // A redirect would send the token to another server, or hide wrong settings.
         .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT)
-        .read_timeout(SILENCE)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
         .build()
-        .map_err(|error| SourceError::Broken { reason: format!("no HTTP client: {error}") })
+        .map_err(|error| SourceError::broken(format!("failed to build the HTTP client: {error}")))
 }
 
-/// The body, piece by piece, so that an endless one does not fill the memory.
-async fn read(mut answer: Response) -> Result<Vec<u8>, Fault> {
+/// Reads the body in pieces: an endless one must not fill the memory.
+async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(|error| lost(&error))? {
-        if body.len() + piece.len() > BODY {
-            return Err(Fault::Lasting(failed(format!("a page has more than {BODY} bytes"))));
+    while let Some(piece) = response.chunk().await.map_err(|error| unreachable(&error))? {
+        if body.len() + piece.len() > PAGE_BYTES {
+            return Err(Fault::Permanent(SourceError::failed(format!(
+                "a page has more than {PAGE_BYTES} bytes"
+            ))));
         }
         body.extend_from_slice(&piece);
     }
     Ok(body)
 }
 
-fn lost(error: &reqwest::Error) -> Fault {
-    Fault::Passing { reason: told(error), wait: None }
+fn unreachable(error: &reqwest::Error) -> Fault {
+    Fault::Transient { reason: describe(error), retry_after: None }
 }
 
-/// Seconds, or a time as HTTP writes it (RFC 9110, section 10.2.3), by the clock of whoever wrote it.
+/// `Retry-After` in seconds or as a date by the server's clock (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let after = text(RETRY_AFTER)?;
@@ -165,21 +156,34 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some((at - now).to_std().unwrap_or_default())
 }
 
-fn pause(tries: u32) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
-    doubled.min(LONGEST_PAUSE).mul_f64(rand::random_range(0.5..=1.0))
+fn pauses() -> ExponentialBackoff {
+    let builder = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_jitter();
+    builder.with_max_times(TRIES - 1).build()
 }
 
-fn failed(reason: String) -> SourceError {
-    SourceError::failed(reason)
+/// The pause before the next try; an error if there is none, or the server requests too long a pause.
+fn pause(
+    reason: &str,
+    retry_after: Option<Duration>,
+    pause: Option<Duration>,
+) -> Result<Duration, SourceError> {
+    let Some(pause) = pause else {
+        return Err(SourceError::failed(format!("{reason} ({TRIES} tries)")));
+    };
+    let pause = retry_after.unwrap_or(pause);
+    if pause > MAX_RETRY_AFTER {
+        let pause = humantime::format_duration(pause);
+        return Err(SourceError::failed(format!("{reason}, and requests a pause of {pause}")));
+    }
+    Ok(pause)
 }
 
 impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Lost(error) => lost(&error),
-            AuthError::Trouble(reason) => Self::Passing { reason, wait: None },
-            AuthError::Broken(reason) => Self::Lasting(SourceError::Broken { reason }),
+            AuthError::Unreachable(error) => unreachable(&error),
+            AuthError::Transient(reason) => Self::Transient { reason, retry_after: None },
+            AuthError::Broken(reason) => Self::Permanent(SourceError::broken(reason)),
         }
     }
 }

@@ -1,15 +1,15 @@
-//! Pages and errors as OData has them in JSON.
+//! Pages and errors in OData's JSON form.
 
 use serde_json::{Map, Value};
 
-/// Longest part of a server's sentence that is kept, in characters.
-const MESSAGE: usize = 300;
+/// Longest message of a server that is kept, in characters.
+const MESSAGE_LENGTH: usize = 300;
 
 /// One page of listings.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) listings: Vec<Map<String, Value>>,
-    /// Where the next page is; the last one has none.
+    /// The address of the next page; the last page has none.
     pub(super) next: Option<String>,
 }
 
@@ -28,22 +28,22 @@ impl Page {
         let next = match page.remove("@odata.nextLink").or_else(|| page.remove("@nextLink")) {
             None | Some(Value::Null) => None,
             Some(Value::String(link)) => Some(link),
-            Some(_) => return Err("@odata.nextLink is not a text".to_owned()),
+            Some(_) => return Err("@odata.nextLink is not a string".to_owned()),
         };
         Ok(Self { listings, next })
     }
 }
 
-/// The server's own sentence about an error, if there is one in the body.
+/// The server's error message from the body of a response.
 pub(super) fn error_message(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let message = body.get("error")?.get("message").or_else(|| body.get("error_description"))?;
-    // OData 3 has an object there.
+    // In OData 3 the message is an object.
     let text = message.as_str().or_else(|| message.get("value")?.as_str())?;
-    Some(text.chars().filter(|c| !c.is_control()).take(MESSAGE).collect())
+    Some(text.chars().filter(|c| !c.is_control()).take(MESSAGE_LENGTH).collect())
 }
 
-/// Without annotations; a key that is a number becomes a text.
+/// Removes annotations; converts a numeric key to text.
 fn plain(fields: Map<String, Value>) -> Map<String, Value> {
     let mut fields: Map<String, Value> =
         fields.into_iter().filter(|(name, _)| !name.contains('@')).collect();

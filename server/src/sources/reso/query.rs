@@ -1,4 +1,4 @@
-//! The addresses of pages: the first from what the run asks for, the others from the server's links.
+//! The addresses of pages: the first from the run's parameters, the others from the server's links.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,7 +10,7 @@ use crate::sources::ScrapeRequest;
 
 const CHANGED: &str = "ModificationTimestamp";
 const RENTAL: &str = "Residential Lease";
-/// The server's clock may differ from ours, and may stamp a change before it shows it.
+/// The server's clock may differ from ours, and a change may appear later than its timestamp.
 const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 /// Digits of a ZIP code.
 const ZIP: usize = 5;
@@ -24,7 +24,8 @@ pub(super) fn first_page(settings: &ResoSettings, request: &ScrapeRequest) -> Re
     if !settings.select.is_empty() {
         options.push(("$select", select(settings)));
     }
-    // With a limit of its own a run wants the newest; else nothing may be passed over.
+    // A limit selects the newest listings. Without one, pages are read in order of change: listings that
+    // change meanwhile move to the end.
     let newest_first = limit_of(request).is_some();
     let order =
         if newest_first { format!("{CHANGED} desc,{KEY}") } else { format!("{CHANGED},{KEY}") };
@@ -32,7 +33,7 @@ pub(super) fn first_page(settings: &ResoSettings, request: &ScrapeRequest) -> Re
     if let Some(limit) = limit_of(request) {
         options.push(("$top", limit.to_string()));
     }
-    // Not as a form has it: many servers take a plus sign for itself.
+    // Not form encoding: many servers read its plus sign literally.
     let encoded = |(name, value): &(&str, String)| {
         format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))
     };
@@ -40,9 +41,9 @@ pub(super) fn first_page(settings: &ResoSettings, request: &ScrapeRequest) -> Re
     Ok(url)
 }
 
-/// The page that a link leads to. The token goes to no other server, and nowhere twice.
+/// The address of a link. It must lead to another page of the same server, which gets the token.
 pub(super) fn follow(root: &Url, from: &Url, link: &str) -> Result<Url, String> {
-    // OData has relative links begin at the service's root or at the request, as servers do it.
+    // Servers resolve relative links against the service root or against the request.
     let base = if link.starts_with(['?', '/']) { from.clone() } else { directory(root) };
     let next = base.join(link).map_err(|error| format!("@odata.nextLink {link:?}: {error}"))?;
     if next.origin() != root.origin() {
@@ -76,12 +77,12 @@ fn select(settings: &ResoSettings) -> String {
 }
 
 fn filter(settings: &ResoSettings, request: &ScrapeRequest) -> Result<String, String> {
-    if request.parameters.get("radius").is_some() {
+    if request.radius().is_some() {
         return Err("a source of kind reso cannot search by radius".to_owned());
     }
     let mut conditions = vec![place(&request.location)];
     let kinds: Result<Vec<String>, String> =
-        request.listing_types.iter().map(|kind| kind_of_listing(kind)).collect();
+        request.listing_types.iter().map(|kind| condition_of(kind)).collect();
     let kinds = kinds?;
     if !kinds.is_empty() {
         conditions.push(format!("({})", kinds.join(" or ")));
@@ -108,10 +109,10 @@ fn place(location: &str) -> String {
     }
 }
 
-/// By `StandardStatus`, as a text; `PropertyType` tells rentals from sales.
-fn kind_of_listing(kind: &str) -> Result<String, String> {
+/// The condition of a listing type: `StandardStatus`, and `PropertyType` to separate rentals from sales.
+fn condition_of(listing_type: &str) -> Result<String, String> {
     let active = "StandardStatus eq 'Active'";
-    match kind {
+    match listing_type {
         "FOR_SALE" => Ok(format!("({active} and PropertyType ne '{RENTAL}')")),
         "FOR_RENT" => Ok(format!("({active} and PropertyType eq '{RENTAL}')")),
         "PENDING" => {
@@ -119,20 +120,20 @@ fn kind_of_listing(kind: &str) -> Result<String, String> {
                 .to_owned())
         }
         "SOLD" => Ok("StandardStatus eq 'Closed'".to_owned()),
-        other => Err(format!("a source of kind reso does not know the listing type {other}")),
+        other => Err(format!("a source of kind reso does not support the listing type {other}")),
     }
 }
 
-/// The later of what the run's parameters ask for and what it has not seen yet.
+/// The later of the run's `past_days` and the end of the last complete run.
 fn changed_since(request: &ScrapeRequest) -> Option<String> {
-    let days = request.parameters.get("past_days").and_then(Value::as_i64);
-    let wanted = days.and_then(|days| Some(request.reference_time - TimeDelta::try_days(days)?));
-    let unseen = request.changed_since.map(|since| since - OVERLAP);
-    let since: DateTime<Utc> = wanted.max(unseen)?;
+    let days = request.past_days();
+    let requested = days.and_then(|days| Some(request.reference_time - TimeDelta::try_days(days)?));
+    let unread = request.changed_since.map(|since| since - OVERLAP);
+    let since: DateTime<Utc> = requested.max(unread)?;
     Some(format!("{CHANGED} ge {}", since.to_rfc3339_opts(SecondsFormat::Millis, true)))
 }
 
-/// A text of OData: quotes are doubled.
+/// An OData string literal: quotes are doubled.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,4 +1,4 @@
-//! What the configuration file says about a `reso` source.
+//! Settings of a `reso` source.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,49 +8,49 @@ use url::{Host, Url};
 
 use crate::sources::settings::{TIMEOUT_MAX, default_timeout, duration};
 
-/// Most rows that a page is asked to have.
+/// Largest `page_size`.
 const PAGE_SIZE_MAX: u32 = 10_000;
-/// The longest pause between two pages.
+/// Longest `page_delay`.
 const PAGE_DELAY_MAX: Duration = Duration::from_mins(1);
 
 /// A RESO Web API.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResoSettings {
-    /// The service's root, such as `https://api.example.com/reso/odata`.
+    /// The root of the service, for example `https://api.example.com/reso/odata`.
     pub url: Url,
-    /// The resource to read; `Property` unless set.
+    /// The resource to read. Default: `Property`.
     #[serde(default = "default_resource")]
     pub resource: String,
     /// A bearer token that does not expire.
     #[serde(default)]
     pub token: Option<String>,
-    /// A file that holds the bearer token; it is read again for every location.
+    /// A file with the bearer token. It is read for every request.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
-    /// Where to get bearer tokens, by OAuth 2.0 client credentials.
+    /// OAuth 2.0 client credentials for bearer tokens.
     #[serde(default)]
     pub oauth2: Option<OAuth2Settings>,
-    /// The longest that one location may take; ten minutes unless set.
+    /// Maximum time for one location. Default: ten minutes.
     #[serde(default = "default_timeout", deserialize_with = "duration")]
     pub timeout: Duration,
-    /// How many rows a page should have; the server may send fewer. 200 unless set.
+    /// Requested listings per page; the server may send fewer. Default: 200.
     #[serde(default = "default_page_size")]
     pub page_size: u32,
-    /// The pause between two pages; none unless set.
+    /// Pause between two pages. Default: none.
     #[serde(default, deserialize_with = "duration")]
     pub page_delay: Duration,
-    /// Only these fields, and those that Windrow needs; all unless set.
+    /// Fields to request, in addition to those that Windrow needs. Default: all.
     #[serde(default)]
     pub select: Vec<String>,
-    /// A condition of OData that all listings meet, such as `MlsStatus ne 'Coming Soon'`.
+    /// An additional OData condition, for example `MlsStatus ne 'Coming Soon'`.
     #[serde(default)]
     pub filter: Option<String>,
-    /// Every so many runs of a scheduled job read everything, and not only what changed; 1 is all of
-    /// them. 24 unless set.
+    /// One in this many runs of a scheduled job reads everything, the others only changes. 1: every run
+    /// reads everything. Default: 24.
     #[serde(default = "default_full_every")]
     pub full_every: u32,
-    /// Allow `http` beyond this machine, where everybody in between can read the token.
+    /// Allow `http` to other machines, which exposes the token to the network.
     #[serde(default)]
     pub allow_http: bool,
 }
@@ -59,20 +59,20 @@ pub struct ResoSettings {
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OAuth2Settings {
-    /// Where tokens come from.
+    /// The address of the token endpoint.
     pub token_url: Url,
     pub client_id: String,
     #[serde(default)]
     pub client_secret: Option<String>,
-    /// A file that holds the secret.
+    /// A file with the secret. It is read for every token.
     #[serde(default)]
     pub client_secret_file: Option<PathBuf>,
-    /// What the token is for, if the server wants to know.
+    /// The scope of the token, if the server requires one.
     #[serde(default)]
     pub scope: Option<String>,
 }
 
-// Settings are easily logged, and secrets are not for logs.
+// Settings may be logged; secrets must not.
 impl std::fmt::Debug for ResoSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResoSettings")
@@ -119,17 +119,19 @@ impl ResoSettings {
     fn check_auth(&self) -> Result<(), String> {
         let ways = [self.token.is_some(), self.token_file.is_some(), self.oauth2.is_some()];
         if ways.iter().filter(|given| **given).count() != 1 {
-            return Err("give one of token, token_file and oauth2".to_owned());
+            return Err("set exactly one of token, token_file and oauth2".to_owned());
         }
         let Some(oauth2) = &self.oauth2 else { return Ok(()) };
         self.check_address("oauth2.token_url", &oauth2.token_url)?;
         if oauth2.client_secret.is_some() == oauth2.client_secret_file.is_some() {
-            return Err("oauth2: give one of client_secret and client_secret_file".to_owned());
+            return Err(
+                "oauth2: set exactly one of client_secret and client_secret_file".to_owned()
+            );
         }
         Ok(())
     }
 
-    /// A token must not travel in the clear.
+    /// A token must not be sent unencrypted.
     fn check_address(&self, name: &str, url: &Url) -> Result<(), String> {
         let here = match url.host() {
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -146,7 +148,7 @@ impl ResoSettings {
     }
 }
 
-/// An OData identifier, perhaps of a nested field.
+/// An OData identifier or a path to a nested field.
 fn is_name(text: &str) -> bool {
     let word = |c: char| c.is_alphanumeric() || c == '_' || c == '/' || c == '.';
     text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(word)

@@ -1,4 +1,4 @@
-//! What an `exec` program is told and what becomes of what it says.
+//! Input, output and exit of `exec` programs.
 
 use super::*;
 
@@ -8,7 +8,7 @@ async fn a_program_reads_its_request_and_its_rows_arrive() {
         "$request"; echo done >&2"#;
     let (rows, outcome) = run(script).await;
     assert_eq!(outcome.result, Ok(()));
-    assert_eq!(outcome.log, "done\n");
+    assert_eq!(outcome.log, ["done"]);
     assert_eq!(ids(&rows), ["a", "b"]);
     let expected = json!({
         "schema": 1, "job_id": "job-1", "attempt": 2, "scheduled_job_id": null,
@@ -34,18 +34,18 @@ async fn a_bad_line_fails_the_location_and_keeps_the_rows_before() {
     check(r#"{"property_id":""}"#, "line 3: property_id must have 1 to 200 characters").await;
     check(r"\377", "line 3: not UTF-8").await;
     let nul = r#"{"property_id":"b","x":["\\u0000"]}"#;
-    check(nul, "line 3: holds U+0000, which cannot be stored").await;
+    check(nul, "line 3: contains U+0000, which cannot be stored").await;
 }
 
 #[tokio::test]
-async fn a_line_without_end_fails_the_location() {
+async fn an_endless_line_fails_the_location() {
     let (rows, outcome) = run(r#"echo '{"property_id":"a"}'; tr '\0' x </dev/zero"#).await;
     assert_eq!(ids(&rows), ["a"]);
     assert_eq!(failed(&outcome), "line 2: longer than 1048576 bytes");
 }
 
 #[tokio::test]
-async fn a_line_may_have_one_mebibyte_and_no_byte_more() {
+async fn a_line_may_have_one_mebibyte_and_not_a_byte_more() {
     let padded = |spaces: u32| {
         let padding = format!("head -c {spaces} /dev/zero | tr '\\0' ' '");
         format!(r#"printf '{{"property_id":"a"}}'; {padding}; echo"#)
@@ -58,7 +58,7 @@ async fn a_line_may_have_one_mebibyte_and_no_byte_more() {
 }
 
 #[tokio::test]
-async fn an_exit_status_fails_the_location_with_the_last_words() {
+async fn an_exit_status_fails_the_location_with_the_last_line_of_stderr() {
     let (rows, outcome) = run(r#"echo '{"property_id":"a"}'; echo no luck >&2; exit 3"#).await;
     assert_eq!(ids(&rows), ["a"]);
     assert_eq!(failed(&outcome), "exit status 3: no luck");
@@ -67,39 +67,65 @@ async fn an_exit_status_fails_the_location_with_the_last_words() {
 }
 
 #[tokio::test]
-async fn an_endless_program_fails_the_location_unless_the_run_wants_few() {
+async fn an_endless_program_fails_the_location_unless_the_run_has_a_limit() {
     let endless = r#"while :; do echo '{"property_id":"a"}'; done"#;
     let (rows, outcome) = run(endless).await;
     assert!(failed(&outcome).starts_with("has more than 100 listings"), "{outcome:?}");
     assert_eq!(rows.len(), 100);
-    let few = ScrapeRequest { parameters: json!({ "limit": 100 }), ..request() };
-    let (rows, outcome) = scrape(SourceSettings::Exec(shell(endless)), few).await;
+    let limited = ScrapeRequest { parameters: json!({ "limit": 100 }), ..request() };
+    let (rows, outcome) = scrape(SourceSettings::Exec(shell(endless)), limited).await;
     assert_eq!(outcome.result, Ok(()));
     assert_eq!(rows.len(), 100);
-    assert_eq!(outcome.log, "windrow: ended the program after its first 100 rows\n");
+    assert_eq!(outcome.log, ["windrow: ended the program after its first 100 rows"]);
 }
 
 #[tokio::test]
-async fn exactly_as_many_rows_as_there_may_be_are_fine() {
+async fn exactly_the_maximum_of_rows_is_complete() {
     let script = r#"i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo "{\"property_id\":\"$i\"}"; done; sleep 1.2"#;
     let (rows, outcome) = run(script).await;
     assert_eq!((outcome.result, rows.len()), (Ok(()), 100));
 }
 
 #[tokio::test]
-async fn a_program_that_minds_its_limit_ends_by_itself() {
+async fn a_program_that_knows_its_limit_exits_by_itself() {
     let request = ScrapeRequest { limit: 1, parameters: json!({ "limit": 1 }), ..request() };
     let script = shell(r#"echo '{"property_id":"a"}'"#);
     let (rows, outcome) = scrape(SourceSettings::Exec(script), request).await;
-    assert_eq!((outcome.result, outcome.log.as_str(), rows.len()), (Ok(()), "", 1));
+    assert_eq!((outcome.result, outcome.log.len(), rows.len()), (Ok(()), 0, 1));
 }
 
 #[tokio::test]
-async fn the_log_is_the_last_64_kib_as_storable_text() {
-    let (_, outcome) = run(r"head -c 300000 /dev/zero >&2; printf '\377end' >&2").await;
+async fn a_long_log_keeps_its_beginning_and_its_end_as_storable_text() {
+    let script = r"i=0; while [ $i -lt 5000 ]; do i=$((i+1)); echo line $i >&2; done; printf 'a\0\377end' >&2";
+    let (_, outcome) = run(script).await;
     assert_eq!(outcome.result, Ok(()));
-    assert!(outcome.log.len() <= 64 * 1024 && outcome.log.len() > 64 * 1024 - 4);
-    assert!(!outcome.log.contains('\0') && outcome.log.ends_with("\u{fffd}end"));
+    assert_eq!(outcome.log[0], "line 1");
+    assert_eq!(outcome.log.last().unwrap(), "a\u{fffd}\u{fffd}end");
+    assert!(outcome.log.len() < 500, "{}", outcome.log.len());
+    assert!(outcome.log.iter().any(|line| line.starts_with("windrow: dropped ")));
+}
+
+#[tokio::test]
+async fn a_line_of_the_log_has_at_most_16_kib() {
+    let (_, outcome) =
+        run("tr '\\0' x </dev/zero | head -c 300000 >&2; echo >&2; echo end >&2").await;
+    let lengths: Vec<usize> = outcome.log.iter().map(String::len).collect();
+    assert_eq!(lengths, [16 * 1024, 3]);
+}
+
+#[tokio::test]
+async fn the_log_arrives_while_the_program_works() {
+    let (task, mut output) = Task::new(request());
+    let source = source(SourceSettings::Exec(shell("echo begin >&2; read -r _; sleep 300")));
+    let stop = CancellationToken::new();
+    let reading = async {
+        let Some(Found::Line(line)) = output.next().await else { panic!("no line") };
+        stop.cancel();
+        line.text
+    };
+    let (result, line) =
+        tokio::join!(windrow_worker::scrape(source.as_ref(), task, &stop), reading);
+    assert_eq!((result, line.as_str()), (Err(SourceError::Stopped), "begin"));
 }
 
 #[tokio::test]
@@ -114,36 +140,36 @@ async fn a_program_that_never_reads_its_request_does_not_fail() {
 #[tokio::test]
 async fn a_slow_receiver_gets_all_rows_of_a_program_that_has_ended() {
     let script =
-        r#"i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo "{\"property_id\":\"$i\"}"; done"#;
-    let (sender, mut receiver) = mpsc::channel(1);
-    let source = source(SourceSettings::Exec(shell(script)));
-    let scraping = source.scrape(request(), sender, CancellationToken::new());
+        r#"i=0; while [ $i -lt 80 ]; do i=$((i+1)); echo "{\"property_id\":\"$i\"}"; done"#;
+    let (task, mut output) = Task::new(request());
+    let (source, stop) = (source(SourceSettings::Exec(shell(script))), CancellationToken::new());
     let slow = async {
         let mut count = 0;
-        let mut pace = tokio::time::interval(Duration::from_millis(60));
-        while receiver.recv().await.is_some() {
+        let mut pace = tokio::time::interval(Duration::from_millis(30));
+        while output.next().await.is_some() {
             pace.tick().await;
             count += 1;
         }
         count
     };
-    let (outcome, count) = tokio::join!(scraping, slow);
-    assert_eq!((outcome.result, count), (Ok(()), 40));
+    let scraping = windrow_worker::scrape(source.as_ref(), task, &stop);
+    assert_eq!(tokio::join!(scraping, slow), (Ok(()), 80));
 }
 
 #[tokio::test]
-async fn the_environment_holds_nothing_of_the_servers_but_a_few_names() {
-    // Cargo sets this for every test, as an operator would set a secret.
+async fn a_program_inherits_only_a_few_variables() {
+    // Cargo sets this variable for every test; it stands for a secret of the operator's.
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
     let mut settings = shell("env >&2");
     settings.environment.insert("API_KEY".to_owned(), "k".to_owned());
     let (_, outcome) = scrape(SourceSettings::Exec(settings), request()).await;
-    assert!(outcome.log.contains("API_KEY=k\n"));
-    assert!(outcome.log.contains("WINDROW_JOB_ID=job-1\n"));
-    assert!(outcome.log.contains("WINDROW_ATTEMPT=2\n"));
-    assert!(outcome.log.contains("WINDROW_LOCATION=Dallas, TX\n"));
-    assert!(outcome.log.contains("PATH="));
-    assert!(!outcome.log.contains("CARGO"));
+    let has = |line: &str| outcome.log.iter().any(|logged| logged == line);
+    assert!(has("API_KEY=k"));
+    assert!(has("WINDROW_JOB_ID=job-1"));
+    assert!(has("WINDROW_ATTEMPT=2"));
+    assert!(has("WINDROW_LOCATION=Dallas, TX"));
+    assert!(outcome.log.iter().any(|line| line.starts_with("PATH=")));
+    assert!(!outcome.log.iter().any(|line| line.contains("CARGO")));
 }
 
 #[tokio::test]

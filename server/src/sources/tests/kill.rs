@@ -1,4 +1,4 @@
-//! Nothing that an `exec` program starts outlives its scrape.
+//! No process of an `exec` program outlives its scrape.
 
 use rustix::process::{Pid, test_kill_process};
 
@@ -7,43 +7,46 @@ use super::*;
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(5), "{what} did not come true");
+        assert!(start.elapsed() < Duration::from_secs(5), "{what}: timed out");
         tokio::task::yield_now().await;
     }
 }
 
-/// A zombie that a container's init forgets to reap is dead, too.
-fn lives(id: &str) -> bool {
+/// A zombie that a container's init does not reap counts as dead.
+fn is_alive(id: &str) -> bool {
     let pid = Pid::from_raw(id.parse().unwrap()).unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     test_kill_process(pid).is_ok() && !stat.contains(") Z")
 }
 
-/// Says its background process's id as a row, then waits for ever.
+/// Writes the id of its background process as a row, then waits forever.
 const WITH_GRANDCHILD: &str = r#"sleep 300 & echo "{\"property_id\":\"$!\"}"; wait"#;
 
-/// Starts [`WITH_GRANDCHILD`] and hands the running scrape and the grandchild's id to `act`.
+/// Starts [`WITH_GRANDCHILD`], passes the running scrape to `act`, and checks that the grandchild dies.
 async fn with_grandchild<F: Future>(
     settings: ExecSettings,
     stop: &CancellationToken,
-    act: impl FnOnce(ScrapeFuture, mpsc::Receiver<ScrapedRow>) -> F,
+    act: impl FnOnce(ScrapeFuture, TaskOutput) -> F,
 ) -> F::Output {
-    let (sender, mut receiver) = mpsc::channel(4);
+    let (task, mut output) = Task::new(request());
     let source = source(SourceSettings::Exec(settings));
     let stop = stop.clone();
     let mut scraping: ScrapeFuture =
-        Box::pin(async move { source.scrape(request(), sender, stop).await });
-    let row = tokio::select! {
-        outcome = &mut scraping => panic!("ended early: {outcome:?}"),
-        row = receiver.recv() => row.unwrap(),
+        Box::pin(async move { windrow_worker::scrape(source.as_ref(), task, &stop).await });
+    let found = tokio::select! {
+        result = &mut scraping => panic!("ended early: {result:?}"),
+        found = output.next() => found.unwrap(),
     };
-    assert!(lives(&row.property_id));
-    let output = act(scraping, receiver).await;
-    eventually("the grandchild's end", || !lives(&row.property_id)).await;
-    output
+    let Found::Property(Property { id: grandchild, .. }) = found else {
+        panic!("no row: {found:?}")
+    };
+    assert!(is_alive(&grandchild));
+    let returned = act(scraping, output).await;
+    eventually("the grandchild's end", || !is_alive(&grandchild)).await;
+    returned
 }
 
-type ScrapeFuture = std::pin::Pin<Box<dyn Future<Output = ScrapeOutcome>>>;
+type ScrapeFuture = std::pin::Pin<Box<dyn Future<Output = Result<(), SourceError>>>>;
 
 #[tokio::test]
 async fn a_grandchild_that_holds_stdout_open_is_killed_after_the_program_ends() {
@@ -51,7 +54,7 @@ async fn a_grandchild_that_holds_stdout_open_is_killed_after_the_program_ends() 
     let (rows, outcome) = run(r#"sleep 300 & echo "{\"property_id\":\"$!\"}""#).await;
     assert_eq!(outcome.result, Ok(()));
     assert!(start.elapsed() < Duration::from_secs(4));
-    eventually("the grandchild's end", || !lives(&rows[0].property_id)).await;
+    eventually("the grandchild's end", || !is_alive(&rows[0].id)).await;
 }
 
 #[tokio::test]
@@ -69,20 +72,20 @@ async fn a_timeout_kills_the_whole_group() {
     let after = Duration::from_secs(2);
     let settings = ExecSettings { timeout: after, ..shell(WITH_GRANDCHILD) };
     let stop = CancellationToken::new();
-    // The receiver must stay, or its end would stop the scrape first.
-    let act = async |scraping: ScrapeFuture, _receiver| scraping.await;
-    let outcome = with_grandchild(settings, &stop, act).await;
-    assert_eq!(outcome.result, Err(SourceError::TimedOut { after }));
+    // Keeps the output: its drop would stop the scrape first.
+    let act = async |scraping: ScrapeFuture, _output| scraping.await;
+    let result = with_grandchild(settings, &stop, act).await;
+    assert_eq!(result, Err(SourceError::TimedOut { after }));
 }
 
 #[tokio::test]
 async fn a_stop_kills_even_a_group_that_ignores_sigterm() {
     let stop = CancellationToken::new();
     let deaf = shell(&format!("trap '' TERM; {WITH_GRANDCHILD}"));
-    let act = async |scraping: ScrapeFuture, _receiver| {
+    let act = async |scraping: ScrapeFuture, _output| {
         let start = Instant::now();
         stop.cancel();
-        (scraping.await.result, start.elapsed())
+        (scraping.await, start.elapsed())
     };
     let (result, elapsed) = with_grandchild(deaf, &stop, act).await;
     assert_eq!(result, Err(SourceError::Stopped));
@@ -90,30 +93,30 @@ async fn a_stop_kills_even_a_group_that_ignores_sigterm() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_a_program_say_its_last_words() {
+async fn the_log_of_a_stopped_program_is_complete() {
     let stop = CancellationToken::new();
     let polite = shell(&format!("trap 'echo bye >&2; exit' TERM; {WITH_GRANDCHILD}"));
-    let act = async |scraping: ScrapeFuture, _receiver| {
+    let act = async |scraping: ScrapeFuture, output| {
         stop.cancel();
-        scraping.await
+        tokio::join!(scraping, collect(output)).1.1
     };
-    assert_eq!(with_grandchild(polite, &stop, act).await.log, "bye\n");
+    assert_eq!(with_grandchild(polite, &stop, act).await, ["bye"]);
 }
 
 #[tokio::test]
 async fn a_dropped_scrape_kills_the_whole_group() {
     let stop = CancellationToken::new();
-    let act = async |scraping: ScrapeFuture, _receiver| drop(scraping);
+    let act = async |scraping: ScrapeFuture, _output| drop(scraping);
     with_grandchild(shell(WITH_GRANDCHILD), &stop, act).await;
 }
 
 #[tokio::test]
 async fn a_dropped_receiver_stops_the_program() {
     let stop = CancellationToken::new();
-    let act = async |scraping: ScrapeFuture, receiver| {
-        drop::<mpsc::Receiver<ScrapedRow>>(receiver);
+    let act = async |scraping: ScrapeFuture, output| {
+        drop::<TaskOutput>(output);
         scraping.await
     };
-    let outcome = with_grandchild(shell(WITH_GRANDCHILD), &stop, act).await;
-    assert_eq!(outcome.result, Err(SourceError::Stopped));
+    let result = with_grandchild(shell(WITH_GRANDCHILD), &stop, act).await;
+    assert_eq!(result, Err(SourceError::Stopped));
 }

@@ -1,4 +1,4 @@
-//! The promises of the sources, tried on real programs.
+//! Tests of the sources, with real programs.
 
 mod exec;
 mod kill;
@@ -6,12 +6,19 @@ mod kill;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use windrow_worker::{Found, TaskOutput};
 
 use super::*;
 
-fn request() -> ScrapeRequest {
+/// The result of a location and its log.
+#[derive(Debug)]
+struct Outcome {
+    result: Result<(), SourceError>,
+    log: Vec<String>,
+}
+
+pub(super) fn request() -> ScrapeRequest {
     ScrapeRequest {
         job_id: "job-1".to_owned(),
         attempt: 2,
@@ -41,36 +48,35 @@ fn source(settings: SourceSettings) -> Arc<dyn Source> {
     SourceRegistry::from_settings(&settings).unwrap().get("it").unwrap()
 }
 
-/// Runs to the end and gives back all rows.
-async fn scrape(
-    settings: SourceSettings,
-    request: ScrapeRequest,
-) -> (Vec<ScrapedRow>, ScrapeOutcome) {
-    let (sender, mut receiver) = mpsc::channel(4);
-    let collect = async {
-        let mut rows = Vec::new();
-        while let Some(row) = receiver.recv().await {
-            rows.push(row);
-        }
-        rows
-    };
-    let scraping = async {
-        let source = source(settings);
-        source.scrape(request, sender, CancellationToken::new()).await
-    };
-    let (rows, outcome) = tokio::join!(collect, scraping);
-    (rows, outcome)
+/// Scrapes one location to its end.
+async fn scrape(settings: SourceSettings, request: ScrapeRequest) -> (Vec<Property>, Outcome) {
+    let (task, output) = Task::new(request);
+    let (source, stop) = (source(settings), CancellationToken::new());
+    let scraping = windrow_worker::scrape(source.as_ref(), task, &stop);
+    let (result, (properties, log)) = tokio::join!(scraping, collect(output));
+    (properties, Outcome { result, log })
 }
 
-async fn run(script: &str) -> (Vec<ScrapedRow>, ScrapeOutcome) {
+pub(super) async fn collect(mut output: TaskOutput) -> (Vec<Property>, Vec<String>) {
+    let (mut properties, mut log) = (Vec::new(), Vec::new());
+    while let Some(found) = output.next().await {
+        match found {
+            Found::Property(property) => properties.push(property),
+            Found::Line(line) => log.push(line.text),
+        }
+    }
+    (properties, log)
+}
+
+async fn run(script: &str) -> (Vec<Property>, Outcome) {
     scrape(SourceSettings::Exec(shell(script)), request()).await
 }
 
-fn ids(rows: &[ScrapedRow]) -> Vec<&str> {
-    rows.iter().map(|row| row.property_id.as_str()).collect()
+fn ids(properties: &[Property]) -> Vec<&str> {
+    properties.iter().map(|property| property.id.as_str()).collect()
 }
 
-fn failed(outcome: &ScrapeOutcome) -> &str {
+fn failed(outcome: &Outcome) -> &str {
     match &outcome.result {
         Err(SourceError::Failed { reason, .. }) => reason,
         other => panic!("expected a failed location, not {other:?}"),
@@ -87,8 +93,8 @@ async fn a_sample_is_the_same_each_time_and_differs_by_location_and_type() {
     assert_eq!((outcome.result, first.len()), (Ok(()), 20));
     assert_eq!(first, scrape(quick_sample(), request()).await.0);
     assert!(first.iter().all(|row| row.body["sample"] == true && row.body["city"] == "Dallas"));
-    // Fixed for ever: another value would make every stored sample listing a new one.
-    assert_eq!(first[0].property_id, "sample-d732fa20e681fd6f");
+    // Must never change, or every stored sample listing would become a new one.
+    assert_eq!(first[0].id, "sample-d732fa20e681fd6f");
     let elsewhere = ScrapeRequest { location: "Austin, TX".to_owned(), ..request() };
     let both = vec!["SOLD".to_owned(), "PENDING".to_owned(), "SOLD".to_owned()];
     let more_types = ScrapeRequest { listing_types: both, limit: 4, ..request() };
@@ -105,16 +111,16 @@ async fn a_sample_stops_between_two_listings() {
     let pace = Duration::from_mins(1);
     let settings = SampleSettings { pace, ..SampleSettings::default() };
     let source = source(SourceSettings::Sample(settings));
-    let (sender, mut receiver) = mpsc::channel(4);
+    let (task, mut output) = Task::new(request());
     let stop = CancellationToken::new();
     let start = Instant::now();
-    let scraping = source.scrape(request(), sender, stop.clone());
     let stopping = async {
-        receiver.recv().await.unwrap();
+        output.next().await.unwrap();
         stop.cancel();
     };
-    let (outcome, ()) = tokio::join!(scraping, stopping);
-    assert_eq!(outcome.result, Err(SourceError::Stopped));
+    let scraping = windrow_worker::scrape(source.as_ref(), task, &stop);
+    let (result, ()) = tokio::join!(scraping, stopping);
+    assert_eq!(result, Err(SourceError::Stopped));
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
@@ -136,7 +142,7 @@ fn settings_are_read_with_their_defaults() {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused() {
+fn invalid_settings_are_rejected() {
     let check = |text: &str, expected: &str| {
         let error = parsed(text).unwrap_err();
         assert!(error.contains(expected), "{text}: {error}");
@@ -145,7 +151,7 @@ fn settings_that_cannot_work_are_refused() {
     check("kind = 'exec'\ncommand = ['']", "command must name a program");
     check("kind = 'exec'\ncommand = ['x']\ntimeout = '0s'", "timeout must be");
     check("kind = 'exec'\ncommand = ['x']\ntimeout = 'soon'", "\"soon\" is not a duration");
-    check("kind = 'exec'\ncommand = ['x']\nenvironment = {'a=b' = 'c'}", "not well formed");
+    check("kind = 'exec'\ncommand = ['x']\nenvironment = {'a=b' = 'c'}", "is malformed");
     check("kind = 'exec'\ncommand = ['x']\nshell = true", "unknown field `shell`");
     check("kind = 'sample'\nspeed = 3", "unknown field `speed`");
     check("kind = 'sample'\nlistings_per_location = 10001", "at most 10000");

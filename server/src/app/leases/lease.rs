@@ -1,4 +1,4 @@
-//! Leasing pending runs: whose turn it is, within the limits, across all servers.
+//! Leases pending runs: in fair order, within the limits, across all servers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,8 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use tokio::time::{Instant, timeout_at};
+use windrow_worker::AttemptId;
 
-use super::{Fence, SEEN_EVERY, apply_all};
+use super::{SEEN_EVERY, apply_all};
 use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError, commit};
 use crate::domain::fairness::{self, Candidate, Capacity};
@@ -15,51 +16,52 @@ use crate::domain::run::{Event, Run};
 use crate::store::leases::{self, Ready, RunningCount};
 use crate::store::{runs, workers};
 
-/// A worker that was not heard of for so long is not counted as connected.
+/// A worker without a call for this long counts as disconnected.
 pub(crate) const WORKER_LOST_AFTER: TimeDelta = TimeDelta::seconds(60);
-/// How often a waiting worker looks without being woken.
+/// Interval of the queries of a waiting worker without wake-ups.
 const POLL: Duration = Duration::from_secs(1);
-/// Runs that one look takes into account, and how often it looks beyond those of the same jobs.
+/// Candidates of one query, and maximum number of queries for further jobs.
 const WINDOW: usize = 100;
-const LOOKS: usize = 4;
+const QUERIES: usize = 4;
 
-/// What a worker asks for.
+/// A worker's request for runs.
 #[derive(Clone, Debug)]
 pub struct LeaseRequest<'a> {
     pub worker_id: &'a str,
     pub sources: &'a BTreeSet<String>,
-    /// At most so many runs.
+    /// Maximum number of runs.
     pub capacity: usize,
-    /// How long it may be silent, unless a run's policy says otherwise.
+    /// The lease expires after this time without a heartbeat, unless the run's policy sets another time.
     pub lease: Duration,
-    /// What it holds already. What else was leased to it got lost on the way and is given again.
-    pub held: &'a [Fence],
+    /// Attempts that the worker holds. Others that were leased to it were lost with a response and are
+    /// delivered again.
+    pub held: &'a [AttemptId],
 }
 
 impl App {
     /// Leases pending runs to a worker.
     pub async fn lease_runs(&self, request: &LeaseRequest<'_>) -> Result<Vec<Run>, AppError> {
-        let mut given = self.redeliver_leases(request).await?;
-        let capacity = request.capacity.saturating_sub(given.len());
+        let mut leased = self.redeliver_leases(request).await?;
+        let capacity = request.capacity.saturating_sub(leased.len());
         if capacity > 0 {
-            given.extend(self.lease_new(request, capacity).await?);
+            leased.extend(self.lease_new(request, capacity).await?);
         }
-        Ok(given)
+        Ok(leased)
     }
 
-    /// Leases pending runs, and waits for some at most so long.
+    /// Leases pending runs; waits up to `wait` while there are none.
     pub async fn lease_runs_within(
         &self,
         request: &LeaseRequest<'_>,
         wait: Duration,
     ) -> Result<Vec<Run>, AppError> {
         let until = Instant::now() + wait;
-        let given = self.redeliver_leases(request).await?;
-        if !given.is_empty() {
-            return Ok(given);
+        let redelivered = self.redeliver_leases(request).await?;
+        if !redelivered.is_empty() {
+            return Ok(redelivered);
         }
         loop {
-            // Before looking, so that what comes in between signals.
+            // Register for wake-ups before querying, or a notification in between would be lost.
             let woken = self.signals.work.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
@@ -67,30 +69,25 @@ impl App {
             if !leased.is_empty() || Instant::now() >= until {
                 return Ok(leased);
             }
-            let look_again = until.min(Instant::now() + POLL);
-            let _woken_or_not = timeout_at(look_again, woken).await;
+            let next_query = until.min(Instant::now() + POLL);
+            let _woken_or_not = timeout_at(next_query, woken).await;
         }
     }
 
-    /// A worker is gone.
+    /// Removes a worker from the connected ones.
     pub async fn forget_worker(&self, worker_id: &str) -> Result<(), AppError> {
         Ok(workers::worker_delete(&mut *self.acquire().await?, worker_id).await?)
     }
 
-    /// What was leased to the worker, and is not among what it holds: the answer got lost.
+    /// Runs that were leased to the worker but that it does not hold: the response was lost.
     async fn redeliver_leases(&self, request: &LeaseRequest<'_>) -> Result<Vec<Run>, AppError> {
         let now = self.now();
         let mut conn = self.acquire().await?;
         let (id, sources) = (request.worker_id, request.sources);
         workers::worker_seen(&mut conn, id, sources, now, now - SEEN_EVERY).await?;
-        let mut given = runs::runs_leased_to(&mut conn, id, now).await?;
-        given.retain(|run| {
-            !request
-                .held
-                .iter()
-                .any(|held| held.run == run.spec.id && held.attempt == run.state.attempt)
-        });
-        Ok(given)
+        let mut leased = runs::runs_leased_to(&mut conn, id, now).await?;
+        leased.retain(|run| !request.held.iter().any(|held| is_attempt_of(held, run)));
+        Ok(leased)
     }
 
     async fn lease_new(
@@ -99,15 +96,15 @@ impl App {
         capacity: usize,
     ) -> Result<Vec<Run>, AppError> {
         let now = self.now();
-        // Most looks find nothing, and need no turn at the lock.
+        // Most queries find nothing and need no lock.
         if !leases::ready_exists(&mut *self.acquire().await?, request.sources, now).await? {
             return Ok(Vec::new());
         }
         let mut tx = self.begin().await?;
         leases::leases_serialize(&mut tx).await?;
-        let mut room = self.room(&leases::running_counts(&mut tx).await?);
-        let candidates = candidates(&mut tx, request, &mut room, now).await?;
-        let chosen = fairness::choose(candidates, room, capacity, now);
+        let mut capacity_left = self.capacity_left(&leases::running_counts(&mut tx).await?);
+        let candidates = candidates(&mut tx, request, &mut capacity_left, now).await?;
+        let chosen = fairness::choose(candidates, capacity_left, capacity, now);
         let ids: Vec<_> = chosen.iter().map(|run| run.run.clone()).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -126,8 +123,8 @@ impl App {
         Ok(running)
     }
 
-    /// What the limits leave.
-    fn room(&self, running: &[RunningCount]) -> Capacity {
+    /// The capacity that the limits leave.
+    fn capacity_left(&self, running: &[RunningCount]) -> Capacity {
         let mut sources: BTreeMap<String, i64> = self.source_limits.clone();
         let mut queues: BTreeMap<String, i64> = BTreeMap::new();
         for RunningCount { source, queue, job_limit, count } in running {
@@ -142,16 +139,16 @@ impl App {
     }
 }
 
-/// Runs that could begin, of as many jobs as it takes to be fair. Fills in the limits of their jobs.
+/// Runs that could start, of enough jobs for a fair choice. Adds the limits of their jobs to `left`.
 async fn candidates(
     conn: &mut PgConnection,
     request: &LeaseRequest<'_>,
-    room: &mut Capacity,
+    left: &mut Capacity,
     now: DateTime<Utc>,
 ) -> Result<Vec<Candidate>, AppError> {
     let sources: BTreeSet<String> =
-        request.sources.iter().filter(|s| has_room(&room.sources, s)).cloned().collect();
-    let mut passed: BTreeSet<String> = room
+        request.sources.iter().filter(|s| has_capacity(&left.sources, s)).cloned().collect();
+    let mut seen: BTreeSet<String> = left
         .queues
         .iter()
         .filter(|(_, left)| **left <= 0)
@@ -159,15 +156,15 @@ async fn candidates(
         .collect();
     let limit = WINDOW.max(request.capacity);
     let mut found = Vec::new();
-    for _ in 0..LOOKS {
+    for _ in 0..QUERIES {
         let window = i64::try_from(limit).unwrap_or(i64::MAX);
-        let ready = leases::ready_runs(conn, &sources, &passed, window, now).await?;
+        let ready = leases::ready_runs(conn, &sources, &seen, window, now).await?;
         let is_last = ready.len() < limit;
         for Ready { candidate, job_limit } in ready {
             if job_limit > 0 {
-                room.queues.entry(candidate.queue.clone()).or_insert(job_limit);
+                left.queues.entry(candidate.queue.clone()).or_insert(job_limit);
             }
-            passed.insert(candidate.queue.clone());
+            seen.insert(candidate.queue.clone());
             found.push(candidate);
         }
         if is_last {
@@ -177,6 +174,10 @@ async fn candidates(
     Ok(found)
 }
 
-fn has_room(left: &BTreeMap<String, i64>, name: &str) -> bool {
+fn has_capacity(left: &BTreeMap<String, i64>, name: &str) -> bool {
     left.get(name).is_none_or(|left| *left > 0)
+}
+
+fn is_attempt_of(id: &AttemptId, run: &Run) -> bool {
+    id.job_id == run.spec.id.as_str() && id.attempt == run.state.attempt
 }
