@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const RULES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("store", &["domain"]),
-    ("sources", &[]),
+    ("sources", &["domain"]),
     ("watch", &["store", "domain", "error_chain"]),
     ("app", &["watch", "store", "domain", "clock"]),
     ("engine", &["app", "sources", "domain", "clock", "supervisor", "error_chain", "store"]),
@@ -24,7 +24,7 @@ const RULES: &[(&str, &[&str])] = &[
 
 /// Crates that a room does without.
 const CRATES: &[(&str, &[&str])] = &[
-    ("domain", &["tokio", "sqlx", "tonic", "serde", "windrow", "prost", "futures"]),
+    ("domain", &["tokio", "sqlx", "tonic", "serde", "windrow", "windrow_worker", "prost", "futures"]),
     ("store", &["tonic", "windrow", "prost"]),
     ("watch", &["tonic", "windrow", "prost"]),
     ("app", &["tonic", "windrow", "prost"]),

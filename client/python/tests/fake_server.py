@@ -104,7 +104,7 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
         """Waits until something is so."""
         deadline = time.monotonic() + timeout
         while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, "timed out"
             time.sleep(0.02)
 
     def wait_finished(self, job: Job, timeout: float = 30.0) -> pb.FinishScrapingJobRequest:

@@ -54,7 +54,7 @@ def test_server_goes_away_and_comes_back(server: FakeServer, running: Running) -
     job = server.add(Job("away", "test", ["slow 12", "rows 3"]))
     server.wait(lambda: job.batches)
     server.stop()
-    # The source goes on meanwhile; its rows wait.
+    # The source continues; its rows wait.
     with pytest.raises(AssertionError):
         server.wait(lambda: job.finish, timeout=1.5)
     server.start()
@@ -96,7 +96,7 @@ def test_sigterm_gives_back(server: FakeServer, script: Script, tmp_path: Path) 
 
 def test_sigterm_lets_end(server: FakeServer, script: Script) -> None:
     job = server.add(Job("short", "test", ["slow 4"]))
-    server.wait(lambda: "begins" in job.texts())
+    server.wait(lambda: "started" in job.texts())
     script.send_signal(signal.SIGTERM)
     assert server.wait_finished(job).outcome == pb.ATTEMPT_OUTCOME_DONE
     assert script.wait(20) == 0
@@ -123,7 +123,7 @@ def test_sudden_end_kills_the_children(
 
 
 def test_stopped_worker_leases_nothing(server: FakeServer, running: Running) -> None:
-    """Its call ends, too, and not only its wish for another one."""
+    """A stop also cancels the call in progress."""
     server.wait(lambda: server.lease_requests)
     running.worker.stop()
     running.join()

@@ -106,14 +106,14 @@ def test_unknown_place_is_in_the_log(world: World) -> None:
     ("location", "text"),
     [
         ("Forbidden", "HTTP 403 Forbidden from www.realtor.com (Search_suggestions)"),
-        ("Garbage", "an answer that is not JSON from www.realtor.com (Search_suggestions)"),
+        ("Garbage", "a response that is not JSON from www.realtor.com (Search_suggestions)"),
         ("Unwell", "HTTP 503 Service Unavailable from www.realtor.com (GetHomeSearch)"),
         (
             "Errors",
-            "an answer without `data.homeSearch.results` from www.realtor.com (GetHomeSearch): out of order",
+            "a response without `data.homeSearch.results` from www.realtor.com (GetHomeSearch): out of order",
         ),
-        ("Half", "an answer without `data.homeSearch.results` from www.realtor.com (GetHomeSearch)"),
-        ("13 Broken Street", "homeharvest could not read the website's answer"),
+        ("Half", "a response without `data.homeSearch.results` from www.realtor.com (GetHomeSearch)"),
+        ("13 Broken Street", "homeharvest failed to read the website's response"),
     ],
 )
 def test_failures(world: World, location: str, text: str) -> None:
@@ -126,7 +126,7 @@ def test_failures(world: World, location: str, text: str) -> None:
 
 def test_hang_is_killed(world: World) -> None:
     job = world.job("Hang", source="hasty")
-    assert error(job) == "homeharvest's call for listings of type for_sale took longer than 6 s and was stopped"
+    assert error(job) == "homeharvest's call for listings of type for_sale timed out after 6 s"
 
 
 def test_more_than_homeharvest_can_read(world: World) -> None:

@@ -57,7 +57,7 @@ def test_numpy_and_pandas() -> None:
         (Property(7, {}), "is of type int instead of str"),  # type: ignore[arg-type]
         (Property("x", []), "is of type list instead of dict"),  # type: ignore[arg-type]
         (Property("x", {"a": {(1, 2): 3}}), r"the key \(1, 2\) of a is not a str"),
-        (Property("x", {"a": b"1"}), "`a` is of type bytes, which JSON cannot say"),
+        (Property("x", {"a": b"1"}), "`a` is of type bytes, which JSON cannot represent"),
         ("x", "a value of type str instead of a Property"),
     ],
 )

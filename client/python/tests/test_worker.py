@@ -55,12 +55,12 @@ def test_more_than_ten_thousand(server: FakeServer, running: Running) -> None:
     [
         ("raise", "RuntimeError: the page makes no sense", False),
         ("permanent", "there is no such place", True),
-        ("exit", "the process of the location ended with exit code 3 before the location was done", False),
+        ("exit", "the process of the location ended with exit code 3 before the location was complete", False),
         ("segfault", "the process of the location was killed by signal 11 (SIGSEGV)", False),
         ("badid", "the id of a property has 0 characters instead of 1 to 200", False),
-        ("badbody", "property 'x': `a[0].b` is of type object, which JSON cannot say", False),
+        ("badbody", "property 'x': `a[0].b` is of type object, which JSON cannot represent", False),
         ("dict", "the source yielded a value of type dict instead of a Property", False),
-        ("limited", "the call for 'sold' listings took longer than 0.5 s and was stopped", False),
+        ("limited", "the call for 'sold' listings timed out after 0.5 s", False),
     ],
 )
 def test_failures(server: FakeServer, running: Running, location: str, text: str, permanent: bool) -> None:
@@ -92,7 +92,7 @@ def test_output_goes_to_the_log(server: FakeServer, running: Running) -> None:
     flood = [text for text in job.texts("flood") if text.startswith("line ")]
     assert flood[-1] == "line 19999"
     assert len(flood) == 400
-    assert "(earlier output is left out)" in job.texts("flood")
+    assert "(earlier output was dropped)" in job.texts("flood")
 
 
 def test_time_out_kills(server: FakeServer, running: Running, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_time_out_kills(server: FakeServer, running: Running, tmp_path: Path) ->
     job = server.add(Job("hangs", "quick", [location, "rows 2"]))
     pids = pids_of(server, tmp_path / "pids")
     server.wait_finished(job)
-    assert job.results[location].error_message == "the location took longer than 2 s and was stopped"
+    assert job.results[location].error_message == "timed out after 2 s"
     assert job.rows[0].property_id == "kept"
     server.wait(lambda: not any(alive(pid) for pid in pids))
 
@@ -133,7 +133,7 @@ def test_attempt_out_of_time(server: FakeServer, running: Running, tmp_path: Pat
     job.lease.attempt_expires_in.FromSeconds(3)
     finish = server.wait_finished(server.add(job))
     assert finish.outcome == pb.ATTEMPT_OUTCOME_FAILED
-    assert finish.error_message == "the attempt ran out of time"
+    assert finish.error_message == "attempt timeout exceeded"
 
 
 def test_unknown_source_ends_the_worker(server: FakeServer) -> None:
@@ -152,7 +152,7 @@ def test_function_must_be_found(server: FakeServer) -> None:
     worker.source("lambda")(lambda task: [])
     run = Running(worker)
     run.join()
-    assert "the function of source 'lambda' is not found by its name" in str(run.error)
+    assert "the function of source 'lambda' cannot be imported by name" in str(run.error)
 
 
 def test_server_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:

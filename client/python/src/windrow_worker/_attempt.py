@@ -1,4 +1,4 @@
-"""One attempt: its lease, why it is to stop, and how it is finished."""
+"""One attempt: its lease, its stop, and its end."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from ._client import Backoff, Client, describe, is_lease_lost, is_refusal
 from ._location import run_location
 from ._outbox import Outbox
 from ._proto.windrow.v1 import worker_service_pb2 as pb
-from ._submit import LeaseLost, Refused, Stopped, Submitter
+from ._submit import LeaseLost, Rejected, Stopped, Submitter
 from ._tasks import make_task
 
 log = logging.getLogger("windrow_worker")
 
 DEFAULT_DELAY_SECONDS = 1.0
 FINISH_SECONDS = 10.0
-# For the heartbeat under way, before the attempt is finished.
+# For the heartbeat in progress, before the attempt is finished.
 DRAIN_SECONDS = 5.0
-# The attempt stops a little before its time is over, so that it can say so.
+# The attempt stops a little before its timeout, so that it can still report the reason.
 EXPIRY_MARGIN_SECONDS = 2.0
 
 
 class Stop(Enum):
-    """Why an attempt is to stop."""
+    """The reason why an attempt has to stop."""
 
-    LOST = "its lease is lost"
-    CANCEL = "its run is to be cancelled"
-    EXPIRED = "it ran out of time"
-    SHUTDOWN = "the worker stops"
+    LOST = "the lease is lost"
+    CANCEL = "the run is cancelled"
+    EXPIRED = "the attempt timed out"
+    SHUTDOWN = "the worker is shutting down"
 
 
 class NoSource(Exception):
-    """The lease is for a source that the worker does not have."""
+    """The worker does not have the source of the lease."""
 
 
 class Attempt:
@@ -65,13 +65,13 @@ class Attempt:
         self._submitter = Submitter(client, self.id, job.properties_scraped, self.stopped)
 
     def stop(self, reason: Stop) -> None:
-        """Makes the attempt stop; the first reason counts, but a lost lease comes before all others."""
+        """Stops the attempt. The first reason counts, except that a lost lease replaces any other."""
         with self._lock:
             if self.stop_reason is Stop.LOST or (self.stop_reason and reason is not Stop.LOST):
                 return
             self.stop_reason = reason
         log.log(
-            logging.WARNING if reason is Stop.LOST else logging.INFO, "%s: stopped: %s", self.name, reason.value
+            logging.WARNING if reason is Stop.LOST else logging.INFO, "%s: stopping: %s", self.name, reason.value
         )
         if reason is Stop.LOST:
             self.lost.set()
@@ -79,7 +79,7 @@ class Attempt:
         self._submitter.close()
 
     def check_time(self) -> None:
-        """Stops the attempt when its lease or its time is over."""
+        """Stops the attempt if its lease has expired or it has timed out."""
         now = time.monotonic()
         if now > self.expires_at:
             self.stop(Stop.LOST)
@@ -88,7 +88,7 @@ class Attempt:
 
     def run(self) -> None:
         """Executes the attempt to its end."""
-        log.info("%s: begins with %d locations", self.name, len(self._lease.locations))
+        log.info("%s: started with %d locations", self.name, len(self._lease.locations))
         failure = ""
         try:
             self._run_locations()
@@ -99,8 +99,8 @@ class Attempt:
             self.stop(Stop.LOST)
         except NoSource as error:
             failure = str(error)
-        except Refused as error:
-            failure = f"the server refused properties: {error}"
+        except Rejected as error:
+            failure = f"the server rejected properties: {error}"
         except Exception as error:
             log.exception("%s: failed", self.name)
             failure = f"the worker failed: {type(error).__name__}: {error}"
@@ -110,7 +110,7 @@ class Attempt:
     def _run_locations(self) -> None:
         parameters = self._lease.scraping_job.parameters
         if self._source is None:
-            raise NoSource(f"the worker has no source '{parameters.source}'")
+            raise NoSource(f"this worker has no source '{parameters.source}'")
         delay = DEFAULT_DELAY_SECONDS
         if parameters.HasField("request_delay"):
             delay = parameters.request_delay.ToTimedelta().total_seconds()
@@ -128,7 +128,7 @@ class Attempt:
             self.stop(Stop.CANCEL)
 
     def _finish(self, failure: str) -> None:
-        """Says how the attempt ended, until the server has heard it."""
+        """Reports the end of the attempt, with retries while its lease may last."""
         if self.lost.is_set():
             return
         request = pb.FinishScrapingJobRequest(attempt=self.id)
@@ -140,7 +140,7 @@ class Attempt:
             request.outcome = pb.ATTEMPT_OUTCOME_RELEASED
         else:
             request.outcome = pb.ATTEMPT_OUTCOME_FAILED
-            request.error_message = failure or "the attempt ran out of time"
+            request.error_message = failure or "attempt timeout exceeded"
         self.outbox.close(DRAIN_SECONDS)
         self.outbox.fill(request)
         backoff = Backoff()
@@ -149,14 +149,14 @@ class Attempt:
                 self._client.finish(request, FINISH_SECONDS)
             except grpc.RpcError as error:
                 if is_lease_lost(error):
-                    log.warning("%s: it had ended before it was finished: %s", self.name, describe(error))
+                    log.warning("%s: lost its lease before it was finished: %s", self.name, describe(error))
                     return
                 if is_refusal(error):
-                    log.error("%s: the server refused its end: %s", self.name, describe(error))
+                    log.error("%s: the server rejected its end: %s", self.name, describe(error))
                     return
-                log.warning("%s: cannot be finished, trying again: %s", self.name, describe(error))
+                log.warning("%s: failed to finish; retrying: %s", self.name, describe(error))
                 self.lost.wait(backoff.next())
             else:
                 outcome = pb.AttemptOutcome.Name(request.outcome).removeprefix("ATTEMPT_OUTCOME_")
-                log.info("%s: finished, %s", self.name, outcome)
+                log.info("%s: finished: %s", self.name, outcome)
                 return

@@ -1,7 +1,7 @@
-"""The process of one location: calls the source and sends what it yields to the worker process.
+"""The process of one location: calls the source and sends its properties to the worker process.
 
-Messages are lines of JSON. Their kinds: `rows`, `log`, `limit` (see Task.time_limit), and at the end
-`done` or `error`. Standard output and error are pipes to the worker process.
+Messages are lines of JSON of these kinds: `rows`, `log`, `limit` (see Task.time_limit), and finally `done` or
+`error`. Standard output and error are pipes to the worker process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Sender:
-    """Sends messages, and rows in small batches. Of use to several threads."""
+    """Sends messages, and rows in small batches. Thread-safe."""
 
     def __init__(self, connection: Connection) -> None:
         self._file = connection.fileno()
@@ -40,20 +40,20 @@ class Sender:
         self._rows: list[tuple[str, dict[str, Any]]] = []
 
     def send(self, message: dict[str, Any]) -> None:
-        """Sends a message after the rows that came before it."""
+        """Sends a message after all earlier rows."""
         with self._lock:
             self._flush()
             self._write(message)
 
     def add(self, row: tuple[str, dict[str, Any]]) -> None:
-        """Takes a row; it is sent within BATCH_SECONDS."""
+        """Adds a row, which is sent within BATCH_SECONDS."""
         with self._lock:
             self._rows.append(row)
             if len(self._rows) >= BATCH_ROWS:
                 self._flush()
 
     def flush_forever(self) -> None:
-        """For a thread: sends rows while the source is busy finding the next one."""
+        """Sends waiting rows while the source is busy. Runs in a thread."""
         pause = threading.Event()
         while not pause.wait(BATCH_SECONDS):
             with self._lock:
@@ -91,7 +91,7 @@ def main(
 
 
 def describe(error: BaseException) -> str:
-    """An exception as a sentence."""
+    """The text of an exception for the user."""
     text = str(error).strip()
     if isinstance(error, ScrapeError) and text:
         return text
@@ -110,7 +110,7 @@ def _scrape(function: Source, task: Task, sender: Sender) -> None:
     for item in items:
         if count == MAX_LISTINGS:
             raise ScrapeError(
-                f"'{task.location}' has more than {MAX_LISTINGS} listings: ask for smaller locations, or set a limit",
+                f"'{task.location}' has more than {MAX_LISTINGS} listings: use smaller locations, or set a limit",
                 permanent=True,
             )
         sender.add(convert(item))
@@ -122,7 +122,7 @@ def _scrape(function: Source, task: Task, sender: Sender) -> None:
 
 
 def _redirect(out: Connection, err: Connection) -> None:
-    """Sends standard output and error, of child processes too, to the worker process."""
+    """Redirects standard output and error, including those of child processes, to the worker process."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(out.fileno(), 1)
@@ -133,12 +133,12 @@ def _redirect(out: Connection, err: Connection) -> None:
 
 
 def _die_with(parent: int, life: Connection) -> None:
-    """Ends this process when the worker process ends, even by SIGKILL."""
+    """Kills this process when the worker process ends, even by SIGKILL."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     def watch() -> None:
-        # The worker process never writes: the pipe is readable when its other end is closed.
+        # The worker process never writes: the pipe becomes readable when its other end closes.
         life.poll(None)
         os.killpg(0, signal.SIGKILL)
 

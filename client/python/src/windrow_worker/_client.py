@@ -1,4 +1,4 @@
-"""The connection to the server, its errors, and how to wait before the next try."""
+"""The connection to the server, its errors, and the back-off of retries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
 
-# Codes that speak of the request. All others are troubles of the connection or the server, which pass.
+# Codes that a retry would get again. All others are transient.
 REFUSALS = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -39,14 +39,14 @@ REFUSALS = frozenset(
 
 
 class SubmitStream(Protocol):
-    """The answers of a stream of SubmitProperties."""
+    """The responses of SubmitProperties."""
 
     def __next__(self) -> pb.SubmitPropertiesResponse: ...
     def cancel(self) -> bool: ...
 
 
 class LeaseCall(Protocol):
-    """A call of LeaseScrapingJobs that may be cancelled."""
+    """A LeaseScrapingJobs call that can be cancelled."""
 
     def result(self) -> pb.LeaseScrapingJobsResponse: ...
     def cancel(self) -> bool: ...
@@ -55,8 +55,8 @@ class LeaseCall(Protocol):
 class Client:
     """The calls of windrow.v1.WorkerService. All raise grpc.RpcError.
 
-    `servers` are addresses of servers on one database, between commas, so any one takes any call: when
-    one stops or does not answer, the next calls go to the next one.
+    `servers` are the addresses of servers on one database, separated by commas. Each of them accepts every
+    call: if one stops or does not respond, later calls go to the next one.
     """
 
     def __init__(self, servers: str) -> None:
@@ -67,43 +67,43 @@ class Client:
         self._lock = threading.Lock()
 
     def lease(self, request: pb.LeaseScrapingJobsRequest, timeout: float) -> LeaseCall:
-        """Begins a call of LeaseScrapingJobs."""
+        """Starts a LeaseScrapingJobs call."""
         with self._calling() as (place, stub):
             return _Call(self, place, stub.LeaseScrapingJobs.future(request, timeout=timeout))
 
     def heartbeat(self, request: pb.HeartbeatRequest, timeout: float) -> pb.HeartbeatResponse:
-        """Heartbeat."""
+        """Sends a heartbeat."""
         with self._calling() as (_, stub):
             response: pb.HeartbeatResponse = stub.Heartbeat(request, timeout=timeout)
             return response
 
     def submit(self, requests: Iterator[pb.SubmitPropertiesRequest]) -> SubmitStream:
-        """Opens a stream of SubmitProperties."""
+        """Opens a SubmitProperties stream."""
         with self._calling() as (place, stub):
             return _Call(self, place, stub.SubmitProperties(requests))
 
     def finish(self, request: pb.FinishScrapingJobRequest, timeout: float) -> pb.FinishScrapingJobResponse:
-        """FinishScrapingJob."""
+        """Finishes an attempt."""
         with self._calling() as (_, stub):
             response: pb.FinishScrapingJobResponse = stub.FinishScrapingJob(request, timeout=timeout)
             return response
 
     def leave(self, place: int | None = None) -> None:
-        """The next calls go to another server. Of several calls to one, the first that fails decides."""
+        """Sends later calls to another server, unless a concurrent call to `place` has done so already."""
         with self._lock:
             if len(self._servers) == 1 or place not in (None, self._place):
                 return
             self._place = (self._place + 1) % len(self._servers)
-            log.info("goes on with server %s", self._servers[self._place][0])
+            log.info("Switching to server %s", self._servers[self._place][0])
 
     def close(self) -> None:
-        """Ends the connections and all calls."""
+        """Closes the connections and cancels all calls."""
         for _, channel in self._servers:
             channel.close()
 
     @contextlib.contextmanager
     def _calling(self, place: int | None = None) -> Iterator[tuple[int, Any]]:
-        """A server to call, which is left if it does not answer."""
+        """The current server. Switches to the next one if the call fails without a response."""
         place = self._place if place is None else place
         try:
             yield place, self._stubs[place]
@@ -114,7 +114,7 @@ class Client:
 
 
 class _Call:
-    """A call whose answer comes later."""
+    """A call in progress."""
 
     def __init__(self, client: Client, place: int, call: Any) -> None:
         self._client = client
@@ -142,7 +142,7 @@ def _open(address: str) -> grpc.Channel:
 
 
 def is_refusal(error: grpc.RpcError) -> bool:
-    """Whether the same request would get the same answer."""
+    """Whether a retry would get the same error."""
     return _code(error) in REFUSALS
 
 
@@ -152,11 +152,11 @@ def is_lease_lost(error: grpc.RpcError) -> bool:
 
 
 def describe(error: grpc.RpcError) -> str:
-    """The error as a sentence, with the fields that it names."""
+    """The text of the error, with the invalid fields."""
     code = _code(error)
     details = _details(error)
     text = f"{code.name if code else 'UNKNOWN'}: {details}"
-    # A single field is often all that the error says.
+    # The message often repeats a single field.
     named = [violation for violation in _violations(error) if violation.description not in details]
     fields = [f"`{violation.field}`: {violation.description}" for violation in named]
     return f"{text} ({'; '.join(fields)})" if fields else text
@@ -183,7 +183,7 @@ def _violations(error: grpc.RpcError) -> Iterator[error_details_pb2.BadRequest.F
 
 
 class Backoff:
-    """How long to wait after the next failure: doubles up to a limit, with jitter."""
+    """Pauses between retries: double up to a limit, with jitter."""
 
     def __init__(self, first: float = 0.25, limit: float = 5.0) -> None:
         self._first = first
@@ -191,11 +191,11 @@ class Backoff:
         self._next = first
 
     def reset(self) -> None:
-        """After a success."""
+        """Starts again with the first pause, after a success."""
         self._next = self._first
 
     def next(self) -> float:
-        """Seconds to wait now."""
+        """The next pause in seconds."""
         seconds = self._next * random.uniform(0.5, 1.0)
         self._next = min(self._next * 2, self._limit)
         return seconds

@@ -1,4 +1,4 @@
-"""Leases runs, keeps their leases alive, and stops."""
+"""Leases runs, keeps their leases, and shuts down."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from ._proto.windrow.v1 import worker_service_pb2 as pb
 log = logging.getLogger("windrow_worker")
 
 WAIT_SECONDS = 20
-# An empty answer that comes sooner was not waited for.
+# An empty response before this time means that the server did not wait.
 MIN_WAIT_SECONDS = 1.0
-# For the answer, after the wait.
+# Timeout after the wait.
 ANSWER_SECONDS = 10
-# For killed attempts to be given back.
+# Time to return killed attempts.
 RELEASE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class SourceEntry:
-    """A source as it was registered."""
+    """A registered source."""
 
     function: Source
     timeout: float
 
 
 class Engine:
-    """Everything that happens between the start and the end of Worker.run."""
+    """The threads of a running worker."""
 
     def __init__(self, server: str, worker_id: str, capacity: int, sources: Mapping[str, SourceEntry]) -> None:
         self.stopping = threading.Event()
@@ -54,19 +54,19 @@ class Engine:
         self._beating = threading.Thread(target=self._heartbeats.run, daemon=True)
 
     def start(self) -> None:
-        """Begins to lease and to send heartbeats."""
+        """Starts leasing and heartbeats."""
         self._leasing.start()
         self._beating.start()
 
     def stop(self, grace: float) -> None:
-        """Leases no more, lets attempts end for `grace` seconds, gives the others back."""
+        """Stops leasing, waits `grace` seconds for running attempts, and returns the others to pending."""
         self.stopping.set()
         with self._lock:
             if self._call:
                 self._call.cancel()
         self._leasing.join(ANSWER_SECONDS)
         if self._held.attempts():
-            log.info("stopping: up to %g s for what is running", grace)
+            log.info("Shutting down: waiting up to %g s for running attempts", grace)
         if not self._held.wait_empty(grace):
             for attempt in self._held.attempts():
                 attempt.stop(Stop.SHUTDOWN)
@@ -96,21 +96,21 @@ class Engine:
                 if self.stopping.is_set():
                     return
                 if is_refusal(error):
-                    self._fail(f"the server refused to lease runs to this worker: {describe(error)}")
+                    self._fail(f"the server rejected this worker: {describe(error)}")
                     return
-                log.warning("cannot lease runs, trying again: %s", describe(error))
+                log.warning("Failed to lease runs; retrying: %s", describe(error))
                 self.stopping.wait(backoff.next())
                 continue
             self._heartbeats.set_interval(response.heartbeat_interval)
             for lease in response.leases:
                 self._begin(lease, begun)
             if response.draining:
-                log.info("the server is stopping")
+                log.info("The server is shutting down")
                 self._client.leave()
             if response.leases or not (response.draining or time.monotonic() - begun < MIN_WAIT_SECONDS):
                 backoff.reset()
             else:
-                # No lease, and none waited for: not to be asked at once again.
+                # The server did not wait: pause before the next call.
                 self.stopping.wait(backoff.next())
 
     def _lease(self, free: int) -> pb.LeaseScrapingJobsResponse:
@@ -128,7 +128,7 @@ class Engine:
         return self._call.result()
 
     def _begin(self, lease: pb.Lease, asked_at: float) -> None:
-        """Starts an attempt that a call begun at `asked_at` has leased, unless it is held already."""
+        """Starts an attempt that was leased by a call at `asked_at`, unless it is held already."""
         name = lease.scraping_job.parameters.source
         if not name and len(self._sources) == 1:
             name = next(iter(self._sources))

@@ -1,4 +1,4 @@
-"""The heartbeats of the worker process."""
+"""Heartbeats of the worker process."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ log = logging.getLogger("windrow_worker")
 DEFAULT_INTERVAL_SECONDS = 1.0
 MIN_INTERVAL_SECONDS = 0.05
 ANSWER_SECONDS = 5.0
-# Between two heartbeats, whatever they are answered.
+# Minimum pause between two heartbeats, for responses that come at once.
 GAP_SECONDS = 0.02
 
 
 class Heartbeats:
-    """Sends one heartbeat for all attempts at a time. Also watches the time of the attempts."""
+    """Sends heartbeats for all attempts together, and stops attempts that have expired."""
 
     def __init__(self, client: Client, worker_id: str, held: Held, fail: Callable[[str], None]) -> None:
         self._client = client
@@ -37,13 +37,13 @@ class Heartbeats:
         self._stopped = False
 
     def set_interval(self, interval: Duration) -> None:
-        """Takes the server's word."""
+        """Sets the interval that the server requests."""
         seconds = interval.ToTimedelta().total_seconds()
         if seconds > 0:
             self._interval = max(seconds, MIN_INTERVAL_SECONDS)
 
     def send_now(self) -> None:
-        """Sends the next heartbeat without waiting for its time."""
+        """Sends the next heartbeat at once."""
         self._wake.set()
 
     def stop(self) -> None:
@@ -52,7 +52,7 @@ class Heartbeats:
         self._wake.set()
 
     def run(self) -> None:
-        """For a thread: sends heartbeats until `stop`."""
+        """Sends heartbeats until `stop`. Runs in a thread."""
         while not self._stopped:
             attempts = self._held.attempts()
             for attempt in attempts:
@@ -63,14 +63,14 @@ class Heartbeats:
             self._wake.clear()
 
     def _send(self, attempts: list[Attempt]) -> bool:
-        """True if the server has answered as soon as there was something to tell, or after the interval."""
+        """Sends one heartbeat; True if the server waited for news or for the interval before it responded."""
         request = pb.HeartbeatRequest(worker_id=self._worker_id)
         carrying = []
         for attempt in attempts:
             report = request.attempts.add(attempt=attempt.id, cancel_acknowledged=attempt.stop_reason is Stop.CANCEL)
             if attempt.outbox.fill(report):
                 carrying.append(attempt)
-        # What is carried is not to be held up: the end of an attempt waits for it.
+        # A heartbeat with results must not wait: the end of an attempt may wait for it.
         wait = 0.0 if carrying else self._interval
         request.wait.FromMilliseconds(int(wait * 1000))
         before = time.monotonic()
@@ -82,9 +82,9 @@ class Heartbeats:
             self._take(attempts, response, before)
         except grpc.RpcError as error:
             if is_refusal(error):
-                self._fail(f"the server refused a heartbeat: {describe(error)}")
+                self._fail(f"the server rejected a heartbeat: {describe(error)}")
             elif not self._stopped:
-                log.warning("no heartbeat, trying again: %s", describe(error))
+                log.warning("Heartbeat failed; retrying: %s", describe(error))
         finally:
             for attempt in carrying:
                 attempt.outbox.sent(success=success)

@@ -8,14 +8,14 @@ from ._attempt import Attempt
 
 
 class Held:
-    """Attempts from their lease until their end is acknowledged or their lease is lost."""
+    """Attempts from their lease until their end is acknowledged or the lease is lost."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._attempts: dict[tuple[str, int], Attempt] = {}
 
     def add(self, attempt: Attempt) -> bool:
-        """False if it is held already."""
+        """Adds an attempt; False if it is held already."""
         key = (attempt.id.job_id, attempt.id.attempt)
         with self._changed:
             if key in self._attempts:
@@ -24,7 +24,7 @@ class Held:
             return True
 
     def remove(self, attempt: Attempt) -> None:
-        """After its end."""
+        """Removes an attempt that has ended."""
         with self._changed:
             self._attempts.pop((attempt.id.job_id, attempt.id.attempt), None)
             self._changed.notify_all()
@@ -40,6 +40,6 @@ class Held:
             self._changed.wait(timeout)
 
     def wait_empty(self, timeout: float) -> bool:
-        """Waits until all attempts have ended; False if they have not."""
+        """Waits until all attempts have ended; False after the timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._attempts, timeout)

@@ -1,4 +1,4 @@
-"""Scrapes one location: reads the messages of its process and submits what it found."""
+"""Scrapes one location: reads the messages of its process and submits its properties."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class TooLarge(Exception):
 
 
 class Reporter(Protocol):
-    """What a location needs of its attempt."""
+    """The part of an attempt that a location uses."""
 
     outbox: Outbox
     stopped: threading.Event
 
     def submit(self, properties: list[pb.ScrapedProperty], results: list[pb.LocationResult]) -> None:
-        """Submits a batch and waits until it is acknowledged."""
+        """Submits a batch and waits for its acknowledgement."""
 
     def check_time(self) -> None:
-        """Stops the attempt when its lease or its time is over."""
+        """Stops the attempt if its lease has expired or it has timed out."""
 
 
 class Batch:
-    """Rows that are not submitted yet."""
+    """Rows that wait to be submitted."""
 
     def __init__(self, location: str, reporter: Reporter) -> None:
         self._location = location
@@ -46,12 +46,12 @@ class Batch:
         self._since = 0.0
 
     def add(self, property_id: str, body: dict[str, Any]) -> None:
-        """Adds a row; submits the rows before it when it does not fit."""
+        """Adds a row. Submits the waiting ones first if it does not fit."""
         row = pb.ScrapedProperty(property_id=property_id, location=self._location)
         row.body.update(body)
         size = row.ByteSize()
         if size > MAX_ROW_BYTES:
-            raise TooLarge(f"property '{property_id}' has {size} bytes, more than {MAX_ROW_BYTES}")
+            raise TooLarge(f"property '{property_id}' has {size} bytes; the maximum is {MAX_ROW_BYTES}")
         if self._bytes + size > BATCH_BYTES or len(self._rows) == BATCH_ROWS:
             self._submit([])
         if not self._rows:
@@ -60,13 +60,13 @@ class Batch:
         self._bytes += size
 
     def submit_due(self) -> None:
-        """Submits the rows when they are enough, or have waited long enough."""
+        """Submits the rows if the batch is full or old enough."""
         waited = time.monotonic() - self._since >= BATCH_SECONDS
         if self._rows and (waited or len(self._rows) == BATCH_ROWS):
             self._submit([])
 
     def end(self, location_result: pb.LocationResult) -> None:
-        """Reports how the location ended: with its last rows, or with the next heartbeat if there are none."""
+        """Reports the result of the location: with its last rows, or else with the next heartbeat."""
         if self._rows:
             self._submit([location_result])
         else:
@@ -79,10 +79,10 @@ class Batch:
 
 
 def run_location(source: Source, task: Task, timeout: float, reporter: Reporter) -> bool:
-    """Scrapes the location and reports its result; False when the attempt is stopped meanwhile."""
+    """Scrapes the location and reports its result; False if the attempt was stopped."""
     outbox = reporter.outbox
     batch = Batch(task.location, reporter)
-    outbox.log(task.location, "begins")
+    outbox.log(task.location, "started")
     process = LocationProcess(source, task, timeout)
     ended = False
     try:
@@ -107,7 +107,7 @@ def run_location(source: Source, task: Task, timeout: float, reporter: Reporter)
 def _read(
     process: LocationProcess, task: Task, batch: Batch, reporter: Reporter
 ) -> pb.LocationResult | None:
-    """The result as the process said it; None if the attempt is stopped."""
+    """The result from the process; None if the attempt was stopped."""
 
     def stopped() -> bool:
         reporter.check_time()

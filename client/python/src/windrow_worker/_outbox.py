@@ -1,4 +1,4 @@
-"""What an attempt has to report: results of locations and lines of its log."""
+"""Unreported results of locations and log lines of an attempt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._proto.windrow.v1 import scraping_job_log_pb2 as log_pb
 from ._proto.windrow.v1 import worker_service_pb2 as pb
 
 MAX_LINES_A_CALL = 1_000
-# As many as the server keeps of an attempt.
+# The server's limit of an attempt.
 MAX_LINES = 10_000
 MAX_LINE = 2_000
 
@@ -23,19 +23,19 @@ LEVELS = {
 
 
 class Outbox:
-    """Keeps reports until a call that carried them has succeeded. One call at a time carries them."""
+    """Keeps results and lines until a call has delivered them. One call at a time carries them."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._results: list[pb.LocationResult] = []
         self._lines: list[log_pb.ScrapingJobLog] = []
         self._total_lines = 0
-        # How many of each the call under way carries; None when there is none.
+        # Number of results and lines in the current call; None without one.
         self._carried: tuple[int, int] | None = None
         self._closed = False
 
     def log(self, location: str, text: str, level: str = "info") -> None:
-        """Adds lines to the log. What the server would not keep is left out."""
+        """Adds lines to the log, up to the server's limit."""
         now = Timestamp()
         now.GetCurrentTime()
         with self._changed:
@@ -44,7 +44,7 @@ class Outbox:
                 if self._total_lines > MAX_LINES:
                     return
                 if self._total_lines == MAX_LINES:
-                    line = f"the log of this attempt has more than {MAX_LINES} lines: the rest is left out"
+                    line = f"the log of this attempt has more than {MAX_LINES} lines; the rest is dropped"
                 self._lines.append(
                     log_pb.ScrapingJobLog(
                         sequence=self._total_lines,
@@ -56,12 +56,12 @@ class Outbox:
                 )
 
     def add_result(self, result: pb.LocationResult) -> None:
-        """Adds how a location ended."""
+        """Adds the result of a location."""
         with self._changed:
             self._results.append(result)
 
     def fill(self, report: pb.AttemptReport | pb.FinishScrapingJobRequest) -> bool:
-        """Puts reports into a message. False for a heartbeat that carries none; else `sent` must follow."""
+        """Adds results and lines to a message. False for a heartbeat without any; otherwise call `sent` afterwards."""
         with self._changed:
             lines = self._lines[:MAX_LINES_A_CALL]
             if isinstance(report, pb.AttemptReport) and (self._closed or not (self._results or lines)):
@@ -72,7 +72,7 @@ class Outbox:
             return True
 
     def sent(self, *, success: bool) -> None:
-        """The call has ended. Without success its reports will go with the next one."""
+        """Ends the current call. After a failure the next call carries the same results and lines."""
         with self._changed:
             if self._carried and success:
                 results, lines = self._carried
@@ -82,7 +82,7 @@ class Outbox:
             self._changed.notify_all()
 
     def close(self, timeout: float) -> None:
-        """Before the last call: lets heartbeats carry what it cannot, and waits for the one under way."""
+        """Prepares the final call: waits for heartbeats to carry excess lines and for the current call."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._lines) <= MAX_LINES_A_CALL, timeout)
             self._closed = True
@@ -91,12 +91,12 @@ class Outbox:
 
 
 def clean(text: str) -> str:
-    """Without what cannot be sent: halves of surrogate pairs and NUL."""
+    """Replaces characters that cannot be sent: unpaired surrogates and NUL."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def result(location: str, error: str = "", *, permanent: bool = False) -> pb.LocationResult:
-    """How a location ended; the error becomes one line of at most 300 characters."""
+    """The result of a location. The error becomes one line of at most 300 characters."""
     sentence = " ".join(clean(error).split())
     if len(sentence) > 300:
         sentence = sentence[:299] + "…"

@@ -1,4 +1,4 @@
-"""The worker process's side of the process of one location."""
+"""The process of one location, seen from the worker process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import _child
 from ._child import Source
 from .task import Task
 
-# Never fork: the worker process has threads, those of gRPC among them.
+# Never fork: the worker process has threads, including those of gRPC.
 _context = multiprocessing.get_context("spawn")
 
 NAME = "windrow-location"
@@ -24,17 +24,17 @@ TICK_SECONDS = 0.2
 KILL_SECONDS = 1.0
 EXIT_SECONDS = 2.0
 READ_BYTES = 65536
-# Of the output of a location the end is kept; the server keeps 500 lines of each location.
+# The end of the output is kept. The server stores 500 lines per location.
 OUTPUT_BYTES = 65536
 OUTPUT_LINES = 400
 
 
-# The process groups that are alive.
+# Process groups that are alive.
 _groups: set[int] = set()
 
 
 def kill_all() -> None:
-    """Kills the processes of all locations, and all that they have started. Of use to signal handlers."""
+    """Kills the process groups of all locations. Safe in signal handlers."""
     for pid in list(_groups):
         with suppress(OSError):
             os.killpg(pid, signal.SIGKILL)
@@ -45,11 +45,11 @@ class Killed(Exception):
 
 
 class Ended(Exception):
-    """The process ended without saying how the location went."""
+    """The process ended without a result."""
 
 
 class Output:
-    """The last lines of standard output or error."""
+    """The end of standard output or standard error."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -57,31 +57,31 @@ class Output:
         self._dropped = False
 
     def add(self, data: bytes) -> None:
-        """Takes what came from the pipe."""
+        """Adds data from the pipe."""
         self._data += data
         if len(self._data) > OUTPUT_BYTES:
             self._data = self._data[-OUTPUT_BYTES:].partition(b"\n")[2] or self._data[-OUTPUT_BYTES:]
             self._dropped = True
 
     def lines(self) -> list[str]:
-        """The lines that are kept."""
+        """The last lines."""
         kept = [line for line in self._data.decode("utf-8", "replace").splitlines() if line.strip()]
         if self._dropped or len(kept) > OUTPUT_LINES:
-            return [f"(earlier {self._name} is left out)", *kept[-OUTPUT_LINES:]]
+            return [f"(earlier {self._name} was dropped)", *kept[-OUTPUT_LINES:]]
         return kept
 
 
 class LocationProcess:
-    """Starts the process, reads its messages, and kills it with all that it has started.
+    """Starts the process, reads its messages, and kills its process group.
 
-    The thread that creates it must live until `close`: Linux ends a process whose parent thread ends.
+    The creating thread must live until `close`: Linux kills the process when its parent thread ends.
     """
 
     def __init__(self, function: Source, task: Task, timeout: float) -> None:
         self.stdout = Output("output")
         self.stderr = Output("error output")
         self._timeout = timeout
-        # When the current Task.time_limit is over, and what to say then.
+        # End of the current Task.time_limit, and the error at that time.
         self._limit: tuple[float, str] | None = None
         self._buffer = b""
         pipes = [_context.Pipe(duplex=False) for _ in range(4)]
@@ -102,9 +102,9 @@ class LocationProcess:
             _groups.add(self._process.pid)
 
     def messages(self, stopped: Callable[[], bool]) -> Iterator[dict[str, Any] | None]:
-        """Yields messages, and None when there was none for a moment, until the process says how it ended.
+        """Yields messages, and None after a moment without one, up to the result of the process.
 
-        Ends early when `stopped` says so. Raises Killed or Ended.
+        Ends early if `stopped` returns true. Raises Killed or Ended.
         """
         while not stopped():
             alive = self._process.exitcode is None
@@ -124,7 +124,7 @@ class LocationProcess:
             yield None
 
     def close(self, *, ended: bool) -> None:
-        """Lets the process exit if it has ended by itself; kills what is left of it otherwise."""
+        """Waits briefly for the exit of a process that has ended by itself; kills the rest of its group."""
         deadline = time.monotonic() + (EXIT_SECONDS if ended else 0.0)
         while self._process.exitcode is None and time.monotonic() < deadline:
             self._read(0.05)
@@ -145,7 +145,7 @@ class LocationProcess:
         self._process.close()
 
     def _read(self, timeout: float) -> bool:
-        """Reads once from each pipe that has something. False if none has."""
+        """Reads once from each readable pipe; False if there was none."""
         got = False
         if not self._readers:
             time.sleep(min(timeout, 0.05))
@@ -171,13 +171,13 @@ class LocationProcess:
     def _set_limit(self, message: dict[str, Any]) -> None:
         self._limit = None
         if message["seconds"] is not None:
-            text = f"{message['what']} took longer than {message['seconds']:g} s and was stopped"
+            text = f"{message['what']} timed out after {message['seconds']:g} s"
             self._limit = (time.monotonic() + message["seconds"], text)
 
     def _check_time(self) -> None:
         now = time.monotonic()
         if now > self._deadline:
-            raise Killed(f"the location took longer than {self._timeout:g} s and was stopped")
+            raise Killed(f"timed out after {self._timeout:g} s")
         if self._limit and now > self._limit[0]:
             raise Killed(self._limit[1])
 
@@ -188,7 +188,7 @@ class LocationProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
         if self._process.exitcode is None:
-            # It may not have begun its own process group yet.
+            # It may not have created its process group yet.
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -199,6 +199,6 @@ def _describe_exit(code: int | None) -> str:
             name = signal.Signals(-code).name
         except ValueError:
             name = "unknown"
-        hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+        hint = ", possibly out of memory" if -code == signal.SIGKILL else ""
         return f"the process of the location was killed by signal {-code} ({name}){hint}"
-    return f"the process of the location ended with exit code {code} before the location was done"
+    return f"the process of the location ended with exit code {code} before the location was complete"

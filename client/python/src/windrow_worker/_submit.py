@@ -21,16 +21,16 @@ class LeaseLost(Exception):
     """The attempt has lost its lease, or has ended."""
 
 
-class Refused(Exception):
-    """The server does not take a batch."""
+class Rejected(Exception):
+    """The server rejected a batch."""
 
 
 class Stopped(Exception):
-    """The attempt is to stop."""
+    """The attempt has to stop."""
 
 
 class Submitter:
-    """One stream of SubmitProperties, opened anew when it is lost."""
+    """A SubmitProperties stream that is reopened after a failure."""
 
     def __init__(self, client: Client, attempt: pb.Attempt, scraped: int, stopped: threading.Event) -> None:
         self._client = client
@@ -44,7 +44,7 @@ class Submitter:
     def submit(
         self, properties: list[pb.ScrapedProperty], results: list[pb.LocationResult]
     ) -> pb.SubmitPropertiesResponse:
-        """Sends a batch until it is acknowledged. Raises LeaseLost, Refused or Stopped."""
+        """Sends a batch, with retries, until it is acknowledged. Raises LeaseLost, Rejected or Stopped."""
         request = pb.SubmitPropertiesRequest(
             attempt=self._attempt,
             scraped_before=self._scraped,
@@ -60,7 +60,7 @@ class Submitter:
                 if self._stopped.is_set():
                     break
                 reason = _check(error)
-                log.warning("%s: the stream of properties is lost, trying again: %s", self._attempt.job_id, reason)
+                log.warning("%s: failed to submit properties; retrying: %s", self._attempt.job_id, reason)
                 self._stopped.wait(backoff.next())
             else:
                 self._scraped = response.properties_scraped
@@ -68,7 +68,7 @@ class Submitter:
         raise Stopped
 
     def close(self) -> None:
-        """Ends the stream. Of use to other threads: a `submit` under way fails."""
+        """Closes the stream, so a concurrent `submit` fails. Thread-safe."""
         with self._lock:
             if self._stream:
                 self._requests.put(None)
@@ -102,11 +102,11 @@ def _iterate(get: Callable[[], pb.SubmitPropertiesRequest | None]) -> Iterator[p
 
 
 def _check(error: grpc.RpcError | StopIteration) -> str:
-    """The text of an error that passes; raises for the others."""
+    """The text of a transient error. Raises for the others."""
     if isinstance(error, StopIteration):
-        return "the server ended it"
+        return "the server closed the stream"
     if is_lease_lost(error):
         raise LeaseLost(describe(error)) from error
     if is_refusal(error):
-        raise Refused(describe(error)) from error
+        raise Rejected(describe(error)) from error
     return describe(error)

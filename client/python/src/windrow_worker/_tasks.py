@@ -1,4 +1,4 @@
-"""Makes the task of a location from a lease."""
+"""Tasks from leases."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def make_task(lease: pb.Lease, location: str) -> Task:
 
 
 def _name(listing_type: parameters_pb.ListingType) -> str:
-    """For example FOR_SALE. A kind that this version does not know becomes its number."""
+    """The name, for example FOR_SALE; the number of a type that this version does not know."""
     value = parameters_pb.ListingType.DESCRIPTOR.values_by_number.get(listing_type)
     return value.name.removeprefix("LISTING_TYPE_") if value else str(listing_type)

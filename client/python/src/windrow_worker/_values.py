@@ -1,4 +1,4 @@
-"""Turns what a source yields into what JSON can say, or says why it cannot."""
+"""Converts properties to values that JSON can represent."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .task import Property, ScrapeError
 
 MAX_ID = 200
 MAX_DEPTH = 20
-# Numbers of a body are doubles: larger whole numbers would lose digits.
+# Numbers of a body are doubles: larger integers would lose digits.
 MAX_WHOLE = 2**53
 
 
 def convert(item: object) -> tuple[str, dict[str, Any]]:
-    """The id and the body of a property; ScrapeError when it is not one."""
+    """The id and the body of a property. Raises ScrapeError if it is invalid."""
     if not isinstance(item, Property):
         raise ScrapeError(f"the source yielded a value of type {type(item).__name__} instead of a Property")
     if not isinstance(item.id, str):
@@ -78,7 +78,7 @@ def _value(value: Any, path: str, depth: int) -> Any:
 
 
 def _foreign(value: Any, path: str, depth: int) -> Any:
-    """Values of numpy and pandas, which need not be installed."""
+    """Converts values of numpy and pandas, which need not be installed."""
     package = type(value).__module__.partition(".")[0]
     if package == "pandas" and type(value).__name__ == "NAType":
         return None
@@ -87,9 +87,9 @@ def _foreign(value: Any, path: str, depth: int) -> Any:
             text = str(value)
             return None if text == "NaT" else text
         return _value(value.tolist(), path, depth)
-    raise ValueError(f"`{path}` is of type {type(value).__name__}, which JSON cannot say")
+    raise ValueError(f"`{path}` is of type {type(value).__name__}, which JSON cannot represent")
 
 
 def _text(value: str) -> str:
-    """Without what cannot be sent or stored: halves of surrogate pairs and NUL."""
+    """Replaces characters that cannot be sent or stored: unpaired surrogates and NUL."""
     return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,4 +1,4 @@
-"""What a source gets, and what it gives back."""
+"""The interface of sources: tasks and properties."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
-# Takes a message for the worker process: its kind and its fields.
+# Sends a message (a kind and its fields) to the worker process.
 Send = Callable[[dict[str, Any]], None]
 
 
 class ScrapeError(Exception):
-    """A location could not be read.
+    """The location failed.
 
-    `permanent` says that trying again is useless. Any other exception is a failure of the location
-    too, but not a permanent one.
+    Set `permanent` if another attempt would fail as well. Any other exception also fails the location, but
+    not permanently.
     """
 
     def __init__(self, text: str, *, permanent: bool = False) -> None:
@@ -31,7 +31,7 @@ class ScrapeError(Exception):
 class Property:
     """A listing: the source's id of it, 1 to 200 characters, and all its other fields.
 
-    The body must be what JSON can say. Dates, numpy scalars, NaN and the missing values of pandas are
+    The body must be representable as JSON. Dates, numpy scalars, NaN and the missing values of pandas are
     converted.
     """
 
@@ -41,35 +41,38 @@ class Property:
 
 @dataclass(frozen=True)
 class Task:
-    """One location of one attempt: what to scrape."""
+    """One location of one attempt: describes the work of a source."""
 
-    # The run.
+    # The id of the run.
     job_id: str
-    # The attempt's number, from 1.
+    # The number of the attempt, from 1.
     attempt: int
-    # The scheduled job that the run belongs to; empty for a one-off run.
+    # The scheduled job of the run; empty for a one-off run.
     scheduled_job_id: str
-    # Where to scrape.
+    # The location as the user wrote it.
     location: str
-    # Which listings, for example ["FOR_SALE", "SOLD"]; empty: the source's own choice.
+    # For example ["FOR_SALE", "SOLD"]; empty means the source's default.
     listing_types: list[str]
-    # Only listings changed in the last so many days before `reference_time`.
+    # Only listings changed in this many days before `reference_time`.
     past_days: int | None
     # Search radius in miles.
     radius: float | None
-    # At most this many listings. The worker stops reading by itself.
+    # Maximum number of listings. The worker stops reading there.
     limit: int | None
-    # What `past_days` counts back from, in UTC.
+    # `past_days` counts back from this time, in UTC.
     reference_time: datetime
-    # All parameters of the run, as in `windrow.v1.ScrapeParameters`.
+    # All parameters of the run as in `windrow.v1.ScrapeParameters`.
     parameters: dict[str, Any]
     _send: Send | None = field(default=None, repr=False, compare=False)
 
     def log(self, text: str, level: str = "info") -> None:
-        """Writes to the log of the run. Levels: debug, info, warning, error."""
+        """Writes to the log of the run, which shows it while the source works.
+
+        Levels: debug, info, warning, error.
+        """
         level = level.lower()
         if level not in LOG_LEVELS:
-            raise ValueError(f"no log level {level!r}: {', '.join(LOG_LEVELS)}")
+            raise ValueError(f"unknown log level {level!r}; expected {', '.join(LOG_LEVELS)}")
         if self._send is None:
             print(f"{level}: {text}", file=sys.stderr)
         else:
@@ -77,9 +80,9 @@ class Task:
 
     @contextmanager
     def time_limit(self, seconds: float, what: str) -> Iterator[None]:
-        """Kills the process of the location when the block takes longer; `what` names it in the error.
+        """Kills the process of the location if the block takes longer; `what` names the block in the error.
 
-        The worker process watches the time, so that this works for code that hangs. Not to be nested.
+        The worker process measures the time, so this works for code that hangs. Must not be nested.
         """
         if self._send is not None:
             self._send({"kind": "limit", "seconds": seconds, "what": what})

@@ -1,4 +1,4 @@
-"""The worker: its sources, and its life from start to signal."""
+"""The worker: registers sources and runs until a signal."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ SourceT = TypeVar("SourceT", bound=Source)
 
 
 class WorkerError(Exception):
-    """The worker cannot go on: its settings are wrong, or the server does not take its calls."""
+    """The worker failed: its settings are wrong, or the server rejected it."""
 
 
 class Worker:
-    """Runs scraping jobs of the sources that are registered with it.
+    """Executes runs with the registered sources.
 
-    `server` is host:port, or https://host:port for TLS; by default the variable WINDROW_SERVER. Several
-    with commas between them are servers on one database: when one stops, the worker goes on with the next.
-    `capacity` is how many runs are executed at a time, 1 to 100. `grace` is how many seconds running
-    attempts have to end when the worker is stopped.
+    `server` is host:port, or https://host:port for TLS. Default: the variable WINDROW_SERVER. Separate the
+    addresses of several servers on one database with commas: if one stops, the worker uses the next.
+    `capacity` is the maximum number of runs in progress, 1 to 100. `grace` is the time in seconds to finish
+    them when the worker stops.
     """
 
     def __init__(self, server: str | None = None, capacity: int = 1, grace: float = 20.0) -> None:
@@ -54,15 +54,15 @@ class Worker:
         self._signals = 0
 
     def source(self, name: str, timeout: float = 600.0) -> Callable[[SourceT], SourceT]:
-        """Registers a function as a source; `timeout` is how many seconds a location may take.
+        """Registers a function as a source; `timeout` is the maximum time of a location in seconds.
 
-        The function is called in a process of its own for each location, so that it must be found by
-        its module and its name: no lambda, nothing inside another function.
+        Each location calls the function in a new process, which imports it by module and name: it must not
+        be a lambda or defined inside another function.
         """
         if timeout <= 0:
             raise ValueError(f"timeout must be positive: {timeout}")
         if name in self._sources:
-            raise ValueError(f"there is a source '{name}' already")
+            raise ValueError(f"source '{name}' is registered already")
         if len(self._sources) == MAX_SOURCES:
             raise ValueError(f"a worker has at most {MAX_SOURCES} sources")
 
@@ -73,9 +73,9 @@ class Worker:
         return register
 
     def run(self) -> None:
-        """Works until SIGTERM, SIGINT or `stop`. Raises WorkerError if it cannot go on."""
+        """Executes runs until SIGTERM, SIGINT or `stop`. Raises WorkerError if the worker fails."""
         if multiprocessing.current_process().name.startswith(NAME):
-            # The process of a location has imported a script that calls this without a guard.
+            # This is a location's process, which imported a script without an `if __name__` guard.
             return
         engine = self._engine()
         handlers = self._handle_signals()
@@ -89,10 +89,10 @@ class Worker:
                 signal.signal(number, handler)
         if engine.error:
             raise WorkerError(engine.error)
-        log.info("stopped")
+        log.info("Worker stopped")
 
     def stop(self) -> None:
-        """Makes `run` end as SIGTERM does. For other threads."""
+        """Ends `run` like SIGTERM. Thread-safe."""
         self._stop.set()
 
     def _engine(self) -> Engine:
@@ -100,22 +100,22 @@ class Worker:
         from ._engine import Engine, SourceEntry
 
         if not self._sources:
-            raise WorkerError("the worker has no source")
+            raise WorkerError("the worker has no sources; register one with @worker.source")
         entries: dict[str, SourceEntry] = {}
         for name, (function, timeout) in self._sources.items():
             try:
                 pickle.dumps(function)
             except Exception as error:
-                raise WorkerError(f"the function of source '{name}' is not found by its name: {error}") from error
+                raise WorkerError(f"the function of source '{name}' cannot be imported by name: {error}") from error
             entries[name] = SourceEntry(function, timeout)
         if not self.server.strip(" ,"):
             raise WorkerError("the address of the server is empty")
         worker_id = make_worker_id()
-        log.info("worker %s serves %s from %s", worker_id, ", ".join(sorted(entries)), self.server)
+        log.info("Worker %s executes runs of %s for %s", worker_id, ", ".join(sorted(entries)), self.server)
         return Engine(self.server, worker_id, self.capacity, entries)
 
     def _handle_signals(self) -> dict[int, signal.Handlers | int | Callable[..., object] | None]:
-        """Sets the handlers; returns those before. Signals reach the main thread only."""
+        """Sets the handlers and returns the previous ones. Only the main thread receives signals."""
         if threading.current_thread() is not threading.main_thread():
             return {}
         return {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -128,6 +128,6 @@ class Worker:
 
 
 def make_worker_id() -> str:
-    """Unique for each process: host, process id, and some random characters."""
+    """A unique id of this process: host, process id, random characters."""
     host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())[:100]
     return f"{host}-{os.getpid()}-{secrets.token_hex(4)}"

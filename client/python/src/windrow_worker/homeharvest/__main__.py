@@ -13,7 +13,7 @@ from .source import scrape
 
 
 def main() -> int:
-    """Runs the worker; the exit code."""
+    """Runs the worker; returns the exit code."""
     options = parse_arguments()
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     if find_spec("homeharvest") is None:
@@ -31,31 +31,31 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The options of the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         prog="windrow-worker-homeharvest",
-        description="Runs scraping jobs of a Windrow server with the package homeharvest.",
+        description="Executes runs of a Windrow server with the package homeharvest.",
         epilog="You are responsible for respecting the terms of the website. See the README.",
     )
-    parser.add_argument("--server", help="host:port or https://host:port, several with commas between (default: $WINDROW_SERVER or 127.0.0.1:50051)")
-    parser.add_argument("--capacity", type=int, default=1, help="runs at a time (default: %(default)s)")
+    parser.add_argument("--server", help="host:port or https://host:port; separate several with commas (default: $WINDROW_SERVER or 127.0.0.1:50051)")
+    parser.add_argument("--capacity", type=int, default=1, help="maximum runs in progress (default: %(default)s)")
     parser.add_argument(
-        "--source", default="homeharvest", help="the source's name at the server (default: %(default)s)"
+        "--source", default="homeharvest", help="name of the source on the server (default: %(default)s)"
     )
     parser.add_argument(
-        "--timeout", type=float, default=1800.0, help="seconds for a location (default: %(default)g)"
+        "--timeout", type=float, default=1800.0, help="timeout of a location in seconds (default: %(default)g)"
     )
     parser.add_argument(
         "--call-timeout",
         type=float,
         default=300.0,
-        help="seconds for homeharvest's call for one listing type of a location (default: %(default)g)",
+        help="timeout of one homeharvest call (one listing type of a location) in seconds (default: %(default)g)",
     )
     parser.add_argument(
         "--grace",
         type=float,
         default=20.0,
-        help="seconds for running attempts to end on SIGTERM (default: %(default)g)",
+        help="seconds to finish running attempts after SIGTERM (default: %(default)g)",
     )
     parser.add_argument(
         "--log-level", default="info", choices=["debug", "info", "warning", "error"], help="(default: %(default)s)"

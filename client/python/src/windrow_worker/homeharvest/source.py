@@ -10,14 +10,14 @@ from typing import Any
 from ..task import Property, ScrapeError, Task
 from .watch import Watch, watch_requests
 
-# The most that homeharvest, and the website, return for one search.
+# The maximum of homeharvest and of the website for one search.
 MAX_LISTINGS = 10_000
 
-# Listing types in the order of the calls. Searches for sale include listings under contract. The first
-# row of a listing counts, so that these come first, to be of their own type.
+# Listing types in the order of the calls. Searches for sale include listings under contract. The first row
+# of a property counts, so pending ones come first and keep their own type.
 ORDER = ("PENDING", "FOR_SALE", "FOR_RENT", "SOLD")
 
-# States of a single address that belong to a listing type; homeharvest does not look at them.
+# States of a single address that match a listing type; homeharvest ignores them.
 STATES = {
     "PENDING": {"PENDING", "CONTINGENT"},
     "FOR_SALE": {"FOR_SALE", "PENDING", "CONTINGENT"},
@@ -27,11 +27,11 @@ STATES = {
 
 
 def scrape(task: Task, call_timeout: float = 300.0) -> Iterator[Property]:
-    """One call of homeharvest for each listing type; `call_timeout` seconds for each call."""
+    """Calls homeharvest once for each listing type, with a timeout of `call_timeout` seconds each."""
     listing_types = task.listing_types or ["FOR_SALE"]
     unknown = [name for name in listing_types if name not in ORDER]
     if unknown:
-        raise ScrapeError(f"homeharvest is not asked for listings of type {', '.join(unknown)}", permanent=True)
+        raise ScrapeError(f"unsupported listing types: {', '.join(unknown)}", permanent=True)
     count = 0
     for listing_type in sorted(listing_types, key=ORDER.index):
         limit = task.limit - count if task.limit else MAX_LISTINGS
@@ -47,10 +47,10 @@ def _call(task: Task, listing_type: str, limit: int, timeout: float) -> Iterator
     with watch_requests() as watch, task.time_limit(timeout, f"homeharvest's call for {kind}"):
         rows = _rows(task, listing_type, limit, watch, kind)
     for warning in watch.warnings():
-        task.log(f"{kind}: the website says: {warning}", "warning")
+        task.log(f"{kind}: the website warns: {warning}", "warning")
     if watch.asked("GetHomeDetails"):
         if watch.found("GetHomeDetails") and not rows:
-            raise ScrapeError(f"{kind}: homeharvest could not read the website's answer")
+            raise ScrapeError(f"{kind}: homeharvest failed to read the website's response")
         rows = [row for row in rows if row.get("status") in STATES[listing_type.upper()]]
     if watch.asked("Search_suggestions") and not watch.found("Search_suggestions"):
         task.log(f"the website knows no place '{task.location}'", "warning")
@@ -62,12 +62,12 @@ def _call(task: Task, listing_type: str, limit: int, timeout: float) -> Iterator
             continue
         yield Property(id=property_id, body=row | {"listing_type": listing_type})
     if skipped:
-        task.log(f"{kind}: {skipped} without property_id are left out", "warning")
+        task.log(f"{kind}: skipped {skipped} without property_id", "warning")
     task.log(f"{len(rows) - skipped} {kind}" if rows else f"no {kind}")
     if task.limit is None and watch.total() > MAX_LISTINGS:
         raise ScrapeError(
             f"'{task.location}' has more than {MAX_LISTINGS} listings: {watch.total()} of type {listing_type};"
-            " ask for smaller locations, or set a limit",
+            " use smaller locations, or set a limit",
             permanent=True,
         )
     if watch.found("GetHomeSearch") < min(watch.total(), limit):
@@ -77,8 +77,8 @@ def _call(task: Task, listing_type: str, limit: int, timeout: float) -> Iterator
 
 
 def _rows(task: Task, listing_type: str, limit: int, watch: Watch, kind: str) -> list[dict[str, Any]]:
-    """What homeharvest returns. ScrapeError if it failed, whether it says so or not."""
-    # Imported here, as it takes seconds: only the processes of the locations need it.
+    """Calls homeharvest. Raises ScrapeError if it failed, even if it hides the failure."""
+    # Imported late because it takes seconds; only the processes of locations need it.
     homeharvest: Any = import_module("homeharvest")
     failure: Exception | None = None
     rows: list[dict[str, Any]] = []
@@ -101,10 +101,9 @@ def _rows(task: Task, listing_type: str, limit: int, watch: Watch, kind: str) ->
 
 
 def _dates(task: Task) -> dict[str, str]:
-    """The days of `past_days` before the reference time.
+    """The range of `past_days` before the reference time, in whole UTC days, both ends included.
 
-    Whole days in UTC, the first and the last included: homeharvest compares the last day with its
-    beginning, so that it is given the day after.
+    homeharvest compares with the start of the last day, so the range ends one day later.
     """
     if task.past_days is None:
         return {}

@@ -1,6 +1,6 @@
-"""Watches the HTTP requests of homeharvest, to tell an empty answer from a failure.
+"""Watches the HTTP requests of homeharvest to distinguish an empty response from a failure.
 
-Wraps `requests.Session.send` while a call runs; nothing of homeharvest or requests is changed on disk.
+Wraps `requests.Session.send` during a call.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-# Where a good answer of each operation has its content, below `data`.
+# Path of each operation's content below `data` in a valid response.
 CONTENT = {
     "Search_suggestions": ("search_suggestions", "geo_results"),
     "GetHomeSearch": ("homeSearch", "results"),
@@ -24,60 +24,60 @@ CONTENT = {
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What became of one request."""
+class Result:
+    """The result of one request."""
 
     operation: str
-    # Why the answer is of no use; empty if it is.
+    # The reason why the response is unusable; empty if it is usable.
     problem: str = ""
-    # Messages of GraphQL that came along with a useful answer.
+    # GraphQL messages of a usable response.
     warning: str = ""
-    # How many places, listings or homes it has.
+    # Number of places, listings or homes in the response.
     found: int = 0
-    # How many listings the search has on all its pages.
+    # Number of listings on all pages of the search.
     total: int = 0
 
 
 class Watch:
-    """The last answer to each request: an earlier one that failed was tried again."""
+    """The last response to each request; earlier failures were retried."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._answers: dict[object, Answer] = {}
+        self._results: dict[object, Result] = {}
 
-    def record(self, request: object, answer: Answer) -> None:
-        """Takes an answer."""
+    def record(self, request: object, result: Result) -> None:
+        """Records a response."""
         with self._lock:
-            self._answers[request] = answer
+            self._results[request] = result
 
     def problem(self) -> str:
-        """The first problem; empty if all answers are of use."""
-        return next((answer.problem for answer in self._all() if answer.problem), "")
+        """The first problem; empty if all responses are usable."""
+        return next((result.problem for result in self._all() if result.problem), "")
 
     def warnings(self) -> list[str]:
-        """Warnings, each once."""
-        return list(dict.fromkeys(answer.warning for answer in self._all() if answer.warning))
+        """Distinct warnings."""
+        return list(dict.fromkeys(result.warning for result in self._all() if result.warning))
 
     def asked(self, operation: str) -> bool:
         """Whether there was such a request."""
-        return any(answer.operation == operation for answer in self._all())
+        return any(result.operation == operation for result in self._all())
 
     def found(self, operation: str) -> int:
-        """How many places, listings or homes came."""
-        return sum(answer.found for answer in self._all() if answer.operation == operation)
+        """Number of places, listings or homes received."""
+        return sum(result.found for result in self._all() if result.operation == operation)
 
     def total(self) -> int:
-        """How many listings the website has."""
-        return max((answer.total for answer in self._all()), default=0)
+        """Number of listings that the website announced."""
+        return max((result.total for result in self._all()), default=0)
 
-    def _all(self) -> list[Answer]:
+    def _all(self) -> list[Result]:
         with self._lock:
-            return list(self._answers.values())
+            return list(self._results.values())
 
 
 @contextmanager
 def watch_requests() -> Iterator[Watch]:
-    """Watches all requests of this process in the block, those of other threads too."""
+    """Watches all requests of this process during the block, including those of other threads."""
     watch = Watch()
     send = requests.Session.send
 
@@ -87,7 +87,7 @@ def watch_requests() -> Iterator[Watch]:
         try:
             response = send(session, request, **options)
         except requests.RequestException as error:
-            watch.record(key, Answer(operation, problem=f"no answer from {_host(request)}: {type(error).__name__}"))
+            watch.record(key, Result(operation, problem=f"no response from {_host(request)}: {type(error).__name__}"))
             raise
         watch.record(key, judge(operation, response))
         return response
@@ -99,38 +99,38 @@ def watch_requests() -> Iterator[Watch]:
         requests.Session.send = send  # type: ignore[method-assign]
 
 
-def judge(operation: str, response: requests.Response) -> Answer:
-    """Whether an answer is of use."""
+def judge(operation: str, response: requests.Response) -> Result:
+    """Classifies a response."""
     name = f"{urlsplit(response.url).hostname} ({operation})"
     if response.status_code >= 400:
         status = f"HTTP {response.status_code} {response.reason or ''}".rstrip()
-        return Answer(operation, problem=f"{status} from {name}")
+        return Result(operation, problem=f"{status} from {name}")
     if operation not in CONTENT:
-        return Answer(operation)
+        return Result(operation)
     try:
         body = response.json()
     except ValueError:
-        return Answer(operation, problem=f"an answer that is not JSON from {name}")
+        return Result(operation, problem=f"a response that is not JSON from {name}")
     errors = _errors(body)
     path = CONTENT[operation]
     value = body.get("data") if isinstance(body, dict) else None
     for key in path[:-1]:
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, dict) or path[-1] not in value:
-        return Answer(operation, problem=_malformed(path, name, errors))
+        return Result(operation, problem=_malformed(path, name, errors))
     content = value[path[-1]]
     if operation == "GetHomeDetails":
         if content is None and errors:
-            return Answer(operation, problem=_malformed(path, name, errors))
-        return Answer(operation, warning=errors, found=int(content is not None))
+            return Result(operation, problem=_malformed(path, name, errors))
+        return Result(operation, warning=errors, found=int(content is not None))
     if not isinstance(content, list):
-        return Answer(operation, problem=_malformed(path, name, errors))
+        return Result(operation, problem=_malformed(path, name, errors))
     total = value.get("total")
-    return Answer(operation, warning=errors, found=len(content), total=total if isinstance(total, int) else 0)
+    return Result(operation, warning=errors, found=len(content), total=total if isinstance(total, int) else 0)
 
 
 def _malformed(path: tuple[str, ...], name: str, errors: str) -> str:
-    return f"an answer without `data.{'.'.join(path)}` from {name}" + (f": {errors}" if errors else "")
+    return f"a response without `data.{'.'.join(path)}` from {name}" + (f": {errors}" if errors else "")
 
 
 def _errors(body: object) -> str:
