@@ -24,7 +24,10 @@ const RULES: &[(&str, &[&str])] = &[
 
 /// Crates that a room does without.
 const CRATES: &[(&str, &[&str])] = &[
-    ("domain", &["tokio", "sqlx", "tonic", "serde", "windrow", "windrow_worker", "prost", "futures"]),
+    (
+        "domain",
+        &["tokio", "sqlx", "tonic", "serde", "windrow", "windrow_worker", "prost", "futures"],
+    ),
     ("store", &["tonic", "windrow", "prost"]),
     ("watch", &["tonic", "windrow", "prost"]),
     ("app", &["tonic", "windrow", "prost"]),
