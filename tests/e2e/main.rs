@@ -1,4 +1,4 @@
-//! The promises, tried through the client and the programs only.
+//! The promises, tested from outside: through the client library and the programs.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,18 +7,11 @@
     clippy::indexing_slicing,
     reason = "a test fails by a panic"
 )]
-#![expect(clippy::print_stderr, reason = "what a failed test has seen")]
-#![expect(unreachable_pub, reason = "nobody but these tests could reach anything")]
+#![expect(clippy::print_stderr, reason = "evidence of a failed test")]
+#![expect(unreachable_pub, reason = "a test program exports nothing")]
 
-#[path = "../soak/accounting/mod.rs"]
-mod accounting;
 mod api;
-#[path = "../soak/chaos/mod.rs"]
-mod chaos;
 mod cli;
-mod croniter;
-#[path = "../soak/gaps/mod.rs"]
-mod gaps;
 mod import;
 mod servers;
 mod sources;

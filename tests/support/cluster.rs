@@ -1,15 +1,14 @@
-//! Postgres clusters besides the one that all tests share: to restore a dump into, and with a standby.
+//! Postgres clusters besides the shared one: for a restored dump, a standby or other settings.
 
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::Mutex;
 
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
 
-use super::PATIENCE;
+use super::eventually;
 use super::program::{Process, open_to_all};
 
 /// A running cluster. Killed and removed when dropped.
@@ -19,7 +18,7 @@ pub struct Cluster {
     dir: TempDir,
 }
 
-/// Postgres' own programs, run as the user of the cluster that all tests share.
+/// The programs of Postgres, run as the user of the shared cluster.
 #[derive(Clone)]
 pub struct Programs {
     dir: PathBuf,
@@ -31,7 +30,7 @@ impl Cluster {
         Self::start_with(&[]).await
     }
 
-    /// One with other settings, each a name, `=` and a value.
+    /// Starts with more settings, each as `name=value`.
     pub async fn start_with(settings: &[&str]) -> Self {
         let programs = Programs::find().await;
         let dir = programs.new_dir();
@@ -43,13 +42,13 @@ impl Cluster {
         Self::start_in(programs, dir, settings).await
     }
 
-    /// Makes a database and returns where it is.
+    /// Creates a database and returns its URL.
     pub fn create(&self, database: &str) -> String {
         self.programs.run("createdb", &["--maintenance-db", &self.url("postgres"), database]);
         self.url(database)
     }
 
-    /// A standby that follows this cluster.
+    /// Starts a standby of this cluster.
     pub async fn standby(&self) -> Self {
         let programs = self.programs.clone();
         let dir = programs.new_dir();
@@ -62,30 +61,30 @@ impl Cluster {
     async fn start_in(programs: Programs, dir: TempDir, settings: &[&str]) -> Self {
         let process = spawn(&programs, &dir, settings);
         let cluster = Self { programs, process, dir };
-        cluster.wait_until("true", "the cluster does not start").await;
+        cluster.wait_until("true", "the cluster starts").await;
         cluster
     }
 
-    /// Starts it again after [`Cluster::kill`].
+    /// Restarts it after [`Cluster::kill`].
     pub async fn restart(&mut self) {
-        let begin = Instant::now();
-        while PgConnection::connect(&self.url("postgres")).await.is_err() {
-            assert!(begin.elapsed() < PATIENCE, "the cluster does not start again");
-            // What is left of the one before may keep it from starting.
-            if self.process.has_ended() {
-                self.process = spawn(&self.programs, &self.dir, &[]);
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
+        let url = self.url("postgres");
+        let (programs, dir) = (&self.programs, &self.dir);
+        let process = Mutex::new(&mut self.process);
+        eventually("the cluster restarts", async || {
+            // Remains of the previous process may keep it from starting.
+            respawn_if_ended(&mut process.lock().unwrap(), || spawn(programs, dir, &[]));
+            PgConnection::connect(&url).await.map(drop)
+        })
+        .await;
     }
 
-    /// Where a database of it is.
+    /// URL of one of its databases.
     pub fn url(&self, database: &str) -> String {
         let host = self.socket_dir().replace('/', "%2F");
         format!("postgres://windrow@localhost/{database}?host={host}")
     }
 
-    /// Waits until the standby has all that the other cluster has written until now.
+    /// Waits until the standby has replayed everything that the other cluster has written.
     pub async fn catch_up_with(&self, other: &Self) {
         let mut connection = PgConnection::connect(&other.url("postgres")).await.unwrap();
         let place: String = sqlx::query_scalar("select pg_current_wal_flush_lsn()::text")
@@ -93,10 +92,10 @@ impl Cluster {
             .await
             .unwrap();
         let there = format!("pg_last_wal_replay_lsn() >= '{place}'");
-        self.wait_until(&there, "the standby does not catch up").await;
+        self.wait_until(&there, "the standby catches up").await;
     }
 
-    /// Makes a standby the cluster that is written to.
+    /// Makes a standby the primary.
     pub async fn promote(&self) {
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
         sqlx::query("select pg_promote(wait => true)").execute(&mut connection).await.unwrap();
@@ -104,25 +103,23 @@ impl Cluster {
 
     /// kill -9 of all its processes.
     pub fn kill(&mut self) {
-        // The others end when the first one is gone.
+        // The other processes end with the first one.
         self.process.kill();
     }
 
-    async fn wait_until(&self, condition: &str, otherwise: &str) {
-        let begin = Instant::now();
-        let query = format!("select {condition}");
-        loop {
-            let answer = async {
-                let mut connection = PgConnection::connect(&self.url("postgres")).await?;
-                let query = sqlx::AssertSqlSafe(query.clone());
-                sqlx::query_scalar::<_, Option<bool>>(query).fetch_one(&mut connection).await
-            };
-            if matches!(answer.await, Ok(Some(true))) {
-                return;
+    async fn wait_until(&self, condition: &str, what: &str) {
+        eventually(what, async || {
+            let connected = PgConnection::connect(&self.url("postgres")).await;
+            let mut connection = connected.map_err(|error| error.to_string())?;
+            let query = sqlx::AssertSqlSafe(format!("select {condition}"));
+            let answer = sqlx::query_scalar::<_, Option<bool>>(query).fetch_one(&mut connection);
+            match answer.await {
+                Ok(Some(true)) => Ok(()),
+                Ok(other) => Err(format!("{other:?}")),
+                Err(error) => Err(error.to_string()),
             }
-            assert!(begin.elapsed() < PATIENCE, "{otherwise}");
-            sleep(Duration::from_millis(50)).await;
-        }
+        })
+        .await;
     }
 
     fn socket_dir(&self) -> String {
@@ -144,19 +141,19 @@ impl Programs {
         Self { dir: dir.into(), user: (data.uid(), data.gid()) }
     }
 
-    /// Copies a database into another cluster, as a backup would.
+    /// Dumps a database into a file.
     pub fn dump(&self, url: &str, file: &Path) {
         let to = file.to_str().unwrap();
         self.run("pg_dump", &["--format", "custom", "--create", "--file", to, url]);
     }
 
-    /// Makes the database of a dump anew, under its name.
+    /// Restores the database of a dump into a cluster, under its name.
     pub fn restore(&self, file: &Path, cluster: &Cluster) {
         let (from, to) = (file.to_str().unwrap(), cluster.url("postgres"));
         self.run("pg_restore", &["--create", "--exit-on-error", "--dbname", &to, from]);
     }
 
-    /// A directory of Postgres' user, with a path that is short enough for a socket.
+    /// Directory that belongs to the user of Postgres, with a path short enough for a socket.
     pub fn new_dir(&self) -> TempDir {
         let dir = tempfile::tempdir_in("/tmp").unwrap();
         open_to_all(dir.path());
@@ -166,21 +163,27 @@ impl Programs {
 
     fn run(&self, program: &str, arguments: &[&str]) {
         let output = self.command(program).args(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{program} failed: {said}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} failed: {stderr}");
     }
 
-    /// Ends with the tests, whatever ends those.
+    /// A process that ends with the test program, even if that is killed.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
-        // Postgres refuses to be root.
+        // Postgres refuses to run as root.
         if Path::new("/proc/self").metadata().unwrap().uid() == 0 {
             let (user, group) = (self.user.0.to_string(), self.user.1.to_string());
             command.args(["--reuid", &user, "--regid", &group, "--clear-groups"]);
         }
         command.arg(self.dir.join(program)).current_dir("/").stdin(Stdio::null());
         command
+    }
+}
+
+fn respawn_if_ended(process: &mut Process, spawn: impl FnOnce() -> Process) {
+    if process.has_ended() {
+        *process = spawn();
     }
 }
 

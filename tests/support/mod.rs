@@ -1,4 +1,4 @@
-//! Servers, jobs and runs for tests.
+//! Servers, jobs and runs for the end-to-end tests and the soak suites.
 
 pub mod cluster;
 #[path = "../../server/tests/support/database.rs"]
@@ -7,10 +7,12 @@ pub mod program;
 pub mod proxy;
 pub mod python;
 pub mod tls;
+pub mod venv;
 pub mod watching;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use windrow_client::proto::{ScrapingJob, ScrapingJobStatus as Status};
@@ -19,11 +21,13 @@ use windrow_server::config::{Config, Database};
 use windrow_server::sources::{SampleSettings, SourceSettings};
 use windrow_server::{Running, Server};
 
-/// No test waits longer for anything; it is no measure of speed.
+/// Limit of every wait. It says nothing about speed.
 pub const PATIENCE: Duration = Duration::from_mins(1);
-/// Finds its few listings at once.
+/// Pause between two checks of [`eventually`].
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
+/// Source that finds a few listings immediately.
 pub const QUICK: &str = "quick";
-/// Finds its first listing at once and the second after a minute.
+/// Source that finds its first listing immediately and the second after a minute.
 pub const SLOW: &str = "slow";
 
 /// A server in this process, and a client of it.
@@ -34,17 +38,17 @@ pub struct Windrow {
 }
 
 impl Windrow {
-    /// A server with a database of its own.
+    /// Starts a server with a database of its own.
     pub async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    /// A server with a database of its own and other settings.
+    /// Starts a server with a database of its own and other settings.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         Self::start_on(&database::new_database().await, change).await
     }
 
-    /// One more server on a database.
+    /// Starts another server on a database.
     pub async fn start_on(database_url: &str, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config(database_url);
         change(&mut config);
@@ -65,7 +69,7 @@ impl Windrow {
         self.running.stop().await;
     }
 
-    /// Makes a scheduled job that is not due for months, of quick sample data.
+    /// Creates a scheduled job that is not due for months and has quick sample data.
     pub async fn create(&self, id: &str) -> proto::ScheduledJob {
         self.create_as(job(id)).await.unwrap()
     }
@@ -110,13 +114,13 @@ impl Windrow {
         Ok(self.client.cancel_scraping_job(request).await?.scraping_job.unwrap())
     }
 
-    /// Every state of a run since it was made.
+    /// Every state of a run since its creation.
     pub async fn story(&self, id: &str) -> Vec<ScrapingJob> {
         let states = self.client.watch_from(id, 0).try_collect();
         tokio::time::timeout(PATIENCE, states).await.expect("the run does not end").unwrap()
     }
 
-    /// The run at its end.
+    /// Waits for the end of a run.
     pub async fn end(&self, id: &str) -> ScrapingJob {
         self.story(id).await.pop().unwrap()
     }
@@ -138,7 +142,7 @@ pub fn config(database_url: &str) -> Config {
     }
 }
 
-/// A scheduled job that is not due for months, of quick sample data.
+/// A scheduled job that is not due for months and has quick sample data.
 pub fn job(id: &str) -> proto::ScheduledJob {
     proto::ScheduledJob {
         scheduled_job_id: id.to_owned(),
@@ -158,14 +162,14 @@ pub fn parameters(source: &str) -> proto::ScrapeParameters {
     }
 }
 
-/// Once a year, about half a year from now, whenever the tests run.
+/// Once a year, about half a year from now.
 fn far_away() -> String {
     use chrono::Datelike as _;
     let month = (windrow_server::clock::SystemClock::uncorrected().month() + 5) % 12 + 1;
     format!("0 0 1 {month} *")
 }
 
-/// The next state with this status.
+/// Waits for the next state with this status.
 pub async fn wait_for(
     states: &mut (impl Stream<Item = Result<ScrapingJob, Error>> + Unpin),
     wanted: Status,
@@ -182,7 +186,27 @@ pub async fn wait_for(
     tokio::time::timeout(PATIENCE, found).await.expect("the status does not come")
 }
 
-/// The statuses in order, repeated ones once.
+/// Polls until `check` succeeds and returns its value. Fails after [`PATIENCE`] with the last error.
+pub async fn eventually<T, E: Debug, F>(what: &str, mut check: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let begin = Instant::now();
+    loop {
+        match check().await {
+            Ok(value) => return value,
+            Err(last) => {
+                assert!(
+                    begin.elapsed() < PATIENCE,
+                    "not within {PATIENCE:?}: {what}; last: {last:?}"
+                );
+            }
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// The statuses in order, without repetitions.
 pub fn statuses(states: &[ScrapingJob]) -> Vec<Status> {
     let mut statuses: Vec<_> = states.iter().map(ScrapingJob::status).collect();
     statuses.dedup();

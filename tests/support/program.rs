@@ -1,14 +1,13 @@
-//! The programs, as a user starts them.
+//! The programs of this workspace as processes.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::PATIENCE;
+use super::{PATIENCE, eventually};
 
 /// A process. Killed when dropped.
 pub struct Process(Child);
@@ -31,13 +30,13 @@ impl Process {
         self.0.try_wait().unwrap().is_some()
     }
 
-    /// Sends it a signal, such as `STOP`.
+    /// Sends a signal, such as `STOP`.
     pub fn signal(&self, name: &str) {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
-    /// SIGTERM; the exit code.
+    /// Sends SIGTERM and returns the exit code.
     pub fn terminate(mut self) -> Option<i32> {
         self.signal("TERM");
         self.0.wait().unwrap().code()
@@ -60,7 +59,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts `windrow-server` with these flags and this settings file, and waits until it serves.
+    /// Starts `windrow-server` with these flags and this settings file, and waits until it listens.
     pub fn start(flags: &[&str], settings: &str, environment: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("windrow.toml"), settings).unwrap();
@@ -77,7 +76,7 @@ impl Program {
         let stderr = BufReader::new(process.0.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&log);
-        // Reads to the end, or the server would wait for a full pipe.
+        // Reads to the end, or the server would block on a full pipe.
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 eprintln!("{line}");
@@ -87,21 +86,18 @@ impl Program {
                 written.lock().unwrap().push(line);
             }
         });
-        let address = lines.recv_timeout(PATIENCE).expect("the server does not serve");
+        let address = lines.recv_timeout(PATIENCE).expect("the server does not log its address");
         Self { process, address, log, _dir: dir }
     }
 
-    /// The first line of its log that has this text; waits for it.
+    /// Waits for a line of the log that contains this text, and returns it.
     pub async fn log_line(&self, text: &str) -> String {
-        let begin = Instant::now();
-        loop {
-            let found = self.log.lock().unwrap().iter().find(|line| line.contains(text)).cloned();
-            if let Some(line) = found {
-                return line;
-            }
-            assert!(begin.elapsed() < PATIENCE, "the server does not log {text:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually(&format!("the server logs {text:?}"), async || {
+            let log = self.log.lock().unwrap();
+            let found = log.iter().find(|line| line.contains(text)).cloned();
+            found.ok_or_else(|| log.last().cloned())
+        })
+        .await
     }
 }
 
@@ -110,7 +106,7 @@ pub fn windrow(address: &str, arguments: &[&str]) -> Output {
     command("windrow").args(["--server", address]).args(arguments).output().unwrap()
 }
 
-/// A program of this workspace, without the settings of whoever runs the tests.
+/// A program of this workspace, without the environment settings of the user.
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
     for variable in [
@@ -128,7 +124,7 @@ pub fn command(name: &str) -> Command {
     command
 }
 
-/// Beside the directory of the test programs.
+/// Path of a program, in the parent of the directory of the test programs.
 fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let program = test.parent().and_then(|deps| deps.parent()).unwrap().join(name);
@@ -136,7 +132,7 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
-/// Lets everybody enter a directory: under root Postgres runs as another user.
+/// Lets every user enter a directory: under root, Postgres runs as another user.
 pub fn open_to_all(dir: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();

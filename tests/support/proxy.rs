@@ -1,4 +1,4 @@
-//! A TCP proxy before a server or a database, whose line can be cut, slow or frozen.
+//! A TCP proxy in front of a server or a database that can be cut, slow or frozen.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -8,17 +8,17 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, sp
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
-/// What becomes of bytes on their way.
+/// Quality of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
     Clear,
-    /// Every piece arrives so much later.
+    /// Delays every piece by this time.
     Slow(Duration),
-    /// What is sent arrives once the line is no longer frozen.
+    /// Holds bytes back until the line changes.
     Frozen,
 }
 
-/// Where a line leads to.
+/// Target of a line.
 #[derive(Clone, Debug)]
 pub enum Upstream {
     Address(String),
@@ -34,7 +34,7 @@ pub struct Proxy {
 }
 
 impl Upstream {
-    /// The database server of a URL that names a socket's directory.
+    /// The database server of a URL with a socket directory.
     pub fn database(url: &str) -> Self {
         let url = url::Url::parse(url).unwrap();
         let (_, dir) = url.query_pairs().find(|(name, _)| name == "host").unwrap();
@@ -43,7 +43,7 @@ impl Upstream {
 }
 
 impl Proxy {
-    /// Listens at an address that stays when the server behind it gets another one.
+    /// Listens on an address that stays the same when the server behind it changes.
     pub async fn start(upstream: &str) -> Self {
         Self::start_to(Upstream::Address(upstream.to_owned())).await
     }
@@ -66,7 +66,7 @@ impl Proxy {
         proxy
     }
 
-    /// New connections go there.
+    /// Target of new connections.
     pub fn leads_to(&self, upstream: Upstream) {
         *self.upstream.lock().unwrap() = upstream;
     }

@@ -1,4 +1,4 @@
-//! TLS in front of a server, as a proxy of an operator would terminate it.
+//! A proxy that terminates TLS in front of a server.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// Listens with a certificate for `localhost`, and sends in the clear to the server behind it.
+/// Listens with a certificate for `localhost` and forwards plain text to the server.
 pub struct TlsFront {
     pub address: String,
-    /// The authority that signed its certificate, PEM.
+    /// PEM of the authority that signed its certificate.
     pub authority: String,
 }
 

@@ -1,4 +1,4 @@
-//! Watches as the contract has them, message by message.
+//! Watches without the client library, message by message.
 
 use proto::scraping_job_service_client::ScrapingJobServiceClient;
 use proto::{ScrapingJob, WatchKind as Kind};
@@ -9,10 +9,10 @@ use windrow_client::proto;
 
 use super::PATIENCE;
 
-/// Of RFC 9113, in bytes.
+/// Initial window size of RFC 9113, in bytes.
 const SMALLEST_WINDOW: u32 = 65_535;
 
-/// The service past the client library. What is sent and not read soon stops its server.
+/// The service without the client library. Its small window soon blocks a server whose messages are not read.
 pub async fn service(address: &str) -> ScrapingJobServiceClient<Channel> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let endpoint = endpoint.initial_stream_window_size(SMALLEST_WINDOW);
@@ -22,7 +22,7 @@ pub async fn service(address: &str) -> ScrapingJobServiceClient<Channel> {
 /// A stream of WatchScrapingJobs.
 pub struct Feed {
     messages: Streaming<proto::WatchScrapingJobsResponse>,
-    /// The last one received.
+    /// Last resume token received.
     pub token: String,
 }
 
@@ -39,7 +39,7 @@ impl Feed {
         Ok(Self { messages, token: String::new() })
     }
 
-    /// The next message that is no bookmark.
+    /// The next message except bookmarks.
     pub async fn next(&mut self) -> Result<(Kind, ScrapingJob), Status> {
         loop {
             let (kind, run) = self.message().await?;
@@ -51,7 +51,7 @@ impl Feed {
 
     pub async fn message(&mut self) -> Result<(Kind, ScrapingJob), Status> {
         let message = tokio::time::timeout(PATIENCE, self.messages.message()).await;
-        let message = message.expect("the feed is silent")?.expect("a feed has no end");
+        let message = message.expect("the feed sends nothing")?.expect("the feed ended");
         let kind = message.kind();
         assert_eq!(message.resume_token.is_empty(), kind == Kind::Current, "{message:?}");
         assert_eq!(
@@ -65,16 +65,16 @@ impl Feed {
         Ok((kind, message.scraping_job.unwrap_or_default()))
     }
 
-    /// The next message, which is a bookmark, and how late it says that the feed is.
+    /// The lag in the next message, which has to be a bookmark.
     pub async fn bookmark(&mut self) -> Option<std::time::Duration> {
         let message = tokio::time::timeout(PATIENCE, self.messages.message()).await;
-        let message = message.expect("the feed is silent").unwrap().expect("a feed has no end");
+        let message = message.expect("the feed sends nothing").unwrap().expect("the feed ended");
         assert_eq!(message.kind(), Kind::Bookmark, "{message:?}");
         self.token = message.resume_token;
         message.feed_lag.map(|lag| lag.try_into().unwrap())
     }
 
-    /// The next message with a run. Whether it comes before SYNCED depends on what else is open in the
+    /// The next message with a run. It may arrive before or after SYNCED, depending on other transactions of the
     /// cluster.
     pub async fn next_run(&mut self) -> ScrapingJob {
         loop {
@@ -84,7 +84,7 @@ impl Feed {
         }
     }
 
-    /// The runs that are current.
+    /// Reads to SYNCED and returns the current runs.
     pub async fn sync(&mut self) -> Vec<ScrapingJob> {
         let mut runs = Vec::new();
         loop {
@@ -104,7 +104,7 @@ pub fn request(filter: &str, token: &str) -> proto::WatchScrapingJobsRequest {
     }
 }
 
-/// The code of a refusal, and its reason.
+/// Code and reason of a status.
 pub fn refusal(status: &Status) -> (Code, String) {
     let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
     (status.code(), reason)

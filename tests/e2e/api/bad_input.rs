@@ -1,4 +1,4 @@
-//! Bad input gets the right code with the field's path, and changes nothing.
+//! Bad input is rejected with code and field path, and changes nothing.
 
 use prost_types::FieldMask;
 use windrow_client::{Code, Error, proto};
@@ -13,7 +13,7 @@ fn assert_refused(refused: Result<impl std::fmt::Debug, Error>, field: &str) {
 }
 
 #[tokio::test]
-async fn a_wrong_scheduled_job_is_not_created() {
+async fn an_invalid_scheduled_job_is_not_created() {
     let windrow = Windrow::start().await;
     let check = async |field: &str, change: fn(&mut proto::ScheduledJob)| {
         let mut wrong = job("wrong");
@@ -67,7 +67,7 @@ fn of(job: &mut proto::ScheduledJob) -> &mut proto::ScrapeParameters {
 }
 
 #[tokio::test]
-async fn every_wrong_field_is_named_at_once() {
+async fn all_invalid_fields_are_reported_at_once() {
     let windrow = Windrow::start().await;
     let mut wrong = job("wrong");
     wrong.name.clear();
@@ -83,7 +83,7 @@ async fn every_wrong_field_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_update_changes_nothing() {
+async fn an_invalid_update_changes_nothing() {
     let windrow = Windrow::start().await;
     let before = windrow.create("job").await;
     let update = async |change: proto::ScheduledJob, paths: &[&str]| {
@@ -115,7 +115,7 @@ async fn a_wrong_update_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_the_mask_names() {
+async fn an_update_changes_only_the_fields_of_its_mask() {
     let windrow = Windrow::start().await;
     let before = windrow.create("job").await;
     let change = proto::ScheduledJob {
@@ -145,7 +145,7 @@ async fn an_update_changes_what_the_mask_names() {
 }
 
 #[tokio::test]
-async fn wrong_pages_and_ids_are_refused() {
+async fn invalid_pages_and_ids_are_rejected() {
     let windrow = Windrow::start().await;
     let client = &windrow.client;
     windrow.create("a").await;
@@ -188,7 +188,7 @@ async fn wrong_pages_and_ids_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_triggers_and_submissions_make_no_run() {
+async fn invalid_triggers_and_submissions_create_no_run() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let trigger = |overrides| proto::TriggerJobRequest {
@@ -220,7 +220,7 @@ async fn wrong_triggers_and_submissions_make_no_run() {
 }
 
 #[tokio::test]
-async fn a_request_id_stands_for_one_request() {
+async fn a_request_id_belongs_to_one_request() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let request = |priority: proto::ScrapingJobPriority| proto::TriggerJobRequest {
@@ -245,7 +245,7 @@ async fn a_request_id_stands_for_one_request() {
 }
 
 #[tokio::test]
-async fn ten_calls_with_one_request_id_make_one_run() {
+async fn ten_calls_with_one_request_id_create_one_run() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let request = proto::TriggerJobRequest {
@@ -263,7 +263,7 @@ async fn ten_calls_with_one_request_id_make_one_run() {
 }
 
 #[tokio::test]
-async fn a_check_only_call_writes_nothing() {
+async fn a_call_with_validate_only_writes_nothing() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let check = proto::TriggerJobRequest {

@@ -1,4 +1,4 @@
-//! You can ask why a job did or did not run at a time, and make up for ticks that have no run.
+//! Explaining why a job did or did not run, and backfills of ticks without a run.
 
 use windrow_client::{Code, proto};
 
@@ -27,7 +27,7 @@ fn range(from: &str, to: &str) -> proto::BackfillScheduledJobRequest {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_instant_is_explained_with_the_settings_that_hold() {
+async fn any_instant_is_explained_with_the_settings_valid_then() {
     let windrow = Windrow::start().await;
     windrow.create_as(daily()).await.unwrap();
 
@@ -53,7 +53,7 @@ async fn any_instant_is_explained_with_the_settings_that_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backfill_makes_each_run_once_however_often_it_is_asked_for() {
+async fn a_repeated_backfill_creates_each_run_once() {
     let windrow = Windrow::start().await;
     windrow.create_as(daily()).await.unwrap();
     let (from, to) = ("2026-01-01T00:00:00Z", "2026-01-03T12:00:00Z");
@@ -88,7 +88,7 @@ async fn a_backfill_makes_each_run_once_however_often_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_wrong_backfill_is_refused_with_its_field_and_makes_nothing() {
+async fn an_invalid_backfill_is_rejected_with_its_field_and_creates_nothing() {
     let windrow = Windrow::start().await;
     windrow.create_as(daily()).await.unwrap();
     let check = async |request, field: &str| {

@@ -1,4 +1,4 @@
-//! History is exact, for every way in which a run can end.
+//! The history is exact for every way a run can end.
 
 use windrow_client::proto;
 
@@ -52,7 +52,7 @@ async fn a_cancelled_pending_run_and_a_failed_run_count() {
 }
 
 #[tokio::test]
-async fn a_run_whose_locations_all_fail_is_tried_again_and_fails_once() {
+async fn a_run_whose_locations_all_fail_is_retried_and_counts_once() {
     let windrow = Windrow::start_with(|config| {
         let settings = toml::from_str("kind = \"exec\"\ncommand = [\"false\"]").unwrap();
         config.sources.insert("failing".to_owned(), settings);

@@ -81,7 +81,7 @@ async fn a_repeated_trigger_with_labels_is_the_same_request() {
 }
 
 #[tokio::test]
-async fn jobs_are_found_by_filter() {
+async fn jobs_are_listed_by_filter() {
     let windrow = Windrow::start().await;
     create(&windrow, "a", &[("team", "sales"), ("env", "prod")]).await;
     create(&windrow, "b", &[("team", "sales")]).await;
@@ -110,7 +110,7 @@ async fn jobs_are_found_by_filter() {
 }
 
 #[tokio::test]
-async fn runs_are_found_by_filter_and_paged_within_it() {
+async fn runs_are_listed_by_filter_in_pages() {
     let windrow = Windrow::start().await;
     create(&windrow, "a", &[("team", "sales")]).await;
     create(&windrow, "b", &[("team", "rentals")]).await;
@@ -155,7 +155,7 @@ async fn runs_are_found_by_filter_and_paged_within_it() {
 }
 
 #[tokio::test]
-async fn wrong_labels_and_filters_are_refused_with_their_field() {
+async fn invalid_labels_and_filters_are_rejected_with_their_field() {
     let windrow = Windrow::start().await;
     let field = |error: Error| {
         assert_eq!(error.code(), Code::InvalidArgument);

@@ -1,4 +1,4 @@
-//! What the runs found: listed, shown with its history, exported.
+//! Properties: lists, history and export.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use windrow_server::sources::{ExecSettings, SourceSettings};
 use crate::support::{QUICK, Windrow, job, parameters};
 use proto::ListingType;
 
-/// Tells the rows that its file has for a location.
+/// Source that reads the file of a location.
 const FILE: &str = "file";
 
-/// A source that tells `PLACE.jsonl` for the location `PLACE`.
+/// A source that prints `PLACE.jsonl` for the location `PLACE`.
 fn file_source(dir: &std::path::Path) -> SourceSettings {
     SourceSettings::Exec(ExecSettings {
         command: ["sh", "-c", "cat \"$WINDROW_LOCATION.jsonl\""].map(str::to_owned).to_vec(),
@@ -68,7 +68,7 @@ fn json(value: Option<&prost_types::Value>) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_property_tells_who_saw_it_and_what_changed() {
+async fn a_property_has_its_runs_and_its_changes() {
     let dir = tempfile::tempdir().unwrap();
     let windrow = start(dir.path()).await;
     create(&windrow, "job", &["north"]).await;
@@ -124,7 +124,7 @@ async fn a_property_tells_who_saw_it_and_what_changed() {
 }
 
 #[tokio::test]
-async fn properties_are_found_by_job_run_place_kind_and_change() {
+async fn properties_are_filtered_by_job_run_location_listing_type_and_change() {
     let dir = tempfile::tempdir().unwrap();
     let windrow = start(dir.path()).await;
     let write = |place: &str, rows: &[(&str, i32, &str)]| {
@@ -226,7 +226,7 @@ async fn pages_and_exports_have_each_property_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_for_is_refused_with_its_field() {
+async fn an_invalid_property_filter_is_rejected_with_its_field() {
     let windrow = Windrow::start().await;
     let list = async |filter: proto::PropertyFilter| {
         let request = proto::ListPropertiesRequest { filter: Some(filter), ..Default::default() };

@@ -1,4 +1,4 @@
-//! The seed's behaviours by a client that nobody here wrote: Python's grpcio with server reflection.
+//! The specified behavior, seen by an independent client: Python's grpcio with server reflection.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::support::Windrow;
 use crate::support::python::{SCRIPTS, run, with_requirements};
 
 #[tokio::test]
-async fn python_with_reflection_sees_the_seeds_behaviours() {
+async fn a_python_client_with_reflection_gets_the_specified_behavior() {
     let python = tokio::task::spawn_blocking(with_requirements).await.unwrap();
     let windrow = Windrow::start().await;
     let address = windrow.address();
@@ -14,8 +14,8 @@ async fn python_with_reflection_sees_the_seeds_behaviours() {
         run(Command::new(python).arg(format!("{SCRIPTS}/reflection.py")).arg(address))
     });
 
-    let said = script.await.unwrap();
+    let output = script.await.unwrap();
 
-    assert_eq!(said.trim(), "All of the seed's behaviours hold.");
+    assert_eq!(output.trim(), "All of the seed's behaviours hold.");
     windrow.stop().await;
 }

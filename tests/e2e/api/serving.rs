@@ -1,4 +1,4 @@
-//! What load balancers and generic clients see.
+//! Health, shutdown and limits, for load balancers and generic clients.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ async fn a_deadline_that_has_passed_ends_the_call() {
 }
 
 #[tokio::test]
-async fn a_request_beyond_the_limit_is_refused() {
+async fn a_request_beyond_the_size_limit_is_rejected() {
     let windrow = Windrow::start().await;
     let huge = proto::ScheduledJob { name: "x".repeat(5 * 1024 * 1024), ..job("huge") };
 

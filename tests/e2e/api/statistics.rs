@@ -1,4 +1,4 @@
-//! How the runs of a job went.
+//! Statistics of the runs of a job.
 
 use windrow_client::{Code, Error, proto};
 
@@ -30,7 +30,7 @@ async fn trigger(windrow: &Windrow, source: &str) -> String {
 }
 
 #[tokio::test]
-async fn runs_are_counted_by_how_they_ended() {
+async fn runs_are_counted_by_final_status() {
     let windrow = Windrow::start_with(|config| {
         let settings = toml::from_str("kind = \"exec\"\ncommand = [\"false\"]").unwrap();
         config.sources.insert("failing".to_owned(), settings);
@@ -83,7 +83,7 @@ async fn a_job_without_runs_has_no_rate_and_no_durations() {
 }
 
 #[tokio::test]
-async fn a_wrong_window_or_an_unknown_job_is_refused() {
+async fn an_invalid_window_or_an_unknown_job_is_rejected() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     for seconds in [0, -1, 367 * 86_400] {

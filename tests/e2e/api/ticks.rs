@@ -1,10 +1,10 @@
-//! You can ask what became of a tick, and when the next ones are.
+//! The tick ledger, and previews of the next ticks.
 
 use std::time::Duration;
 
 use windrow_client::{Code, Error, proto};
 
-use crate::support::{PATIENCE, Windrow, job};
+use crate::support::{Windrow, eventually, job};
 
 async fn preview(
     windrow: &Windrow,
@@ -28,7 +28,7 @@ fn schedule(cron: &str, timezone: &str, after: &str, count: i32) -> proto::Previ
 }
 
 #[tokio::test]
-async fn a_preview_marks_what_a_change_of_clocks_does() {
+async fn a_preview_marks_ticks_that_a_clock_change_moves() {
     use proto::TickShift::{FoldFirst, GapMoved, None};
     let windrow = Windrow::start().await;
     let check = async |request, expected: &[(&str, &str, proto::TickShift)]| {
@@ -61,7 +61,7 @@ async fn a_preview_marks_what_a_change_of_clocks_does() {
 }
 
 #[tokio::test]
-async fn a_preview_of_a_job_begins_with_its_next_run() {
+async fn a_preview_of_a_job_starts_with_its_next_run() {
     let windrow = Windrow::start().await;
     let created = windrow.create("job").await;
     let request =
@@ -75,7 +75,7 @@ async fn a_preview_of_a_job_begins_with_its_next_run() {
 }
 
 #[tokio::test]
-async fn a_wrong_preview_is_refused_with_its_field() {
+async fn an_invalid_preview_is_rejected_with_its_field() {
     let windrow = Windrow::start().await;
     let now = "2026-01-01T00:00:00Z";
     let both = proto::PreviewTicksRequest {
@@ -100,7 +100,7 @@ async fn a_wrong_preview_is_refused_with_its_field() {
 }
 
 #[tokio::test]
-async fn the_ledger_tells_what_became_of_each_tick() {
+async fn the_ledger_has_the_decision_of_each_tick() {
     let windrow =
         Windrow::start_with(|config| config.tick_every = Some(Duration::from_secs(1))).await;
     windrow.create_as(job("job")).await.unwrap();
@@ -112,12 +112,11 @@ async fn the_ledger_tells_what_became_of_each_tick() {
         };
         windrow.client.list_ticks(request).await.unwrap()
     };
-    let three = async {
-        while list(0, "").await.ticks.len() < 3 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, three).await.expect("no ticks");
+    eventually("three ticks are decided", async || {
+        let ticks = list(0, "").await.ticks;
+        if ticks.len() < 3 { Err(ticks) } else { Ok(()) }
+    })
+    .await;
     let request = proto::PauseScheduledJobRequest {
         scheduled_job_id: "job".to_owned(),
         ..Default::default()

@@ -1,4 +1,4 @@
-//! The behaviours of the feature that Windrow began with, "triggered jobs".
+//! Triggers, and the runs that they create.
 
 use windrow_client::{Code, proto};
 
@@ -49,7 +49,7 @@ async fn a_trigger_returns_the_pending_run_and_links_it() {
 }
 
 #[tokio::test]
-async fn a_run_that_ended_is_in_the_history_and_leaves_the_schedule_alone() {
+async fn an_ended_run_is_in_the_history_and_leaves_the_schedule_alone() {
     let windrow = windrow_with_job().await;
     let before = windrow.get_job(ID).await;
     assert_eq!((before.run_count, before.last_run_at), (0, None));
@@ -72,7 +72,7 @@ async fn a_run_that_ended_is_in_the_history_and_leaves_the_schedule_alone() {
 }
 
 #[tokio::test]
-async fn ticks_and_triggers_stand_side_by_side_and_both_count() {
+async fn scheduled_and_triggered_runs_are_listed_together_and_both_count() {
     let windrow =
         Windrow::start_with(|config| config.tick_every = Some(std::time::Duration::from_secs(1)))
             .await;
@@ -133,7 +133,7 @@ async fn scheduled_jobs_are_listed_by_status() {
 }
 
 #[tokio::test]
-async fn a_trigger_of_a_runs_id_makes_a_run_of_the_same_job() {
+async fn triggering_a_run_id_creates_a_run_of_the_same_job() {
     let windrow = windrow_with_job().await;
     let original = windrow.end(&windrow.trigger(ID).await.job_id).await;
 

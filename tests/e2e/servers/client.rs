@@ -1,4 +1,4 @@
-//! What the client library makes of servers that come and go.
+//! The client library while servers stop, die and forget.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use windrow_client::{Client, Error, TriggerJob, WatchAll, WatchEvent, proto};
 use crate::support::database::new_database;
 use crate::support::program::Program;
 use crate::support::proxy::{Line, Proxy};
-use crate::support::{PATIENCE, SLOW, Windrow, job, parameters, wait_for};
+use crate::support::{PATIENCE, SLOW, Windrow, eventually, job, parameters, wait_for};
 use proto::ScrapingJobStatus as Status;
 
 const SETTINGS: &str = r#"
@@ -17,11 +17,11 @@ const SETTINGS: &str = r#"
 kind = "sample"
 listings_per_location = 2
 "#;
-/// Made while a watcher loses its server.
+/// Triggered while a watcher loses its server.
 const RUNS: usize = 40;
 
 #[tokio::test]
-async fn a_wait_goes_on_at_another_server() {
+async fn a_wait_continues_on_another_server() {
     let executing = Windrow::start().await;
     let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job("slow") };
     executing.create_as(slow).await.unwrap();
@@ -47,10 +47,10 @@ async fn a_wait_goes_on_at_another_server() {
 }
 
 #[tokio::test]
-async fn every_state_of_all_runs_comes_once_though_a_server_is_killed() {
+async fn every_state_of_all_runs_arrives_once_although_a_server_is_killed() {
     let url = new_database().await;
     let start = |settings| Program::start(&["--database-url", &url], settings, &[]);
-    // The first executes nothing, so that its death delays no run.
+    // The first server executes nothing, so killing it delays no run.
     let (mut first, second) = (start(""), start(SETTINGS));
     let direct = Client::connect(&second.address).await.unwrap();
     let request =
@@ -80,7 +80,7 @@ async fn every_state_of_all_runs_comes_once_though_a_server_is_killed() {
             }
         }
     });
-    watched.await.expect("the ends do not come");
+    watched.await.expect("not all runs are seen to end");
 
     assert!(lost, "the killed server was not the one in use");
     for seen in states.values() {
@@ -93,7 +93,7 @@ async fn every_state_of_all_runs_comes_once_though_a_server_is_killed() {
 }
 
 #[tokio::test]
-async fn changes_that_are_gone_are_an_error_or_a_new_beginning() {
+async fn pruned_changes_are_an_error_or_a_resync() {
     let first = Windrow::start().await;
     first.create("job").await;
     let mut events = first.client.watch_all(WatchAll::new());
@@ -109,16 +109,14 @@ async fn changes_that_are_gone_are_an_error_or_a_new_beginning() {
     let second = Windrow::start_on(&url, |_| {}).await;
     let from_there = || WatchAll::new().resume_from(token.clone());
 
-    let refused = tokio::time::timeout(PATIENCE, async {
-        loop {
-            // Until it is pruned the change is told.
-            match second.client.watch_all(from_there()).next().await {
-                Some(Ok(_)) => {}
-                other => return other,
-            }
+    // The change is still sent until it is pruned.
+    let refused = eventually("the change is pruned", async || {
+        match second.client.watch_all(from_there()).next().await {
+            Some(Ok(event)) => Err(event),
+            other => Ok(other),
         }
     });
-    let refused = refused.await.unwrap();
+    let refused = refused.await;
     let begun: Vec<_> = second.client.watch_all(from_there().resync()).take(2).collect().await;
 
     assert!(matches!(refused, Some(Err(Error::TokenExpired { .. }))), "{refused:?}");

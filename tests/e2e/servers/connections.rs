@@ -1,4 +1,4 @@
-//! Connections to a database that is far away.
+//! Connections to a distant database.
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use crate::support::database::new_database;
 use crate::support::proxy::{Line, Proxy, Upstream};
 
 #[tokio::test]
-async fn nobody_works_in_a_transaction_that_was_given_up_while_it_began() {
+async fn a_connection_is_never_reused_with_a_cancelled_transaction_open() {
     let url = new_database().await;
     let near = PgPool::connect(&url).await.unwrap();
     let line = Proxy::start_to(Upstream::database(&url)).await;
     let far = store::connect(line.database_url(&url).parse().unwrap(), 1).await.unwrap();
     line.set(Line::Slow(Duration::from_millis(100)));
-    // Given up after Postgres has begun it and before the answer is here.
+    // Cancelled after Postgres has begun the transaction and before its answer arrives.
     let begin = || Box::pin(store::begin(&far));
     while let Either::Left((tx, _)) = select(begin(), Box::pin(begun(&near))).await {
         tx.unwrap().rollback().await.unwrap();
     }
     line.set(Line::Clear);
 
-    // By the simple protocol: a prepared statement's transaction begins before it.
+    // Uses the simple protocol, because the transaction of a prepared statement begins before it.
     let outside = raw_sql("select transaction_timestamp() = statement_timestamp()");
     let outside: bool = far.fetch_one(outside).await.unwrap().get(0);
-    assert!(outside, "the connection was given back with its transaction");
+    assert!(outside, "the connection returned to the pool with an open transaction");
 }
 
-/// Ends when a transaction of a server of ours is open.
+/// Waits until a connection of ours has an open transaction. Polls fast, because it is open only for a moment.
 async fn begun(pool: &PgPool) {
     let open = "select count(*) > 0 from pg_stat_activity
         where datname = current_database() and application_name = 'windrow-server'

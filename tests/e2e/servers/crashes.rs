@@ -1,19 +1,18 @@
-//! Server and database killed in the middle of a run's batches: counts and table agree with the input.
+//! Server and database are killed between the batches of a run: counts and table match the input.
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use windrow_client::{Client, proto};
 
 use crate::support::program::{Program, open_to_all};
-use crate::support::{PATIENCE, job, parameters};
+use crate::support::{eventually, job, parameters};
 use proto::ScrapingJobStatus as Status;
 
-/// Rows of each location: enough batches for two kills in between.
+/// Rows per location: enough batches for two kills in between.
 const ROWS: i64 = 10_000;
-/// A batch of 500 takes a quarter of a second to come, so that a kill meets a run at work.
+/// A batch of 500 takes a quarter of a second, so that a kill hits a run in progress.
 const SETTINGS: &str = r#"
 lease = "3s"
 heartbeat = "1s"
@@ -24,7 +23,7 @@ command = ["awk", '''BEGIN { for (i = 1; i <= 10000; i++) { printf "{\"property_
 "#;
 
 #[tokio::test]
-async fn kills_of_server_and_database_lose_no_row_and_count_none_twice() {
+async fn killing_server_and_database_loses_no_row_and_counts_none_twice() {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     open_to_all(dir.path());
     let data = dir.path().join("data");
@@ -33,7 +32,7 @@ async fn kills_of_server_and_database_lose_no_row_and_count_none_twice() {
     let client = Client::connect(&first.address).await.unwrap();
     let scheduled_job = Some(proto::ScheduledJob {
         parameters: Some(proto::ScrapeParameters {
-            // Two locations with the same properties: the second's are duplicates.
+            // Both locations have the same properties: those of the second are duplicates.
             locations: vec!["one".to_owned(), "two".to_owned()],
             request_delay: Some(prost_types::Duration::default()),
             ..parameters("steady")
@@ -55,11 +54,11 @@ async fn kills_of_server_and_database_lose_no_row_and_count_none_twice() {
     let client = Client::connect(&second.address).await.unwrap();
     let states: Vec<_> = client.watch_from(&run, 0).try_collect().await.unwrap();
     let end = states.last().unwrap();
-    // On a busy machine Postgres may take longer to come back than the first lease lasts.
+    // On a busy machine Postgres may restart later than the first lease expires.
     assert_eq!(end.status(), Status::Completed, "{end:#?}");
     assert!(end.attempt >= 2, "{end:#?}");
     assert!(states.windows(2).all(|pair| pair[0].revision < pair[1].revision));
-    // What an earlier attempt had saved counts once.
+    // Rows that an earlier attempt saved count once.
     assert_eq!((end.properties_inserted, end.properties_updated), (ROWS, 0));
     assert_eq!(end.properties_skipped, 0);
     assert_eq!(end.properties_scraped, end.properties_saved + end.properties_duplicate);
@@ -74,20 +73,16 @@ async fn kills_of_server_and_database_lose_no_row_and_count_none_twice() {
 }
 
 async fn wait_for_rows(client: &Client, run: &str, rows: i64) {
-    let begin = Instant::now();
-    loop {
+    eventually(&format!("the run reads {rows} rows"), async || {
         let request = proto::GetScrapingJobRequest { job_id: run.to_owned() };
-        // The database may be away.
-        if let Ok(answer) = client.get_scraping_job(request).await {
-            let run = answer.scraping_job.unwrap();
-            assert_eq!(run.completed_at, None, "the run ended before the kill: {run:#?}");
-            if run.properties_scraped >= rows {
-                return;
-            }
-        }
-        assert!(begin.elapsed() < PATIENCE, "the run does not get to {rows} rows");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        // The database may be down.
+        let answer = client.get_scraping_job(request).await.map_err(|error| error.to_string())?;
+        let run = answer.scraping_job.unwrap();
+        assert_eq!(run.completed_at, None, "the run ended before the kill: {run:#?}");
+        let read = run.properties_scraped;
+        if read < rows { Err(format!("{read} rows")) } else { Ok(()) }
+    })
+    .await;
 }
 
 fn kill_postgres(data: &Path) {

@@ -1,7 +1,6 @@
-//! Several servers on one database, and one of them killed.
+//! Several servers on one database; one of them is killed or suspended.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, Row};
@@ -10,17 +9,17 @@ use windrow_server::clock::SystemClock;
 
 use crate::support::database::new_database;
 use crate::support::program::Program;
-use crate::support::{PATIENCE, job, parameters, wait_for};
+use crate::support::{eventually, job, parameters, wait_for};
 use proto::ScrapingJobStatus as Status;
 
-/// Jobs whose runs take long enough to be cut off by the kill.
+/// Jobs whose runs take long enough to be interrupted by the kill.
 const JOBS: [&str; 4] = ["a", "b", "c", "d"];
-/// Jobs that are due at the same instants, so that the servers decide at the same time: a pass over
-/// them takes longer than their clocks differ.
+/// Jobs that are due at the same instants, so that the servers decide at the same time: one pass takes
+/// longer than the difference of their clocks.
 const CROWD: usize = 100;
-/// Between two ticks of a job.
+/// Seconds between two ticks of a job.
 const TICK: i64 = 7;
-/// A run takes 5 s. Neither server has room for all four jobs, so both have to work.
+/// A run takes 5 s. Neither server can execute all four jobs at once, so both have to work.
 const SETTINGS: &str = r#"
 lease = "3s"
 heartbeat = "1s"
@@ -38,11 +37,9 @@ command = ["sh", "-c", "sleep 5; echo '{\"property_id\": \"1\"}'"]
 kind = "exec"
 command = ["sh", "-c", "sleep 5; test $WINDROW_ATTEMPT = 2 && echo '{\"property_id\": \"1\"}'"]
 "#;
-/// How long jobs are due before the kill.
-const BEFORE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
+async fn a_killed_server_loses_no_tick_duplicates_none_and_leaves_no_run_stuck() {
     let url = new_database().await;
     let start = || {
         let tick = TICK.to_string();
@@ -58,8 +55,9 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
     for id in JOBS {
         create(&client, id, "five_seconds").await;
     }
-    tokio::time::sleep(BEFORE).await;
-    assert_executes(&client, &first).await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    wait_until_every_job_has_fired(&pool).await;
+    wait_until_executing(&client, &first).await;
 
     first.process.kill();
 
@@ -70,7 +68,6 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
         let request = proto::DeactivateScheduledJobRequest { scheduled_job_id: (*id).to_owned() };
         client.deactivate_scheduled_job(request).await.unwrap();
     }
-    let pool = PgPool::connect(&url).await.unwrap();
     for id in ids {
         let runs = ended_runs(&client, id).await;
         assert!(runs.iter().all(|run| run.status() == Status::Completed), "{runs:#?}");
@@ -80,7 +77,7 @@ async fn a_killed_server_loses_no_tick_doubles_none_and_leaves_nothing_stuck() {
 }
 
 #[tokio::test]
-async fn a_server_that_slept_through_its_lease_changes_nothing() {
+async fn a_server_that_was_suspended_beyond_its_lease_changes_nothing() {
     let url = new_database().await;
     let start = || Program::start(&["--database-url", &url], SETTINGS, &[]);
     let first = start();
@@ -95,7 +92,7 @@ async fn a_server_that_slept_through_its_lease_changes_nothing() {
 
     first.process.signal("STOP");
     while wait_for(&mut states, Status::Running).await.attempt < 2 {}
-    // What it has to say of attempt 1, it says now.
+    // Now it reports attempt 1.
     first.process.signal("CONT");
 
     let end = wait_for(&mut states, Status::Completed).await;
@@ -114,33 +111,37 @@ async fn create(client: &Client, id: &str, source: &str) {
     client.create_scheduled_job(request).await.unwrap();
 }
 
-/// Waits until the server has a run in hand, or killing it would show nothing.
-async fn assert_executes(client: &Client, server: &Program) {
-    let id = server.process.id().to_string();
-    let begin = Instant::now();
+async fn wait_until_every_job_has_fired(pool: &PgPool) {
+    let jobs = i64::try_from(JOBS.len() + CROWD).unwrap();
+    let fired = "select count(distinct scheduled_job_id) from tick where decision = 'fired'";
+    eventually("every job has fired", async || {
+        let count: i64 = sqlx::query_scalar(fired).fetch_one(pool).await.unwrap();
+        if count == jobs { Ok(()) } else { Err(count) }
+    })
+    .await;
+}
+
+/// Waits until the server executes a run, or killing it would prove nothing.
+async fn wait_until_executing(client: &Client, server: &Program) {
+    let part = format!("-{}-", server.process.id());
     let request =
         proto::ListScrapingJobsRequest { status: Status::Running.into(), ..Default::default() };
-    while begin.elapsed() < PATIENCE {
+    eventually("the server executes a run", async || {
         let runs = client.list_scraping_jobs(request.clone()).await.unwrap().scraping_jobs;
-        if runs.iter().any(|run| run.worker_id.contains(&format!("-{id}-"))) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the server executes nothing");
+        let workers: Vec<String> = runs.into_iter().map(|run| run.worker_id).collect();
+        if workers.iter().any(|worker| worker.contains(&part)) { Ok(()) } else { Err(workers) }
+    })
+    .await;
 }
 
 /// Waits until the job has a run of a later tick.
 async fn wait_for_tick_after(client: &Client, id: &str, seconds: i64) {
-    let begin = Instant::now();
-    loop {
+    eventually(&format!("the other server decides a tick of {id}"), async || {
         let runs = get(client, id).await.job_runs;
-        if runs.iter().any(|run| run.tick_at.is_some_and(|tick| tick.seconds > seconds)) {
-            return;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{id} is not scheduled any more: {runs:#?}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        let is_later = |run: &proto::ScrapingJob| run.tick_at.is_some_and(|t| t.seconds > seconds);
+        if runs.iter().any(is_later) { Ok(()) } else { Err(runs) }
+    })
+    .await;
 }
 
 async fn get(client: &Client, id: &str) -> proto::GetScheduledJobResponse {
@@ -151,19 +152,16 @@ async fn get(client: &Client, id: &str) -> proto::GetScheduledJobResponse {
 
 /// The job's runs once they have all ended.
 async fn ended_runs(client: &Client, id: &str) -> Vec<proto::ScrapingJob> {
-    let request =
-        proto::GetScheduledJobRequest { scheduled_job_id: id.to_owned(), ..Default::default() };
-    let begin = Instant::now();
-    loop {
-        let detail = client.get_scheduled_job(request.clone()).await.unwrap();
-        let count = i64::try_from(detail.job_runs.len()).unwrap();
-        if detail.job_runs.iter().all(|run| run.completed_at.is_some()) {
-            assert_eq!(detail.scheduled_job.unwrap().run_count, count, "history of {id}");
-            return detail.job_runs;
+    eventually(&format!("all runs of {id} end"), async || {
+        let detail = get(client, id).await;
+        if detail.job_runs.iter().any(|run| run.completed_at.is_none()) {
+            return Err(detail.job_runs);
         }
-        assert!(begin.elapsed() < PATIENCE, "stuck: {:#?}", detail.job_runs);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        let count = i64::try_from(detail.job_runs.len()).unwrap();
+        assert_eq!(detail.scheduled_job.unwrap().run_count, count, "history of {id}");
+        Ok(detail.job_runs)
+    })
+    .await
 }
 
 async fn assert_each_tick_is_decided_once(pool: &PgPool, id: &str, runs: &[proto::ScrapingJob]) {

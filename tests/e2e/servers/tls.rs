@@ -1,4 +1,4 @@
-//! Over TLS, as the library and as the command.
+//! TLS with the client library and with the command.
 
 use windrow_client::{Client, Error, TriggerJob};
 
@@ -6,7 +6,7 @@ use crate::support::tls::TlsFront;
 use crate::support::{Windrow, program};
 
 #[tokio::test]
-async fn a_server_is_reached_over_tls_by_who_trusts_its_authority() {
+async fn a_client_that_trusts_the_authority_connects_over_tls() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let front = TlsFront::start(&windrow.address()).await;
@@ -26,7 +26,7 @@ async fn a_server_is_reached_over_tls_by_who_trusts_its_authority() {
 }
 
 #[tokio::test]
-async fn the_command_keeps_what_belongs_to_a_server_in_its_context() {
+async fn a_context_holds_the_tls_settings_and_the_token_of_its_server() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let front = TlsFront::start(&windrow.address()).await;

@@ -1,5 +1,5 @@
-//! The source kind `reso` over an OData server that nobody here wrote (SAP's), behind a proxy that
-//! refuses every third request.
+//! The source kind `reso` with an independent OData server (SAP's), behind a proxy that rejects every third
+//! request.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -20,7 +20,7 @@ use crate::support::{Windrow, job};
 use proto::{ListingType, ScrapingJobStatus as Status};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/scripts/reso");
-/// Kept between runs, and made anew when the packages change.
+/// Kept between test runs, and created again when the packages change.
 const HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/odata");
 const LISTINGS: i64 = 300;
 
@@ -149,7 +149,7 @@ fn counts(run: &proto::ScrapingJob) -> [i64; 4] {
 }
 
 #[tokio::test]
-async fn listings_are_read_page_by_page_and_then_only_what_changed() {
+async fn listings_are_read_in_pages_and_then_only_changes() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let odata = tokio::task::spawn_blocking(OData::start).await.unwrap();
     let (root, refused) = proxy(odata.root.clone()).await;

@@ -1,10 +1,10 @@
-//! Watches that are late: because a transaction somewhere holds the feed back, or by their own fault.
+//! Watches that lag: a transaction holds the feed back, the client reads slowly, or the database is away.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use windrow_client::{Client, Code, TriggerJob, proto};
 
 use crate::support::cluster::Cluster;
@@ -12,7 +12,7 @@ use crate::support::database::new_database;
 use crate::support::program::Program;
 use crate::support::proxy::{Line, Proxy, Upstream};
 use crate::support::watching::{Feed, refusal, service};
-use crate::support::{PATIENCE, Windrow, job};
+use crate::support::{PATIENCE, Windrow, eventually, job};
 use proto::{ScrapingJobStatus as Status, WatchKind as Kind};
 
 const SETTINGS: &str = r#"
@@ -23,12 +23,12 @@ kind = "sample"
 listings_per_location = 1
 pace = "0s"
 "#;
-/// More than is kept for a watch, and what fits into its connection.
+/// More than the buffer of a watch and its connection hold.
 const RUNS: usize = 300;
 
 #[tokio::test]
-async fn who_holds_the_feed_back_is_named_and_how_long_is_told() {
-    // Of its own, as this holds the feeds of all databases of a cluster back.
+async fn a_transaction_that_holds_the_feed_back_is_logged_and_the_lag_is_reported() {
+    // A cluster of its own, because this holds back the feeds of all databases of a cluster.
     let cluster = Cluster::start().await;
     let url = cluster.create("windrow");
     let mut forgotten = PgConnection::connect(&cluster.url("postgres")).await.unwrap();
@@ -38,9 +38,13 @@ async fn who_holds_the_feed_back_is_named_and_how_long_is_told() {
     let mut feed = Feed::of(&server.address, "", "").await.unwrap();
     feed.sync().await;
     assert_eq!(metric(&server, "windrow_watches").await, "1");
-    while metric(&server, "windrow_feed_lag_seconds").await != "0.0" {}
+    eventually("the feed has no lag", async || {
+        let lag = metric(&server, "windrow_feed_lag_seconds").await;
+        if lag == "0.0" { Ok(()) } else { Err(lag) }
+    })
+    .await;
 
-    // In another database, and it writes nothing: it only might.
+    // In another database, and without a write: that it may write is enough.
     forgotten.execute("set application_name = 'forgotten'").await.unwrap();
     forgotten.execute("begin; select pg_current_xact_id()").await.unwrap();
     let run = client.trigger_job(TriggerJob::new("job")).await.unwrap().job_id;
@@ -49,11 +53,11 @@ async fn who_holds_the_feed_back_is_named_and_how_long_is_told() {
 
     let warning = server.log_line("Watches are ").await;
     assert!(warning.contains("forgotten") && warning.contains("postgres"), "{warning}");
-    // Nothing else may be shown.
+    // Only bookmarks may come.
     while feed.bookmark().await < Some(Duration::from_secs(5)) {}
     let lag: f64 = metric(&server, "windrow_feed_lag_seconds").await.parse().unwrap();
     assert!(lag > 5.0, "{lag}");
-    // One run has its own order, so its watch goes on, if later.
+    // The events of one run have their own order, so its watch continues, with a delay.
     let mut last = None;
     while last != Some(Status::Completed) {
         let message = states.get_mut().message().await.unwrap().expect("the run has not ended");
@@ -65,7 +69,7 @@ async fn who_holds_the_feed_back_is_named_and_how_long_is_told() {
 }
 
 #[tokio::test]
-async fn a_watcher_that_reads_late_misses_nothing_and_is_counted() {
+async fn a_slow_watcher_misses_nothing_and_its_overflow_is_counted() {
     let windrow = Windrow::start_with(|config| {
         config.max_concurrent_runs = 8;
         config.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
@@ -78,14 +82,14 @@ async fn a_watcher_that_reads_late_misses_nothing_and_is_counted() {
     for _ in 0..RUNS {
         windrow.trigger("job").await;
     }
-    let begin = Instant::now();
     let metrics = windrow.metrics_address();
-    while read(&metrics, "windrow_watch_overflows_total").await == "0" {
-        assert!(begin.elapsed() < PATIENCE, "all of it is kept in memory");
-        sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the watch overflows its buffer", async || {
+        let overflows = read(&metrics, "windrow_watch_overflows_total").await;
+        if overflows == "0" { Err(overflows) } else { Ok(()) }
+    })
+    .await;
 
-    timeout(PATIENCE, read_to_the_end(&mut feed)).await.expect("something is missing");
+    timeout(PATIENCE, read_to_the_end(&mut feed)).await.expect("a change is missing");
     windrow.stop().await;
 }
 
@@ -107,25 +111,19 @@ async fn a_server_without_its_database_ends_idle_watches() {
             }
         }
     };
-    let end = timeout(PATIENCE, end).await.expect("only bookmarks come");
+    let end = timeout(PATIENCE, end).await.expect("only bookmarks arrive");
     assert_eq!(refusal(&end), (Code::Unavailable, "DATABASE_UNAVAILABLE".to_owned()));
     line.set(Line::Clear);
 
     let request: proto::TriggerJobRequest = TriggerJob::new("job").request_id("once").into();
-    let again = async {
-        loop {
-            if let Ok(made) = windrow.trigger_as(request.clone()).await {
-                return made.job_id;
-            }
-        }
-    };
-    let run = timeout(PATIENCE, again).await.unwrap();
+    let trigger = async || windrow.trigger_as(request.clone()).await;
+    let run = eventually("the server reaches its database again", trigger).await.job_id;
     let mut feed = Feed::of(&windrow.address(), "", &feed.token).await.unwrap();
     assert_eq!(feed.next_run().await.job_id, run);
     windrow.stop().await;
 }
 
-/// Until each run has come with each status.
+/// Reads until each run was seen with each status.
 async fn read_to_the_end(feed: &mut Feed) {
     let mut statuses = HashMap::<String, Vec<Status>>::new();
     let all = [Status::Pending, Status::Running, Status::Completed];
@@ -151,7 +149,7 @@ async fn metric(server: &Program, name: &str) -> String {
 
 /// The value of a metric.
 async fn read(address: &str, name: &str) -> String {
-    // It asks for one even where nothing is encrypted.
+    // reqwest requires a provider even for plain HTTP.
     rustls::crypto::ring::default_provider().install_default().ok();
     let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
     let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();

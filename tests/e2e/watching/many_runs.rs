@@ -1,4 +1,4 @@
-//! Watching all runs that match a filter, and going on from tokens.
+//! Watching all runs that match a filter, and resuming from tokens.
 
 use sqlx::{Connection, PgConnection};
 use windrow_client::{Code, proto};
@@ -7,7 +7,7 @@ use crate::support::watching::{Feed, request, service};
 use crate::support::{SLOW, Windrow, job, parameters};
 use proto::{ScrapingJobStatus as Status, WatchKind as Kind};
 
-/// Kinds and states of what comes next.
+/// Kinds and statuses of the next messages.
 async fn next(feed: &mut Feed, count: usize) -> Vec<(Kind, Status)> {
     let mut seen = Vec::new();
     for _ in 0..count {
@@ -23,7 +23,7 @@ async fn create_slow(windrow: &Windrow, id: &str) {
 }
 
 #[tokio::test]
-async fn what_is_active_comes_first_and_then_every_change() {
+async fn active_runs_come_first_and_then_every_change() {
     let windrow = Windrow::start().await;
     windrow.create("quick").await;
     create_slow(&windrow, "slow").await;
@@ -48,7 +48,7 @@ async fn what_is_active_comes_first_and_then_every_change() {
 }
 
 #[tokio::test]
-async fn a_run_is_seen_to_leave_a_filter() {
+async fn a_run_that_stops_matching_is_reported_as_left() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let mut pending = Feed::of(&windrow.address(), "status = pending", "").await.unwrap();
@@ -68,7 +68,7 @@ async fn a_run_is_seen_to_leave_a_filter() {
 }
 
 #[tokio::test]
-async fn more_changes_at_once_than_a_watch_holds_are_all_told_once_and_in_order() {
+async fn more_changes_than_the_buffer_of_a_watch_holds_arrive_once_and_in_order() {
     const RUNS: usize = 300;
     let windrow = Windrow::start().await;
     create_slow(&windrow, "slow").await;
@@ -84,7 +84,7 @@ async fn more_changes_at_once_than_a_watch_holds_are_all_told_once_and_in_order(
     windrow.client.cancel_scraping_jobs(request).await.unwrap();
 
     let (mut told, mut bookmarks) = (Vec::new(), 0);
-    // Nothing more comes if some of them follow each other.
+    // Several bookmarks in a row mean that nothing more comes.
     while told.len() < RUNS && bookmarks < 3 {
         match feed.message().await.unwrap() {
             (Kind::Bookmark, _) => bookmarks += 1,
@@ -118,12 +118,12 @@ async fn a_token_moves_while_only_other_jobs_have_runs() {
     windrow.end(&windrow.trigger("other").await.job_id).await;
 
     feed.bookmark().await;
-    assert_ne!(feed.token, before, "it would expire with what it stands at");
+    assert_ne!(feed.token, before, "an unmoved token would expire");
     windrow.stop().await;
 }
 
 #[tokio::test]
-async fn only_what_was_asked_for_is_told_and_shown() {
+async fn a_watch_sends_only_the_requested_runs_and_view() {
     let windrow = Windrow::start().await;
     windrow.create("one").await;
     windrow.create("other").await;
@@ -149,7 +149,7 @@ async fn only_what_was_asked_for_is_told_and_shown() {
 }
 
 #[tokio::test]
-async fn a_token_goes_on_where_it_was_on_any_server() {
+async fn a_token_resumes_on_any_server() {
     let first = Windrow::start().await;
     let second = Windrow::start_on(&first.database_url, |_| {}).await;
     first.create("job").await;
@@ -172,12 +172,12 @@ async fn a_token_goes_on_where_it_was_on_any_server() {
     assert_eq!(missed[0].status(), Status::Running);
     assert!(missed.iter().all(|state| state.job_id == run), "{missed:#?}");
     let mut feed = Feed::of(&second.address(), "", &feed.token).await.unwrap();
-    assert!(feed.sync().await.is_empty(), "all was seen");
+    assert!(feed.sync().await.is_empty(), "everything was seen before");
     second.stop().await;
 }
 
 #[tokio::test]
-async fn tokens_that_are_none_are_refused_with_their_field() {
+async fn invalid_tokens_are_rejected_with_their_field() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let run = windrow.end(&windrow.trigger("job").await.job_id).await.job_id;

@@ -1,4 +1,4 @@
-//! A watch has no gaps.
+//! Watching one run, without gaps.
 
 use futures::{StreamExt, TryStreamExt};
 use windrow_client::{Code, proto};
@@ -7,7 +7,7 @@ use crate::support::{PATIENCE, SLOW, Windrow, job, parameters, statuses, wait_fo
 use proto::ScrapingJobStatus as Status;
 
 #[tokio::test]
-async fn the_shortest_run_still_tells_its_whole_story() {
+async fn a_watch_of_a_short_run_has_every_status() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     for _ in 0..20 {
@@ -19,7 +19,7 @@ async fn the_shortest_run_still_tells_its_whole_story() {
 }
 
 #[tokio::test]
-async fn a_watch_begins_with_the_current_state() {
+async fn a_watch_starts_with_the_current_state() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let run = windrow.end(&windrow.trigger("job").await.job_id).await;
@@ -31,7 +31,7 @@ async fn a_watch_begins_with_the_current_state() {
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_after_what_was_seen() {
+async fn a_watch_continues_after_the_given_revision() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let story = windrow.story(&windrow.trigger("job").await.job_id).await;
@@ -93,7 +93,7 @@ async fn a_stopping_server_ends_its_watches_as_unavailable() {
 }
 
 #[tokio::test]
-async fn a_run_that_was_interrupted_by_a_stop_is_finished_by_another_server() {
+async fn another_server_finishes_a_run_interrupted_by_a_shutdown() {
     let first = Windrow::start().await;
     let two_places = proto::ScrapeParameters {
         locations: vec!["A".to_owned(), "B".to_owned()],
@@ -120,7 +120,7 @@ async fn a_run_that_was_interrupted_by_a_stop_is_finished_by_another_server() {
 }
 
 #[tokio::test]
-async fn an_unknown_run_or_a_revision_of_the_future_cannot_be_watched() {
+async fn an_unknown_run_or_a_future_revision_cannot_be_watched() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let run = windrow.end(&windrow.trigger("job").await.job_id).await;

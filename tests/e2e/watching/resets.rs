@@ -1,12 +1,13 @@
-//! The database is another one than it was: restored from a dump, or a standby that was promoted. Each
-//! watch is told, each token from before is refused, and a new watch works.
+//! The database is replaced by a restored dump or a promoted standby, or it crashes. After a replacement each open
+//! watch ends with FEED_RESET, each old token is rejected, and a new watch works.
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tokio::time::{Duration, sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Streaming};
 use windrow_client::{Error, WatchAll, WatchEvent, WatchEvents, proto};
@@ -18,14 +19,14 @@ use crate::support::cluster::{Cluster, Programs};
 use crate::support::database::new_database;
 use crate::support::proxy::{Proxy, Upstream};
 use crate::support::watching::{Feed, refusal, request, service};
-use crate::support::{PATIENCE, SLOW, Windrow, job, parameters};
+use crate::support::{PATIENCE, SLOW, Windrow, eventually, job, parameters};
 use proto::{
     ScrapingJobStatus as Status, WatchKind as Kind, WatchScrapingJobRequest,
     WatchScrapingJobsRequest,
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_dump_ends_every_watch_and_every_token() {
+async fn a_restored_dump_ends_every_watch_and_invalidates_every_token() {
     let programs = Programs::find().await;
     let old_url = new_database().await;
     let line = Proxy::start_to(Upstream::database(&old_url)).await;
@@ -34,7 +35,7 @@ async fn a_restored_dump_ends_every_watch_and_every_token() {
     let backup = programs.new_dir();
     let dump = backup.path().join("windrow.dump");
     programs.dump(&old_url, &dump);
-    // What the dump does not have.
+    // Missing in the dump.
     let later = Kept::collect(&server, "later").await;
     let watches = [Watches::begin(&server, &old).await, Watches::begin(&server, &later).await];
 
@@ -45,7 +46,7 @@ async fn a_restored_dump_ends_every_watch_and_every_token() {
     line.cut();
 
     for watches in watches {
-        watches.are_told().await;
+        watches.report_the_reset().await;
     }
     let other = Windrow::start_on(&cluster.url(&name), |_| {}).await;
     for server in [&server, &other] {
@@ -58,7 +59,7 @@ async fn a_restored_dump_ends_every_watch_and_every_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_promoted_standby_ends_every_watch_and_every_token() {
+async fn a_promoted_standby_ends_every_watch_and_invalidates_every_token() {
     let mut primary = Cluster::start().await;
     let database = primary.create("windrow");
     let line = Proxy::start_to(Upstream::database(&database)).await;
@@ -73,13 +74,13 @@ async fn a_promoted_standby_ends_every_watch_and_every_token() {
     primary.kill();
     line.leads_to(Upstream::database(&standby.url("windrow")));
     line.cut();
-    // It reads, but it may be behind, and what it lacks may come or be lost.
+    // A standby may lag, and changes that it lacks may arrive later or be lost.
     let refused = Feed::of(&server.address(), "", "").await.err().unwrap();
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     standby.promote().await;
 
     for watches in watches {
-        watches.are_told().await;
+        watches.report_the_reset().await;
     }
     for server in [&server, &other] {
         old.is_refused(server).await;
@@ -89,16 +90,16 @@ async fn a_promoted_standby_ends_every_watch_and_every_token() {
     server.stop().await;
 }
 
-/// A crash loses the ids of transactions that left nothing on disk, and others get them.
+/// After a crash Postgres reuses the ids of transactions that left nothing on disk.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_of_the_database_takes_no_change_from_a_watch() {
-    // Only commits are written at once.
+async fn a_crash_of_the_database_hides_no_change_from_a_watch() {
+    // Only commits are flushed immediately.
     let mut cluster = Cluster::start_with(&["wal_writer_delay=10s"]).await;
     let url = cluster.create("windrow");
     let server = Windrow::start_on(&url, |_| {}).await;
     server.create("job").await;
     server.stop().await;
-    // Without a server, each of which commits something now and then.
+    // No server runs, because each commits something now and then.
     let pool = store::connect(url.parse().unwrap(), 4).await.unwrap();
     let hub = Arc::new(Hub::start(pool).await.unwrap());
     let (all, closing) = (RunSelection::default(), CancellationToken::new());
@@ -108,7 +109,7 @@ async fn a_crash_of_the_database_takes_no_change_from_a_watch() {
 
     let crash = async {
         let mut connection = PgConnection::connect(&url).await.unwrap();
-        // Again if something was written before the hub has looked.
+        // Again if something was flushed before the hub has polled.
         while !burn(&mut connection).await {}
         cluster.kill();
         cluster.restart().await;
@@ -121,24 +122,41 @@ async fn a_crash_of_the_database_takes_no_change_from_a_watch() {
         server.stop().await;
     };
     tokio::select! {
-        done = timeout(PATIENCE, crash) => done.expect("the watch is silent"),
+        done = timeout(PATIENCE, crash) => done.expect("the watch sends nothing"),
         () = hub.run(CancellationToken::new()) => {}
     }
 }
 
-/// Uses ids of transactions up, and waits until a server has looked; whether none of them is on disk.
+/// Uses up transaction ids and waits until the hub has polled. Returns whether none of them is on disk.
 async fn burn(connection: &mut PgConnection) -> bool {
     let lsn = "select pg_current_wal_insert_lsn()::text";
     let begin: String = sqlx::query_scalar(lsn).fetch_one(&mut *connection).await.unwrap();
     for _ in 0..100 {
         connection.execute("begin; select pg_current_xact_id(); rollback").await.unwrap();
     }
-    sleep(Duration::from_millis(1_200)).await;
+    wait_for_poll(connection).await;
     let flushed = "select pg_current_wal_flush_lsn() <= $1::text::pg_lsn";
     sqlx::query_scalar(flushed).bind(begin).fetch_one(connection).await.unwrap()
 }
 
-/// What clients have kept.
+/// Waits for the hub's next read of the feed.
+async fn wait_for_poll(connection: &mut PgConnection) {
+    let now: DateTime<Utc> =
+        sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *connection).await.unwrap();
+    let polled = "select exists (select from pg_stat_activity where pid <> pg_backend_pid()
+        and query like '%pg_snapshot_xm%' and query_start > $1 and state = 'idle')";
+    let connection = tokio::sync::Mutex::new(connection);
+    eventually("the hub polls", async || {
+        let mut connection = connection.lock().await;
+        match sqlx::query_scalar(polled).bind(now).fetch_one(&mut **connection).await.unwrap() {
+            true => Ok(()),
+            false => Err("no poll"),
+        }
+    })
+    .await;
+}
+
+/// Requests with tokens that clients have stored.
 struct Kept {
     run: String,
     of_many: Vec<WatchScrapingJobsRequest>,
@@ -146,7 +164,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// Watches whatever can be watched, of two new jobs too, until all current is told.
+    /// Opens every kind of watch, also of two new jobs, reads to SYNCED and keeps the tokens.
     async fn collect(server: &Windrow, name: &str) -> Self {
         let [quick, slow] = ["quick", "slow"].map(|pace| format!("{name}-{pace}"));
         server.create(&quick).await;
@@ -158,7 +176,7 @@ impl Kept {
             WatchScrapingJobsRequest { scheduled_job_id: slow, ..request("", "") },
             request("", ""),
             request("status = running", ""),
-            // Which nothing matches.
+            // Matches nothing.
             request("labels.team = none", ""),
         ];
         for request in &mut of_many {
@@ -192,7 +210,7 @@ impl Kept {
     }
 }
 
-/// A stream of each kind, in which nothing is missing.
+/// Open streams of each kind, read to SYNCED.
 struct Watches {
     feeds: Vec<Feed>,
     run: Streaming<proto::WatchScrapingJobResponse>,
@@ -221,8 +239,8 @@ impl Watches {
         Self { feeds, run, library, library_of_run, resyncing }
     }
 
-    /// None of them is silent.
-    async fn are_told(self) {
+    /// Checks that each of them reports the reset.
+    async fn report_the_reset(self) {
         let Self { feeds, mut run, mut library, mut library_of_run, mut resyncing } = self;
         let told = async {
             for mut feed in feeds {
@@ -236,7 +254,7 @@ impl Watches {
             while !matches!(resyncing.try_next().await.unwrap(), Some(WatchEvent::Resynced(_))) {}
             assert!(is_synced(&mut resyncing).await);
         };
-        timeout(PATIENCE, told).await.expect("a watch is silent");
+        timeout(PATIENCE, told).await.expect("a watch does not report the reset");
     }
 }
 
@@ -265,7 +283,7 @@ async fn watch_run(
     let mut service = service(&server.address()).await;
     let mut states = service.watch_scraping_job(request.clone()).await.unwrap().into_inner();
     loop {
-        let message = states.message().await.unwrap().expect("SYNCED comes before the end");
+        let message = states.message().await.unwrap().expect("the stream ends before SYNCED");
         if message.kind() == Kind::Synced {
             return (states, message.resume_token);
         }
@@ -282,11 +300,11 @@ async fn a_new_watch_works(server: &Windrow, name: &str) {
             break;
         }
     }
-    // And its token is good.
+    // Its token is valid, too.
     Feed::of(&server.address(), "", &feed.token).await.unwrap().sync().await;
 }
 
-/// While the database is away a watch may end before the server knows of the reset.
+/// While the database is down, a watch may end before the server has noticed the reset.
 fn assert_has_ended(status: &tonic::Status) {
     if refusal(status) != (Code::Unavailable, "DATABASE_UNAVAILABLE".to_owned()) {
         assert_is_reset(status);

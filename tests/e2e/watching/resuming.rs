@@ -1,4 +1,4 @@
-//! What ends a watch, and what a token is worth then.
+//! The end of a watch, and resuming from its token.
 
 use sqlx::PgPool;
 use tonic_types::StatusExt as _;
@@ -6,11 +6,11 @@ use windrow_client::{Code, proto};
 use windrow_server::config::Config;
 
 use crate::support::watching::{Feed, refusal, request, service};
-use crate::support::{PATIENCE, SLOW, Windrow, job, parameters};
+use crate::support::{SLOW, Windrow, eventually, job, parameters};
 use proto::WatchKind as Kind;
 
 #[tokio::test]
-async fn a_token_from_before_what_was_pruned_has_expired() {
+async fn a_token_older_than_the_retained_events_has_expired() {
     let first = Windrow::start().await;
     first.create("job").await;
     let mut feed = Feed::of(&first.address(), "", "").await.unwrap();
@@ -23,14 +23,16 @@ async fn a_token_from_before_what_was_pruned_has_expired() {
     let url = first.database_url.clone();
     first.stop().await;
 
-    // A server prunes when it starts, unless others of the cluster hold the feed back just then.
-    let begin = tokio::time::Instant::now();
-    let mut second = Windrow::start_on(&url, |_| {}).await;
-    while !is_pruned(&pool).await {
-        assert!(begin.elapsed() < PATIENCE, "nothing is pruned");
-        second.stop().await;
-        second = Windrow::start_on(&url, |_| {}).await;
-    }
+    // A server prunes when it starts, unless another database of the cluster holds the feed back then.
+    let second = eventually("a starting server prunes the events", async || {
+        let server = Windrow::start_on(&url, |_| {}).await;
+        if is_pruned(&pool).await {
+            return Ok(server);
+        }
+        server.stop().await;
+        Err("events are left")
+    })
+    .await;
 
     let expired = Feed::of(&second.address(), "", &old).await.err().unwrap();
     assert_eq!(refusal(&expired), (Code::OutOfRange, "TOKEN_EXPIRED".to_owned()));
@@ -48,7 +50,7 @@ async fn a_token_from_before_what_was_pruned_has_expired() {
     second.stop().await;
 }
 
-/// Waits a little for it.
+/// Waits up to two seconds.
 async fn is_pruned(pool: &PgPool) -> bool {
     let pruned = "select count(*) = 0 from run_event";
     for _ in 0..100 {
@@ -61,7 +63,7 @@ async fn is_pruned(pool: &PgPool) -> bool {
 }
 
 #[tokio::test]
-async fn a_stopping_server_says_where_to_go_on_and_when() {
+async fn a_stopping_server_sends_a_token_and_a_retry_delay() {
     let first = Windrow::start().await;
     first.create("job").await;
     let second = Windrow::start_on(&first.database_url, |_| {}).await;
@@ -100,15 +102,13 @@ async fn watches_have_a_limit(change: impl FnOnce(&mut Config), told: &str) {
     assert_eq!(refusal(&refused), (Code::ResourceExhausted, "TOO_MANY_WATCHES".to_owned()));
     assert!(refused.message().contains(told), "{refused:?}");
     drop(first);
-    let begin = tokio::time::Instant::now();
-    while Feed::of(&windrow.address(), "", "").await.is_err() {
-        assert!(begin.elapsed() < PATIENCE, "a seat is not given back");
-    }
+    let open = async || Feed::of(&windrow.address(), "", "").await.map(drop);
+    eventually("a closed watch makes room for another", open).await;
     windrow.stop().await;
 }
 
 #[tokio::test]
-async fn the_watch_of_one_run_goes_on_from_its_token() {
+async fn the_watch_of_one_run_resumes_from_its_token() {
     let windrow = Windrow::start().await;
     let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job("slow") };
     windrow.create_as(slow).await.unwrap();
@@ -145,7 +145,7 @@ async fn the_watch_of_one_run_goes_on_from_its_token() {
 }
 
 #[tokio::test]
-async fn a_cursor_and_a_token_cannot_both_be_given() {
+async fn a_revision_and_a_token_cannot_be_combined() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let both = proto::WatchScrapingJobRequest {

@@ -1,4 +1,4 @@
-//! Limits of sources and of scheduled jobs, while many workers lease on two servers at the same moments.
+//! Limits of sources and of scheduled jobs while many workers lease from two servers concurrently.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,10 +90,10 @@ async fn finish(workers: &mut WorkerServiceClient<Channel>, lease: proto::Lease)
     workers.finish_scraping_job(request).await.unwrap();
 }
 
-/// The most runs that were running at once by the order of events, of the source and of each job.
+/// The highest number of concurrent runs, of the source and of each job, by the order of events.
 async fn most_running(database_url: &str) -> BTreeMap<String, u32> {
     let pool = PgPool::connect(database_url).await.unwrap();
-    // What makes room for a lease is committed before it is counted, and so has the smaller id.
+    // The event that makes room for a lease is committed before the lease, so it has the smaller id.
     let events: Vec<(String, String, String)> = sqlx::query_as(
         "select e.job_id, r.scheduled_job_id, e.status
          from run_event e join scraping_job r using (job_id) order by e.id",

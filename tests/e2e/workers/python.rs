@@ -1,4 +1,4 @@
-//! The Python worker package: its own checks, and its worker with a real server.
+//! The Python worker package: its own checks, and a worker with a real server.
 
 use windrow_client::proto;
 use windrow_server::sources::{SourceSettings, WorkerSettings};
@@ -24,7 +24,7 @@ async fn the_package_passes_its_own_checks() {
 }
 
 #[tokio::test]
-async fn a_python_worker_executes_runs_reports_failures_and_stops_what_is_cancelled() {
+async fn a_python_worker_executes_runs_reports_failures_and_stops_cancelled_runs() {
     tokio::task::spawn_blocking(install).await.unwrap();
     let declared = SourceSettings::Worker(WorkerSettings::default());
     let windrow =

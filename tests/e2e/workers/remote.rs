@@ -1,22 +1,22 @@
-//! Workers outside of the server, and what they may not do.
+//! Rust workers in the role of another process, and calls that the server refuses.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 use windrow_client::worker::{Property, Source, SourceError, Task, Worker};
 use windrow_client::{Client, Code, proto};
 use windrow_server::sources::{SourceSettings, WorkerSettings};
 
-use crate::support::{PATIENCE, Windrow, job, parameters, wait_for};
+use crate::support::{PATIENCE, Windrow, eventually, job, parameters, wait_for};
 use proto::ScrapingJobStatus as Status;
+use proto::worker_service_client::WorkerServiceClient;
 
 const REMOTE: &str = "remote";
 
-/// Three listings for a place, an error for `nowhere`, and no end for `stuck`.
+/// Three listings per location, except that `nowhere` fails and `stuck` never ends.
 struct Places;
 
 #[async_trait]
@@ -46,13 +46,27 @@ async fn start() -> Windrow {
     Windrow::start_with(|config| config.sources.extend([(REMOTE.to_owned(), remote)])).await
 }
 
-/// Works until the token that it returns is cancelled.
+/// Starts a worker that stops when the returned token is cancelled.
 #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
 fn work(client: &Client) -> CancellationToken {
     let stop = CancellationToken::new();
     let worker = Worker::new(client).source(REMOTE, Places).grace(Duration::ZERO);
     drop(tokio::spawn(worker.run(stop.clone())));
     stop
+}
+
+async fn connect(windrow: &Windrow) -> WorkerServiceClient<Channel> {
+    WorkerServiceClient::connect(format!("http://{}", windrow.address())).await.unwrap()
+}
+
+fn lease(sources: &[&str], capacity: i32) -> proto::LeaseScrapingJobsRequest {
+    proto::LeaseScrapingJobsRequest {
+        worker_id: "by-hand".to_owned(),
+        sources: sources.iter().map(|name| (*name).to_owned()).collect(),
+        capacity,
+        wait: Some(prost_types::Duration::default()),
+        held_attempts: Vec::new(),
+    }
 }
 
 fn at(locations: &[&str]) -> proto::ScheduledJob {
@@ -63,7 +77,7 @@ fn at(locations: &[&str]) -> proto::ScheduledJob {
 }
 
 #[tokio::test]
-async fn a_worker_executes_runs_and_what_failed_can_be_retried() {
+async fn a_worker_executes_runs_and_failed_locations_can_be_retried() {
     let windrow = start().await;
     windrow.create_as(at(&["here", "nowhere", "there"])).await.unwrap();
     let run = windrow.trigger("job").await.job_id;
@@ -97,7 +111,11 @@ async fn a_worker_executes_runs_and_what_failed_can_be_retried() {
     assert!(retry.job_id.starts_with("retry_job_"), "{}", retry.job_id);
     assert_eq!((retry.original_job_id, retry.scheduled_job_id), (run, "job".to_owned()));
     let retried = windrow.end(&retry.job_id).await;
-    assert_eq!((retried.status(), retried.attempt), (Status::Failed, 1), "trying again is useless");
+    assert_eq!(
+        (retried.status(), retried.attempt),
+        (Status::Failed, 1),
+        "a permanent failure is not retried"
+    );
     assert_eq!(retried.error_message, "nowhere: no such place");
     assert_eq!(windrow.get_job("job").await.run_count, 2);
     stop.cancel();
@@ -105,7 +123,7 @@ async fn a_worker_executes_runs_and_what_failed_can_be_retried() {
 }
 
 #[tokio::test]
-async fn a_cancelled_run_stops_and_a_stopped_worker_gives_its_run_back() {
+async fn a_cancelled_run_stops_and_a_stopped_worker_returns_its_run() {
     let windrow = start().await;
     windrow.create_as(at(&["here", "stuck"])).await.unwrap();
     let stop = work(&windrow.client);
@@ -115,22 +133,22 @@ async fn a_cancelled_run_stops_and_a_stopped_worker_gives_its_run_back() {
     let begin = Instant::now();
     windrow.cancel(&run).await.unwrap();
     assert_eq!(windrow.end(&run).await.status(), Status::Cancelled);
-    // Two seconds are promised; a loaded machine gets some more.
-    assert!(begin.elapsed() < Duration::from_secs(8), "took {:?}", begin.elapsed());
+    // The promise is two seconds. Without the cancellation the run would end with the lease, after 20 s.
+    assert!(begin.elapsed() < Duration::from_secs(15), "took {:?}", begin.elapsed());
 
-    let given_back = windrow.trigger("job").await.job_id;
-    let mut states = windrow.client.watch_from(&given_back, 0);
+    let returned = windrow.trigger("job").await.job_id;
+    let mut states = windrow.client.watch_from(&returned, 0);
     while wait_for(&mut states, Status::Running).await.completed_locations == 0 {}
     stop.cancel();
     let pending = wait_for(&mut states, Status::Pending).await;
-    assert_eq!((pending.attempt, pending.max_attempts), (1, 4), "a drain does not count");
-    assert_eq!(pending.completed_locations, 1, "what is done stays done");
-    windrow.cancel(&given_back).await.unwrap();
+    assert_eq!((pending.attempt, pending.max_attempts), (1, 4), "returning a run costs no attempt");
+    assert_eq!(pending.completed_locations, 1, "completed locations stay completed");
+    windrow.cancel(&returned).await.unwrap();
     windrow.stop().await;
 }
 
 #[tokio::test]
-async fn a_worker_goes_on_with_another_server_when_one_stops() {
+async fn a_worker_continues_on_another_server_when_one_stops() {
     let declare = |config: &mut windrow_server::config::Config| {
         let remote = SourceSettings::Worker(WorkerSettings::default());
         config.sources.insert(REMOTE.to_owned(), remote);
@@ -170,14 +188,12 @@ async fn a_worker_goes_on_with_another_server_when_one_stops() {
 }
 
 #[tokio::test]
-async fn a_lease_that_was_waited_for_has_its_whole_time() {
+async fn a_lease_starts_when_the_waiting_call_is_answered() {
     let windrow = start().await;
     let lease_duration = Some(prost_types::Duration { seconds: 2, nanos: 0 });
     let policy = Some(proto::RunPolicy { lease_duration, ..Default::default() });
     windrow.create_as(proto::ScheduledJob { policy, ..at(&["here"]) }).await.unwrap();
-    let address = format!("http://{}", windrow.address());
-    let mut workers =
-        proto::worker_service_client::WorkerServiceClient::connect(address).await.unwrap();
+    let mut workers = connect(&windrow).await;
     let leasing = workers.lease_scraping_jobs(proto::LeaseScrapingJobsRequest {
         worker_id: "by-hand".to_owned(),
         sources: vec![REMOTE.to_owned()],
@@ -187,43 +203,44 @@ async fn a_lease_that_was_waited_for_has_its_whole_time() {
     });
     let pool = sqlx::PgPool::connect(&windrow.database_url).await.unwrap();
     let trigger = async {
-        let asks = "select exists (select from worker where worker_id = 'by-hand')";
-        while !sqlx::query_scalar::<_, bool>(asks).fetch_one(&pool).await.unwrap() {}
+        let known = "select exists (select from worker where worker_id = 'by-hand')";
+        eventually("the worker waits for a lease", async || {
+            match sqlx::query_scalar(known).fetch_one(&pool).await.unwrap() {
+                true => Ok(()),
+                false => Err("unknown"),
+            }
+        })
+        .await;
         windrow.trigger("job").await;
     };
     let (leased, ()) = tokio::join!(leasing, trigger);
 
     let expires_in = leased.unwrap().into_inner().leases[0].expires_in.unwrap();
     let expires_in = Duration::try_from(expires_in).unwrap();
-    assert!(expires_in > Duration::from_secs(2), "{expires_in:?} from before the call");
+    assert!(
+        expires_in > Duration::from_secs(2),
+        "the lease started before the answer: {expires_in:?}"
+    );
     windrow.stop().await;
 }
 
 #[tokio::test]
-async fn an_attempt_without_its_lease_is_refused() {
+async fn a_lease_request_needs_a_known_source_and_a_capacity() {
+    let windrow = start().await;
+    let mut workers = connect(&windrow).await;
+    for wrong in [lease(&["nobody's"], 1), lease(&[], 1), lease(&[REMOTE], 0)] {
+        let refused = workers.lease_scraping_jobs(wrong).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+    }
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn calls_without_the_lease_are_refused() {
     let windrow = start().await;
     windrow.create_as(at(&["here"])).await.unwrap();
     let run = windrow.trigger("job").await.job_id;
-    let mut workers = proto::worker_service_client::WorkerServiceClient::connect(format!(
-        "http://{}",
-        windrow.address()
-    ))
-    .await
-    .unwrap();
-    let lease = |sources: &[&str], capacity| proto::LeaseScrapingJobsRequest {
-        worker_id: "by-hand".to_owned(),
-        sources: sources.iter().map(|name| (*name).to_owned()).collect(),
-        capacity,
-        wait: Some(prost_types::Duration::default()),
-        held_attempts: Vec::new(),
-    };
-    for wrong in [lease(&["nobody's"], 1), lease(&[], 1), lease(&[REMOTE], 0)] {
-        assert_eq!(
-            workers.lease_scraping_jobs(wrong).await.unwrap_err().code(),
-            Code::InvalidArgument
-        );
-    }
-
+    let mut workers = connect(&windrow).await;
     let first = workers.lease_scraping_jobs(lease(&[REMOTE], 1)).await.unwrap().into_inner();
     let again = workers.lease_scraping_jobs(lease(&[REMOTE], 1)).await.unwrap().into_inner();
     let attempt_of = |answer: &proto::LeaseScrapingJobsResponse| {
@@ -231,7 +248,7 @@ async fn an_attempt_without_its_lease_is_refused() {
         proto::Attempt { job_id: run.job_id, attempt: run.attempt }
     };
     let attempt = attempt_of(&first);
-    assert_eq!(attempt, attempt_of(&again), "an answer that got lost is given again");
+    assert_eq!(attempt, attempt_of(&again), "a lost answer is sent again");
     assert_eq!(attempt, proto::Attempt { job_id: run.clone(), attempt: 1 });
 
     let finish = |attempt: proto::Attempt, done: &[&str]| proto::FinishScrapingJobRequest {
@@ -258,45 +275,5 @@ async fn an_attempt_without_its_lease_is_refused() {
         assert_eq!(ended.status(), Status::Completed);
     }
     assert_eq!(windrow.get_job("job").await.run_count, 1);
-    windrow.stop().await;
-}
-
-#[tokio::test]
-async fn many_runs_are_cancelled_by_a_filter() {
-    let windrow = start().await;
-    windrow.create_as(at(&["here"])).await.unwrap();
-    let later: DateTime<Utc> = "2100-01-01T00:00:00Z".parse().unwrap();
-    let submit = |team: &str| proto::SubmitScrapingJobRequest {
-        parameters: Some(parameters(REMOTE)),
-        available_at: Some(prost_types::Timestamp { seconds: later.timestamp(), nanos: 0 }),
-        labels: BTreeMap::from([("team".to_owned(), team.to_owned())]),
-        ..Default::default()
-    };
-    for number in 0..450 {
-        let team = if number % 3 == 0 { "other" } else { "sales" };
-        windrow.client.submit_scraping_job(submit(team)).await.unwrap();
-    }
-    let cancel = |filter: &str, validate_only| proto::CancelScrapingJobsRequest {
-        filter: filter.to_owned(),
-        validate_only,
-        ..Default::default()
-    };
-    let all = windrow.client.cancel_scraping_jobs(cancel("", false)).await.unwrap_err();
-    assert_eq!(all.field_violations()[0].field, "filter");
-
-    for (validate_only, expected) in [(true, 300), (false, 300), (false, 0)] {
-        let request = cancel("labels.team = sales", validate_only);
-        let answer = windrow.client.cancel_scraping_jobs(request).await.unwrap();
-        assert_eq!((answer.cancelled, answer.cancel_requested), (expected, 0));
-    }
-
-    let request = proto::ListScrapingJobsRequest {
-        filter: "status = pending".to_owned(),
-        ..Default::default()
-    };
-    let left = windrow.client.list_scraping_jobs(request).await.unwrap();
-    assert_eq!(left.total, 150);
-    let waits = left.scraping_jobs[0].pending_reason.clone().unwrap();
-    assert_eq!(waits.message, "its time, 2100-01-01T00:00:00Z");
     windrow.stop().await;
 }

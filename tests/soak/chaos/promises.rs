@@ -1,28 +1,28 @@
-//! What has to hold whatever happened, read from the tables: the events are the witnesses.
+//! Invariants that hold after any faults, as queries over the tables. The events are the evidence.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{LEASE, LOCATIONS, ROWS};
-use crate::support::PATIENCE;
 
-/// What has to hold, and how it is looked at.
+/// An invariant with the query that checks it.
 struct Promise {
     text: &'static str,
-    /// Where it does not hold: a line of text for each case.
-    wrong: &'static str,
-    /// Changes to tables in which all is well, each of which the query has to notice.
+    /// Returns one line of text per violation.
+    violations: &'static str,
+    /// Statements that violate the promise in correct tables. The query has to notice each of them.
     violated_by: &'static [&'static str],
 }
 
 const PROMISES: [Promise; 8] = [
     Promise {
         text: "a run has exactly one final event, its last, and no revision is missing",
-        wrong: "select job_id || ': ' || string_agg(status, ' ' order by revision) from run_event
+        violations:
+            "select job_id || ': ' || string_agg(status, ' ' order by revision) from run_event
          group by job_id
          having count(*) filter (where status in ('completed', 'failed', 'cancelled')) <> 1
              or max(revision) filter (where status in ('completed', 'failed', 'cancelled'))
@@ -37,8 +37,9 @@ const PROMISES: [Promise; 8] = [
         ],
     },
     Promise {
-        text: "a run is what its last event says",
-        wrong: "select r.job_id from scraping_job r left join run_event e using (job_id, revision)
+        text: "a run equals its last event",
+        violations:
+            "select r.job_id from scraping_job r left join run_event e using (job_id, revision)
          where e.status is distinct from r.status
              or (e.run ->> 'attempt')::int is distinct from r.attempt",
         violated_by: &[
@@ -48,21 +49,21 @@ const PROMISES: [Promise; 8] = [
     },
     Promise {
         // The insertion of a row and the event that counts it are one transaction.
-        text: "a row is saved by the attempt that read it, while that has its lease",
-        wrong: "select p.property_id || ' of attempt ' || (p.body ->> 'attempt')
+        text: "a row is saved by the attempt that read it, while the attempt has its lease",
+        violations: "select p.property_id || ' of attempt ' || (p.body ->> 'attempt')
              || ' in an event of attempt ' || coalesce(e.run ->> 'attempt', 'none')
          from property p left join run_event e on e.job_id = p.first_job_id
              and mod(e.xid::text::numeric, 4294967296) = p.xmin::text::numeric
          where (e.run ->> 'attempt')::int is distinct from (p.body ->> 'attempt')::numeric::int",
         violated_by: &[
             "update run_event set run = jsonb_set(run, '{attempt}', '9')",
-            // Written, but by no event.
+            // Written without an event.
             "update property set body = body",
         ],
     },
     Promise {
-        text: "no later attempt ends by what an earlier one says",
-        wrong: "select job_id || ': ' || error || ' in attempt ' || attempt from (
+        text: "an earlier attempt cannot end a later one",
+        violations: "select job_id || ': ' || error || ' in attempt ' || attempt from (
              select distinct on (job_id, run ->> 'error_message') job_id,
                  run ->> 'error_message' as error, run ->> 'attempt' as attempt
              from run_event where run ->> 'error_message' like 'late %'
@@ -73,8 +74,8 @@ const PROMISES: [Promise; 8] = [
         ],
     },
     Promise {
-        text: "the log of an attempt ends before the next one's begins",
-        wrong: "select job_id || ' line ' || number from (
+        text: "the log of an attempt ends before the log of the next one begins",
+        violations: "select job_id || ' line ' || number from (
              select job_id, number, attempt,
                  max(attempt) over (partition by job_id order by number) as latest
              from scraping_job_log
@@ -82,8 +83,8 @@ const PROMISES: [Promise; 8] = [
         violated_by: &["update scraping_job_log set attempt = 9 where number = 1"],
     },
     Promise {
-        text: "counts are those of the saved rows",
-        wrong: "select r.job_id from scraping_job r where r.properties_saved <>
+        text: "the counts of a run equal its saved rows",
+        violations: "select r.job_id from scraping_job r where r.properties_saved <>
              (select count(*) from property p where p.first_job_id = r.job_id)
              or r.properties_saved + r.properties_skipped <>
              (select count(*) from run_property p where p.job_id = r.job_id)",
@@ -94,41 +95,23 @@ const PROMISES: [Promise; 8] = [
         ],
     },
     Promise {
-        text: "a completed run has all rows of its locations",
-        wrong: "select r.job_id from scraping_job r where r.status = 'completed'
+        text: "a completed run has every row of its locations",
+        violations: "select r.job_id from scraping_job r where r.status = 'completed'
              and r.failed_locations = '[]' and $1 <> (select count(*) from property p
                  where p.first_job_id = r.job_id and p.property_id not like '% late %')",
         violated_by: &["delete from property where property_id like '% 30'"],
     },
     Promise {
         text: "run_count is the number of ended runs",
-        wrong: "select h.scheduled_job_id from scheduled_job_history h where h.run_count <>
+        violations: "select h.scheduled_job_id from scheduled_job_history h where h.run_count <>
              (select count(*) from scraping_job r where r.scheduled_job_id = h.scheduled_job_id
                   and r.completed_at is not null)",
         violated_by: &["update scheduled_job_history set run_count = run_count + 1"],
     },
 ];
 
-/// Waits until every run has ended.
-pub async fn wait_for_the_end(pool: &PgPool) {
-    let begin = Instant::now();
-    loop {
-        let left: Vec<String> = sqlx::query_scalar(
-            "select job_id || ' ' || status from scraping_job where completed_at is null",
-        )
-        .fetch_all(pool)
-        .await
-        .unwrap();
-        if left.is_empty() {
-            return;
-        }
-        assert!(begin.elapsed() < PATIENCE, "stuck: {left:#?}");
-        sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// Looks until `stop` for how long any run is running without a word of its worker, which makes leases
-/// as long as [`LEASE`]; never two of them.
+/// Polls until `stop` for the longest time that a run is running without a heartbeat, and checks that it
+/// stays below two leases.
 pub async fn longest_silence(pool: PgPool, stop: CancellationToken) -> Duration {
     let mut longest = Duration::ZERO;
     while !stop.is_cancelled() {
@@ -143,46 +126,47 @@ pub async fn longest_silence(pool: PgPool, stop: CancellationToken) -> Duration 
         longest = longest.max(Duration::from_secs_f64(silence.unwrap_or_default().max(0.0)));
         sleep(Duration::from_millis(100)).await;
     }
-    assert!(longest < 2 * LEASE, "a run was running for {longest:?} without a word of its worker");
+    assert!(longest < 2 * LEASE, "a run was running for {longest:?} without a heartbeat");
     longest
 }
 
 pub async fn check(pool: &PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let mut wrong = BTreeMap::new();
+    let mut violated = BTreeMap::new();
     for promise in &PROMISES {
-        let cases = promise.cases(&mut conn).await;
-        if !cases.is_empty() {
-            wrong.insert(promise.text, cases);
+        let violations = promise.violations(&mut conn).await;
+        if !violations.is_empty() {
+            violated.insert(promise.text, violations);
         }
     }
-    assert!(wrong.is_empty(), "promises that did not hold, and where: {wrong:#?}");
+    assert!(violated.is_empty(), "violated promises: {violated:#?}");
 }
 
-/// Each query notices what spoils its promise; leaves the tables as they are.
+/// Checks that each query notices every violation of its promise. Leaves the tables unchanged.
 pub async fn check_queries(pool: &PgPool) {
     for promise in &PROMISES {
-        for spoil in promise.violated_by {
+        for statement in promise.violated_by {
             let mut tx = pool.begin().await.unwrap();
-            let spoilt = sqlx::query(*spoil).execute(&mut *tx).await.unwrap().rows_affected();
-            assert!(spoilt > 0, "{spoil}: changes nothing");
-            assert_ne!(promise.cases(&mut tx).await, [""; 0], "{}: {spoil}", promise.text);
+            let changed = sqlx::query(*statement).execute(&mut *tx).await.unwrap().rows_affected();
+            assert!(changed > 0, "{statement}: changes nothing");
+            let violations = promise.violations(&mut tx).await;
+            assert!(!violations.is_empty(), "not noticed: {}: {statement}", promise.text);
             tx.rollback().await.unwrap();
         }
     }
 }
 
 impl Promise {
-    async fn cases(&self, conn: &mut PgConnection) -> Vec<String> {
-        let mut query = sqlx::query_scalar(self.wrong);
-        if self.wrong.contains("$1") {
+    async fn violations(&self, conn: &mut PgConnection) -> Vec<String> {
+        let mut query = sqlx::query_scalar(self.violations);
+        if self.violations.contains("$1") {
             query = query.bind(i64::from(ROWS) * i64::try_from(LOCATIONS.len()).unwrap());
         }
         query.fetch_all(conn).await.unwrap()
     }
 }
 
-/// What came of it all, in words.
+/// Runs, attempts and rows by final status.
 pub async fn figures(pool: &PgPool) -> String {
     let ended: Vec<(String, i64, i64, i64)> = sqlx::query_as(
         "select status, count(*), sum(attempt)::bigint, sum(properties_saved)::bigint
@@ -191,16 +175,19 @@ pub async fn figures(pool: &PgPool) -> String {
     .fetch_all(pool)
     .await
     .unwrap();
-    let told = ended.iter().map(|(status, runs, attempts, rows)| {
+    let figures = ended.iter().map(|(status, runs, attempts, rows)| {
         format!("{runs} {status} in {attempts} attempts with {rows} rows")
     });
-    told.collect::<Vec<_>>().join("; ")
+    figures.collect::<Vec<_>>().join("; ")
 }
 
-/// Attempts that ended because their lease did.
+/// Attempts that ended with their lease. The only other way back to pending is a stale failure report.
 pub async fn lost_leases(pool: &PgPool) -> i64 {
-    sqlx::query_scalar("select count(*) from scraping_job_log where text like 'Attempt % ended: %'")
-        .fetch_one(pool)
-        .await
-        .unwrap()
+    sqlx::query_scalar(
+        "select count(*) from run_event where status = 'pending' and revision > 1
+             and coalesce(run ->> 'error_message', '') not like 'late %'",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap()
 }

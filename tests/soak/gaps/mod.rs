@@ -1,48 +1,61 @@
-//! A watch has no gaps, whatever happens: watchers with and without filters follow many changes of
-//! status, made through two servers, some by cancellations of one run and of many, while servers are killed,
-//! stopped and ended, lines are cut and frozen, and watchers do not read. What each has seen is what the
-//! outbox holds, in its order.
-//!
-//! `WINDROW_GAPS_CHANGES=20000` makes it longer, `WINDROW_GAPS_SEED` repeats the faults of another run.
+//! A watch has no gaps: watchers with and without filters follow many status changes, made through two
+//! servers, some by cancelling one run or many, while servers are killed, suspended and terminated,
+//! connections are cut and frozen, and watchers do not read. Each has to see exactly what the outbox holds,
+//! in the same order.
 
 mod crowd;
-mod faults;
 mod outbox;
-mod stage;
 mod watcher;
+mod writers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use windrow_client::{Client, proto};
 
 use self::crowd::Crowd;
 use self::outbox::Outbox;
-use self::stage::Stage;
 use self::watcher::Interest;
+use crate::faults::Fault::{
+    CutDatabaseLine, CutLine, FreezeDatabaseLine, FreezeLine, KillServer, SuspendServer,
+    TerminateServer,
+};
+use crate::faults::{Concurrency, FaultPlan, Injector};
+use crate::options;
+use crate::stage::{DatabaseLine, ServerSetup, Stage, wait_until_all_runs_ended};
 use crate::support::database::new_database;
-use crate::support::{PATIENCE, QUICK, job, parameters};
+use crate::support::proxy::Line;
+use crate::support::{QUICK, job, parameters};
 use proto::ScrapingJobStatus as Status;
 
-/// Changes of status in the short form: some seconds.
-const CHANGES: usize = 1_200;
-/// Of two runs: three of one that ends by itself, two of one that is cancelled while it is pending.
+/// Status changes in the short form.
+const CHANGES: u64 = 1_200;
+/// Status changes of two runs: three of one that ends by itself, two of one that is cancelled while pending.
 const CHANGES_OF_TWO: usize = 5;
 const JOBS: [&str; 4] = ["a", "b", "c", "d"];
 const WATCHERS: usize = 50;
-/// Each so many runs one has a watcher of its own, one is cancelled, and all urgent ones are.
-const OF_ONE_RUN: usize = 20;
-const CANCEL: usize = 7;
-const CANCEL_ALL: usize = 40;
-const WRITERS: usize = 6;
-/// A server that does not answer is stopped or gone.
-const CALL: Duration = Duration::from_secs(3);
-const SETTINGS: &str = r#"
+const FAULTS: FaultPlan = FaultPlan {
+    faults: &[
+        KillServer,
+        SuspendServer,
+        TerminateServer,
+        CutLine,
+        FreezeLine,
+        CutDatabaseLine,
+        FreezeDatabaseLine,
+    ],
+    concurrency: Concurrency::OneAtATime,
+    shortest_outage: Duration::from_millis(250),
+    interval: 100..1_000,
+};
+/// Distance of the second server from the database. Its transactions stay open for long while those of the
+/// first server commit, so events become visible out of the order of their ids.
+const FAR: Line = Line::Slow(Duration::from_millis(10));
+const SETUP: ServerSetup = ServerSetup {
+    environment: &[],
+    settings: r#"
 lease = "4s"
 heartbeat = "1s"
 stop_grace = "1s"
@@ -52,47 +65,54 @@ max_concurrent_runs = 8
 kind = "sample"
 listings_per_location = 2
 pace = "0s"
-"#;
+"#,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
-async fn every_watcher_sees_what_the_outbox_holds() {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seed = number("WINDROW_GAPS_SEED").unwrap_or_else(rand::random);
-    let changes = number("WINDROW_GAPS_CHANGES").map_or(CHANGES, |n| usize::try_from(n).unwrap());
-    eprintln!("WINDROW_GAPS_SEED={seed}");
+async fn every_watcher_sees_exactly_what_the_outbox_holds() {
+    let seed = options::seed("WINDROW_GAPS_SEED");
+    let changes = usize::try_from(options::number("WINDROW_GAPS_CHANGES", CHANGES)).unwrap();
     let url = new_database().await;
     let pool = PgPool::connect(&url).await.unwrap();
-    let stage = Arc::new(Stage::new(&url).await);
+    let stage = Arc::new(start_stage(&url).await);
     create_jobs(&stage).await;
     let crowd = Arc::new(Crowd::new(&stage, seed));
-    (0..WATCHERS).for_each(|index| crowd.add(asks(index)));
+    (0..WATCHERS).for_each(|index| crowd.add(interest(index)));
     crowd.wait_until_synced().await;
 
     let written = CancellationToken::new();
-    let striking = tokio::spawn(faults::inject_faults(Arc::clone(&stage), seed, written.clone()));
-    write(&stage, &crowd, 2 * changes / CHANGES_OF_TWO).await;
-    written.cancel();
-    let struck = striking.await.unwrap();
-    wait_for_the_end(&pool).await;
+    let injector = Arc::new(Injector::new(&stage, FAULTS, seed));
+    let write = async {
+        writers::write(&stage, &crowd, &injector, 2 * changes / CHANGES_OF_TWO).await;
+        written.cancel();
+    };
+    tokio::join!(injector.run(&written), write);
+    wait_until_all_runs_ended(&pool).await;
 
     let outbox = Outbox::read(&pool).await;
     let (synced, repeated) = crowd.figures();
     eprintln!(
-        "{struck}\n{} changes of status in {} events, {} of them out of order; {} watchers in \
-         {synced} streams, {repeated} messages came again",
-        outbox.changes_of_status(),
+        "{injector}\n{} status changes in {} events, {} of them out of order; {} watchers in \
+         {synced} streams, {repeated} repeated messages",
+        outbox.status_changes(),
         outbox.events.len(),
         outbox.inversions(),
         crowd.len(),
     );
     crowd.compare(&outbox).await;
     assert!(outbox.disordered().is_empty(), "{:#?}", outbox.disordered());
-    assert!(outbox.changes_of_status() >= changes, "nothing was put to the test");
-    assert!(outbox.inversions() > 0, "the order of ids was the order of commit");
+    assert!(outbox.status_changes() >= changes, "too few status changes");
+    assert!(outbox.inversions() > 0, "ids are in commit order, so the test proves little");
 }
 
-fn asks(index: usize) -> Interest {
+async fn start_stage(database_url: &str) -> Stage {
+    let near = DatabaseLine::start(database_url, Line::Clear).await;
+    let far = DatabaseLine::start(database_url, FAR).await;
+    let urls = [near.url(database_url), far.url(database_url)];
+    Stage::start(SETUP, &urls).await.with_database_lines(vec![near, far])
+}
+
+fn interest(index: usize) -> Interest {
     match index % 10 {
         0..3 => Interest::Everything,
         3 => Interest::Status(Status::Pending),
@@ -120,89 +140,5 @@ async fn create_jobs(stage: &Stage) {
             ..Default::default()
         };
         client.create_scheduled_job(request).await.unwrap();
-    }
-}
-
-/// Triggers so many runs, some of which get a watcher of their own.
-async fn write(stage: &Arc<Stage>, crowd: &Arc<Crowd>, count: usize) {
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut writers = JoinSet::new();
-    for _ in 0..WRITERS {
-        let (stage, crowd, next) = (Arc::clone(stage), Arc::clone(crowd), Arc::clone(&next));
-        writers.spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    return;
-                }
-                let run = trigger(&stage, number).await;
-                if number.is_multiple_of(CANCEL) {
-                    cancel(&stage, number, &run).await;
-                }
-                if number.is_multiple_of(CANCEL_ALL) {
-                    cancel_urgent(&stage, number).await;
-                }
-                if number.is_multiple_of(OF_ONE_RUN) {
-                    crowd.add(Interest::Run(run));
-                }
-            }
-        });
-    }
-    while let Some(ended) = writers.join_next().await {
-        ended.unwrap();
-    }
-}
-
-/// Interest one server after the other: one of them may be stopped or gone.
-async fn trigger(stage: &Stage, number: usize) -> String {
-    let priority = if number.is_multiple_of(3) { "HIGH" } else { "NORMAL" };
-    let name = format!("SCRAPING_JOB_PRIORITY_{priority}");
-    let request = proto::TriggerJobRequest {
-        job_id: JOBS[number % JOBS.len()].to_owned(),
-        request_id: format!("{number}"),
-        priority: proto::ScrapingJobPriority::from_str_name(&name).unwrap().into(),
-        ..Default::default()
-    };
-    let begin = Instant::now();
-    for turn in number.. {
-        let client = Client::connect_lazy(&stage.addresses()[turn % 2]).unwrap();
-        let seen = match timeout(CALL, client.trigger_job(request.clone())).await {
-            Ok(Ok(answer)) => return answer.job_id,
-            Ok(Err(error)) => error.to_string(),
-            Err(late) => late.to_string(),
-        };
-        assert!(begin.elapsed() < PATIENCE, "no server answers: {seen}");
-    }
-    unreachable!("turns do not end")
-}
-
-/// Interest one server, which may be gone, and the run may have ended.
-async fn cancel(stage: &Stage, number: usize, run: &str) {
-    let client = Client::connect_lazy(&stage.addresses()[number % 2]).unwrap();
-    let request = proto::CancelScrapingJobRequest { job_id: run.to_owned() };
-    timeout(CALL, client.cancel_scraping_job(request)).await.ok();
-}
-
-/// Many runs in one transaction, while others change them.
-async fn cancel_urgent(stage: &Stage, number: usize) {
-    let client = Client::connect_lazy(&stage.addresses()[number / CANCEL_ALL % 2]).unwrap();
-    let request = proto::CancelScrapingJobsRequest {
-        filter: "priority = high AND labels.by = writer".to_owned(),
-        ..Default::default()
-    };
-    timeout(CALL, client.cancel_scraping_jobs(request)).await.ok();
-}
-
-async fn wait_for_the_end(pool: &PgPool) {
-    let active = "select count(*) from scraping_job where status in ('pending', 'running')";
-    let (mut begin, mut before) = (Instant::now(), i64::MAX);
-    loop {
-        let count: i64 = sqlx::query_scalar(active).fetch_one(pool).await.unwrap();
-        match count {
-            0 => return,
-            count if count < before => (begin, before) = (Instant::now(), count),
-            _ => assert!(begin.elapsed() < PATIENCE * 2, "{count} runs do not end"),
-        }
-        sleep(Duration::from_millis(200)).await;
     }
 }

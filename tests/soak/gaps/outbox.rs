@@ -1,4 +1,4 @@
-//! What each watcher has to have seen, read from the table: the events are the truth.
+//! The messages that each watcher has to see, computed from the events in the table.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use windrow_client::proto::{ScrapingJobStatus as Status, WatchKind as Kind};
 
 use super::watcher::{Interest, Seen};
 
-/// A change of status, or of progress.
+/// A status change or a progress update.
 #[derive(Clone, Debug)]
 pub struct Event {
     id: i64,
@@ -19,7 +19,7 @@ pub struct Event {
     before: Option<Status>,
 }
 
-/// All events in the order of commit, and each by its run and revision.
+/// All events in commit order, and their places by run and revision.
 pub struct Outbox {
     pub events: Vec<Event>,
     places: HashMap<(String, i64), usize>,
@@ -52,11 +52,11 @@ impl Outbox {
         Self { events, places }
     }
 
-    pub fn changes_of_status(&self) -> usize {
+    pub fn status_changes(&self) -> usize {
         self.events.iter().filter(|event| !event.is_progress()).count()
     }
 
-    /// Events that come before an earlier one of the same run.
+    /// Events that follow a later event of the same run.
     pub fn disordered(&self) -> Vec<&Event> {
         let mut last = HashMap::new();
         let is_early = |event: &&Event| {
@@ -66,26 +66,26 @@ impl Outbox {
         self.events.iter().filter(is_early).collect()
     }
 
-    /// Events whose id is lower than that of one before them: `id > last` would have passed them over.
+    /// Events with a lower id than their predecessor. A poller with `id > last` would miss them.
     pub fn inversions(&self) -> usize {
         self.events.windows(2).filter(|pair| pair[1].id < pair[0].id).count()
     }
 
-    /// The changes of status that a watcher has to see, in order.
-    pub fn expected(&self, asks: &Interest) -> Vec<Seen> {
+    /// The status changes that a watcher has to see, in order.
+    pub fn expected(&self, interest: &Interest) -> Vec<Seen> {
         self.events
             .iter()
             .filter(|event| !event.is_progress())
-            .filter_map(|e| e.seen(asks))
+            .filter_map(|e| e.message(interest))
             .collect()
     }
 
-    /// What a watcher has seen, without progress, which may be merged; each is an event, and no other.
-    pub fn changes(&self, seen: &[Seen], asks: &Interest) -> Vec<Seen> {
+    /// Messages of a watcher without progress updates, which may be merged. Each has to match an event.
+    pub fn changes(&self, seen: &[Seen], interest: &Interest) -> Vec<Seen> {
         let is_change = |one: &&Seen| {
             let place = self.places.get(&(one.job_id.clone(), one.revision));
-            let event = &self.events[*place.unwrap_or_else(|| panic!("made up: {one:?}"))];
-            assert_eq!(event.seen(asks).as_ref(), Some(*one), "{event:?}");
+            let event = &self.events[*place.unwrap_or_else(|| panic!("no such event: {one:?}"))];
+            assert_eq!(event.message(interest).as_ref(), Some(*one), "{event:?}");
             !event.is_progress()
         };
         seen.iter().filter(is_change).cloned().collect()
@@ -97,9 +97,9 @@ impl Event {
         self.before == Some(self.status)
     }
 
-    /// What it is to a watcher.
-    fn seen(&self, asks: &Interest) -> Option<Seen> {
-        let wanted = match asks {
+    /// The message that a watcher gets for this event.
+    fn message(&self, interest: &Interest) -> Option<Seen> {
+        let kind = match interest {
             Interest::Everything => Some(Kind::Changed),
             Interest::Run(run) => (*run == self.job_id).then_some(Kind::Changed),
             Interest::Job(job) => (*job == self.scheduled_job_id).then_some(Kind::Changed),
@@ -107,7 +107,7 @@ impl Event {
             Interest::Status(status) if self.status == *status => Some(Kind::Changed),
             Interest::Status(status) => (self.before == Some(*status)).then_some(Kind::Left),
         };
-        wanted.map(|kind| Seen {
+        kind.map(|kind| Seen {
             kind,
             job_id: self.job_id.clone(),
             revision: self.revision,

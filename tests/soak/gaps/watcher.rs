@@ -1,5 +1,4 @@
-//! A watcher: it follows through every fault, by nothing but the last token, and writes down what it
-//! sees.
+//! A watcher that survives every fault by its last resume token, and records each message.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,14 +13,14 @@ use tonic::transport::Endpoint;
 use tonic::{Code, Status as Refusal};
 use windrow_client::proto;
 
-use super::stage::Stage;
+use crate::stage::Stage;
 use crate::support::watching::request;
 use proto::scraping_job_service_client::ScrapingJobServiceClient;
 use proto::{ScrapingJobStatus as Status, WatchKind as Kind};
 
 type Messages = BoxStream<'static, Result<proto::WatchScrapingJobsResponse, Refusal>>;
 
-/// What a watcher asks for.
+/// The runs that a watcher follows.
 #[derive(Clone, Debug)]
 pub enum Interest {
     Everything,
@@ -41,7 +40,7 @@ pub struct Seen {
 }
 
 pub struct Watcher {
-    pub asks: Interest,
+    pub interest: Interest,
     stage: Arc<Stage>,
     random: Mutex<StdRng>,
     record: Mutex<Record>,
@@ -58,44 +57,44 @@ struct Record {
 }
 
 impl Watcher {
-    pub fn new(asks: Interest, stage: &Arc<Stage>, seed: u64) -> Self {
+    pub fn new(interest: Interest, stage: &Arc<Stage>, seed: u64) -> Self {
         let random = Mutex::new(StdRng::seed_from_u64(seed));
-        Self { asks, stage: Arc::clone(stage), random, record: Mutex::default() }
+        Self { interest, stage: Arc::clone(stage), random, record: Mutex::default() }
     }
 
     pub fn seen(&self) -> Vec<Seen> {
         self.record.lock().unwrap().seen.clone()
     }
 
-    /// How many streams were complete at some time, and how many messages came again.
+    /// Streams that reached SYNCED, and repeated messages.
     pub fn figures(&self) -> (u32, u32) {
         let record = self.record.lock().unwrap();
         (record.synced, record.repeated)
     }
 
-    /// Follows for ever, and one run to its end.
+    /// Follows one run to its end, everything else until the test ends.
     pub async fn follow(&self) {
         loop {
-            let address = self.stage.lines[self.random(0..2)].address.clone();
+            let address = self.stage.line(self.random(0..2)).address.clone();
             match self.one_stream(&address).await {
                 Ok(()) if self.is_at_the_end() => return,
                 Ok(()) => {}
-                Err(refusal) => assert!(is_passing(&refusal), "{:?}: {refusal:?}", self.asks),
+                Err(refusal) => assert!(is_transient(&refusal), "{:?}: {refusal:?}", self.interest),
             }
             sleep(Duration::from_millis(u64::try_from(self.random(50..400)).unwrap())).await;
         }
     }
 
-    /// Reads until the stream ends, and now and then nothing for a while.
+    /// Reads until the stream ends, with pauses at random.
     async fn one_stream(&self, address: &str) -> Result<(), Refusal> {
         let open = timeout(Duration::from_secs(5), self.open(address));
         let mut messages = open.await.map_err(|_| Refusal::unavailable("slow"))??;
         let mut revisions: HashMap<String, i64> = HashMap::new();
         loop {
-            // A connection of a server that was killed behind a frozen line is silent for ever.
+            // The connection of a server that was killed behind a frozen line never ends.
             let message = timeout(Duration::from_secs(15), messages.next()).await;
             match message.map_err(|_| Refusal::unavailable("silent"))? {
-                Some(message) => self.write_down(message?, &mut revisions),
+                Some(message) => self.record(message?, &mut revisions),
                 None => return Ok(()),
             }
             if self.random(0..400) == 0 {
@@ -104,7 +103,7 @@ impl Watcher {
         }
     }
 
-    fn write_down(
+    fn record(
         &self,
         message: proto::WatchScrapingJobsResponse,
         in_stream: &mut HashMap<String, i64>,
@@ -116,8 +115,8 @@ impl Watcher {
             let before = in_stream.insert(run.job_id.clone(), run.revision);
             assert!(
                 before.is_none_or(|before| before < run.revision),
-                "{:?}: back in time",
-                self.asks
+                "{:?}: an older revision",
+                self.interest
             );
             let latest = record.latest.entry(run.job_id.clone()).or_default();
             if *latest < run.revision {
@@ -139,15 +138,15 @@ impl Watcher {
         let channel = channel.map_err(|error| Refusal::unavailable(error.to_string()))?;
         let mut service = ScrapingJobServiceClient::new(channel);
         let resume_token = self.record.lock().unwrap().token.clone();
-        if let Interest::Run(run) = &self.asks {
+        if let Interest::Run(run) = &self.interest {
             let after_revision = resume_token.is_empty().then_some(0);
             let job_id = run.clone();
             let request =
                 proto::WatchScrapingJobRequest { job_id, after_revision, resume_token, view: 0 };
             let messages = service.watch_scraping_job(request).await?.into_inner();
-            return Ok(messages.map(|message| message.map(like_the_others)).boxed());
+            return Ok(messages.map(|message| message.map(into_common_form)).boxed());
         }
-        let request = proto::WatchScrapingJobsRequest { resume_token, ..self.asks.request() };
+        let request = proto::WatchScrapingJobsRequest { resume_token, ..self.interest.request() };
         Ok(service.watch_scraping_jobs(request).await?.into_inner().boxed())
     }
 
@@ -176,13 +175,13 @@ impl Interest {
     }
 }
 
-fn like_the_others(message: proto::WatchScrapingJobResponse) -> proto::WatchScrapingJobsResponse {
+fn into_common_form(message: proto::WatchScrapingJobResponse) -> proto::WatchScrapingJobsResponse {
     let proto::WatchScrapingJobResponse { kind, scraping_job, resume_token, feed_lag } = message;
     proto::WatchScrapingJobsResponse { kind, scraping_job, resume_token, feed_lag }
 }
 
-/// Servers that end or have no database, and connections that are lost.
-fn is_passing(refusal: &Refusal) -> bool {
+/// Shutdown, no database, or a lost connection.
+fn is_transient(refusal: &Refusal) -> bool {
     let is_lost = std::error::Error::source(refusal).is_some();
     is_lost || refusal.code() == Code::Unavailable
 }

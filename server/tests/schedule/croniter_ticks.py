@@ -1,8 +1,8 @@
-"""What croniter makes of expressions: the next ticks after instants, in UTC.
+"""Computes the next ticks of cron expressions with croniter, in UTC.
 
-Reads a JSON object a line, {"expression": "0 6 * * *", "after": [0, 60]} with instants in unix seconds, and
-answers each with a line: for every instant a list of ticks, or null where croniter refuses the expression
-or finds no tick.
+Reads one JSON object per line, {"expression": "0 6 * * *", "after": [0, 60]} with instants in unix seconds, and
+writes one line for each: a list of ticks per instant, or null if croniter rejects the expression or finds no
+tick.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from croniter import CroniterError, croniter
 
 TICKS = 10
-# The year 2101, in which nothing is due any more.
+# Begin of the year 2101, the end of supported time.
 END = 4133980800
 
 

@@ -1,13 +1,22 @@
-//! Cron expressions mean what croniter makes of them, for which they were written.
+//! Cron expressions have the same meaning as in Python's croniter, for which users wrote them.
 //!
-//! Made-up expressions and instants, in UTC, are given to both; what croniter refuses must be refused,
-//! and of all others the next ticks must be equal. Left out is what the table beside the parser says, and
-//! nothing else. The domain is asked itself, since a call of the service for each would take minutes.
+//! Both get generated expressions and instants in UTC. They have to reject the same expressions, and find the
+//! same next ticks for all others. Only the deviations in the table beside the parser are left out.
 //!
-//! `WINDROW_CRONITER_SEED` repeats another run's expressions, `WINDROW_CRONITER_EXPRESSIONS` makes more of
-//! them.
+//! `WINDROW_CRONITER_SEED` repeats the expressions of another run, `WINDROW_CRONITER_EXPRESSIONS` generates
+//! more of them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "figures, and the seed that repeats them"
+)]
+#![expect(unreachable_pub, reason = "a test program exports nothing")]
 
 mod expressions;
+#[path = "../../../tests/support/venv.rs"]
+mod venv;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -19,14 +28,15 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use windrow_server::domain::schedule::Schedule;
 
-use crate::support::python;
-
-/// How many ticks after each instant are compared; the script's number too.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schedule/croniter_ticks.py");
+const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schedule/requirements.txt");
+const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/croniter");
+/// Compared ticks after each instant; the script has the same number.
 const TICKS: usize = 10;
-/// Enough to meet each habit of croniter's hundreds of times, in a few seconds.
+/// Enough to cover each feature of croniter hundreds of times, in a few seconds.
 const EXPRESSIONS: u64 = 4_000;
 const INSTANTS: usize = 3;
-/// Instants are before this, so that few of them run into the end of time.
+/// Instants are earlier, so that few searches reach the end of supported time.
 const YEAR_2090: i64 = 3_786_912_000;
 const DAY: i64 = 86_400;
 
@@ -37,26 +47,26 @@ struct Case {
 }
 
 #[test]
-fn expressions_mean_what_croniter_makes_of_them() {
+fn expressions_have_the_meaning_of_croniter() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seed = number("WINDROW_CRONITER_SEED").unwrap_or_else(rand::random);
     eprintln!("WINDROW_CRONITER_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let wanted = number("WINDROW_CRONITER_EXPRESSIONS").unwrap_or(EXPRESSIONS);
-    let cases: Vec<Case> = (0..wanted).map(|_| case(&mut random)).collect();
+    let count = number("WINDROW_CRONITER_EXPRESSIONS").unwrap_or(EXPRESSIONS);
+    let cases: Vec<Case> = (0..count).map(|_| case(&mut random)).collect();
 
-    let (mut ticks, mut refused) = (0, 0);
+    let (mut ticks, mut rejected) = (0, 0);
     for (case, theirs) in cases.iter().zip(croniters(&cases)) {
         let ours = ours(case);
         assert_eq!(ours, theirs, "'{}' after {:?}, seed {seed}", case.expression, case.after);
         match &ours {
-            Value::Null => refused += 1,
+            Value::Null => rejected += 1,
             found => ticks += found.as_array().unwrap().iter().map(length).sum::<usize>(),
         }
     }
 
-    println!("{ticks} ticks and {refused} refusals of {wanted} expressions are croniter's");
-    assert!(ticks > 0 && refused > 0);
+    println!("{ticks} ticks and {rejected} refusals of {count} expressions equal croniter's");
+    assert!(ticks > 0 && rejected > 0);
 }
 
 fn case(random: &mut StdRng) -> Case {
@@ -64,7 +74,7 @@ fn case(random: &mut StdRng) -> Case {
     Case { expression, after: (0..INSTANTS).map(|_| instant(random)).collect() }
 }
 
-/// Any second, or one beside a midnight.
+/// Any second, or one close to midnight.
 fn instant(random: &mut StdRng) -> i64 {
     let second = random.random_range(DAY..YEAR_2090);
     if random.random_bool(0.5) {
@@ -73,7 +83,7 @@ fn instant(random: &mut StdRng) -> i64 {
     second - second % DAY + random.random_range(-60..=60)
 }
 
-/// For each instant the next ticks, or null for what is refused.
+/// The next ticks for each instant, or null for a rejected expression.
 fn ours(case: &Case) -> Value {
     let Ok(schedule) = Schedule::parse(&case.expression, "") else {
         return Value::Null;
@@ -86,7 +96,7 @@ fn next_ticks(schedule: &Schedule, after: i64) -> Value {
     schedule.ticks_after(after).take(TICKS).map(|tick| tick.tick_at.timestamp()).collect()
 }
 
-/// croniter's answers, in the same form.
+/// The answers of croniter in the same form.
 fn croniters(cases: &[Case]) -> Vec<Value> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cases.jsonl");
@@ -95,11 +105,10 @@ fn croniters(cases: &[Case]) -> Vec<Value> {
         writeln!(file, "{}", json!({"expression": expression, "after": after})).unwrap();
     }
     file.into_inner().unwrap();
-    let script = format!("{}/croniter_ticks.py", python::SCRIPTS);
-    let mut command = Command::new(python::with_requirements());
-    let said = python::run(command.arg(script).stdin(File::open(&path).unwrap()));
+    let mut command = Command::new(venv::python_with(REQUIREMENTS, VENV));
+    let output = venv::run(command.arg(SCRIPT).stdin(File::open(&path).unwrap()));
     let answers: Vec<Value> =
-        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(answers.len(), cases.len());
     answers
 }

@@ -1,15 +1,15 @@
-//! Makes expressions up: most by the grammar, some by throwing its pieces together.
+//! Generates expressions: most by the grammar, some by random concatenation of its tokens.
 
 use rand::RngExt;
 use rand::prelude::IndexedRandom;
 use rand::rngs::StdRng;
 use windrow_server::domain::schedule::Schedule;
 
-/// What a field is made of.
+/// Numbers and names of a field.
 struct Part {
     min: u32,
     max: u32,
-    /// Names of the numbers from `min` on.
+    /// Names of the numbers, starting with `min`.
     names: &'static [&'static str],
 }
 
@@ -34,8 +34,8 @@ const NICKNAMES: [&str; 9] = [
     "@reboot",
     "@dayly",
 ];
-/// Everything that fields are made of, save what is refused by its name: `W`, `H` and `R`.
-const PIECES: [&str; 24] = [
+/// All tokens of fields, except `W`, `H` and `R`, which are rejected by name.
+const TOKENS: [&str; 24] = [
     "0", "1", "2", "5", "7", "12", "31", "59", "60", "*", "*", "/", "/", ",", "-", "-", "#", "l",
     "?", "mon", "fri", "sun", "feb", "l5",
 ];
@@ -64,7 +64,7 @@ fn any(random: &mut StdRng) -> String {
     };
     if random.random_bool(0.2) {
         let wild = random.random_range(0..fields.len());
-        fields[wild] = pieces(random);
+        fields[wild] = tokens(random);
     }
     let expression = fields.join(["  ", " ", "\t"].choose(random).unwrap());
     if random.random_bool(0.2) { expression.to_uppercase() } else { expression }
@@ -130,13 +130,13 @@ fn weekday_of_the_month(random: &mut StdRng, part: &Part) -> String {
     }
 }
 
-fn pieces(random: &mut StdRng) -> String {
-    (0..random.random_range(1..6)).map(|_| *PIECES.choose(random).unwrap()).collect()
+fn tokens(random: &mut StdRng) -> String {
+    (0..random.random_range(1..6)).map(|_| *TOKENS.choose(random).unwrap()).collect()
 }
 
-/// Whether the table beside the parser says that croniter's reading is not Windrow's. Its other rows
-/// are about what is never made up here: seconds, `W`, `H`, `R`, white space around nicknames, great
-/// lengths, other zones than UTC. What never fires both refuse, croniter when asked for a tick.
+/// Whether the table beside the parser lists a deviation from croniter. Its other rows are about inputs that
+/// are never generated here: seconds, `W`, `H`, `R`, white space around nicknames, great lengths, zones other than
+/// UTC. Both reject expressions that never fire, croniter when it is asked for a tick.
 fn is_in_the_table(expression: &str) -> bool {
     let fields: Vec<&str> = expression.split_ascii_whitespace().collect();
     let [_, _, day, month, weekday] = fields[..] else { return false };
@@ -180,7 +180,7 @@ fn is_thirty_days_and_the_last(day: &str) -> bool {
     !last.is_empty() && days_of_january(&others.join(","), "*") == 30
 }
 
-/// How many days of a January they name, of 31.
+/// Number of matching days in a January.
 fn days_of_january(day: &str, weekday: &str) -> u64 {
     let (start, end) = ("2023-12-31T12:00:00Z".parse(), "2024-01-31T12:00:00Z".parse());
     Schedule::parse(&format!("0 0 {day} 1 {weekday}"), "")
