@@ -46,7 +46,7 @@ pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
             policy: RunPolicy::default(),
             max_concurrent_runs: 0,
             ticks: TickPolicy::default(),
-            labels: Labels::new(),
+            labels: Labels::from([("team".to_owned(), "sales".to_owned())]),
         };
         let id = ScheduledJobId::parse(id).ok();
         let requested_by = "sample".to_owned();

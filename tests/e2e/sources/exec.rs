@@ -1,4 +1,4 @@
-//! Real input: 21,597 house sales of King County by ZIP code, through a program as source.
+//! Programs as sources: the example of the repository, and 21,597 house sales of King County.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,13 +8,25 @@ use std::time::Duration;
 use windrow_client::proto;
 use windrow_server::sources::{ExecSettings, SourceSettings};
 
-use crate::support::{Windrow, job, statuses};
+use crate::support::{Windrow, job, program, statuses};
 use proto::ScrapingJobStatus as Status;
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/scripts");
 
+#[test]
+fn the_example_source_works_as_written() {
+    let output = program::command("windrow-server")
+        .args(["--config", "server/examples/exec/windrow.toml"])
+        .args(["source", "check", "houses", "--location", "98001"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let rows = String::from_utf8_lossy(&output.stdout);
+    assert_eq!((output.status.code(), rows.lines().count()), (Some(0), 20), "{output:?}");
+}
+
 #[tokio::test]
-async fn all_sales_of_king_county_are_scraped_once_then_unchanged_then_with_a_hundred_new_prices() {
+async fn repeated_runs_count_new_unchanged_and_changed_sales() {
     let dir = tempfile::tempdir().unwrap();
     let sales = sales(dir.path());
     let table = read(&sales);
