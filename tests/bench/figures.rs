@@ -1,4 +1,4 @@
-//! What was measured, and the measure of it: an INSERT's commit and a gRPC echo in the same run.
+//! Measured times, and their unit: one committed INSERT plus one gRPC echo in the same run.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 const BASE: usize = 2_000;
 
-/// What was measured, in milliseconds, sorted.
+/// Times in milliseconds, sorted.
 pub(crate) struct Figures(Vec<f64>);
 
 impl Figures {
@@ -37,7 +37,7 @@ impl Figures {
         );
     }
 
-    /// Also as multiples of the measure.
+    /// Prints them also as multiples of the unit.
     pub(crate) fn print_beside(&self, base: f64, what: &str) {
         self.print(what);
         let (p50, p99) = (self.p50() / base, self.at(99) / base);
@@ -45,7 +45,7 @@ impl Figures {
     }
 }
 
-/// The measure: what an INSERT's commit and a gRPC echo take together, in milliseconds.
+/// The unit: the medians of a committed INSERT and a gRPC echo together, in milliseconds.
 pub(crate) async fn base(url: &str, address: &str) -> f64 {
     let insert = inserts(url).await;
     insert.print("INSERT of a row, committed");
@@ -54,7 +54,7 @@ pub(crate) async fn base(url: &str, address: &str) -> f64 {
     insert.p50() + echo.p50()
 }
 
-/// Commits of a row like a run's, one after the other.
+/// Commits rows of the size of a run, one after the other.
 async fn inserts(url: &str) -> Figures {
     let mut conn = PgConnection::connect(url).await.unwrap();
     conn.execute("create table bare (id bigint primary key, body text not null)").await.unwrap();
@@ -73,7 +73,7 @@ async fn inserts(url: &str) -> Figures {
     Figures::of(took)
 }
 
-/// Calls that do nothing, one after the other.
+/// Makes calls that do nothing, one after the other.
 async fn echoes(address: &str) -> Figures {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let mut health = HealthClient::new(endpoint.connect().await.unwrap());

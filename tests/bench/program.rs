@@ -1,4 +1,4 @@
-//! The server as `.dev/bench` has built it, in a process whose memory and time are its own.
+//! The server that `.dev/bench` has built, in a process of its own, so that its memory and time can be measured.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it on a database, with this settings file, and waits until it serves.
+    /// Starts it on a database with this settings file, and waits until it listens.
     pub(crate) fn start(url: &str, settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("windrow.toml"), settings).unwrap();
@@ -27,8 +27,8 @@ impl Program {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = lines
             .find_map(|line| Some(line.unwrap().split_once("Serving on ")?.1.trim().to_owned()))
-            .expect("the server does not serve");
-        // Read to the end, or the server would wait for a full pipe.
+            .expect("the server does not log its address");
+        // Read to the end, or the server would block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address, _dir: dir }
     }
@@ -49,7 +49,7 @@ impl Drop for Program {
     }
 }
 
-/// Beside the directory of this program.
+/// Path of the server, in the parent of the directory of this program.
 fn program() -> PathBuf {
     let bench = std::env::current_exe().unwrap();
     let program = bench.parent().and_then(Path::parent).unwrap().join("windrow-server");

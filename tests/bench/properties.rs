@@ -1,8 +1,8 @@
 //! A million properties through one run of an `exec` source: rows per second and the server's memory,
-//! beside Postgres's COPY of the same rows in the same run. `.dev/bench` runs it.
+//! compared with Postgres's COPY of the same rows in the same run. `.dev/bench` runs it.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by a panic")]
-#![expect(clippy::print_stdout, reason = "what it measured")]
+#![expect(clippy::print_stdout, reason = "the figures")]
 
 #[path = "../../server/tests/support/database.rs"]
 mod database;

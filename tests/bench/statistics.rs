@@ -1,8 +1,8 @@
-//! Statistics of 30 days with a run a minute: of a job that has no older runs, and of one with a million.
+//! Statistics of 30 days with one run per minute, of a job without older runs and of one with a million.
 //! `.dev/bench --bench statistics` runs it.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by a panic")]
-#![expect(clippy::print_stdout, reason = "what it measured")]
+#![expect(clippy::print_stdout, reason = "the figures")]
 
 #[path = "../../server/tests/support/database.rs"]
 mod database;

@@ -1,5 +1,5 @@
-//! How late the ticks of many jobs are that are due at one instant, from the tick to the commit of its run;
-//! and what jobs cost that are not due. `.dev/bench --bench ticks` runs it; it waits for whole minutes.
+//! Delay from a tick to the commit of its run when many jobs are due at the same instant, and the cost of jobs that
+//! are not due. `.dev/bench --bench ticks` runs it; it waits for whole minutes.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by a panic")]
 #![expect(clippy::print_stdout, reason = "what it measured")]
@@ -21,7 +21,7 @@ use windrow_server::config::{Config, Database};
 const CROWDS: [i32; 2] = [1_000, 10_000];
 const IDLE: i32 = 100_000;
 const IDLE_SECONDS: u64 = 10;
-/// No instant takes longer.
+/// Limit for one instant.
 const PATIENCE: TimeDelta = TimeDelta::minutes(2);
 
 #[tokio::main]
@@ -53,7 +53,7 @@ async fn lateness(jobs: i32) {
     let alone = insertion(&mut conn, jobs).await;
     println!(
         "{jobs} jobs due at one instant: p50 {:.0} ms, p99 {:.0} ms, last {:.0} ms from tick to commit; \
-         {:.1} times as long as the bare insertion of so many rows in batches of 100 ({:.0} ms)",
+         {:.1} times as long as the bare insertion of as many rows in batches of 100 ({:.0} ms)",
         p50 * 1e3,
         p99 * 1e3,
         last * 1e3,
@@ -63,7 +63,7 @@ async fn lateness(jobs: i32) {
     running.stop().await;
 }
 
-/// What jobs cost of which none is due: processor time of this process, with them and without.
+/// Cost of jobs that are not due: processor time of this process with and without them.
 async fn idle() {
     let url = database::new_database().await;
     let mut conn = PgConnection::connect(&url).await.unwrap();
@@ -145,7 +145,7 @@ async fn watch(conn: &mut PgConnection, jobs: i32, tick: DateTime<Utc>) -> Vec<(
     seen
 }
 
-/// How long as many rows of a run's size take to insert, 100 in a transaction.
+/// Time to insert as many rows of the size of a run, 100 per transaction.
 async fn insertion(conn: &mut PgConnection, jobs: i32) -> Duration {
     conn.execute("create table bare (id text primary key, run jsonb)").await.unwrap();
     let begin = Instant::now();

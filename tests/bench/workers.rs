@@ -37,7 +37,7 @@ const ENDLESS: &str = "endless";
 /// Runs a second, and how many.
 const RATE: u64 = 50;
 const STARTS: u64 = 1_000;
-/// Cancellations, so many at a time.
+/// Cancellations in groups of this size.
 const CANCELS: usize = 200;
 const LANES: usize = 20;
 

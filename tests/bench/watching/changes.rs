@@ -30,7 +30,7 @@ pub(crate) async fn create_jobs(client: &Client, ids: impl Iterator<Item = Strin
     }
 }
 
-/// Triggers a job and cancels the run, over and over, at so many changes a second in all if the server
+/// Repeatedly triggers a job and cancels the run, at this rate of changes per second if the server
 /// can; returns how long it took.
 pub(crate) async fn make(client: &Client, job: &str, rate: u32, seconds: u32) -> Duration {
     let lanes = rate.div_ceil(OF_A_LANE);
@@ -62,7 +62,7 @@ pub(crate) async fn prepare(client: &Client, job: &str, batches: u32, of_a_batch
     }
 }
 
-/// Cancels batch after batch of runs, each in a transaction, so many a second; returns how long it took.
+/// Cancels batches of runs, each in one transaction, at this rate per second. Returns the time it took.
 pub(crate) async fn make_in_batches(client: &Client, batches: u32, rate: u32) -> Duration {
     let begin = Instant::now();
     let mut clock = interval(Duration::from_secs(1) / rate);
@@ -75,7 +75,7 @@ pub(crate) async fn make_in_batches(client: &Client, batches: u32, rate: u32) ->
     begin.elapsed()
 }
 
-/// Where the feed stands, while nobody writes.
+/// Position of the feed while nobody writes.
 pub(crate) async fn last(conn: &mut PgConnection) -> i64 {
     sqlx::query_scalar("select coalesce(max(id), 0) from run_event").fetch_one(conn).await.unwrap()
 }
@@ -98,7 +98,7 @@ pub(crate) async fn written(
     .unwrap()
 }
 
-/// How late changes were that arrived in the order in which they were written.
+/// Delays of changes that arrived in the order in which they were written.
 pub(crate) fn lateness<'a>(
     written: &'a [DateTime<Utc>],
     arrived: &'a [DateTime<Utc>],

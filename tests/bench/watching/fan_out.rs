@@ -10,7 +10,7 @@ use crate::program::Program;
 use crate::streams::Streams;
 use crate::{changes, database, server};
 
-/// What is measured with so many streams.
+/// Changes to measure with a number of streams.
 struct Crowd {
     streams: usize,
     /// Changes a second that each sees.
@@ -76,7 +76,7 @@ impl Watched {
         let late = arrived.iter().flat_map(|own| changes::lateness(&written, own)).collect();
         let lag = Figures::of(late);
         lag.print_beside(base, &format!("    {} changes a second, to all, late by", crowd.rate));
-        self.tell(written.len() * crowd.streams, took, spent);
+        self.print(written.len() * crowd.streams, took, spent);
     }
 
     /// Changes of few transactions.
@@ -90,10 +90,10 @@ impl Watched {
         self.client.cancel_scraping_jobs(request).await.unwrap();
         self.streams.arrivals(changes).await;
         println!("    {changes} changes at once, to all:");
-        self.tell(changes * streams, begin.elapsed(), spent);
+        self.print(changes * streams, begin.elapsed(), spent);
     }
 
-    fn tell(&self, deliveries: usize, took: Duration, before: Duration) {
+    fn print(&self, deliveries: usize, took: Duration, before: Duration) {
         let deliveries = f64::from(u32::try_from(deliveries).unwrap());
         let spent = spent(&self.server).saturating_sub(before);
         println!(

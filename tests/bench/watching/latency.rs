@@ -1,4 +1,4 @@
-//! From the commit to a watcher by the client library, at the writer's server and at another one.
+//! Delay from the commit to a watcher with the client library, at the writer's server and at another one.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use windrow_server::clock::SystemClock;
 use crate::figures::{self, Figures};
 use crate::{changes, database, server};
 
-/// Changes a second that are made one by one.
+/// Changes per second, one per transaction.
 const RATE: u32 = 100;
 const SECONDS: u32 = 10;
-/// More than two cores can write one by one, beside two servers, their clients and Postgres.
+/// Too many for one transaction each on two cores that also run two servers, their clients and Postgres.
 const HIGH_RATE: u32 = 1_000;
 const BATCH: u32 = 20;
 const HIGH_SECONDS: u32 = 5;
-/// Changes that others hold back.
+/// Changes that another transaction holds back.
 const HELD_BACK: usize = 20;
 
-/// Returns the measure of this run.
+/// Returns the unit of this run.
 pub(crate) async fn measure() -> f64 {
     let url = database::new_database().await;
     let mut conn = PgConnection::connect(&url).await.unwrap();
@@ -69,8 +69,7 @@ async fn leg(
     }
 }
 
-/// From the end of a transaction of somebody else, which was open when the change was committed and so held
-/// it back.
+/// Delay after the end of another transaction that was open when the change was committed, and so held it back.
 async fn held_back(url: &str, server: &str, client: &Client) {
     let mut conn = PgConnection::connect(url).await.unwrap();
     let mut watcher = watch(server).await;
@@ -88,7 +87,7 @@ async fn held_back(url: &str, server: &str, client: &Client) {
     Figures::of(took).print("held back, after the end of what held it back");
 }
 
-/// When changes arrive, from when the watch is in step.
+/// Arrival times of changes after SYNCED.
 async fn watch(address: &str) -> mpsc::UnboundedReceiver<DateTime<Utc>> {
     let client = Client::connect(address).await.unwrap();
     let mut events = client.watch_all(WatchAll::new());
@@ -98,7 +97,7 @@ async fn watch(address: &str) -> mpsc::UnboundedReceiver<DateTime<Utc>> {
         while let Some(event) = events.try_next().await.unwrap() {
             let arrived = SystemClock::uncorrected();
             let is_change = matches!(event, WatchEvent::Changed(_));
-            // Nobody listens when the leg is over, and the servers end.
+            // Sending fails when the leg is over and the servers end.
             if !is_change || sender.send(arrived).is_err() {
                 break;
             }

@@ -1,13 +1,12 @@
-//! Watching: how soon a change is with the client, what fan-out to thousands of streams costs, and what
-//! watchers cost those who trigger. Servers are processes of their own. `.dev/bench --bench watching` runs
-//! it, in five minutes.
+//! Watches: the delay from a change to the client, the cost of fan-out to thousands of streams, and the effect of
+//! watchers on triggers. Servers are separate processes. `.dev/bench --bench watching` takes five minutes.
 //!
-//! Changes are made through the product: runs of a source that nobody executes are triggered and cancelled.
-//! A change is late by what passes from the writing of its event, which is a few statements before the
-//! commit, to its arrival; so it includes those statements.
+//! Changes go through the product: runs of a source without workers are triggered and cancelled. The delay of a
+//! change is the time from writing its event, a few statements before the commit, to its arrival, so it
+//! includes those statements.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by a panic")]
-#![expect(clippy::print_stdout, reason = "what it measured")]
+#![expect(clippy::print_stdout, reason = "the figures")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark has no supervisor")]
 
 #[path = "../../../server/tests/support/database.rs"]

@@ -1,4 +1,4 @@
-//! Many streams of WatchScrapingJobs past the client library, which decode and note the time.
+//! Many streams of WatchScrapingJobs without the client library, which record arrival times.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use windrow_client::proto;
 use windrow_server::clock::SystemClock;
 
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Streams of one connection.
+/// Streams per connection.
 const OF_A_CONNECTION: usize = 100;
 /// Streams that are opened at once.
 const AT_ONCE: usize = 16;
@@ -31,7 +31,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// Opens one for each request, and waits until all are in step.
+    /// Opens one per request and waits until all have received SYNCED.
     pub(crate) async fn open(address: &str, wanted: Vec<proto::WatchScrapingJobsRequest>) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         let mut opening = Vec::new();
@@ -51,7 +51,7 @@ impl Streams {
         Self { arrivals, arrived, _following: following }
     }
 
-    /// When so many changes have arrived at each stream, stream by stream. They are forgotten then.
+    /// Waits until this many changes have arrived at each stream. Returns and removes their times, by stream.
     pub(crate) async fn arrivals(&self, changes: usize) -> Vec<Vec<DateTime<Utc>>> {
         let all = changes * self.arrivals.len();
         let arrived = async {
@@ -65,7 +65,7 @@ impl Streams {
     }
 }
 
-/// A stream in step.
+/// Opens a stream and reads up to SYNCED.
 async fn open(
     channel: Channel,
     request: proto::WatchScrapingJobsRequest,

@@ -1,4 +1,4 @@
-//! What watchers cost those who trigger: triggers a second with and without them, by turns.
+//! Effect of watchers on triggers: triggers per second with and without them, alternately.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use crate::streams::Streams;
 use crate::{changes, database, server};
 
 const WATCHERS: u32 = 1_000;
-/// Each trigger is of one of so many jobs.
+/// Each trigger chooses one of these jobs.
 const JOBS: u32 = 1_000;
 const LANES: u32 = 8;
 
 struct Comparison {
     what: &'static str,
-    /// Whom a watcher sees.
+    /// Request of a watcher.
     wanted: fn(u32) -> proto::WatchScrapingJobsRequest,
     pairs: usize,
     leg: Duration,
@@ -54,11 +54,11 @@ pub(crate) async fn measure() {
 
 impl Comparison {
     async fn measure(&self, server: &Program, client: &Client, conn: &mut PgConnection) {
-        // Before the first leg counts.
+        // Warm-up.
         self.leg(server, client, conn, 0).await;
         let mut pairs = Vec::new();
         for pair in 0..self.pairs {
-            // Who comes first alternates.
+            // The order alternates.
             let (first, second) = if pair % 2 == 0 { (0, WATCHERS) } else { (WATCHERS, 0) };
             let first = self.leg(server, client, conn, first).await;
             let second = self.leg(server, client, conn, second).await;
@@ -74,7 +74,7 @@ impl Comparison {
         );
     }
 
-    /// Triggers a second, with an empty list of runs at the beginning.
+    /// Triggers per second, starting without runs.
     async fn leg(
         &self,
         server: &Program,
