@@ -1,4 +1,4 @@
-//! An error and its causes on one line, for the log.
+//! An error with all of its causes in one line, for the log.
 
 pub(crate) use windrow_worker::error_chain;
 
@@ -8,10 +8,10 @@ mod tests {
     use crate::store::StoreError;
 
     #[test]
-    fn every_cause_is_said_once() {
+    fn every_cause_appears_once() {
         let error = crate::app::AppError::Store(StoreError::Database(sqlx::Error::PoolTimedOut));
         let text = error_chain(&error);
-        assert!(text.starts_with("the database failed: the statement failed: "), "{text}");
+        assert!(text.starts_with("database error: the statement failed: "), "{text}");
         assert!(text.ends_with(&sqlx::Error::PoolTimedOut.to_string()), "{text}");
     }
 }

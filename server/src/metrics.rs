@@ -60,7 +60,7 @@ impl Collector for Metrics {
         let help = "For how long there may be changes that watches cannot be shown";
         let lag = self.hub.lag().unwrap_or_default().as_secs_f64();
         tell("feed_lag", help, Some(Unit::Seconds), &ConstGauge::new(lag))?;
-        let watches = ConstGauge::new(self.app.watches());
+        let watches = ConstGauge::new(self.app.open_watches());
         tell("watches", "Streams of watches that are open", None, &watches)?;
         let help = "How often a watch had more to take than is kept for it alone";
         tell("watch_overflows", help, None, &ConstCounter::new(self.hub.overflows()))?;

@@ -1,5 +1,6 @@
-//! Everything that runs in the background has a name, an owner and an end. The only room where tasks
-//! are spawned.
+//! Background tasks: named loops that are restarted after a panic, and work that a shutdown waits for.
+//!
+//! Every task is spawned here, so that each has an owner who stops it and waits for its end.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -11,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
-/// How long a loop that panicked rests before it starts anew.
+/// Pause before a loop that panicked is restarted.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// A group of tasks that is stopped together.
+/// A group of tasks that are stopped together.
 #[derive(Clone, Debug, Default)]
 pub struct Supervisor {
     tasks: TaskTracker,
@@ -27,7 +28,7 @@ impl Supervisor {
         &self.stop
     }
 
-    /// Runs a loop until the stop, and anew when it panics.
+    /// Runs a loop until the stop. A loop that panics is restarted.
     pub fn run<F, L>(&self, name: &'static str, start: L)
     where
         L: Fn(CancellationToken) -> F + Send + 'static,
@@ -36,18 +37,18 @@ impl Supervisor {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             while !stop.is_cancelled() {
-                // State that a panic may have left behind is behind locks that forgive it.
+                // Unwinding is safe: shared state is behind locks that ignore poisoning.
                 if AssertUnwindSafe(start(stop.clone())).catch_unwind().await.is_ok() {
                     break;
                 }
-                error!(task.name = name, "The {name} panicked and starts anew");
+                error!(task.name = name, "{name} panicked; restarting");
                 tokio::time::sleep(RESTART_PAUSE).await;
             }
-            debug!(task.name = name, "The {name} has stopped");
+            debug!(task.name = name, "{name} stopped");
         });
     }
 
-    /// Runs a piece of work to its end.
+    /// Runs a future to completion. [`Self::stop_within`] waits for it.
     #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
     pub fn work<F>(&self, work: F) -> JoinHandle<F::Output>
     where
@@ -57,7 +58,7 @@ impl Supervisor {
         tokio::spawn(self.tasks.track_future(work))
     }
 
-    /// Tells everything to stop and waits for its end, at most so long; false when something went on.
+    /// Requests the stop and waits for all tasks to end. Returns false if some are still running at the limit.
     pub async fn stop_within(&self, limit: Duration) -> bool {
         self.stop.cancel();
         self.tasks.close();
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_panics_starts_anew_and_still_stops() {
+    async fn a_loop_that_panics_is_restarted_and_can_still_be_stopped() {
         let supervisor = Supervisor::default();
         let starts = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&starts);

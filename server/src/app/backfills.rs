@@ -1,4 +1,4 @@
-//! Making runs of past ticks that have none.
+//! Backfills: creates runs for past ticks that have none.
 
 use std::collections::BTreeMap;
 
@@ -11,40 +11,38 @@ use crate::domain::run::{NewRun, Origin, Priority, Run};
 use crate::domain::scheduled_job::ScheduledJob;
 use crate::store::{backfills, runs};
 
-/// Most ticks of one range.
+/// Maximum number of ticks in one request.
 const LIMIT: u64 = 1_000;
 
-/// A wish for runs of past ticks.
+/// A request to create runs for past ticks.
 #[derive(Clone, Debug)]
 pub struct Backfill {
     pub job: ScheduledJobId,
-    /// The first instant of the range.
+    /// Start of the range, inclusive like its end.
     pub start: DateTime<Utc>,
     pub end: DateTime<Utc>,
     pub priority: Option<Priority>,
     pub requested_by: String,
-    /// Makes it safe to retry.
-    pub request: Option<IdempotencyKey>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// What became of a tick of the range.
+/// A tick of the range with the outcome of its backfill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackfilledTick {
     pub tick_at: DateTime<Utc>,
     pub outcome: Backfilled,
 }
 
-/// What was done about a tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backfilled {
-    /// This run was made; without an id it would be.
+    /// The run that was created; without an id if the request was only validated.
     Created(Option<String>),
-    /// It has this run already.
+    /// The tick already had this run.
     RunExists(String),
 }
 
 impl App {
-    /// Makes runs of the ticks in a range that have none, in one transaction.
+    /// Creates runs for the ticks of a range that have none, in one transaction.
     pub async fn backfill(
         &self,
         request: Backfill,
@@ -57,33 +55,33 @@ impl App {
             return Err(AppError::JobUnreadable(job.problems));
         }
         let ticks = self.ticks_of(&job, &request)?;
-        let taken = backfills::runs_of_ticks(&mut tx, &job.id, &ticks).await?;
-        let request_id = request.request.as_ref().map_or("", |key| key.request_id.as_str());
-        if was_made(&mut tx, &request).await? {
+        let existing = backfills::runs_of_ticks(&mut tx, &job.id, &ticks).await?;
+        let request_id = request.idempotency_key.as_ref().map_or("", |key| key.request_id.as_str());
+        if is_repeated(&mut tx, &request).await? {
             let created = backfills::backfills_of_request(&mut tx, &job.id, request_id).await?;
-            return Ok(outcomes(&ticks, &taken, &created));
+            return Ok(outcomes(&ticks, &existing, &created));
         }
-        let free = ticks.iter().filter(|tick| !taken.contains_key(tick));
+        let free = ticks.iter().filter(|tick| !existing.contains_key(tick));
         let random = rand::random();
         let runs: Vec<Run> =
             free.map(|tick| Run::new(run_of(&job, &request, *tick), now, random)).collect();
         if mode == Mode::ValidateOnly {
-            return Ok(outcomes(&ticks, &taken, &BTreeMap::new()));
+            return Ok(outcomes(&ticks, &existing, &BTreeMap::new()));
         }
-        if let Some(key) = &request.request {
-            // The schedule's lock keeps other calls of this kind out, so nobody else claims it.
+        if let Some(key) = &request.idempotency_key {
+            // The lock on the schedule excludes concurrent backfills, so the claim always succeeds.
             key.claim(&mut tx, job.id.as_str(), now).await?;
         }
         runs::runs_insert(&mut tx, &runs).await?;
         backfills::backfills_insert(&mut tx, &runs, request_id, now).await?;
         commit(tx).await?;
-        self.runs_made();
+        self.work_committed();
         let by_tick =
             runs.iter().filter_map(|run| Some((run.spec.tick_at?, run.spec.id.to_string())));
-        Ok(outcomes(&ticks, &taken, &by_tick.collect()))
+        Ok(outcomes(&ticks, &existing, &by_tick.collect()))
     }
 
-    /// The ticks of the range. Those that are due but not decided are the scheduler's.
+    /// The ticks of the range up to the watermark. Later ones are left to the scheduler.
     fn ticks_of(
         &self,
         job: &ScheduledJob,
@@ -95,7 +93,7 @@ impl App {
         if schedule.count_in(before, end, LIMIT + 1) > LIMIT {
             let last = schedule.ticks_after(before).nth(999).map(|tick| tick.tick_at.to_rfc3339());
             let text = format!(
-                "the range has more than {LIMIT} ticks; the first {LIMIT} end at {}",
+                "the range has more than {LIMIT} ticks; end it at {} for the first {LIMIT}",
                 last.unwrap_or_default()
             );
             return Err(AppError::invalid("end_time", text));
@@ -105,9 +103,9 @@ impl App {
     }
 }
 
-async fn was_made(conn: &mut PgConnection, request: &Backfill) -> Result<bool, AppError> {
-    match &request.request {
-        Some(key) => Ok(key.find_idempotent_result(conn).await?.is_some()),
+async fn is_repeated(conn: &mut PgConnection, request: &Backfill) -> Result<bool, AppError> {
+    match &request.idempotency_key {
+        Some(key) => Ok(key.find_result(conn).await?.is_some()),
         None => Ok(false),
     }
 }
@@ -133,13 +131,13 @@ fn run_of(job: &ScheduledJob, request: &Backfill, tick: DateTime<Utc>) -> NewRun
     }
 }
 
-/// What became of each tick: `created` runs are this request's, `taken` ones were there.
+/// The outcome of each tick, from the runs that this request `created` and those that existed before.
 fn outcomes(
     ticks: &[DateTime<Utc>],
-    taken: &BTreeMap<DateTime<Utc>, String>,
+    existing: &BTreeMap<DateTime<Utc>, String>,
     created: &BTreeMap<DateTime<Utc>, String>,
 ) -> Vec<BackfilledTick> {
-    let outcome = |tick: &DateTime<Utc>| match (created.get(tick), taken.get(tick)) {
+    let outcome = |tick: &DateTime<Utc>| match (created.get(tick), existing.get(tick)) {
         (None, Some(run)) => Backfilled::RunExists(run.clone()),
         (created, _) => Backfilled::Created(created.cloned()),
     };

@@ -1,4 +1,4 @@
-//! Why a use case was refused, named by what a caller can do about it.
+//! Errors of use cases, one variant for each reaction that a caller may have.
 
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::InvalidTransition;
@@ -6,74 +6,62 @@ use crate::domain::violation::Violation;
 use crate::store::StoreError;
 use crate::watch::TooManyWatches;
 
-/// Why a use case was refused. Every refusal but `Store` leaves everything unchanged.
+/// The error of a use case. Every variant except `Store` guarantees that nothing was changed; after a
+/// database failure the outcome of the commit may be unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// Fields of the request are wrong; paths are relative to the value that was passed.
-    #[error("the request is not valid")]
+    /// Fields of the request are invalid. Paths are relative to the value that was passed.
+    #[error("the request is invalid")]
     Invalid(Vec<Violation>),
-    /// There is neither a scheduled job nor a run of this id.
+    /// Neither a scheduled job nor a run has this id.
     #[error("Job not found: {0}")]
     JobNotFound(String),
-    /// There is no such scheduled job.
     #[error("Scheduled job not found: {0}")]
     ScheduledJobNotFound(ScheduledJobId),
-    /// There is no such run.
     #[error("Run not found: {0}")]
     RunNotFound(RunId),
-    /// No run has found such a property.
-    #[error("Property not found: {property_id} of source {source_name}")]
-    PropertyNotFound {
-        source_name: String,
-        /// The source's id of it.
-        property_id: String,
-    },
-    /// The scheduled job is deleted; undelete it first.
-    #[error("Scheduled job {0} is deleted")]
+    #[error("property not found: {property_id} of source {source_name}")]
+    PropertyNotFound { source_name: String, property_id: String },
+    #[error("scheduled job {0} is deleted; undelete it first")]
     JobDeleted(ScheduledJobId),
-    /// What is stored of the scheduled job cannot be read, as after a change by hand; an update mends it.
-    #[error("the scheduled job's stored settings cannot be read: {}", join_violations(.0))]
+    /// The stored settings of the scheduled job are invalid, for example after a manual change in the database.
+    #[error("the job's stored settings are invalid; update them: {}", join_violations(.0))]
     JobUnreadable(Vec<Violation>),
-    /// The scheduled job is not deleted.
-    #[error("Scheduled job {0} is not deleted")]
+    #[error("scheduled job {0} is not deleted")]
     JobNotDeleted(ScheduledJobId),
-    /// The run has ended otherwise and cannot be cancelled.
+    /// The run has ended and cannot be cancelled.
     #[error("{0}")]
     RunEnded(#[source] InvalidTransition),
     /// The id is or was in use.
-    #[error("Scheduled job {0} exists or existed; ids are not reused")]
+    #[error("scheduled job {0} exists or existed; ids are not reused")]
     ScheduledJobExists(ScheduledJobId),
-    /// The request id came with another payload.
-    #[error("request_id {0} was used for another request")]
+    #[error("request_id {0} was already used for a different request")]
     RequestIdReused(String),
-    /// Somebody changed the settings in between.
-    #[error("the scheduled job was changed in between; its etag is {current}")]
+    /// The settings were changed since the caller read them.
+    #[error("the scheduled job was changed concurrently; its etag is now {current}")]
     EtagMismatch { current: String },
-    /// The run has not ended.
-    #[error("run {0} has not ended")]
+    #[error("run {0} has not ended yet")]
     RunActive(RunId),
-    /// The run has done all its locations.
     #[error("run {0} has no failed locations")]
     NothingToRetry(RunId),
-    /// The caller's attempt is no longer the run's: its lease expired, or the run ended.
+    /// The attempt is no longer the current one: its lease expired, or the run ended.
     #[error("attempt {attempt} of run {run} has lost its lease")]
     LeaseLost { run: RunId, attempt: i32 },
-    /// The cursor is ahead of the run, as after a restore of the database.
-    #[error("the run is at revision {current}, before the cursor")]
+    /// The requested revision does not exist yet, for example after a restore of the database.
+    #[error("after_revision is beyond the run's current revision {current}")]
     CursorAhead { current: i64 },
-    /// The cursor of a watch is older than the changes that are kept.
-    #[error("changes after the cursor are no longer kept; watch from the beginning")]
+    /// The position of a watch is older than the retained events.
+    #[error("the requested position is older than the retained events; restart the watch")]
     TokenExpired,
-    /// The database is not the one that the watch or its token began with.
-    #[error("the database was restored or failed over; watch from the beginning")]
+    /// The database is not the one in which the watch started.
+    #[error("the database was restored or failed over; restart the watch")]
     FeedReset,
-    /// A limit on watches is reached.
     #[error(transparent)]
     TooManyWatches(#[from] TooManyWatches),
-    #[error("the server is stopping")]
+    #[error("the server is shutting down")]
     Stopping,
-    /// The database failed; see [`StoreError::is_transient`].
-    #[error("the database failed")]
+    /// The database failed. [`StoreError::is_transient`] says whether a retry can help.
+    #[error("database error")]
     Store(#[from] StoreError),
 }
 

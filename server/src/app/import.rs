@@ -1,5 +1,7 @@
-//! Taking over what an earlier system left behind. Nothing that exists is touched, so that an import
-//! may be repeated, and goes on where one was interrupted.
+//! Imports the jobs and runs of an earlier system.
+//!
+//! Existing jobs and runs are never changed, so an import can be repeated, and continues where an
+//! interrupted one stopped.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,17 +16,17 @@ use crate::domain::scheduled_job::ScheduledJob;
 use crate::store::revisions::{self, NewRevision};
 use crate::store::{imports, runs};
 
-/// What became of runs that were to be imported.
+/// Outcome of an import of runs.
 #[derive(Clone, Debug, Default)]
 pub struct ImportedRuns {
-    /// Those that did not exist.
+    /// Runs that did not exist before.
     pub new: BTreeSet<RunId>,
-    /// Those of a tick that had its run: they are recurring ones now.
+    /// New runs whose tick already has a run. They are imported with the origin `recurring`.
     pub second_of_tick: BTreeSet<RunId>,
 }
 
 impl App {
-    /// Those of the scheduled jobs that exist.
+    /// The ids that belong to existing scheduled jobs.
     pub async fn existing_scheduled_jobs(
         &self,
         ids: &BTreeSet<ScheduledJobId>,
@@ -33,8 +35,8 @@ impl App {
         Ok(imports::scheduled_jobs_existing(&mut conn, ids).await?)
     }
 
-    /// Inserts scheduled jobs that do not exist, each with the end of its last run, in one
-    /// transaction; returns the new ones.
+    /// Inserts the scheduled jobs that do not exist yet, each with the end of its last run, in one
+    /// transaction. Returns the new ones.
     pub async fn import_scheduled_jobs(
         &self,
         jobs: &[(ScheduledJob, Option<DateTime<Utc>>)],
@@ -60,8 +62,8 @@ impl App {
         Ok(new.into_iter().map(|(job, _)| job.id.clone()).collect())
     }
 
-    /// Inserts ended runs that do not exist, in one transaction. Their jobs exist, and their histories
-    /// count them already.
+    /// Inserts the ended runs that do not exist yet, in one transaction. Their jobs must exist; their
+    /// histories already count them.
     pub async fn import_runs(&self, runs: Vec<Run>, mode: Mode) -> Result<ImportedRuns, AppError> {
         let ids: BTreeSet<RunId> = runs.iter().map(|run| run.spec.id.clone()).collect();
         let mut tx = self.begin().await?;
@@ -91,7 +93,7 @@ impl App {
 fn first_revision((job, _): &(&ScheduledJob, Option<DateTime<Utc>>)) -> NewRevision {
     NewRevision {
         scheduled_job_id: job.id.clone(),
-        // Up to here it was the other system's.
+        // Before this instant the job belonged to the other system.
         valid_from: job.gate.watermark,
         change: Change::Imported,
         changed_by: "import".to_owned(),

@@ -1,5 +1,5 @@
-//! Since when a run has to look: what its scheduled job's last complete run has read need not be read
-//! again.
+//! Incremental reads: a run only needs the listings that changed since the last complete run of its
+//! scheduled job.
 
 use chrono::{DateTime, Utc};
 
@@ -9,11 +9,11 @@ use crate::domain::run::Run;
 use crate::store::{runs, scheduled_jobs};
 
 impl App {
-    /// The start of the last complete run of the same scheduled job with the same parameters: what
-    /// changed since then has not been read. `None` is everything: without such a run, on request, with
-    /// a limit, and for every `full_every`-th run of the job.
+    /// The lower bound for an incremental read: the start of the last complete run of the same scheduled
+    /// job with the same parameters.
     ///
-    /// A run that failed, or had failed locations, is not complete, so that it moves nothing.
+    /// `None` means a full read: if there is no such run, if the parameters have `full_scrape` or a limit,
+    /// and for every `full_every`-th run of the job. A run with failed locations is not complete.
     pub async fn changed_since(
         &self,
         run: &Run,
@@ -29,12 +29,12 @@ impl App {
         if ended % i64::from(full_every.max(1)) == 0 {
             return Ok(None);
         }
-        let alike = parameters_json(&what_it_reads(&run.spec.parameters));
+        let alike = parameters_json(&read_parameters(&run.spec.parameters));
         Ok(runs::run_complete_started(&mut conn, job, &alike).await?)
     }
 }
 
-/// Without what only says how it reads.
-fn what_it_reads(parameters: &ScrapeParameters) -> ScrapeParameters {
+/// The parameters that decide which listings are read, without those about the way of reading.
+fn read_parameters(parameters: &ScrapeParameters) -> ScrapeParameters {
     ScrapeParameters { full_scrape: None, request_delay: None, ..parameters.clone() }
 }

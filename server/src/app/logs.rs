@@ -1,4 +1,4 @@
-//! Logs of runs.
+//! Logs of runs: reading them, and appending to them within their limits.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -24,7 +24,7 @@ impl App {
     }
 }
 
-/// Appends lines to the log of a run that is locked, within its bounds.
+/// Appends lines to the log of a locked run, within the limits of a log.
 pub(super) async fn append(
     conn: &mut PgConnection,
     run: &RunId,
@@ -40,7 +40,7 @@ pub(super) async fn append(
     Ok(logs::log_append(conn, run, attempt, &kept, now).await?)
 }
 
-/// A line of the server's own about a whole attempt.
+/// A line that the server itself writes about an attempt.
 pub(super) fn line(level: Level, text: String, now: DateTime<Utc>) -> Line {
     Line { sequence: 0, location: String::new(), logged_at: now, level, text }
 }

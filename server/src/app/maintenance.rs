@@ -1,66 +1,64 @@
-//! What keeps the rest right: the database's time, hints to other servers, forgetting.
+//! Maintenance: reads the database's time, notifies other servers, and prunes old rows.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{App, AppError};
 use crate::store::{self, feed, leases, listen, logs, requests, revisions, ticks, workers};
 
-/// How long request ids are kept.
-const REQUESTS_KEPT: TimeDelta = TimeDelta::days(7);
-/// How long workers are kept that are not heard of.
-const WORKERS_KEPT: TimeDelta = TimeDelta::days(1);
-/// How long turns are kept: as long as the boost of an urgent run makes them matter.
-const TURNS_KEPT: TimeDelta = TimeDelta::days(11);
-/// How long lines of the logs of ended runs are kept.
-const LOGS_KEPT: TimeDelta = TimeDelta::days(30);
-/// How long the tick ledger and the revisions that it speaks of are kept.
-const LEDGER_KEPT: TimeDelta = TimeDelta::days(90);
-/// Most rows that one statement deletes, so that no lock is held for long.
+const REQUEST_RETENTION: TimeDelta = TimeDelta::days(7);
+/// Retention of workers after their last heartbeat.
+const WORKER_RETENTION: TimeDelta = TimeDelta::days(1);
+/// Retention of turns. The boost of an immediate run, 10 days, is the longest time for which they matter.
+const TURN_RETENTION: TimeDelta = TimeDelta::days(11);
+/// Retention of logs after the end of their run.
+const LOG_RETENTION: TimeDelta = TimeDelta::days(30);
+/// Retention of the tick ledger and of the job revisions that it refers to.
+const LEDGER_RETENTION: TimeDelta = TimeDelta::days(90);
+/// Maximum number of rows that one statement deletes, so that it holds its locks only briefly.
 const PRUNE_LIMIT: i64 = 1_000;
 
 impl App {
-    /// The time by the database's clock.
     pub async fn database_time(&self) -> Result<DateTime<Utc>, AppError> {
         Ok(store::clock_read(&self.pool).await?)
     }
 
-    /// Signals who waits for work or news when another server has told of some; never ends.
-    pub async fn pass_hints_on(&self) {
+    /// Forwards the notifications of other servers to local waiters. Never returns.
+    pub async fn forward_notifications(&self) {
         loop {
             self.hub.hint().await;
-            self.signals.work.notify_waiters();
-            self.signals.leases.notify_waiters();
+            self.signals.work_available.notify_waiters();
+            self.signals.leases_changed.notify_waiters();
         }
     }
 
-    /// Tells other servers that events were committed.
+    /// Notifies other servers that events were committed.
     pub async fn notify_servers(&self) -> Result<(), AppError> {
         Ok(listen::notify(&self.pool).await?)
     }
 
-    /// Forgets what has had its time: ticks, revisions, request ids, turns, workers and lines of logs;
-    /// returns how many.
+    /// Deletes ticks, revisions, request ids, turns, workers and log lines that are past their retention.
+    /// Returns the number of deleted rows.
     pub async fn prune(&self) -> Result<u64, AppError> {
         let now = self.now();
-        let ledger = now - LEDGER_KEPT;
+        let ledger = now - LEDGER_RETENTION;
         let mut conn = self.acquire().await?;
-        let mut forgotten = workers::workers_prune(&mut conn, now - WORKERS_KEPT).await?;
-        forgotten += leases::turns_prune(&mut conn, now - TURNS_KEPT, PRUNE_LIMIT).await?;
-        // One batch of each at a time, until there is nothing of any.
+        let mut deleted = workers::workers_prune(&mut conn, now - WORKER_RETENTION).await?;
+        deleted += leases::turns_prune(&mut conn, now - TURN_RETENTION, PRUNE_LIMIT).await?;
+        // One batch of each kind per round, until a round finds nothing.
         loop {
             let batch = ticks::ticks_prune(&mut conn, ledger, PRUNE_LIMIT).await?
                 + revisions::revisions_prune(&mut conn, ledger, PRUNE_LIMIT).await?
-                + requests::requests_prune(&mut conn, now - REQUESTS_KEPT, PRUNE_LIMIT).await?
-                + logs::logs_prune(&mut conn, now - LOGS_KEPT, PRUNE_LIMIT).await?;
-            forgotten += batch;
+                + requests::requests_prune(&mut conn, now - REQUEST_RETENTION, PRUNE_LIMIT).await?
+                + logs::logs_prune(&mut conn, now - LOG_RETENTION, PRUNE_LIMIT).await?;
+            deleted += batch;
             if batch == 0 {
-                return Ok(forgotten);
+                return Ok(deleted);
             }
         }
     }
 
-    /// Forgets some events that have had their time, save the last ones of unfinished runs. Returns how
-    /// many it looked at; 0 when there are no more.
+    /// Deletes one batch of events that are past their retention, except the last event of each unfinished
+    /// run. Returns the number of events examined, 0 when there are no more.
     pub async fn prune_events(&self) -> Result<i64, AppError> {
         let retention = TimeDelta::from_std(self.event_retention).unwrap_or(TimeDelta::MAX);
         let cutoff = self.now() - retention;

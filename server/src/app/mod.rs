@@ -1,7 +1,10 @@
-//! The use cases: what every edge calls, whether a request or the time asks for it.
+//! The use cases, called by the gRPC services and by the background loops.
 //!
-//! A use case reads the clock once, decides with `domain`, and writes in one transaction through
-//! `store`. It knows no protocol. Lock order: schedule, runs by id, history by id.
+//! A use case reads the clock once, decides with `domain`, and writes through `store` in one transaction,
+//! unless it says that it works in batches. Nothing here depends on a protocol.
+//!
+//! **Lock order**: schedule, then runs by id, then history by id. Every transaction follows it, so
+//! that transactions cannot deadlock.
 
 mod backfills;
 mod error;
@@ -12,15 +15,16 @@ mod leases;
 mod logs;
 mod maintenance;
 mod page;
+mod pending_reasons;
 mod properties;
 mod requests;
+mod run_log;
 mod runs;
 mod scheduled_jobs;
 mod signals;
 mod statistics;
 mod tick_queries;
 mod ticks;
-mod waits;
 mod watches;
 mod write_runs;
 
@@ -59,15 +63,15 @@ use crate::domain::schedule::Schedule;
 use crate::store::{self, StoreError};
 use crate::watch::{Hub, WatchLimiter};
 
-/// Whether a use case writes or only checks.
+/// Whether a use case writes or only validates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Commit,
-    /// Check, and return what would be.
+    /// Validate, and return the result that a commit would have.
     ValidateOnly,
 }
 
-/// Everything that the use cases stand on. Shared by all edges and loops of a server.
+/// The use cases with everything they depend on. Shared by all services and loops of a server.
 pub struct App {
     pool: PgPool,
     clock: Arc<dyn Clock>,
@@ -77,16 +81,14 @@ pub struct App {
     sources: SourceNames,
     source_limits: BTreeMap<String, i64>,
     tick_every: Option<Duration>,
-    /// Who decides ticks, as the ledger has it.
+    /// Recorded in the ledger with every tick that this server decides.
     server: String,
     event_retention: Duration,
 }
 
-/// How long events are kept unless it is said.
-const EVENT_RETENTION: Duration = Duration::from_hours(7 * 24);
+const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(7 * 24);
 
 impl App {
-    /// Use cases over `pool`.
     pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
         Self {
             pool,
@@ -98,62 +100,60 @@ impl App {
             source_limits: BTreeMap::new(),
             tick_every: None,
             server: String::new(),
-            event_retention: EVENT_RETENTION,
+            event_retention: DEFAULT_EVENT_RETENTION,
         }
     }
 
-    /// How long events are kept for watchers to come back to.
+    /// Sets the retention of events, that is, how long a watch can be resumed.
     #[must_use]
     pub fn with_event_retention(self, retention: Duration) -> Self {
         Self { event_retention: retention, ..self }
     }
 
-    /// How many watches there may be.
+    /// Sets the limits on open watches.
     #[must_use]
     pub fn with_watch_limits(self, limits: WatchLimits) -> Self {
         Self { limiter: Arc::new(WatchLimiter::new(limits)), ..self }
     }
 
-    /// Runs of a source that may be running at once, on all servers and workers.
+    /// Sets the maximum number of concurrent runs of each source, on all servers and workers together.
     #[must_use]
     pub fn with_source_limits(self, source_limits: BTreeMap<String, i64>) -> Self {
         Self { source_limits, ..self }
     }
 
-    /// The name of this server, which nobody else has.
+    /// Sets the name of this server, which must be unique.
     #[must_use]
     pub fn named(self, server: String) -> Self {
         Self { server, ..self }
     }
 
-    /// For tests, which cannot wait for minutes: every schedule is due every `period`.
+    /// Makes every schedule due once per `period`, for tests that cannot wait for minutes.
     #[must_use]
     pub fn with_ticks_every(self, period: Option<Duration>) -> Self {
         Self { tick_every: period, ..self }
     }
 
-    /// The time by the database's clock.
+    /// The current time by the database's clock.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    /// What the use cases signal.
     pub fn signals(&self) -> &Signals {
         &self.signals
     }
 
-    /// Events were committed: wake the watches here, and tell other servers.
-    fn events_written(&self) {
+    /// Wakes watches on this server, and the loop that notifies other servers.
+    fn events_committed(&self) {
         self.hub.wake();
-        self.signals.notifier.notify_one();
+        self.signals.events_committed.notify_one();
     }
 
-    /// The name of this server: of its worker, and in the tick ledger.
+    /// The name of this server, which is also the id of its worker and appears in the tick ledger.
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// The sources of this server.
     pub fn sources(&self) -> &SourceNames {
         &self.sources
     }
@@ -170,7 +170,7 @@ impl App {
         Ok(self.pool.acquire().await.map_err(StoreError::from)?)
     }
 
-    /// The schedule as tests may have sped it up.
+    /// The schedule, sped up if a test asked for it.
     fn timed(&self, schedule: Schedule) -> Schedule {
         match self.tick_every {
             Some(period) => schedule.sped_up(period),

@@ -1,4 +1,4 @@
-//! Request ids: a repeated call gets what the first one made.
+//! Request ids: a repeated call returns the result of the first one.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -6,9 +6,10 @@ use sqlx::PgConnection;
 use super::AppError;
 use crate::store::requests::{self, RequestRow};
 
-/// A caller's id for one call, with what the call was.
+/// Identifies one call, so that the caller can retry it safely.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
+    /// The caller. Request ids of different callers are independent.
     pub principal: String,
     pub method: &'static str,
     pub request_id: String,
@@ -17,8 +18,8 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// What an earlier call with this id made. Refuses another payload under the same id.
-    pub(super) async fn find_idempotent_result(
+    /// The id of the job or run that an earlier call with this key created. Rejects another payload.
+    pub(super) async fn find_result(
         &self,
         conn: &mut PgConnection,
     ) -> Result<Option<String>, AppError> {
@@ -33,11 +34,11 @@ impl IdempotencyKey {
         }
     }
 
-    /// Claims the id for what this call makes; false when another call was faster.
+    /// Stores the id that this call creates. Returns false if a concurrent call was faster.
     pub(super) async fn claim(
         &self,
         conn: &mut PgConnection,
-        made_id: &str,
+        created_id: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, AppError> {
         let row = RequestRow {
@@ -45,7 +46,7 @@ impl IdempotencyKey {
             method: self.method,
             request_id: &self.request_id,
             payload_hash: &self.payload_hash,
-            made_id,
+            made_id: created_id,
         };
         Ok(requests::request_insert(conn, &row, now).await?)
     }

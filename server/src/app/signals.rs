@@ -1,17 +1,18 @@
-//! Signals: hints that something changed. They carry no data, and losing one costs only latency,
-//! because every loop also looks by itself.
+//! Signals from use cases to the loops and calls that wait for a change.
+//!
+//! A signal is a hint without data. Losing one only costs latency, because every waiter also polls.
 
 use tokio::sync::Notify;
 
-/// One wake for each loop that waits.
+/// One signal for each kind of change.
 #[derive(Debug, Default)]
 pub struct Signals {
-    /// A run may be ready to be leased. For all who wait.
-    pub work: Notify,
-    /// A schedule may be due earlier than thought.
-    pub scheduler: Notify,
-    /// Events were committed here, of which other servers should know.
-    pub notifier: Notify,
-    /// A running run may have been cancelled. For all who wait.
-    pub leases: Notify,
+    /// A run may be ready to be leased. Wakes all waiting workers.
+    pub work_available: Notify,
+    /// A schedule may be due earlier than the scheduler expects.
+    pub schedule_changed: Notify,
+    /// Events were committed by this server, and the other servers have to be notified.
+    pub events_committed: Notify,
+    /// The cancellation of a running run may have been requested. Wakes all waiting heartbeats.
+    pub leases_changed: Notify,
 }

@@ -1,4 +1,4 @@
-//! How the runs of a scheduled job went.
+//! Statistics of a scheduled job's runs in a time window.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use crate::domain::id::ScheduledJobId;
 use crate::store::statistics::{self, EndedRuns};
 use crate::store::{runs, scheduled_jobs};
 
-/// When no window is given.
+/// Window of a request without one.
 const DEFAULT_WINDOW: Duration = Duration::from_hours(30 * 24);
-/// Longer windows would read too many runs.
-const LONGEST_WINDOW: Duration = Duration::from_hours(366 * 24);
+/// A longer window would read too many runs.
+const MAX_WINDOW: Duration = Duration::from_hours(366 * 24);
 
-/// The runs of a job in a window up to now.
+/// Statistics of a job's runs in a window that ends now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobStatistics {
-    /// Begin of the window.
+    /// Start of the window.
     pub since: DateTime<Utc>,
-    /// Runs that ended in it.
+    /// Runs that ended in the window.
     pub ended: EndedRuns,
-    /// Runs that have not ended yet.
+    /// Number of runs that have not ended.
     pub active: i64,
-    /// End of the last completed run, also before the window.
+    /// End of the last completed run, even if it is before the window.
     pub last_success_at: Option<DateTime<Utc>>,
 }
 
 impl JobStatistics {
-    /// Completed ones among those that completed or failed.
+    /// The share of completed runs among those that completed or failed. Cancelled runs do not count.
     pub fn success_rate(&self) -> Option<f64> {
         let whole = self.ended.completed + self.ended.failed;
         // Counts of a window are far below 2^32.
@@ -38,14 +38,14 @@ impl JobStatistics {
 }
 
 impl App {
-    /// How the runs of a job went that ended in the last `window`; 30 days if absent.
+    /// Statistics of the runs that ended in the last `window`, 30 days if absent.
     pub async fn scheduled_job_statistics(
         &self,
         id: &ScheduledJobId,
         window: Option<Duration>,
     ) -> Result<JobStatistics, AppError> {
         let window = window.unwrap_or(DEFAULT_WINDOW);
-        if !(Duration::from_secs(1)..=LONGEST_WINDOW).contains(&window) {
+        if !(Duration::from_secs(1)..=MAX_WINDOW).contains(&window) {
             return Err(AppError::invalid("window", "must be 1 second to 366 days"));
         }
         let since = self.now() - TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX);

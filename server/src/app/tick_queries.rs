@@ -1,4 +1,4 @@
-//! Asking about ticks: what became of past ones, and when the next ones are.
+//! Read-only queries about ticks: decisions about past ones, and a preview of the next ones.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
@@ -10,15 +10,15 @@ use crate::store::{scheduled_jobs, ticks};
 
 pub use crate::store::ticks::LedgerEntry;
 
-/// Most skipped times that a preview shows.
+/// Maximum number of skipped local times in a preview.
 const SKIPPED_LIMIT: usize = 1_000;
 
-/// Whose ticks to look ahead to.
+/// The schedule to preview.
 #[derive(Clone, Debug)]
 pub enum Preview {
-    /// Those of a scheduled job, whatever its status.
+    /// The schedule of a job, in any status.
     Job(ScheduledJobId),
-    /// Those of a schedule that nobody has created yet.
+    /// A schedule that does not belong to a job.
     Schedule {
         cron_expression: String,
         /// IANA zone; empty is UTC.
@@ -26,16 +26,16 @@ pub enum Preview {
     },
 }
 
-/// When a schedule is due, and what clocks make of it.
+/// The next ticks of a schedule, with the effects of clock changes.
 #[derive(Clone, Debug)]
 pub struct Previewed {
     pub ticks: Vec<Tick>,
-    /// Named wall-clock times up to the last tick that clocks skip, so that there is no tick.
+    /// Local times of the expression, up to the last tick, that a clock change skips and that have no tick.
     pub skipped: Vec<NaiveDateTime>,
 }
 
 impl App {
-    /// The first `count` ticks after an instant, or after now.
+    /// The first `count` ticks after an instant, or after now if absent.
     pub async fn preview_ticks(
         &self,
         preview: Preview,

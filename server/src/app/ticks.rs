@@ -1,12 +1,15 @@
-//! Deciding ticks: the scheduler's work, and the first thing that whoever changes a schedule does.
+//! Deciding ticks: for the scheduler, and before every change of a schedule.
+//!
+//! The decision itself is pure (`domain::tick`). This module locks the schedules, collects the runs that may
+//! overlap, and writes the decisions in one transaction.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::write_runs::write_changed;
-use super::{App, AppError, commit};
+use super::{App, AppError, commit, run_log};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::revision::Change;
 use crate::domain::run::{Event, NewRun, Origin, Run};
@@ -16,21 +19,21 @@ use crate::store::revisions::{self, NewRevision};
 use crate::store::ticks::{self, LedgerRow};
 use crate::store::{StoreError, runs, scheduled_jobs};
 
-/// What one pass over the due schedules did.
+/// Result of one pass over the due schedules.
 #[derive(Debug, Default)]
 pub struct TickReport {
-    /// Schedules that were decided.
+    /// Number of schedules whose ticks were decided.
     pub schedules: usize,
-    /// Runs that were made.
+    /// Runs that were created.
     pub fired: Vec<RunId>,
-    /// Jobs whose ticks could not be decided, with the reason. They stay due.
+    /// Jobs whose ticks could not be decided, with the error. They stay due.
     pub failed: Vec<(String, AppError)>,
 }
 
-/// A decision before it is written: pure, and the same for one schedule and for many.
+/// The pure decision about one schedule.
 pub(super) type Decide = fn(&ScheduledJob, &TickContext, DateTime<Utc>) -> TickPlan;
 
-/// What a batch of decisions asks to be written.
+/// Everything that a batch of decisions has to write.
 #[derive(Default)]
 struct Writes {
     moved: Vec<ScheduledJob>,
@@ -40,22 +43,29 @@ struct Writes {
     resumed: Vec<NewRevision>,
 }
 
+/// The runs that a batch of decisions has changed.
+struct Written {
+    fired: Vec<RunId>,
+    /// Runs that were cancelled, or whose workers have to stop. To be logged after the commit.
+    cancelled: Vec<Run>,
+}
+
 impl App {
-    /// Decides up to `limit` due schedules in one transaction, passing over those in `except`. When
-    /// that fails, decides them one by one, so that one bad schedule cannot stop the others.
+    /// Decides the ticks of up to `limit` due schedules, except those in `except`, in one transaction. If
+    /// that fails, decides them one by one, so that an invalid schedule cannot stop the others.
     pub async fn decide_due(&self, except: &[String], limit: i64) -> Result<TickReport, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
         let due = scheduled_jobs::scheduled_jobs_lock_due(&mut tx, except, limit, now).await?;
-        let (jobs, mut report) = readable(due);
+        let (jobs, mut report) = split_invalid(due);
         if jobs.is_empty() {
             return Ok(report);
         }
         let ids: Vec<ScheduledJobId> = jobs.iter().map(|job| job.id.clone()).collect();
         let together = match self.decide_locked(&mut tx, jobs, now).await {
-            Ok(fired) => commit(tx).await.map(|()| fired),
+            Ok(written) => commit_decisions(tx, written).await,
             Err(error) => {
-                // Roll back before the locks are needed again.
+                // Release the locks, which decide_singly needs.
                 drop(tx);
                 Err(error)
             }
@@ -69,41 +79,42 @@ impl App {
             Err(_) => self.decide_singly(&ids, &mut report, now).await,
         }
         if !report.fired.is_empty() {
-            self.ticks_fired();
+            self.ticks_committed();
         }
         Ok(report)
     }
 
-    /// When the next schedule is due.
+    /// The earliest time at which a schedule is due.
     pub async fn next_due(&self, except: &[String]) -> Result<Option<DateTime<Utc>>, AppError> {
         let mut conn = self.acquire().await?;
         Ok(scheduled_jobs::scheduled_jobs_next_due(&mut conn, except).await?)
     }
 
-    /// Decides everything up to now for a job whose schedule is locked and about to change. Its gate
-    /// is moved but not written.
-    pub(super) async fn settle(
+    /// Decides the ticks up to now of a job whose schedule is locked and about to change. The returned job
+    /// has the new watermark, which the caller has to write. The cancelled runs are to be logged after the
+    /// commit.
+    pub(super) async fn decide_up_to_now(
         &self,
         conn: &mut PgConnection,
         job: ScheduledJob,
         decide: Decide,
         now: DateTime<Utc>,
-    ) -> Result<ScheduledJob, AppError> {
+    ) -> Result<(ScheduledJob, Vec<Run>), AppError> {
         let id = job.id.clone();
-        let mut writes = self.verdicts(conn, vec![job], decide, now).await?;
+        let mut writes = self.plan(conn, vec![job], decide, now).await?;
         let job = writes.moved.pop().ok_or(AppError::ScheduledJobNotFound(id))?;
         if !writes.resumed.is_empty() {
-            // The end of the pause is a revision of its own, before the one that is about to come.
+            // The end of the pause is a revision of its own, before the one of the coming change.
             scheduled_jobs::schedules_write(conn, std::slice::from_ref(&job)).await?;
         }
-        self.write_decided(conn, writes, now).await?;
-        Ok(job)
+        let written = self.write_decided(conn, writes, now).await?;
+        Ok((job, written.cancelled))
     }
 
-    /// Ticks were committed that made runs, for which others may be cancelled.
-    pub(super) fn ticks_fired(&self) {
-        self.runs_made();
-        self.signals.leases.notify_waiters();
+    /// Signals committed ticks, which may have created runs and cancelled others.
+    pub(super) fn ticks_committed(&self) {
+        self.work_committed();
+        self.signals.leases_changed.notify_waiters();
     }
 
     async fn decide_singly(
@@ -134,9 +145,8 @@ impl App {
         if let Some(job) = jobs.iter().find(|job| !job.problems.is_empty()) {
             return Err(AppError::JobUnreadable(job.problems.clone()));
         }
-        let fired = self.decide_locked(&mut tx, jobs, now).await?;
-        commit(tx).await?;
-        Ok(fired)
+        let written = self.decide_locked(&mut tx, jobs, now).await?;
+        commit_decisions(tx, written).await
     }
 
     async fn decide_locked(
@@ -144,13 +154,13 @@ impl App {
         conn: &mut PgConnection,
         jobs: Vec<ScheduledJob>,
         now: DateTime<Utc>,
-    ) -> Result<Vec<RunId>, AppError> {
-        let mut writes = self.verdicts(conn, jobs, tick::decide, now).await?;
+    ) -> Result<Written, AppError> {
+        let mut writes = self.plan(conn, jobs, tick::decide, now).await?;
         scheduled_jobs::schedules_write(conn, &std::mem::take(&mut writes.moved)).await?;
         self.write_decided(conn, writes, now).await
     }
 
-    async fn verdicts(
+    async fn plan(
         &self,
         conn: &mut PgConnection,
         jobs: Vec<ScheduledJob>,
@@ -166,20 +176,20 @@ impl App {
         for mut job in jobs {
             job.settings.schedule = self.timed(job.settings.schedule);
             let unfinished = unfinished.remove(job.id.as_str()).unwrap_or_default();
-            let situation = TickContext { unfinished, random: rand::random() };
-            let verdict = decide(&job, &situation, now);
-            writes.add(job, verdict, situation.random, now);
+            let context = TickContext { unfinished, random: rand::random() };
+            let plan = decide(&job, &context, now);
+            writes.add(job, plan, context.random, now);
         }
         Ok(writes)
     }
 
-    /// Inserts the runs of the ticks that fire, fills the ledger, and cancels what is in their way.
+    /// Inserts the runs of the ticks that fire, writes the ledger, and cancels overlapping runs.
     async fn write_decided(
         &self,
         conn: &mut PgConnection,
         writes: Writes,
         now: DateTime<Utc>,
-    ) -> Result<Vec<RunId>, AppError> {
+    ) -> Result<Written, AppError> {
         let Writes { made, rows, cancelled, resumed, moved: _ } = writes;
         if !resumed.is_empty() {
             revisions::revisions_insert(conn, &resumed).await?;
@@ -190,22 +200,32 @@ impl App {
         if !rows.is_empty() {
             ticks::ticks_insert(conn, &rows, &self.server, now).await?;
         }
+        let mut changed = Vec::new();
         if !cancelled.is_empty() {
             let open = runs::runs_lock(conn, &cancelled).await?.into_iter();
-            // Those that have ended in between, or are asked already, are left alone.
-            let changed: Vec<Run> =
-                open.filter_map(|run| run.apply(Event::CancelRequested, now).ok()).collect();
+            // `apply` rejects runs that have ended since, or whose cancellation was requested before.
+            changed = open.filter_map(|run| run.apply(Event::CancelRequested, now).ok()).collect();
             write_changed(conn, &changed).await?;
         }
-        Ok(made.into_iter().map(|run| run.spec.id.clone()).collect())
+        let fired = made.iter().map(|run| run.spec.id.clone()).collect();
+        Ok(Written { fired, cancelled: changed })
     }
 }
 
+async fn commit_decisions(
+    tx: Transaction<'static, Postgres>,
+    written: Written,
+) -> Result<Vec<RunId>, AppError> {
+    commit(tx).await?;
+    run_log::log_changed(&written.cancelled);
+    Ok(written.fired)
+}
+
 impl Writes {
-    fn add(&mut self, job: ScheduledJob, verdict: TickPlan, random: u64, now: DateTime<Utc>) {
-        let held_under = job.revision;
-        let mut job = ScheduledJob { gate: verdict.gate, ..job };
-        if let Some(valid_from) = verdict.pause_ended {
+    fn add(&mut self, job: ScheduledJob, plan: TickPlan, random: u64, now: DateTime<Utc>) {
+        let paused_revision = job.revision;
+        let mut job = ScheduledJob { gate: plan.gate, ..job };
+        if let Some(valid_from) = plan.pause_ended {
             job.revision += 1;
             self.resumed.push(NewRevision {
                 scheduled_job_id: job.id.clone(),
@@ -214,10 +234,10 @@ impl Writes {
                 changed_by: String::new(),
             });
         }
-        for decided in verdict.decided {
+        for decided in plan.decided {
             let run = run_of(&job, &decided, random, now);
             let revision = match decided.decision {
-                Decision::Paused => held_under,
+                Decision::Paused => paused_revision,
                 Decision::Fired
                 | Decision::SkippedOverlap
                 | Decision::QueueFull
@@ -230,13 +250,13 @@ impl Writes {
             self.rows.push(LedgerRow { scheduled_job_id, decided, job_id, revision });
             self.made.extend(run);
         }
-        self.cancelled.extend(verdict.cancelled);
+        self.cancelled.extend(plan.cancelled);
         self.moved.push(job);
     }
 }
 
-/// Those whose stored settings can be read; of the others, why not.
-fn readable(
+/// Separates the jobs with valid settings from the others, which go to the report with their error.
+fn split_invalid(
     due: Vec<(String, Result<ScheduledJob, StoreError>)>,
 ) -> (Vec<ScheduledJob>, TickReport) {
     let mut report = TickReport::default();

@@ -1,4 +1,4 @@
-//! Watching runs.
+//! Watching runs: counts the open watches and ends them when the server shuts down.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use crate::domain::id::RunId;
 use crate::domain::matching::RunSelection;
 use crate::watch::{Start, Update, WatchError, watch_run, watch_selection};
 
-/// Who watches, and until when.
+/// The client of a watch.
 #[derive(Clone, Debug)]
 pub struct Watcher {
-    /// The client, as far as it is known; its watches are counted.
+    /// Identifies the client for the limit on its open watches.
     pub client: String,
-    /// The watch ends then, with a bookmark and [`AppError::Stopping`].
+    /// When cancelled, the watch ends with a bookmark and [`AppError::Stopping`].
     pub closing: CancellationToken,
 }
 
 impl App {
-    /// Watches a run: what `start` says first, then every later change of status. Ends after the final
-    /// state.
+    /// Watches a run: first the updates that `start` asks for, then every later change of its status. The
+    /// stream ends after the final state.
     pub async fn watch_run(
         &self,
         watcher: Watcher,
@@ -31,13 +31,13 @@ impl App {
         let permit = self.limiter.take(&watcher.client)?;
         let updates = watch_run(Arc::clone(&self.hub), run, start, watcher.closing).await?;
         Ok(updates.map(move |update| {
-            let _taken = &permit;
+            let _held = &permit;
             update.map_err(AppError::from)
         }))
     }
 
-    /// Watches the runs that a selection matches, without end; with a token from there on.
-    /// `description` is the selection as the client gave it.
+    /// Watches the runs that match a selection, endlessly. With a token, the watch resumes there.
+    /// `description` is the selection as the client sent it; a token is only valid for the same one.
     pub async fn watch_runs(
         &self,
         watcher: Watcher,
@@ -49,13 +49,13 @@ impl App {
         let hub = Arc::clone(&self.hub);
         let updates = watch_selection(hub, selection, description, token, watcher.closing).await?;
         Ok(updates.map(move |update| {
-            let _taken = &permit;
+            let _held = &permit;
             update.map_err(AppError::from)
         }))
     }
 
-    /// How many watches are open on this server.
-    pub fn watches(&self) -> u32 {
+    /// The number of open watches on this server.
+    pub fn open_watches(&self) -> u32 {
         self.limiter.count()
     }
 }

@@ -1,4 +1,4 @@
-//! The one way in which runs that have changed are written, and with them the history of their jobs.
+//! Writes changed runs together with the history of their jobs, so that the two never disagree.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::domain::run::Run;
 use crate::store::history::{self, Ended};
 use crate::store::runs;
 
-/// Writes runs that `apply` has changed, and the history of those that ended with it. The only way
-/// in which the state of a run changes.
+/// Writes runs that `apply` has changed, and counts those that ended in the history of their jobs. Every
+/// change of a run's state goes through here.
 pub(super) async fn write_changed(
     conn: &mut PgConnection,
     changed: &[Run],

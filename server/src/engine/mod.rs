@@ -1,7 +1,7 @@
-//! What time drives: loops that decide ticks and keep order, and the server's own worker.
+//! Background loops, driven by time instead of requests, and the transport of the server's own worker.
 //!
-//! A loop is a `run`, which waits, and a `tick`, which does one pass. Signals shorten the waiting;
-//! losing every wake costs latency and nothing else.
+//! A loop has a `run`, which waits, and a `tick`, which does one pass. Signals only shorten the wait: if all of
+//! them were lost, the loops would be slower but still correct.
 
 mod local_worker;
 mod notifier;
@@ -22,16 +22,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Waits for a wake, the time or the stop, whichever comes first.
-async fn wait(stop: &CancellationToken, wake: &Notify, at_most: Duration) {
+/// Waits for the signal, the end of `at_most` or the stop, whichever comes first.
+async fn wait(stop: &CancellationToken, signal: &Notify, at_most: Duration) {
     tokio::select! {
         () = stop.cancelled() => {}
-        () = wake.notified() => {}
+        () = signal.notified() => {}
         () = tokio::time::sleep(at_most) => {}
     }
 }
 
-/// Waits for the time or the stop.
+/// Waits for `length` or until the stop.
 async fn pause(stop: &CancellationToken, length: Duration) {
     tokio::select! {
         () = stop.cancelled() => {}

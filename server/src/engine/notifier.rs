@@ -1,4 +1,8 @@
-//! Tells other servers that something changed: at once after a quiet time, then merged.
+//! Notifies other servers after events were committed here.
+//!
+//! A notification is only a hint: every server also polls once a second. The first one after a quiet period is
+//! sent immediately; the following ones are merged, because notifications take a lock that is shared by
+//! all writers of the cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +14,8 @@ use super::pause;
 use crate::app::App;
 use crate::error_chain::error_chain;
 
-/// At most 50 notifications a second: more would slow every writer of the cluster.
-const GAP: Duration = Duration::from_millis(20);
+/// Minimum time between two notifications, that is at most 50 per second.
+const MIN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The loop that notifies.
 pub struct Notifier {
@@ -19,7 +23,6 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// A notifier for what the use cases write.
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
     }
@@ -28,16 +31,16 @@ impl Notifier {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.app.signals().notifier.notified() => self.tick().await,
+                () = self.app.signals().events_committed.notified() => self.tick().await,
             }
-            pause(&stop, GAP).await;
+            pause(&stop, MIN_INTERVAL).await;
         }
     }
 
-    /// Notifies once. A lost hint costs a poll's time, so a failure is only noted.
+    /// Sends one notification. Without it, other servers see the events at their next poll.
     pub async fn tick(&self) {
         if let Err(error) = self.app.notify_servers().await {
-            debug!(error = error_chain(&error), "Other servers were not notified");
+            debug!(error = error_chain(&error), "Failed to notify other servers");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Forgets what has had its time.
+//! Deletes rows that are past their retention: old ticks, events, logs, request ids, workers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::pause;
 use crate::app::{App, AppError};
 use crate::error_chain::error_chain;
 
-/// How often it looks.
+/// Time between two passes. Retention is in days, so a row may be kept an hour longer.
 const PERIOD: Duration = Duration::from_hours(1);
 
 /// The loop that prunes.
@@ -19,7 +19,6 @@ pub struct Pruner {
 }
 
 impl Pruner {
-    /// A pruner over the use cases.
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
     }
@@ -27,25 +26,26 @@ impl Pruner {
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             match self.tick(&stop).await {
-                Ok(count) => debug!(count, "Old rows are forgotten"),
+                Ok(rows) => debug!(pruner.rows = rows, "Deleted {rows} rows past their retention"),
                 Err(error) => {
-                    warn!(error = error_chain(&error), "Old rows cannot be pruned");
+                    let error = error_chain(&error);
+                    warn!(error, "Failed to delete rows past their retention; retrying in an hour");
                 }
             }
             pause(&stop, PERIOD).await;
         }
     }
 
-    /// Prunes once, but for `stop`; returns how many rows were forgotten, about.
+    /// Runs one pass, which `stop` ends early. Returns the approximate number of deleted rows.
     pub async fn tick(&self, stop: &CancellationToken) -> Result<u64, AppError> {
-        let mut count = self.app.prune().await?;
+        let mut rows = self.app.prune().await?;
         while !stop.is_cancelled() {
             let events = u64::try_from(self.app.prune_events().await?).unwrap_or(0);
-            count += events;
+            rows += events;
             if events == 0 {
                 break;
             }
         }
-        Ok(count)
+        Ok(rows)
     }
 }

@@ -1,4 +1,6 @@
-//! Takes runs from workers that are gone: nothing stays running for ever.
+//! Takes runs back from workers whose lease expired, and fails runs whose run timeout is over.
+//!
+//! No run stays "running" without a worker: it returns to pending, or ends with the reason.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +13,17 @@ use crate::app::{App, AppError};
 use crate::domain::run::Run;
 use crate::error_chain::error_chain;
 
-/// How often it looks. A run waits at most the rest of its lease and this.
+/// Time between two passes: a run waits for the rest of its lease and at most this long.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Most runs of one transaction.
+/// Maximum number of runs in one transaction.
 const BATCH: i64 = 100;
 
-/// The loop that takes expired leases.
+/// The loop that takes runs back.
 pub struct Reaper {
     app: Arc<App>,
 }
 
 impl Reaper {
-    /// A reaper over the use cases.
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
     }
@@ -30,19 +31,14 @@ impl Reaper {
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.tick().await {
-                warn!(error = error_chain(&error), "Expired leases cannot be taken");
+                warn!(error = error_chain(&error), "Failed to process expired leases; retrying");
             }
             pause(&stop, PERIOD).await;
         }
     }
 
-    /// Takes one batch of runs whose lease has expired.
+    /// Processes one batch. Returns the runs as they are afterwards.
     pub async fn tick(&self) -> Result<Vec<Run>, AppError> {
-        let taken = self.app.reap(BATCH).await?;
-        for run in &taken {
-            let (id, status, reason) = (&run.spec.id, run.state.status, &run.state.error_message);
-            warn!(run.id = %id, run.status = %status, "Run {id} is {status}: {reason}");
-        }
-        Ok(taken)
+        self.app.reap(BATCH).await
     }
 }

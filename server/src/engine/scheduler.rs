@@ -1,5 +1,7 @@
-//! Decides ticks when they are due. No leader: any number of servers do it, and the schedule's lock
-//! and watermark see to it that each tick is decided once.
+//! Decides ticks when they are due.
+//!
+//! There is no leader: any number of servers run this loop, and the lock and the watermark of a schedule
+//! ensure that each tick is decided once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,29 +15,29 @@ use super::{pause, wait};
 use crate::app::{App, AppError, TickReport};
 use crate::error_chain::error_chain;
 
-/// Most schedules of one pass: a transaction of some ten milliseconds.
+/// Maximum number of schedules per pass. Their transaction takes some ten milliseconds.
 const BATCH: i64 = 100;
-/// How long it sleeps at most: what a step of the clock costs, or a schedule that another server has
-/// changed, of which nothing signals this one.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// When due schedules are locked by somebody: look again after this.
+/// Maximum sleep. It bounds the delay after a clock step, and after a change of a schedule by another
+/// server, which sends no signal.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
+/// Pause while due schedules are locked by another transaction.
 const LOCKED_PAUSE: Duration = Duration::from_millis(100);
-/// How long it waits after the database failed.
+/// Pause after a database error.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
-/// How long a job whose ticks cannot be decided is left alone, so that it does not stop the others: what its
-/// next tick may be late after an update that mends it.
-const HELD_BACK: TimeDelta = TimeDelta::seconds(10);
+/// A job whose ticks could not be decided is skipped for this long, so that it does not block the others.
+/// Its next tick may be this late after an update that repairs the job.
+const SUSPENSION: TimeDelta = TimeDelta::seconds(10);
 
 /// The loop that decides ticks.
 pub struct Scheduler {
     app: Arc<App>,
-    held_back: BTreeMap<String, DateTime<Utc>>,
+    /// Jobs that are skipped, each with the end of its suspension.
+    suspended: BTreeMap<String, DateTime<Utc>>,
 }
 
 impl Scheduler {
-    /// A scheduler over the use cases.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, held_back: BTreeMap::new() }
+        Self { app, suspended: BTreeMap::new() }
     }
 
     /// Decides ticks until `stop`.
@@ -45,36 +47,37 @@ impl Scheduler {
                 Ok(report) if report.schedules > 0 => {}
                 Ok(_) => self.sleep(&stop).await,
                 Err(error) => {
-                    warn!(error = error_chain(&error), "Ticks cannot be decided");
+                    warn!(error = error_chain(&error), "Failed to process due ticks; retrying");
                     pause(&stop, FAILED_PAUSE).await;
                 }
             }
         }
     }
 
-    /// Decides one batch of what is due.
+    /// Decides one batch of due ticks.
     pub async fn tick(&mut self) -> Result<TickReport, AppError> {
         let now = self.app.now();
-        self.held_back.retain(|_, until| *until > now);
-        let except: Vec<String> = self.held_back.keys().cloned().collect();
+        self.suspended.retain(|_, until| *until > now);
+        let except: Vec<String> = self.suspended.keys().cloned().collect();
         let report = self.app.decide_due(&except, BATCH).await?;
         for run in &report.fired {
-            info!(run.id = %run, "A tick made run {run}");
+            info!(run.id = %run, "Created run {run} for a due tick");
         }
         for (job, error) in &report.failed {
-            self.held_back.insert(job.clone(), now + HELD_BACK);
-            error!(job.id = %job, error = error_chain(error), "Ticks of job {job} cannot be decided; it is held back");
+            self.suspended.insert(job.clone(), now + SUSPENSION);
+            let error = error_chain(error);
+            error!(job.id = %job, error, "Failed to process the ticks of job {job}; retrying in 10 seconds");
         }
         Ok(report)
     }
 
     async fn sleep(&self, stop: &CancellationToken) {
-        let except: Vec<String> = self.held_back.keys().cloned().collect();
+        let except: Vec<String> = self.suspended.keys().cloned().collect();
         let length = match self.app.next_due(&except).await {
             Ok(Some(due)) => (due - self.app.now()).to_std().unwrap_or(LOCKED_PAUSE),
-            Ok(None) => LONGEST_SLEEP,
+            Ok(None) => MAX_SLEEP,
             Err(_) => FAILED_PAUSE,
         };
-        wait(stop, &self.app.signals().scheduler, length.min(LONGEST_SLEEP)).await;
+        wait(stop, &self.app.signals().schedule_changed, length.min(MAX_SLEEP)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps this server's clock by the database's.
+//! Keeps this server's clock in step with the database's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::app::{App, AppError};
 use crate::clock::{Reading, SystemClock};
 use crate::error_chain::error_chain;
 
-/// How often it is measured.
+/// Time between two measurements.
 const PERIOD: Duration = Duration::from_secs(10);
-/// Of so many readings the quickest counts: the others waited for a connection or for the network.
+/// Readings per measurement. The quickest one counts: the others waited for a connection or the network.
 const READINGS: usize = 3;
-/// A reading that took longer would make the time late by as much, so the last one is kept.
-const LONGEST: Duration = Duration::from_secs(1);
-/// A larger offset is worth a warning: the machine's clock is wrong.
-const NOTABLE: TimeDelta = TimeDelta::milliseconds(500);
+/// A slower reading is discarded: it would make the time late by as much.
+const MAX_ROUND_TRIP: Duration = Duration::from_secs(1);
+/// A larger offset is logged: the machine's clock is wrong.
+const LOGGED_OFFSET: TimeDelta = TimeDelta::milliseconds(500);
 
 /// The loop that measures.
 pub struct Timekeeper {
@@ -40,26 +40,27 @@ impl Timekeeper {
         while !stop.is_cancelled() {
             pause(&stop, PERIOD).await;
             if let Err(error) = self.tick().await {
-                warn!(error = error_chain(&error), "The database's time is not known");
+                let error = error_chain(&error);
+                warn!(error, "Failed to read the database's clock; keeping the last measurement");
             }
         }
     }
 
-    /// Measures once; returns how far this machine's clock is off, unless that was too vague.
+    /// Measures once. Returns the offset of this machine's clock, or `None` if all readings were too slow.
     ///
-    /// A clock that was never set is set by a vague reading too: late is better than early.
+    /// A clock that was never set is also set by a slow reading: late is better than early.
     pub async fn tick(&self) -> Result<Option<TimeDelta>, AppError> {
         let reading = self.quickest_reading().await?;
-        if reading.round_trip() > LONGEST && self.clock.is_set() {
+        if reading.round_trip() > MAX_ROUND_TRIP && self.clock.is_set() {
             return Ok(None);
         }
         self.clock.set(&reading);
         let offset = reading.offset();
-        if offset.abs() > NOTABLE {
-            let milliseconds = offset.num_milliseconds();
+        if offset.abs() > LOGGED_OFFSET {
+            let offset_ms = offset.num_milliseconds();
             warn!(
-                clock.offset_ms = milliseconds,
-                "This machine's clock is {milliseconds} ms off the database's, and corrected"
+                clock.offset_ms = offset_ms,
+                "The database's clock is {offset_ms} ms ahead of this machine's; using the database's"
             );
         }
         Ok(Some(offset))

@@ -1,4 +1,4 @@
-//! Logs of runs between proto and domain.
+//! Logs of runs: the listing, and the conversion of their lines.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::page::{self, PageTokens};
 use crate::app::{App, AppError, LogFilter};
 use crate::domain::log::{KeptLine, Level};
 
-/// Most lines of one request of a worker.
-const LINES: usize = 1_000;
+/// Maximum number of lines in one request of a worker.
+const MAX_LINES: usize = 1_000;
 
 pub(super) async fn list(
     app: &Arc<App>,
@@ -40,14 +40,14 @@ pub(super) async fn list(
     })
 }
 
-/// Lines of a worker's request.
+/// The lines in a worker's request.
 pub(super) fn lines(
     field: &str,
     logs: Vec<proto::ScrapingJobLog>,
     now: DateTime<Utc>,
 ) -> Result<Vec<LogLine>, AppError> {
-    if logs.len() > LINES {
-        return Err(AppError::invalid(field, format!("has more than {LINES} lines")));
+    if logs.len() > MAX_LINES {
+        return Err(AppError::invalid(field, format!("has more than {MAX_LINES} lines")));
     }
     let line = |(index, log): (usize, proto::ScrapingJobLog)| {
         let path = |name: &str| format!("{field}[{index}].{name}");

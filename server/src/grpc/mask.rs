@@ -1,4 +1,4 @@
-//! Update masks: which settings a call changes.
+//! Update masks: the settings that an update changes.
 
 use prost_types::FieldMask;
 use windrow::v1 as proto;
@@ -6,7 +6,7 @@ use windrow::v1 as proto;
 use crate::app::AppError;
 use crate::domain::scheduled_job::SettingsDraft;
 
-/// Takes over one field.
+/// Copies one field to the first draft from the second.
 type Copy = fn(&mut SettingsDraft, &SettingsDraft);
 
 struct Field {
@@ -19,7 +19,7 @@ const fn field(path: &'static str, is_set: fn(&proto::ScheduledJob) -> bool, cop
     Field { path, is_set, copy }
 }
 
-/// Every path but those of a policy, and `policy`, `catch_up`, `parameters` and `*`, which stand for several.
+/// Every path of a single field. `policy`, `catch_up`, `parameters` and `*` stand for several of them.
 const FIELDS: [Field; 28] = [
     field("name", |job| !job.name.is_empty(), |to, from| to.name.clone_from(&from.name)),
     field(
@@ -155,7 +155,7 @@ fn parameters(job: &proto::ScheduledJob) -> Option<&proto::ScrapeParameters> {
     job.parameters.as_ref()
 }
 
-/// What a mask lets through: every set field if it is empty, all of them for `*`.
+/// The changes that a mask selects: the fields that are set if the mask is empty, all fields for `*`.
 pub(super) fn changes(
     mask: Option<FieldMask>,
     job: &proto::ScheduledJob,
@@ -182,11 +182,12 @@ fn covers(path: &str, field: &str) -> bool {
 }
 
 fn unknown(path: &str) -> AppError {
-    let shown: String = path.chars().take(64).collect();
-    let known: Vec<_> = FIELDS.iter().map(|field| field.path).collect();
-    let known = known.join(", ");
-    let description =
-        format!("'{shown}' cannot be changed; these can: {known}, parameters, policy, catch_up, *");
+    let excerpt: String = path.chars().take(64).collect();
+    let valid: Vec<_> = FIELDS.iter().map(|field| field.path).collect();
+    let valid = valid.join(", ");
+    let description = format!(
+        "'{excerpt}' cannot be updated; expected one of: {valid}, parameters, policy, catch_up, *"
+    );
     AppError::invalid("update_mask", description)
 }
 

@@ -1,4 +1,7 @@
-//! The gRPC edge, thin: proto → domain → use case → proto. It knows no store.
+//! The gRPC services: proto → domain → use case → proto.
+//!
+//! This layer only converts and names the caller. It decides nothing and does not use the store. The
+//! behavior of each RPC is specified in the proto files.
 
 mod attempts;
 mod convert;
@@ -44,63 +47,63 @@ pub(crate) use self::workers::WorkerTiming;
 use self::workers::Workers;
 use crate::app::{App, Mode};
 
-/// Who calls, as long as callers do not say who they are.
+/// Name of the caller, until calls are authenticated.
 const ANONYMOUS: &str = "anonymous";
-/// Largest request: a thousand locations of 200 characters need a fifth of it.
-const REQUEST_LIMIT: usize = 4 * 1024 * 1024;
-/// Calls at once on one connection, besides the watches that its client may have: those beyond their own
-/// limit shall get its error, and not wait in the client for a stream.
-const CALLS: u32 = 1_000;
-/// A unary call, or the beginning of a watch, takes at most so long, whatever its deadline.
-const CALL_LIMIT: Duration = Duration::from_mins(1);
-/// A dead client is noticed after this and the time that an answer may take.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
+/// Maximum size of a request. A thousand locations of 200 characters need a fifth of it.
+const MAX_REQUEST_SIZE: usize = 4 * 1024 * 1024;
+/// Concurrent calls on one connection in addition to the watches that the client may have. The limit on
+/// watches must be reached first: its error is clearer than a client that waits for a free stream.
+const CONCURRENT_CALLS: u32 = 1_000;
+/// Timeout of a unary call, and of the start of a stream, regardless of the client's deadline.
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
+/// HTTP/2 keep-alive interval. A dead client is detected after this and the timeout of the reply.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The two steps of a server's end.
+/// The two steps of a shutdown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shutdown {
-    /// Health says NOT_SERVING; everything is still answered.
+    /// Health reports NOT_SERVING, and no more runs are leased. All calls are still accepted.
     pub(crate) draining: CancellationToken,
-    /// Watches end with UNAVAILABLE, no more calls are taken, those in progress are answered.
+    /// Streams end with UNAVAILABLE and no new calls are accepted. Calls in progress are completed.
     pub(crate) closing: CancellationToken,
 }
 
-/// Serves until it is told to close and the last call is answered. Workers work by these terms.
+/// Serves until `shutdown.closing` is cancelled and the calls in progress have ended.
 pub(crate) async fn serve(
     app: Arc<App>,
     listener: TcpListener,
-    stopping: Shutdown,
-    terms: WorkerTiming,
+    shutdown: Shutdown,
+    timing: WorkerTiming,
     max_watches_per_client: u32,
 ) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = health_reporter();
     set_status(&health, ServingStatus::Serving).await;
     let jobs = ScheduledJobServiceServer::new(ScheduledJobs::new(Arc::clone(&app)));
-    let closing = || stopping.closing.clone();
+    let closing = || shutdown.closing.clone();
     let runs = ScrapingJobServiceServer::new(ScrapingJobs::new(Arc::clone(&app), closing()));
-    let workers = Workers::new(Arc::clone(&app), stopping.clone(), terms);
+    let workers = Workers::new(Arc::clone(&app), shutdown.clone(), timing);
     let workers = WorkerServiceServer::new(workers);
     let properties = PropertyServiceServer::new(Properties::new(app, closing()));
     let routes = Routes::new(health_service)
-        .add_service(jobs.max_decoding_message_size(REQUEST_LIMIT))
-        .add_service(runs.max_decoding_message_size(REQUEST_LIMIT))
-        .add_service(workers.max_decoding_message_size(REQUEST_LIMIT))
-        .add_service(properties.max_decoding_message_size(REQUEST_LIMIT));
+        .add_service(jobs.max_decoding_message_size(MAX_REQUEST_SIZE))
+        .add_service(runs.max_decoding_message_size(MAX_REQUEST_SIZE))
+        .add_service(workers.max_decoding_message_size(MAX_REQUEST_SIZE))
+        .add_service(properties.max_decoding_message_size(MAX_REQUEST_SIZE));
     let serving = Server::builder()
-        .timeout(CALL_LIMIT)
-        .max_concurrent_streams(max_watches_per_client.saturating_add(CALLS))
-        .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE_ANSWER))
+        .timeout(CALL_TIMEOUT)
+        .max_concurrent_streams(max_watches_per_client.saturating_add(CONCURRENT_CALLS))
+        .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .add_routes(with_reflection(routes))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stopping.closing.cancelled(),
+            shutdown.closing.cancelled(),
         );
     let drained = async {
-        stopping.draining.cancelled().await;
+        shutdown.draining.cancelled().await;
         set_status(&health, ServingStatus::NotServing).await;
-        // The reporter stays, for without it the streams of health watchers would end.
+        // Keep the reporter: dropping it would end the streams of health watchers.
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -115,7 +118,7 @@ async fn set_status(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-/// What a stream has, or UNAVAILABLE as soon as the server closes and nothing more is ready.
+/// The stream until the server closes, then UNAVAILABLE. Items that are ready by then are still sent.
 fn until_closing<T: Send + 'static>(
     items: impl Stream<Item = Result<T, Status>> + Send + 'static,
     closing: CancellationToken,
@@ -128,7 +131,7 @@ fn until_closing<T: Send + 'static>(
                 biased;
                 item = items.next() => Some((item?, Some(items))),
                 () = closing.cancelled() => {
-                    let ended = unavailable("the server is stopping", "SERVER_STOPPING");
+                    let ended = unavailable("the server is shutting down", "SERVER_STOPPING");
                     Some((Err(ended), None))
                 }
             }
@@ -140,7 +143,7 @@ fn mode(validate_only: bool) -> Mode {
     if validate_only { Mode::ValidateOnly } else { Mode::Commit }
 }
 
-/// Both versions of reflection: Python's client, for one, speaks only the older.
+/// Adds both versions of reflection, because some clients, such as Python's, only support v1alpha.
 fn with_reflection(routes: Routes) -> Routes {
     let builder = || {
         tonic_reflection::server::Builder::configure()
@@ -150,7 +153,7 @@ fn with_reflection(routes: Routes) -> Routes {
     match (builder().build_v1(), builder().build_v1alpha()) {
         (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
         (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "Reflection is off: the descriptors cannot be read");
+            tracing::error!(%error, "Server reflection is disabled: the descriptor set is invalid");
             routes
         }
     }

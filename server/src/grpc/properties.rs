@@ -1,4 +1,4 @@
-//! `PropertyService`. What it promises stands in the proto files.
+//! `PropertyService`: the properties that runs have found.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::page::{self, PageTokens};
 use super::status::{status, within};
 use crate::app::{App, AppError, FieldChange, Property, PropertyChange, PropertyFilter};
 
-/// Properties of one message of an export: with bodies of a few KiB one to two MiB.
+/// Properties in one message of an export: one to two MiB if a body has a few KiB.
 const BATCH: i64 = 500;
 
 type Exported = Result<proto::ExportPropertiesResponse, Status>;
@@ -67,7 +67,7 @@ impl Properties {
         })
     }
 
-    /// The first batch is read before the stream begins, so that a refusal is the call's answer.
+    /// Reads the first batch before the stream starts, so that an error is returned as the status of the call.
     async fn export(
         &self,
         request: proto::ExportPropertiesRequest,

@@ -1,4 +1,4 @@
-//! Request ids, as they come with creating calls.
+//! Request ids of calls that create something.
 
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 use super::ANONYMOUS;
 use crate::app::{AppError, IdempotencyKey};
 
-const LENGTH: usize = 64;
+const MAX_LENGTH: usize = 64;
 
-/// The key of a call, if it has a request id. `request` is the call as sent, without that id.
-pub(super) fn request_key(
+/// The idempotency key of a call, if it has a request id. `request` is the call without that id.
+pub(super) fn idempotency_key(
     method: &'static str,
     request_id: String,
     request: &impl Message,
@@ -18,8 +18,8 @@ pub(super) fn request_key(
         return Ok(None);
     }
     let printable = request_id.chars().all(|c| c.is_ascii_graphic() || c == ' ');
-    if !printable || request_id.len() > LENGTH {
-        let description = format!("must be a UUID or have up to {LENGTH} printable characters");
+    if !printable || request_id.len() > MAX_LENGTH {
+        let description = format!("must be a UUID or up to {MAX_LENGTH} printable characters");
         return Err(AppError::invalid("request_id", description));
     }
     Ok(Some(IdempotencyKey {

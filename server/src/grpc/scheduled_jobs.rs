@@ -1,4 +1,4 @@
-//! `ScheduledJobService`. What it promises stands in the proto files.
+//! `ScheduledJobService`: scheduled jobs. The RPCs about ticks are in `ticks`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use windrow::v1::scheduled_job_service_server::ScheduledJobService;
 use super::ANONYMOUS;
 use super::convert::{self, to_job, to_run};
 use super::page::{self, PageTokens};
-use super::request_id::request_key;
+use super::request_id::idempotency_key;
 use super::status::{status, within};
 use crate::app::{App, AppError, Edit, HeldTicks, JobQuery, NewScheduledJob};
 use crate::domain::id::ScheduledJobId;
@@ -33,7 +33,7 @@ impl ScheduledJobs {
         mut request: proto::CreateScheduledJobRequest,
     ) -> Result<ScheduledJob, AppError> {
         let id = std::mem::take(&mut request.request_id);
-        let key = request_key("CreateScheduledJob", id, &request)?;
+        let key = idempotency_key("CreateScheduledJob", id, &request)?;
         let job = request.scheduled_job.ok_or_else(|| required(JOB))?;
         let id = convert::optional_scheduled_job_id(
             "scheduled_job.scheduled_job_id",
@@ -41,7 +41,7 @@ impl ScheduledJobs {
         )?;
         let draft = convert::settings_draft(job).map_err(within(JOB))?;
         let requested_by = ANONYMOUS.to_owned();
-        let new = NewScheduledJob { id, draft, requested_by, request: key };
+        let new = NewScheduledJob { id, draft, requested_by, idempotency_key: key };
         let created = self.app.create_scheduled_job(new, super::mode(request.validate_only)).await;
         created.map_err(within(JOB))
     }
@@ -130,7 +130,7 @@ fn id_of(text: &str) -> Result<ScheduledJobId, Status> {
 }
 
 /// The job as the field of a response.
-fn shown(job: Result<ScheduledJob, AppError>) -> Result<Option<proto::ScheduledJob>, Status> {
+fn to_response(job: Result<ScheduledJob, AppError>) -> Result<Option<proto::ScheduledJob>, Status> {
     Ok(Some(to_job(&job.map_err(status)?)))
 }
 
@@ -140,7 +140,7 @@ impl ScheduledJobService for ScheduledJobs {
         &self,
         request: Request<proto::CreateScheduledJobRequest>,
     ) -> Result<Response<proto::CreateScheduledJobResponse>, Status> {
-        let scheduled_job = shown(self.create(request.into_inner()).await)?;
+        let scheduled_job = to_response(self.create(request.into_inner()).await)?;
         Ok(Response::new(proto::CreateScheduledJobResponse { scheduled_job }))
     }
 
@@ -162,7 +162,7 @@ impl ScheduledJobService for ScheduledJobs {
         &self,
         request: Request<proto::UpdateScheduledJobRequest>,
     ) -> Result<Response<proto::UpdateScheduledJobResponse>, Status> {
-        let scheduled_job = shown(self.update(request.into_inner()).await)?;
+        let scheduled_job = to_response(self.update(request.into_inner()).await)?;
         Ok(Response::new(proto::UpdateScheduledJobResponse { scheduled_job }))
     }
 
@@ -173,7 +173,7 @@ impl ScheduledJobService for ScheduledJobs {
         let request = request.into_inner();
         let id = id_of(&request.scheduled_job_id)?;
         let scheduled_job =
-            shown(self.app.delete_scheduled_job(&id, &request.etag, ANONYMOUS).await)?;
+            to_response(self.app.delete_scheduled_job(&id, &request.etag, ANONYMOUS).await)?;
         Ok(Response::new(proto::DeleteScheduledJobResponse { scheduled_job }))
     }
 
@@ -182,7 +182,7 @@ impl ScheduledJobService for ScheduledJobs {
         request: Request<proto::UndeleteScheduledJobRequest>,
     ) -> Result<Response<proto::UndeleteScheduledJobResponse>, Status> {
         let id = id_of(&request.get_ref().scheduled_job_id)?;
-        let scheduled_job = shown(self.app.undelete_scheduled_job(&id, ANONYMOUS).await)?;
+        let scheduled_job = to_response(self.app.undelete_scheduled_job(&id, ANONYMOUS).await)?;
         Ok(Response::new(proto::UndeleteScheduledJobResponse { scheduled_job }))
     }
 
@@ -190,7 +190,7 @@ impl ScheduledJobService for ScheduledJobs {
         &self,
         request: Request<proto::PauseScheduledJobRequest>,
     ) -> Result<Response<proto::PauseScheduledJobResponse>, Status> {
-        let scheduled_job = shown(self.pause(request.into_inner()).await)?;
+        let scheduled_job = to_response(self.pause(request.into_inner()).await)?;
         Ok(Response::new(proto::PauseScheduledJobResponse { scheduled_job }))
     }
 
@@ -201,7 +201,7 @@ impl ScheduledJobService for ScheduledJobs {
         let request = request.into_inner();
         let id = id_of(&request.scheduled_job_id)?;
         let held = if request.catch_up { HeldTicks::CatchUp } else { HeldTicks::Record };
-        let scheduled_job = shown(self.app.resume_scheduled_job(&id, held, ANONYMOUS).await)?;
+        let scheduled_job = to_response(self.app.resume_scheduled_job(&id, held, ANONYMOUS).await)?;
         Ok(Response::new(proto::ResumeScheduledJobResponse { scheduled_job }))
     }
 
@@ -210,7 +210,7 @@ impl ScheduledJobService for ScheduledJobs {
         request: Request<proto::DeactivateScheduledJobRequest>,
     ) -> Result<Response<proto::DeactivateScheduledJobResponse>, Status> {
         let id = id_of(&request.get_ref().scheduled_job_id)?;
-        let scheduled_job = shown(self.app.deactivate_scheduled_job(&id, ANONYMOUS).await)?;
+        let scheduled_job = to_response(self.app.deactivate_scheduled_job(&id, ANONYMOUS).await)?;
         Ok(Response::new(proto::DeactivateScheduledJobResponse { scheduled_job }))
     }
 

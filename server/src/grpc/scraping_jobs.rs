@@ -1,4 +1,4 @@
-//! `ScrapingJobService`. What it promises stands in the proto files.
+//! `ScrapingJobService`: runs.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use windrow::v1::scraping_job_service_server::ScrapingJobService;
 use super::ANONYMOUS;
 use super::convert::{self, to_run, to_run_status, to_time};
 use super::page::{self, PageTokens};
-use super::request_id::request_key;
+use super::request_id::idempotency_key;
 use super::status::{status, within};
 use super::watches::{self, Responses};
 use crate::app::{App, AppError, RetryRequest, RunQuery, Submission, Trigger, Watcher};
@@ -32,21 +32,21 @@ impl ScrapingJobs {
         mut request: proto::TriggerJobRequest,
     ) -> Result<proto::TriggerJobResponse, AppError> {
         let request_id = std::mem::take(&mut request.request_id);
-        let key = request_key("TriggerJob", request_id, &request)?;
+        let key = idempotency_key("TriggerJob", request_id, &request)?;
         let trigger = Trigger {
             priority: convert::priority(request.priority)?,
             overrides: convert::parameters(request.overrides).map_err(within("overrides"))?,
             job_id: request.job_id,
             labels: request.labels,
             requested_by: ANONYMOUS.to_owned(),
-            request: key,
+            idempotency_key: key,
         };
         if trigger.job_id.is_empty() {
             return Err(AppError::invalid("job_id", "is required"));
         }
         let mode = super::mode(request.validate_only);
         let triggered = self.app.trigger(trigger, mode).await?;
-        let run = shown(&triggered.run, request.validate_only);
+        let run = to_response(&triggered.run, request.validate_only);
         Ok(proto::TriggerJobResponse {
             job_id: run.job_id.clone(),
             status: to_run_status(triggered.run.state.status).into(),
@@ -61,7 +61,7 @@ impl ScrapingJobs {
         mut request: proto::SubmitScrapingJobRequest,
     ) -> Result<proto::ScrapingJob, AppError> {
         let request_id = std::mem::take(&mut request.request_id);
-        let key = request_key("SubmitScrapingJob", request_id, &request)?;
+        let key = idempotency_key("SubmitScrapingJob", request_id, &request)?;
         let submission = Submission {
             parameters: convert::parameters(request.parameters).map_err(within("parameters"))?,
             priority: convert::priority(request.priority)?,
@@ -69,11 +69,11 @@ impl ScrapingJobs {
             labels: request.labels,
             policy: convert::policy(request.policy).map_err(within("policy"))?,
             requested_by: ANONYMOUS.to_owned(),
-            request: key,
+            idempotency_key: key,
         };
         let mode = super::mode(request.validate_only);
         let run = self.app.submit(submission, mode).await?;
-        Ok(shown(&run, request.validate_only))
+        Ok(to_response(&run, request.validate_only))
     }
 
     async fn list(
@@ -96,7 +96,7 @@ impl ScrapingJobs {
         let found = self.app.list_runs(query).await?;
         let next = found.runs.next_after().map(|run| (run.spec.created_at, run.spec.id.clone()));
         Ok(proto::ListScrapingJobsResponse {
-            scraping_jobs: self.with_waits(&found.runs.items).await?,
+            scraping_jobs: self.with_pending_reasons(&found.runs.items).await?,
             total: found.total,
             total_is_lower_bound: found.total_is_lower_bound,
             next_page_token: tokens.next(next),
@@ -125,41 +125,44 @@ impl ScrapingJobs {
     ) -> Result<proto::ScrapingJob, AppError> {
         let request_id = std::mem::take(&mut request.request_id);
         let retry = RetryRequest {
-            request: request_key("RetryFailedLocations", request_id, &request)?,
+            idempotency_key: idempotency_key("RetryFailedLocations", request_id, &request)?,
             run: convert::run_id("job_id", &request.job_id)?,
             priority: convert::priority(request.priority)?,
             requested_by: ANONYMOUS.to_owned(),
         };
         let mode = super::mode(request.validate_only);
         let run = self.app.retry_failed_locations(retry, mode).await?;
-        Ok(shown(&run, request.validate_only))
+        Ok(to_response(&run, request.validate_only))
     }
 
-    /// A client is known by its address as long as clients do not say who they are.
+    /// Identifies a client by its address, until calls are authenticated.
     fn watcher<T>(&self, request: &Request<T>) -> Watcher {
         let address = request.remote_addr();
         let client = address.map_or_else(|| ANONYMOUS.to_owned(), |peer| peer.ip().to_string());
         Watcher { client, closing: self.closing.clone() }
     }
 
-    /// Runs for a response, with what pending ones wait for.
-    async fn with_waits(&self, runs: &[Run]) -> Result<Vec<proto::ScrapingJob>, AppError> {
-        let waits = self.app.waits(runs).await?;
-        let shown = |(run, wait): (&Run, Option<PendingReason>)| {
-            let pending_reason = wait.as_ref().map(convert::to_pending_reason);
+    /// Runs for a response, each pending one with the reason why it is pending.
+    async fn with_pending_reasons(
+        &self,
+        runs: &[Run],
+    ) -> Result<Vec<proto::ScrapingJob>, AppError> {
+        let reasons = self.app.pending_reasons(runs).await?;
+        let to_response = |(run, reason): (&Run, Option<PendingReason>)| {
+            let pending_reason = reason.as_ref().map(convert::to_pending_reason);
             proto::ScrapingJob { pending_reason, ..to_run(run) }
         };
-        Ok(runs.iter().zip(waits).map(shown).collect())
+        Ok(runs.iter().zip(reasons).map(to_response).collect())
     }
 }
 
-/// The run for a response; one that was only checked has no id yet.
-fn shown(run: &Run, validate_only: bool) -> proto::ScrapingJob {
-    let mut shown = to_run(run);
+/// The run for a response. A run that was only validated has no id yet.
+fn to_response(run: &Run, validate_only: bool) -> proto::ScrapingJob {
+    let mut response = to_run(run);
     if validate_only {
-        shown.job_id.clear();
+        response.job_id.clear();
     }
-    shown
+    response
 }
 
 #[async_trait]
@@ -188,7 +191,7 @@ impl ScrapingJobService for ScrapingJobs {
     ) -> Result<Response<proto::GetScrapingJobResponse>, Status> {
         let id = convert::run_id("job_id", &request.get_ref().job_id).map_err(status)?;
         let run = self.app.get_run(&id).await.map_err(status)?;
-        let scraping_job = self.with_waits(&[run]).await.map_err(status)?.pop();
+        let scraping_job = self.with_pending_reasons(&[run]).await.map_err(status)?.pop();
         Ok(Response::new(proto::GetScrapingJobResponse { scraping_job }))
     }
 
@@ -236,7 +239,7 @@ impl ScrapingJobService for ScrapingJobs {
         request: Request<proto::WatchScrapingJobRequest>,
     ) -> Result<Response<Self::WatchScrapingJobStream>, Status> {
         let watcher = self.watcher(&request);
-        let updates = watches::one(&self.app, watcher, request.into_inner()).await;
+        let updates = watches::watch_one(&self.app, watcher, request.into_inner()).await;
         Ok(Response::new(Box::pin(updates.map_err(status)?)))
     }
 
@@ -245,7 +248,7 @@ impl ScrapingJobService for ScrapingJobs {
         request: Request<proto::WatchScrapingJobsRequest>,
     ) -> Result<Response<Self::WatchScrapingJobsStream>, Status> {
         let watcher = self.watcher(&request);
-        let updates = watches::all(&self.app, watcher, request.into_inner()).await;
+        let updates = watches::watch_many(&self.app, watcher, request.into_inner()).await;
         Ok(Response::new(Box::pin(updates.map_err(status)?)))
     }
 }

@@ -1,4 +1,6 @@
-//! From a refusal to a gRPC status with `google.rpc` details. The only room where statuses are made.
+//! Conversion of errors to gRPC statuses with `google.rpc` details.
+//!
+//! All statuses of the server are made here, so that every error has a stable reason.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,10 +14,10 @@ use crate::domain::violation::Violation;
 use crate::error_chain::error_chain;
 
 const DOMAIN: &str = "windrow";
-/// When to call again after UNAVAILABLE: a database restarts in about this time.
-const RETRY: Duration = Duration::from_secs(1);
+/// Retry delay that UNAVAILABLE suggests. A database restarts in about this time.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The status of a refused use case.
+/// The status for the error of a use case.
 pub(super) fn status(error: AppError) -> Status {
     let message = error.to_string();
     match error {
@@ -59,29 +61,32 @@ pub(super) fn status(error: AppError) -> Status {
         }
         AppError::Stopping => unavailable(&message, "SERVER_STOPPING"),
         AppError::Store(store) if store.is_transient() => {
-            warn!(error = error_chain(&store), "A call was refused because of the database");
+            warn!(
+                error = error_chain(&store),
+                "Rejected a call with UNAVAILABLE: the database is not available"
+            );
             unavailable("the database is not available", "DATABASE_UNAVAILABLE")
         }
         AppError::Store(_) => internal(&error),
     }
 }
 
-/// INVALID_ARGUMENT; the message names the first field.
+/// INVALID_ARGUMENT with all violations; the message names the first one.
 pub(super) fn invalid(violations: Vec<Violation>) -> Status {
     let message = match violations.first() {
         Some(Violation { field, description }) => format!("{field}: {description}"),
-        None => "the request is not valid".to_owned(),
+        None => "the request is invalid".to_owned(),
     };
     let mut details = details("INVALID_ARGUMENT");
-    let refused = violations.into_iter().map(|v| FieldViolation::new(v.field, v.description));
-    details.set_bad_request(refused.collect::<Vec<_>>());
+    let violations = violations.into_iter().map(|v| FieldViolation::new(v.field, v.description));
+    details.set_bad_request(violations.collect::<Vec<_>>());
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
-/// UNAVAILABLE, with the time after which to call again.
+/// UNAVAILABLE with a suggested retry delay.
 pub(super) fn unavailable(message: &str, reason: &str) -> Status {
     let mut details = details(reason);
-    details.set_retry_info(Some(RETRY));
+    details.set_retry_info(Some(RETRY_DELAY));
     Status::with_error_details(Code::Unavailable, message, details)
 }
 
@@ -95,10 +100,10 @@ fn with_reason(code: Code, message: String, reason: &str) -> Status {
     Status::with_error_details(code, message, details(reason))
 }
 
-/// The caller gets an id; what happened is in the log under it.
+/// INTERNAL. The caller gets a request id, under which the log has the error.
 fn internal(error: &AppError) -> Status {
     let id = uuid::Uuid::now_v7().to_string();
-    error!(request.id = %id, error = error_chain(error), "A call failed");
+    error!(request.id = %id, error = error_chain(error), "Internal error in request {id}");
     let mut details = details("INTERNAL");
     details.set_request_info(id.clone(), "");
     Status::with_error_details(Code::Internal, format!("internal error (request {id})"), details)
@@ -108,7 +113,7 @@ fn details(reason: &str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
 }
 
-/// Violations of a part of the request, seen from the request.
+/// Prefixes the field paths of violations with the path of their message in the request.
 pub(super) fn within(parent: &'static str) -> impl Fn(AppError) -> AppError {
     move |error| match error {
         AppError::Invalid(violations) => {

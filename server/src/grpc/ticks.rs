@@ -1,11 +1,11 @@
-//! Between ticks and their proto messages.
+//! The RPCs about ticks: preview, list, explain and backfill.
 
 use windrow::v1 as proto;
 
 use super::ANONYMOUS;
 use super::convert::{self, to_duration, to_job, to_run, to_time};
 use super::page::{self, PageTokens};
-use super::request_id::request_key;
+use super::request_id::idempotency_key;
 use crate::app::{
     App, AppError, Backfill, Backfilled, BackfilledTick, Explanation, LedgerEntry, Preview,
     Previewed, TickState,
@@ -15,11 +15,11 @@ use crate::domain::saturating::{saturating_i32, saturating_i64};
 use crate::domain::schedule::{Shift, Tick};
 use crate::domain::tick::Decision;
 
-/// Ticks of a preview without a count.
+/// Number of ticks in a preview if the request does not set it.
 const DEFAULT_COUNT: i32 = 10;
-/// More are lowered to this.
-const LARGEST_COUNT: i32 = 1_000;
-/// As ISO 8601 has it, without an offset.
+/// Larger counts are lowered to this.
+const MAX_COUNT: i32 = 1_000;
+/// ISO 8601 without an offset.
 const LOCAL_TIME: &str = "%Y-%m-%dT%H:%M:%S";
 
 pub(super) async fn preview(
@@ -29,7 +29,7 @@ pub(super) async fn preview(
     let count = match request.count {
         ..0 => return Err(AppError::invalid("count", "must not be negative")),
         0 => DEFAULT_COUNT,
-        count => count.min(LARGEST_COUNT),
+        count => count.min(MAX_COUNT),
     };
     let after = convert::time("after", request.after)?;
     let of_job = !request.scheduled_job_id.is_empty();
@@ -92,14 +92,14 @@ pub(super) async fn backfill(
     mut request: proto::BackfillScheduledJobRequest,
 ) -> Result<proto::BackfillScheduledJobResponse, AppError> {
     let request_id = std::mem::take(&mut request.request_id);
-    let key = request_key("BackfillScheduledJob", request_id, &request)?;
+    let key = idempotency_key("BackfillScheduledJob", request_id, &request)?;
     let backfill = Backfill {
         job: convert::scheduled_job_id("scheduled_job_id", &request.scheduled_job_id)?,
         start: convert::required_time("start_time", request.start_time)?,
         end: convert::required_time("end_time", request.end_time)?,
         priority: convert::priority(request.priority)?,
         requested_by: ANONYMOUS.to_owned(),
-        request: key,
+        idempotency_key: key,
     };
     let ticks = app.backfill(backfill, super::mode(request.validate_only)).await?;
     let created = ticks.iter().filter(|tick| matches!(tick.outcome, Backfilled::Created(_)));

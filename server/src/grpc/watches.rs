@@ -1,5 +1,4 @@
-//! What the two watches of `ScrapingJobService` ask for and stream. What they promise stands in
-//! `watch.proto`.
+//! The two watches of `ScrapingJobService`, as specified in `watch.proto`.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,10 +16,9 @@ use crate::app::{App, AppError, Start, Update, Watcher};
 use crate::domain::matching::RunSelection;
 use crate::domain::run::Run;
 
-/// The stream of a response.
 pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-pub(super) async fn one(
+pub(super) async fn watch_one(
     app: &App,
     watcher: Watcher,
     request: proto::WatchScrapingJobRequest,
@@ -29,14 +27,14 @@ pub(super) async fn one(
     let view = view(request.view)?;
     let updates = app.watch_run(watcher, id, start(request)?).await?;
     let response = move |update| {
-        let WatchMessage { kind, run, resume_token, feed_lag } = told(update, view);
+        let WatchMessage { kind, run, resume_token, feed_lag } = to_message(update, view);
         let (kind, scraping_job) = (kind.into(), run);
         proto::WatchScrapingJobResponse { kind, scraping_job, resume_token, feed_lag }
     };
     Ok(updates.map(move |update| update.map(response).map_err(status)))
 }
 
-pub(super) async fn all(
+pub(super) async fn watch_many(
     app: &App,
     watcher: Watcher,
     request: proto::WatchScrapingJobsRequest,
@@ -54,7 +52,7 @@ pub(super) async fn all(
     let token = Some(request.resume_token.as_str()).filter(|token| !token.is_empty());
     let updates = app.watch_runs(watcher, selection, &description, token).await?;
     let response = move |update| {
-        let WatchMessage { kind, run, resume_token, feed_lag } = told(update, view);
+        let WatchMessage { kind, run, resume_token, feed_lag } = to_message(update, view);
         let (kind, scraping_job) = (kind.into(), run);
         proto::WatchScrapingJobsResponse { kind, scraping_job, resume_token, feed_lag }
     };
@@ -68,7 +66,7 @@ fn start(request: proto::WatchScrapingJobRequest) -> Result<Start, AppError> {
         (None, token) => Ok(Start::Token(token)),
         (Some(revision), token) if token.is_empty() => Ok(Start::After(revision)),
         (Some(_), _) => {
-            Err(AppError::invalid("resume_token", "cannot be given with after_revision"))
+            Err(AppError::invalid("resume_token", "cannot be combined with after_revision"))
         }
     }
 }
@@ -78,7 +76,7 @@ fn view(number: i32) -> Result<View, AppError> {
     View::try_from(number).map_err(unknown)
 }
 
-/// The fields that both responses have.
+/// The fields that both responses have in common.
 struct WatchMessage {
     kind: Kind,
     run: Option<proto::ScrapingJob>,
@@ -86,10 +84,10 @@ struct WatchMessage {
     feed_lag: Option<ProtoDuration>,
 }
 
-fn told(update: Update, view: View) -> WatchMessage {
+fn to_message(update: Update, view: View) -> WatchMessage {
     let of_run = |kind, run: Arc<Run>, resume_token| WatchMessage {
         kind,
-        run: Some(shown(&run, view)),
+        run: Some(to_response(&run, view)),
         resume_token,
         feed_lag: None,
     };
@@ -108,17 +106,17 @@ fn told(update: Update, view: View) -> WatchMessage {
     }
 }
 
-/// A run with or without what grows with the number of its locations.
-fn shown(run: &Run, view: View) -> proto::ScrapingJob {
-    let mut shown = to_run(run);
+/// The run in a view. The basic view omits the lists that grow with the number of locations.
+fn to_response(run: &Run, view: View) -> proto::ScrapingJob {
+    let mut response = to_run(run);
     match view {
         View::Full => {}
         View::Unspecified | View::Basic => {
-            shown.failed_locations.clear();
-            if let Some(parameters) = &mut shown.parameters {
+            response.failed_locations.clear();
+            if let Some(parameters) = &mut response.parameters {
                 parameters.locations.clear();
             }
         }
     }
-    shown
+    response
 }

@@ -103,7 +103,7 @@ impl Loops {
         let notifier = Arc::new(Notifier::new(Arc::clone(&app)));
         run(group, "notifier", notifier, |it, stop| async move { it.run(stop).await });
         run(group, "messenger", Arc::clone(&app), |it, stop| async move {
-            stop.run_until_cancelled(it.pass_hints_on()).await;
+            stop.run_until_cancelled(it.forward_notifications()).await;
         });
         let pruner = Arc::new(Pruner::new(app));
         run(group, "pruner", pruner, |it, stop| async move { it.run(stop).await });

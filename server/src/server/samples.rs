@@ -50,7 +50,7 @@ pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
         };
         let id = ScheduledJobId::parse(id).ok();
         let requested_by = "sample".to_owned();
-        let new = NewScheduledJob { id, draft, requested_by, request: None };
+        let new = NewScheduledJob { id, draft, requested_by, idempotency_key: None };
         let id = app.create_scheduled_job(new, Mode::Commit).await?.id;
         info!(job.id = %id, "New database: scheduled job {id} scrapes sample data");
     }

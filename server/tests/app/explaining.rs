@@ -1,4 +1,4 @@
-//! Asking why, backfilling, and forgetting.
+//! Explanations of ticks, backfills, and the retention of the ledger.
 
 use windrow_server::app::{
     App, AppError, Backfill, Backfilled, Explanation, HeldTicks, IdempotencyKey, Mode, TickState,
@@ -11,14 +11,14 @@ async fn explain(app: &App, time: &str) -> Explanation {
     app.explain_tick(&id("job"), at(&format!("2026-01-01T{time}Z"))).await.unwrap()
 }
 
-fn backfill(from: &str, to: &str, request: Option<&str>) -> Backfill {
+fn backfill(from: &str, to: &str, request_id: Option<&str>) -> Backfill {
     Backfill {
         job: id("job"),
         start: at(&format!("2026-01-01T{from}Z")),
         end: at(&format!("2026-01-01T{to}Z")),
         priority: None,
         requested_by: "Ann".to_owned(),
-        request: request.map(|request_id| IdempotencyKey {
+        idempotency_key: request_id.map(|request_id| IdempotencyKey {
             principal: "Ann".to_owned(),
             method: "BackfillScheduledJob",
             request_id: request_id.to_owned(),
@@ -28,7 +28,7 @@ fn backfill(from: &str, to: &str, request: Option<&str>) -> Backfill {
 }
 
 #[tokio::test]
-async fn every_past_instant_is_explained_under_the_settings_of_its_time() {
+async fn a_past_instant_is_explained_under_the_settings_of_that_time() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -45,7 +45,7 @@ async fn every_past_instant_is_explained_under_the_settings_of_its_time() {
     let fired = explain(&app, "00:31:00").await;
     assert_eq!(fired.state, TickState::Decided);
     assert!(fired.text.contains(&run) && fired.text.contains(app.server()), "{}", fired.text);
-    assert!(fired.text.contains("30s after its time"), "{}", fired.text);
+    assert!(fired.text.contains("30s after the tick"), "{}", fired.text);
     assert_eq!(fired.run.unwrap().spec.id.as_str(), run);
     assert_eq!(fired.revision.unwrap().job.revision, 1);
 
@@ -62,7 +62,7 @@ async fn every_past_instant_is_explained_under_the_settings_of_its_time() {
         ("Ann", "repairs")
     );
 
-    // A minute was due under the old expression, and is not under the new one.
+    // This minute was due under the old expression only.
     let not_due = explain(&app, "00:35:30").await;
     assert_eq!(not_due.state, TickState::NotATick);
     assert!(not_due.text.contains("*/5 * * * *"), "{}", not_due.text);
@@ -74,7 +74,7 @@ async fn every_past_instant_is_explained_under_the_settings_of_its_time() {
 }
 
 #[tokio::test]
-async fn a_future_instant_is_told_with_what_it_depends_on() {
+async fn a_future_instant_is_explained_with_its_conditions() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -84,21 +84,21 @@ async fn a_future_instant_is_told_with_what_it_depends_on() {
 
     let coming = explain(&app, "01:00:00").await;
 
-    assert_eq!((coming.state, coming.text.as_str()), (TickState::Future, "It will make a run."));
+    assert_eq!((coming.state, coming.text.as_str()), (TickState::Future, "A run will be created."));
     assert!(coming.depends_on[0].contains(run.spec.id.as_str()), "{:?}", coming.depends_on);
     assert_eq!(coming.depends_on.len(), 3, "{:?}", coming.depends_on);
     let until = Some(at("2026-01-01T02:00:00Z"));
     app.pause_scheduled_job(&id("job"), "repairs".to_owned(), until, "Ann").await.unwrap();
-    let held = explain(&app, "01:00:00").await.text;
+    let paused = explain(&app, "01:00:00").await.text;
     assert_eq!(
-        held,
-        "It will make no run: the job is paused until 2026-01-01T02:00:00Z (repairs)."
+        paused,
+        "No run will be created: the job is paused until 2026-01-01T02:00:00Z (repairs)."
     );
-    assert_eq!(explain(&app, "03:00:00").await.text, "It will make a run.");
+    assert_eq!(explain(&app, "03:00:00").await.text, "A run will be created.");
 }
 
 #[tokio::test]
-async fn a_pause_that_ended_by_itself_is_a_revision_too() {
+async fn a_pause_that_ends_at_its_end_time_is_a_revision() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -107,18 +107,17 @@ async fn a_pause_that_ended_by_itself_is_a_revision_too() {
     world.pass(5 * 60);
     decide(&app).await;
 
-    let numbers = ["00:33:00", "00:35:00"].map(|time| explain(&app, time));
-    let [held, fired] = numbers;
-    let (held, fired) = (held.await.revision.unwrap(), fired.await.revision.unwrap());
+    let paused = explain(&app, "00:33:00").await.revision.unwrap();
+    let fired = explain(&app, "00:35:00").await.revision.unwrap();
 
-    assert_eq!((held.job.revision, held.changed_by.as_str()), (2, "Ann"));
+    assert_eq!((paused.job.revision, paused.changed_by.as_str()), (2, "Ann"));
     assert_eq!((fired.job.revision, fired.changed_by.as_str()), (3, ""));
     assert_eq!(fired.valid_from, until);
     assert_eq!(job(&app, "job").await.revision, 3);
 }
 
 #[tokio::test]
-async fn resuming_can_catch_up_what_the_pause_held() {
+async fn a_resume_can_catch_up_the_ticks_of_the_pause() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -136,66 +135,66 @@ async fn resuming_can_catch_up_what_the_pause_held() {
 }
 
 #[tokio::test]
-async fn a_backfill_makes_runs_of_past_ticks_that_have_none_and_nothing_twice() {
+async fn a_backfill_creates_a_run_for_each_past_tick_without_one_and_is_idempotent() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
     world.pass(5 * 60);
     let fired = decide(&app).await.remove(0);
 
-    let tried =
+    let validated =
         app.backfill(backfill("00:29:00", "00:35:00", None), Mode::ValidateOnly).await.unwrap();
-    assert_eq!((tried.len(), runs(&app, "job").await.len()), (7, 1));
-    let made =
+    assert_eq!((validated.len(), runs(&app, "job").await.len()), (7, 1));
+    let created =
         app.backfill(backfill("00:29:00", "00:35:00", Some("x")), Mode::Commit).await.unwrap();
-    let again =
+    let repeated =
         app.backfill(backfill("00:29:00", "00:35:00", Some("x")), Mode::Commit).await.unwrap();
     let other = app.backfill(backfill("00:35:00", "00:35:30", None), Mode::Commit).await.unwrap();
 
-    assert_eq!(made, again);
-    let created = made.iter().filter(|tick| matches!(tick.outcome, Backfilled::Created(Some(_))));
-    assert_eq!((made.len(), created.count()), (7, 6));
-    assert_eq!(made[6].outcome, Backfilled::RunExists(fired.clone()));
+    assert_eq!(created, repeated);
+    let new = created.iter().filter(|tick| matches!(tick.outcome, Backfilled::Created(Some(_))));
+    assert_eq!((created.len(), new.count()), (7, 6));
+    assert_eq!(created[6].outcome, Backfilled::RunExists(fired.clone()));
     assert_eq!(other[0].outcome, Backfilled::RunExists(fired));
     let runs = runs(&app, "job").await;
     assert_eq!(runs.len(), 7);
     let oldest = runs.iter().filter_map(|run| run.spec.tick_at).min();
-    assert_eq!(oldest, Some(at("2026-01-01T00:29:00Z")), "also before the job was there");
+    assert_eq!(oldest, Some(at("2026-01-01T00:29:00Z")), "also before the job was created");
     assert!(runs.iter().all(|run| run.spec.reference_time() == run.spec.tick_at.unwrap()));
     let why = explain(&app, "00:32:00").await;
     assert!(why.text.contains("backfill") && why.text.contains("stands for it"), "{}", why.text);
 }
 
 #[tokio::test]
-async fn a_backfill_keeps_its_bounds_and_leaves_the_schedule_alone() {
+async fn a_backfill_checks_its_range_and_does_not_affect_the_schedule() {
     let world = World::new().await;
     let app = world.app().await;
     let before = create(&app, "job").await;
     world.pass(60);
-    let field = |refused: Result<_, AppError>| match refused {
+    let field = |result: Result<_, AppError>| match result {
         Err(AppError::Invalid(violations)) => violations[0].field.clone(),
         other => panic!("{other:?}"),
     };
-    let refused = |from: &'static str, to: &'static str| {
+    let rejected_field = |from: &'static str, to: &'static str| {
         let app = &app;
         async move { field(app.backfill(backfill(from, to, None), Mode::Commit).await) }
     };
-    assert_eq!(refused("00:00:00", "00:32:00").await, "end_time");
-    assert_eq!(refused("00:02:00", "00:01:00").await, "start_time");
+    assert_eq!(rejected_field("00:00:00", "00:32:00").await, "end_time");
+    assert_eq!(rejected_field("00:02:00", "00:01:00").await, "start_time");
     let long =
         Backfill { start: at("2025-12-01T00:00:00Z"), ..backfill("00:00:00", "00:30:00", None) };
     assert_eq!(field(app.backfill(long, Mode::Commit).await), "end_time");
 
-    // The tick of 00:31 is due and not decided: it is the scheduler's.
-    let made = app.backfill(backfill("00:31:00", "00:31:30", None), Mode::Commit).await.unwrap();
+    // The tick of 00:31 is due but not decided, so it is left to the scheduler.
+    let ticks = app.backfill(backfill("00:31:00", "00:31:30", None), Mode::Commit).await.unwrap();
 
-    assert_eq!(made, []);
+    assert_eq!(ticks, []);
     assert_eq!(job(&app, "job").await.gate, before.gate);
-    assert_eq!(decide(&app).await.len(), 1, "backfilled runs are in no tick's way");
+    assert_eq!(decide(&app).await.len(), 1, "backfilled runs do not overlap with ticks");
 }
 
 #[tokio::test]
-async fn what_is_forgotten_stays_decided() {
+async fn a_tick_stays_decided_after_its_ledger_entry_is_pruned() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -210,6 +209,6 @@ async fn what_is_forgotten_stays_decided() {
     let left = ledger(&world.pool, "job").await.len();
     assert!(left < before, "{left} of {before}");
     assert_eq!(decide(&app).await.len(), 0);
-    let forgotten = explain(&app, "00:31:00").await;
-    assert_eq!((forgotten.state, runs(&app, "job").await.len()), (TickState::Expired, 1));
+    let expired = explain(&app, "00:31:00").await;
+    assert_eq!((expired.state, runs(&app, "job").await.len()), (TickState::Expired, 1));
 }

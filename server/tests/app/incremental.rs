@@ -1,4 +1,4 @@
-//! Since when a run has to look: only a complete run of the same parameters moves it.
+//! The lower bound of incremental reads: only a complete run with the same parameters moves it.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use windrow_worker::{AttemptUpdate, Failure, LocationResult, Outcome};
 
 use crate::support::{World, attempt, create, lease, trigger};
 
-/// A run is full when none of its job ended before, and every hundredth.
+/// Every hundredth run reads everything.
 const FULL_EVERY: u32 = 100;
 
-/// One run from trigger to end, ten minutes after the one before.
+/// Executes one run, ten minutes after the previous one.
 async fn run(world: &World, app: &App, failed: &[&str]) -> Run {
     world.pass(600);
     trigger(app, "job", None).await;
@@ -29,13 +29,13 @@ async fn run(world: &World, app: &App, failed: &[&str]) -> Run {
 }
 
 #[tokio::test]
-async fn only_a_complete_run_moves_the_beginning() {
+async fn only_a_complete_run_moves_the_lower_bound() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
     let next = trigger(&app, "job", None).await;
     let since = async || app.changed_since(&next, FULL_EVERY).await.unwrap();
-    assert_eq!(since().await, None, "nothing was read yet");
+    assert_eq!(since().await, None, "no run has completed yet");
     app.cancel_run(&next.spec.id).await.unwrap();
 
     let complete = run(&world, &app, &[]).await;
@@ -47,7 +47,7 @@ async fn only_a_complete_run_moves_the_beginning() {
 }
 
 #[tokio::test]
-async fn other_parameters_a_wish_a_limit_and_every_nth_run_read_everything() {
+async fn other_parameters_full_scrape_a_limit_and_every_nth_run_read_everything() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;

@@ -1,4 +1,4 @@
-//! Nothing stays running, and a worker that no heartbeat changes nothing.
+//! Leases: no run stays running, and a worker that lost its lease cannot change anything.
 
 use std::time::Duration;
 
@@ -36,13 +36,13 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     let second = lease(&app, "second").await;
     let stale = attempt(&first);
 
-    let lost = |refused: AppError| assert!(matches!(refused, AppError::LeaseLost { .. }));
+    let assert_lost = |error: AppError| assert!(matches!(error, AppError::LeaseLost { .. }));
     let failed = Outcome::Failed { reason: "late".to_owned(), permanent: false };
     for outcome in [Outcome::Done, failed, Outcome::Released] {
-        lost(app.finish(&stale, outcome, done(&["Indianapolis, IN"])).await.unwrap_err());
+        assert_lost(app.finish(&stale, outcome, done(&["Indianapolis, IN"])).await.unwrap_err());
     }
     let late = report(0, vec![property("late", 1)]);
-    lost(app.submit_properties(&stale, late).await.unwrap_err());
+    assert_lost(app.submit_properties(&stale, late).await.unwrap_err());
     let update = done(&["Indianapolis, IN"]);
     assert!(
         app.heartbeat("first", vec![heartbeat_item(&first, update)], Duration::ZERO)
@@ -61,7 +61,7 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_worker_that_dies_every_time_ends_the_run_after_its_last_attempt() {
+async fn a_run_whose_workers_always_die_fails_after_its_last_attempt() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -70,7 +70,7 @@ async fn a_worker_that_dies_every_time_ends_the_run_after_its_last_attempt() {
     for attempt in 1..=run.state.max_attempts {
         assert_eq!(lease(&app, "worker").await.state.attempt, attempt);
         world.pass(19);
-        assert_eq!(app.reap(10).await.unwrap(), [], "the lease still holds");
+        assert_eq!(app.reap(10).await.unwrap(), [], "the lease is still valid");
         world.pass(2);
         assert_eq!(app.reap(10).await.unwrap().len(), 1);
         world.pass(3_600);
@@ -83,7 +83,7 @@ async fn a_worker_that_dies_every_time_ends_the_run_after_its_last_attempt() {
 }
 
 #[tokio::test]
-async fn an_extended_lease_is_kept() {
+async fn heartbeats_keep_the_lease() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -91,7 +91,7 @@ async fn an_extended_lease_is_kept() {
     let run = lease(&app, "worker").await;
     for _ in 0..5 {
         world.pass(15);
-        let statuses = app
+        let leases = app
             .heartbeat(
                 "worker",
                 vec![heartbeat_item(&run, AttemptUpdate::default())],
@@ -99,42 +99,42 @@ async fn an_extended_lease_is_kept() {
             )
             .await
             .unwrap();
-        assert_eq!(statuses.len(), 1);
+        assert_eq!(leases.len(), 1);
         assert_eq!(app.reap(10).await.unwrap(), []);
     }
     app.cancel_run(&run.spec.id).await.unwrap();
-    let statuses = app
+    let leases = app
         .heartbeat("worker", vec![heartbeat_item(&run, AttemptUpdate::default())], Duration::ZERO)
         .await
         .unwrap();
-    assert!(statuses[&attempt(&run)].cancel_requested);
+    assert!(leases[&attempt(&run)].cancel_requested);
 }
 
 #[tokio::test]
-async fn a_heartbeat_that_waits_is_answered_when_something_happens() {
+async fn a_waiting_heartbeat_returns_as_soon_as_something_changes() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
     trigger(&app, "job", None).await;
     let run = lease(&app, "worker").await;
     let wait = |cancel_acknowledged| {
-        let item = heartbeat_item(&run, AttemptUpdate::default());
-        let item = HeartbeatItem { cancel_acknowledged, ..item };
+        let item =
+            HeartbeatItem { cancel_acknowledged, ..heartbeat_item(&run, AttemptUpdate::default()) };
         let answer = app.heartbeat("worker", vec![item], Duration::from_hours(1));
         tokio::time::timeout(Duration::from_mins(1), answer)
     };
 
-    let (statuses, cancelled) = tokio::join!(wait(false), app.cancel_run(&run.spec.id));
+    let (leases, cancelled) = tokio::join!(wait(false), app.cancel_run(&run.spec.id));
     cancelled.unwrap();
-    assert!(statuses.expect("nothing woke it").unwrap()[&attempt(&run)].cancel_requested);
+    assert!(leases.expect("nothing woke the heartbeat").unwrap()[&attempt(&run)].cancel_requested);
 
-    // What the worker knows is no news, but the end of its lease is.
+    // A cancellation that the worker knows does not wake it, but the end of its lease does.
     let finish = async {
         app.finish(&attempt(&run), Outcome::Cancelled, AttemptUpdate::default()).await.unwrap();
-        app.signals().leases.notify_waiters();
+        app.signals().leases_changed.notify_waiters();
     };
-    let (statuses, ()) = tokio::join!(wait(true), finish);
-    assert!(statuses.expect("nothing woke it").unwrap().is_empty());
+    let (leases, ()) = tokio::join!(wait(true), finish);
+    assert!(leases.expect("nothing woke the heartbeat").unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -154,15 +154,15 @@ async fn a_lease_lost_after_a_cancel_ends_the_run_as_cancelled() {
 }
 
 #[tokio::test]
-async fn urgent_runs_go_first_and_then_older_ones() {
+async fn runs_are_leased_by_priority_and_then_by_age() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     let order =
         [Priority::Low, Priority::Normal, Priority::Normal, Priority::High, Priority::Immediate];
     for priority in order {
-        made.push(trigger(&app, "job", Some(priority)).await.spec.id.clone());
+        created.push(trigger(&app, "job", Some(priority)).await.spec.id.clone());
         world.pass(1);
     }
 
@@ -172,11 +172,11 @@ async fn urgent_runs_go_first_and_then_older_ones() {
         leased.iter().map(|run| (run.spec.rank_at(), run.spec.id.clone())).collect();
     ids.sort();
     let ids: Vec<_> = ids.into_iter().map(|(_, id)| id).collect();
-    assert_eq!(ids, [4, 3, 1, 2, 0].map(|index: usize| made.get(index).unwrap().clone()));
+    assert_eq!(ids, [4, 3, 1, 2, 0].map(|index: usize| created.get(index).unwrap().clone()));
 }
 
 #[tokio::test]
-async fn two_workers_never_get_one_run() {
+async fn two_workers_never_lease_the_same_run() {
     let world = World::new().await;
     let (one, other) = (world.app().await, world.app().await);
     create(&one, "job").await;
@@ -194,7 +194,7 @@ async fn two_workers_never_get_one_run() {
 }
 
 #[tokio::test]
-async fn a_property_counts_once_in_a_run_across_batches_and_attempts() {
+async fn a_property_counts_once_per_run_across_batches_and_attempts() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -218,7 +218,7 @@ async fn a_property_counts_once_in_a_run_across_batches_and_attempts() {
 }
 
 #[tokio::test]
-async fn the_next_run_tells_changed_properties_from_unchanged_ones() {
+async fn the_next_run_distinguishes_changed_and_unchanged_properties() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -241,7 +241,7 @@ async fn the_next_run_tells_changed_properties_from_unchanged_ones() {
 }
 
 #[tokio::test]
-async fn a_report_that_is_sent_again_counts_once() {
+async fn a_repeated_report_counts_once() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -264,7 +264,7 @@ async fn a_report_that_is_sent_again_counts_once() {
 }
 
 #[tokio::test]
-async fn ten_runs_that_end_at_one_moment_add_exactly_ten() {
+async fn ten_runs_that_end_concurrently_are_counted_exactly() {
     let world = World::new().await;
     let apps = join_all((0..10).map(|_| world.app())).await;
     create(&apps[0], "job").await;

@@ -1,7 +1,7 @@
-//! The use cases over a real Postgres, with a clock that is moved by hand.
+//! Tests of the use cases with a real Postgres and a manual clock.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
-#![expect(unreachable_pub, reason = "nobody but these tests could reach anything")]
+#![expect(unreachable_pub, reason = "a test binary has no users")]
 
 mod deleting;
 mod events;

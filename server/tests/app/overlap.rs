@@ -1,4 +1,4 @@
-//! Ticks that come while an earlier run goes on, and ticks that nobody decided in time.
+//! Overlap and catch-up policies: ticks during an active run, and missed ticks.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use windrow_server::domain::wait::PendingReason;
 use windrow_worker::AttemptUpdate;
 
 use crate::support::{
-    World, attempt, complete, create, decide, heartbeat_item, job, lease, lease_many, ledger, row,
-    runs, update,
+    World, attempt, complete, create, decide, eventually, heartbeat_item, job, lease, lease_many,
+    ledger, row, runs, update,
 };
 
 async fn with_overlap(app: &App, overlap: Overlap) {
@@ -18,12 +18,12 @@ async fn with_overlap(app: &App, overlap: Overlap) {
     update(app, "job", |draft| draft.ticks.overlap = Some(overlap)).await;
 }
 
-async fn waits_of(app: &App, run: &Run) -> Option<PendingReason> {
-    app.waits(std::slice::from_ref(run)).await.unwrap().pop().flatten()
+async fn pending_reason(app: &App, run: &Run) -> Option<PendingReason> {
+    app.pending_reasons(std::slice::from_ref(run)).await.unwrap().pop().flatten()
 }
 
 #[tokio::test]
-async fn a_queued_run_begins_when_the_one_before_has_ended() {
+async fn a_queued_run_is_leased_after_the_previous_run_has_ended() {
     let world = World::new().await;
     let app = world.app().await;
     with_overlap(&app, Overlap::Queue).await;
@@ -35,10 +35,10 @@ async fn a_queued_run_begins_when_the_one_before_has_ended() {
     world.pass(60);
     decide(&app).await;
 
-    assert!(lease_many(&app, "worker", 9).await.is_empty(), "the first run goes on");
+    assert!(lease_many(&app, "worker", 9).await.is_empty(), "the first run is still active");
     let queued = runs(&app, "job").await.remove(0);
     let expected = Some(PendingReason::EarlierRun { run: first.spec.id.clone() });
-    assert_eq!(waits_of(&app, &queued).await, expected);
+    assert_eq!(pending_reason(&app, &queued).await, expected);
     complete(&app, &first).await.unwrap();
     let second = lease(&app, "worker").await;
 
@@ -52,7 +52,7 @@ async fn a_queued_run_begins_when_the_one_before_has_ended() {
 }
 
 #[tokio::test]
-async fn a_queued_run_also_waits_while_the_one_before_is_between_attempts() {
+async fn a_queued_run_also_waits_between_attempts_of_the_previous_run() {
     let world = World::new().await;
     let app = world.app().await;
     with_overlap(&app, Overlap::Queue).await;
@@ -61,7 +61,7 @@ async fn a_queued_run_also_waits_while_the_one_before_is_between_attempts() {
     let first = lease(&app, "worker").await;
     world.pass(60);
     decide(&app).await;
-    // Its worker is gone; the run is pending again, and not available at once.
+    // Its worker has disappeared: the run is pending again, with a delay.
     assert_eq!(app.reap(9).await.unwrap().len(), 1);
     assert!(lease_many(&app, "worker", 9).await.is_empty());
     world.pass(5);
@@ -82,7 +82,7 @@ async fn runs_may_overlap_when_the_job_allows_it() {
 }
 
 #[tokio::test]
-async fn a_tick_can_cancel_what_goes_on_and_waits_for_its_end() {
+async fn a_tick_can_cancel_the_active_run_and_its_own_run_waits_for_the_end() {
     let world = World::new().await;
     let app = world.app().await;
     with_overlap(&app, Overlap::CancelRunning).await;
@@ -99,39 +99,51 @@ async fn a_tick_can_cancel_what_goes_on_and_waits_for_its_end() {
     assert_eq!((first.state.status, second.state.status), (Status::Running, Status::Cancelled));
     assert!(first.state.cancel_requested_at.is_some());
     assert_eq!(
-        waits_of(&app, &third).await,
+        pending_reason(&app, &third).await,
         Some(PendingReason::EarlierRun { run: first.spec.id.clone() })
     );
-    assert_eq!(job(&app, "job").await.history.run_count, 1, "the second one never began");
+    assert_eq!(
+        job(&app, "job").await.history.run_count,
+        1,
+        "only the second run has ended, without a start"
+    );
     complete(&app, &first).await.unwrap();
     assert_eq!(lease(&app, "worker").await.spec.id, third.spec.id);
 }
 
 #[tokio::test]
-async fn a_worker_that_waits_hears_at_once_that_a_tick_cancels_its_run() {
+async fn a_waiting_heartbeat_returns_when_a_tick_cancels_its_run() {
     let world = World::new().await;
     let app = world.app().await;
     with_overlap(&app, Overlap::CancelRunning).await;
-    // No heartbeat has to extend it, which would be an answer too.
+    // A long lease, because a heartbeat also returns to extend an expiring one.
     update(&app, "job", |draft| draft.policy.lease_duration = Some(Duration::from_mins(10))).await;
     world.pass(60);
     decide(&app).await;
     let run = lease(&app, "worker").await;
     world.pass(60);
     let item = heartbeat_item(&run, AttemptUpdate::default());
-    let answer = app.heartbeat("worker", vec![item], Duration::from_hours(1));
+    let worker = run.state.lease.as_ref().unwrap().worker_id.clone();
+    let heartbeat = app.heartbeat(&worker, vec![item], Duration::from_hours(1));
 
-    let (answer, _) = tokio::join!(tokio::time::timeout(Duration::from_mins(1), answer), async {
-        // Nothing tells when it waits; too early would only make the test easier.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        decide(&app).await
-    });
+    let (answer, _) =
+        tokio::join!(tokio::time::timeout(Duration::from_mins(1), heartbeat), async {
+            // A heartbeat records its worker after it has read the leases: from then on only a signal
+            // can end it.
+            eventually("the heartbeat waits", async || {
+                let seen = "select 1 from worker where worker_id = $1 and seen_at = $2";
+                let seen = sqlx::query_scalar::<_, i32>(seen).bind(&worker).bind(app.now());
+                seen.fetch_optional(&world.pool).await.unwrap()
+            })
+            .await;
+            decide(&app).await
+        });
 
-    assert!(answer.expect("nothing woke it").unwrap()[&attempt(&run)].cancel_requested);
+    assert!(answer.expect("nothing woke the heartbeat").unwrap()[&attempt(&run)].cancel_requested);
 }
 
 #[tokio::test]
-async fn all_missed_ticks_are_made_up_for_one_after_the_other() {
+async fn catch_up_can_run_all_missed_ticks_within_limit_and_window() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -158,7 +170,7 @@ async fn all_missed_ticks_are_made_up_for_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn jitter_lets_a_run_begin_later_and_is_recorded() {
+async fn jitter_delays_the_start_of_a_run_and_is_recorded() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;

@@ -1,4 +1,4 @@
-//! Leases that age, time-outs, turns, waits and logs.
+//! Lease extension, timeouts, fairness, concurrency limits and logs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::support::{
     World, at, attempt, complete, create, done, heartbeat_item, lease, lease_many, trigger, update,
 };
 
-fn nothing(run: &Run) -> Vec<HeartbeatItem> {
+fn heartbeat_of(run: &Run) -> Vec<HeartbeatItem> {
     vec![heartbeat_item(run, AttemptUpdate::default())]
 }
 
@@ -23,7 +23,7 @@ async fn expires_at(app: &App, run: &Run) -> DateTime<Utc> {
 }
 
 #[tokio::test]
-async fn a_heartbeat_extends_a_lease_only_past_a_third() {
+async fn a_heartbeat_extends_a_lease_only_after_a_third_of_it() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -31,17 +31,17 @@ async fn a_heartbeat_extends_a_lease_only_past_a_third() {
     let run = lease(&app, "worker").await;
     let first = expires_at(&app, &run).await;
     world.pass(6);
-    app.heartbeat("worker", nothing(&run), Duration::ZERO).await.unwrap();
+    app.heartbeat("worker", heartbeat_of(&run), Duration::ZERO).await.unwrap();
     assert_eq!(expires_at(&app, &run).await, first);
     world.pass(1);
-    app.heartbeat("worker", nothing(&run), Duration::ZERO).await.unwrap();
+    app.heartbeat("worker", heartbeat_of(&run), Duration::ZERO).await.unwrap();
     assert_eq!(expires_at(&app, &run).await, first + Duration::from_secs(7));
     let revision = app.get_run(&run.spec.id).await.unwrap().state.revision;
-    assert_eq!(revision, run.state.revision, "an extension is no event");
+    assert_eq!(revision, run.state.revision, "an extension must not write an event");
 }
 
 #[tokio::test]
-async fn heartbeats_do_not_save_an_attempt_whose_time_is_over_or_that_ignores_a_cancel() {
+async fn heartbeats_do_not_prolong_an_attempt_past_its_timeout_or_a_cancellation() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -53,27 +53,30 @@ async fn heartbeats_do_not_save_an_attempt_whose_time_is_over_or_that_ignores_a_
     };
     for _ in 0..11 {
         world.pass(5);
-        assert_eq!(app.heartbeat("late", nothing(&late), Duration::ZERO).await.unwrap().len(), 1);
+        assert_eq!(
+            app.heartbeat("late", heartbeat_of(&late), Duration::ZERO).await.unwrap().len(),
+            1
+        );
     }
     world.pass(5);
     let taken = app.reap(10).await.unwrap();
     assert_eq!(taken[0].state.status, Status::Pending);
     assert_eq!(taken[0].state.error_message, "attempt timeout of 1m exceeded");
-    assert!(app.heartbeat("late", nothing(&late), Duration::ZERO).await.unwrap().is_empty());
+    assert!(app.heartbeat("late", heartbeat_of(&late), Duration::ZERO).await.unwrap().is_empty());
 
     world.pass(60);
-    let deaf = lease(&app, "deaf").await;
-    app.cancel_run(&deaf.spec.id).await.unwrap();
+    let ignoring = lease(&app, "ignoring").await;
+    app.cancel_run(&ignoring.spec.id).await.unwrap();
     for _ in 0..9 {
         world.pass(1);
-        app.heartbeat("deaf", nothing(&deaf), Duration::ZERO).await.unwrap();
+        app.heartbeat("ignoring", heartbeat_of(&ignoring), Duration::ZERO).await.unwrap();
     }
     world.pass(1);
     assert_eq!(app.reap(10).await.unwrap()[0].state.status, Status::Cancelled);
 }
 
 #[tokio::test]
-async fn a_run_that_never_begins_fails_at_its_deadline() {
+async fn a_pending_run_fails_when_its_run_timeout_expires() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -89,7 +92,7 @@ async fn a_run_that_never_begins_fails_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn jobs_take_turns_and_a_limit_is_what_a_run_waits_for() {
+async fn jobs_take_turns_and_a_concurrency_limit_keeps_runs_pending() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "big").await;
@@ -111,12 +114,12 @@ async fn jobs_take_turns_and_a_limit_is_what_a_run_waits_for() {
     update(&app, "big", |draft| draft.max_concurrent_runs = 2).await;
     assert_eq!(lease_many(&app, "worker", 10).await.len(), 2);
     let waiting = trigger(&app, "big", None).await;
-    let wait = app.waits(&[waiting]).await.unwrap().pop().unwrap().unwrap();
+    let wait = app.pending_reasons(&[waiting]).await.unwrap().pop().unwrap().unwrap();
     assert_eq!(wait.to_string(), "scheduled job big, of which at most 2 runs may be running");
 }
 
 #[tokio::test]
-async fn limits_hold_however_many_servers_lease_at_one_moment() {
+async fn limits_hold_when_many_servers_lease_concurrently() {
     let world = World::new().await;
     let limits = || BTreeMap::from([("sample".to_owned(), 5)]);
     let apps: Vec<App> = join_all((0..8).map(|_| world.app()))
@@ -146,7 +149,7 @@ async fn limits_hold_however_many_servers_lease_at_one_moment() {
 }
 
 #[tokio::test]
-async fn a_retry_is_leased_for_what_is_not_done() {
+async fn a_retry_is_leased_with_the_remaining_locations() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -154,8 +157,8 @@ async fn a_retry_is_leased_for_what_is_not_done() {
     let first = lease(&app, "first").await;
     let update = done(&["Carmel, IN"]);
     app.heartbeat("first", vec![heartbeat_item(&first, update)], Duration::ZERO).await.unwrap();
-    let broken = Outcome::Failed { reason: "no network".to_owned(), permanent: false };
-    app.finish(&attempt(&first), broken, AttemptUpdate::default()).await.unwrap();
+    let failed = Outcome::Failed { reason: "no network".to_owned(), permanent: false };
+    app.finish(&attempt(&first), failed, AttemptUpdate::default()).await.unwrap();
     world.pass(60);
     let second = lease(&app, "second").await;
     assert_eq!(second.remaining_locations(), ["Indianapolis, IN"]);
@@ -168,7 +171,7 @@ async fn a_retry_is_leased_for_what_is_not_done() {
 }
 
 #[tokio::test]
-async fn a_log_keeps_a_line_once_and_is_bounded() {
+async fn a_log_keeps_a_line_once_and_is_limited() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -205,7 +208,7 @@ async fn a_log_keeps_a_line_once_and_is_bounded() {
 }
 
 #[tokio::test]
-async fn logs_of_ended_runs_are_forgotten_after_30_days() {
+async fn logs_of_ended_runs_are_pruned_after_30_days() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -213,7 +216,7 @@ async fn logs_of_ended_runs_are_forgotten_after_30_days() {
     trigger(&app, "job", None).await;
     let (ended, active) = (lease(&app, "worker").await, lease(&app, "worker").await);
     for run in [&ended, &active] {
-        // Half of them by clocks that are wrong.
+        // Worker clocks may be wrong in both directions; only the end of the run counts.
         let line = |number: i64| LogLine {
             sequence: number,
             location: format!("place {}", number % 9),

@@ -1,5 +1,4 @@
-//! Runs that write the same properties at the same time: every visibility is counted once, and every change is
-//! in the history.
+//! Concurrent runs that write the same properties: every change is counted once and is in the history.
 
 use futures::future::try_join_all;
 use serde_json::{Map, json};
@@ -12,7 +11,7 @@ use crate::support::{World, attempt, create, lease_many, trigger};
 const RUNS: usize = 8;
 const PROPERTIES: i64 = 60;
 
-/// The same properties in each run, with the run's own price, in the run's own order.
+/// The same properties for each run, with a price and an order of its own.
 fn report(run: usize) -> Report {
     let row = |number: i64| ScrapedProperty {
         location: "Indianapolis, IN".to_owned(),
@@ -51,18 +50,19 @@ async fn runs_that_write_the_same_properties_count_every_change_once() {
     let total = counts.iter().copied().fold(Counts::default(), |sum, more| sum + more);
     assert_eq!(total.scraped, count * PROPERTIES);
     assert_eq!((total.saved - total.updated, total.duplicate), (PROPERTIES, 0), "{counts:#?}");
-    assert!(total.updated > 0, "nothing collided: {counts:#?}");
+    assert!(total.updated > 0, "no two runs wrote the same property: {counts:#?}");
     let page = app.list_properties(PropertyFilter::default(), 1_000).await.unwrap();
     let mut changes = 0;
     for property in &page.items {
-        let found = app.get_property(&property.source, &property.property_id, 1_000).await.unwrap();
-        // Each change begins where the one before ended, back to the first visibility.
-        let mut price = &found.property.body["price"];
-        for change in &found.changes {
-            assert_eq!(change.fields[0].new.as_ref(), Some(price), "{found:#?}");
+        let detail =
+            app.get_property(&property.source, &property.property_id, 1_000).await.unwrap();
+        // Each change starts from the value that the previous one left, back to the first one.
+        let mut price = &detail.property.body["price"];
+        for change in &detail.changes {
+            assert_eq!(change.fields[0].new.as_ref(), Some(price), "{detail:#?}");
             price = change.fields[0].old.as_ref().unwrap();
         }
-        changes += found.property.change_count;
+        changes += detail.property.change_count;
     }
     assert_eq!(i64::try_from(page.items.len()).unwrap(), PROPERTIES);
     assert_eq!(changes, total.updated);

@@ -1,7 +1,9 @@
-//! Use cases with a database of their own, and what they work on.
+//! A database of its own for each test, with a manual clock; and builders for jobs, runs and leases.
 
 #[path = "../support/database.rs"]
 mod database;
+#[path = "../support/eventually.rs"]
+mod eventually;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use sqlx::PgPool;
 use windrow_server::app::{App, AppError, Edit, LeaseRequest, Mode, NewScheduledJob, Trigger};
 use windrow_server::clock::{Clock, ManualClock};
 use windrow_server::domain::id::ScheduledJobId;
+use windrow_server::domain::labels::Labels;
 use windrow_server::domain::parameters::{ScrapeParameters, SourceNames};
 use windrow_server::domain::policy::RunPolicy;
 use windrow_server::domain::run::{Priority, Run};
@@ -20,30 +23,41 @@ use windrow_server::domain::tick_policy::TickPolicy;
 use windrow_server::watch::Hub;
 use windrow_worker::{AttemptId, AttemptUpdate, HeartbeatItem, LocationResult, Outcome};
 
+pub use self::eventually::eventually;
+
 pub const LEASE: Duration = Duration::from_secs(20);
 
-/// A database and its time.
+/// A database with a clock that the test moves.
 pub struct World {
     pub pool: PgPool,
     pub clock: Arc<ManualClock>,
 }
 
 impl World {
-    /// A new database at half past midnight and half a minute.
+    /// A new database at 00:30:30.
     pub async fn new() -> Self {
         let pool = PgPool::connect(&database::new_database().await).await.unwrap();
         Self { pool, clock: Arc::new(ManualClock::at(at("2026-01-01T00:30:30Z"))) }
     }
 
-    /// The use cases of one more server.
+    /// The use cases of another server on this database.
     pub async fn app(&self) -> App {
         self.app_with(Arc::new(Hub::start(self.pool.clone()).await.unwrap()))
     }
 
-    /// The same, with a hub that the test knows.
+    /// Like [`Self::app`], with a hub that the test can inspect.
     pub fn app_with(&self, hub: Arc<Hub>) -> App {
+        self.app_of(hub, "sample")
+    }
+
+    /// The use cases of another server that only has this source.
+    pub async fn app_with_source(&self, source: &str) -> App {
+        self.app_of(Arc::new(Hub::start(self.pool.clone()).await.unwrap()), source)
+    }
+
+    fn app_of(&self, hub: Arc<Hub>, source: &str) -> App {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
-        let names = BTreeSet::from(["sample".to_owned()]);
+        let names = BTreeSet::from([source.to_owned()]);
         App::new(self.pool.clone(), clock, hub, SourceNames { names, default: None })
             .named(format!("server-{}", rand::random::<u16>()))
     }
@@ -57,7 +71,7 @@ pub fn id(text: &str) -> ScheduledJobId {
     ScheduledJobId::parse(text).unwrap()
 }
 
-/// Decides what is due, all of which can be; the ids of the new runs.
+/// Decides all due ticks, none of which may fail. Returns the ids of the new runs.
 pub async fn decide(app: &App) -> Vec<String> {
     let report = app.decide_due(&[], 100).await.unwrap();
     assert!(report.failed.is_empty(), "{:?}", report.failed);
@@ -68,7 +82,7 @@ pub fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-/// A job that is due every minute.
+/// Creates a job that is due every minute.
 pub async fn create(app: &App, id: &str) -> ScheduledJob {
     let draft = SettingsDraft {
         name: format!("Job {id}"),
@@ -76,13 +90,13 @@ pub async fn create(app: &App, id: &str) -> ScheduledJob {
         timezone: String::new(),
         parameters: parameters(),
         priority: Priority::Normal,
-        labels: std::collections::BTreeMap::new(),
+        labels: Labels::new(),
         policy: RunPolicy { backoff_jitter: Some(0.0), ..RunPolicy::default() },
         max_concurrent_runs: 0,
         ticks: TickPolicy::default(),
     };
     let id = Some(ScheduledJobId::parse(id).unwrap());
-    let new = NewScheduledJob { id, draft, requested_by: "test".to_owned(), request: None };
+    let new = NewScheduledJob { id, draft, requested_by: "test".to_owned(), idempotency_key: None };
     app.create_scheduled_job(new, Mode::Commit).await.unwrap()
 }
 
@@ -95,22 +109,25 @@ pub fn parameters() -> ScrapeParameters {
 }
 
 pub async fn trigger(app: &App, id: &str, priority: Option<Priority>) -> Run {
-    let trigger = Trigger {
+    app.trigger(trigger_of(id, priority), Mode::Commit).await.unwrap().run
+}
+
+pub fn trigger_of(id: &str, priority: Option<Priority>) -> Trigger {
+    Trigger {
         job_id: id.to_owned(),
         priority,
         overrides: ScrapeParameters::default(),
-        labels: std::collections::BTreeMap::new(),
+        labels: Labels::new(),
         requested_by: "test".to_owned(),
-        request: None,
-    };
-    app.trigger(trigger, Mode::Commit).await.unwrap().run
+        idempotency_key: None,
+    }
 }
 
 pub async fn lease(app: &App, worker: &str) -> Run {
     lease_many(app, worker, 1).await.pop().expect("a run is ready")
 }
 
-/// Leases to a worker that is new to the server, and so holds nothing.
+/// Leases runs to a new worker, which holds no attempt yet.
 pub async fn lease_many(app: &App, worker: &str, capacity: usize) -> Vec<Run> {
     let sources = BTreeSet::from(["sample".to_owned()]);
     let worker_id = &format!("{worker}-{:x}", rand::random::<u64>());
@@ -134,7 +151,7 @@ pub fn done(locations: &[&str]) -> AttemptUpdate {
     AttemptUpdate { results: locations.iter().map(result).collect(), lines: Vec::new() }
 }
 
-/// Ends an attempt that has done everything.
+/// Finishes an attempt that has completed all its locations.
 pub async fn complete(app: &App, run: &Run) -> Result<Run, AppError> {
     let locations: Vec<&str> = run.spec.parameters.locations.iter().map(String::as_str).collect();
     app.finish(&attempt(run), Outcome::Done, done(&locations)).await
@@ -158,7 +175,7 @@ pub async fn update(
     app.update_scheduled_job(edit, &change).await.unwrap()
 }
 
-/// The ledger of a job: first tick, last tick, decision.
+/// The ledger of a job as rows of first tick, last tick and decision.
 pub async fn ledger(pool: &PgPool, id: &str) -> Vec<(String, String, String)> {
     sqlx::query_as(
         "select to_char(tick_at, 'HH24:MI'), to_char(until, 'HH24:MI'), decision from tick

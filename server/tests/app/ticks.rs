@@ -1,18 +1,18 @@
-//! One tick, one decision, whoever decides and however often.
+//! Each tick is decided once, by any number of servers and after any clock step.
 
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
 use windrow_server::app::HeldTicks;
-use windrow_server::domain::scheduled_job::Status;
+use windrow_server::domain::scheduled_job::{SettingsDraft, Status};
 
 use crate::support::{
     World, at, complete, create, decide, id, job, lease, ledger, row, runs, trigger, update,
 };
 
 #[tokio::test]
-async fn ten_servers_make_one_run_of_a_tick() {
+async fn ten_servers_create_one_run_per_tick() {
     let world = World::new().await;
     let apps = join_all((0..10).map(|_| world.app())).await;
     for name in ["a", "b", "c"] {
@@ -21,7 +21,7 @@ async fn ten_servers_make_one_run_of_a_tick() {
     for minute in 1..=5 {
         world.pass(60);
         let fired = join_all(apps.iter().map(decide)).await.concat();
-        // Whoever found a schedule locked looks again.
+        // A server that found a schedule locked has to try again.
         let rest = join_all(apps.iter().map(decide)).await.concat();
         let distinct: BTreeSet<_> = fired.iter().chain(&rest).collect();
         assert_eq!((fired.len() + rest.len(), distinct.len()), (3, 3), "minute {minute}");
@@ -33,7 +33,7 @@ async fn ten_servers_make_one_run_of_a_tick() {
 }
 
 #[tokio::test]
-async fn ticks_that_nobody_saw_are_merged_into_the_latest() {
+async fn missed_ticks_are_merged_into_the_latest_one() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -49,7 +49,7 @@ async fn ticks_that_nobody_saw_are_merged_into_the_latest() {
 }
 
 #[tokio::test]
-async fn a_tick_is_skipped_while_the_run_of_the_last_one_goes_on() {
+async fn a_tick_is_skipped_while_the_run_of_the_previous_tick_is_active() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -71,7 +71,7 @@ async fn a_tick_is_skipped_while_the_run_of_the_last_one_goes_on() {
 }
 
 #[tokio::test]
-async fn a_trigger_neither_moves_the_schedule_nor_makes_a_tick_skip() {
+async fn a_trigger_neither_moves_the_schedule_nor_causes_a_skipped_tick() {
     let world = World::new().await;
     let app = world.app().await;
     let before = create(&app, "job").await;
@@ -80,7 +80,7 @@ async fn a_trigger_neither_moves_the_schedule_nor_makes_a_tick_skip() {
     assert_eq!(job(&app, "job").await.gate, before.gate);
     world.pass(60);
 
-    assert_eq!(decide(&app).await.len(), 1, "the triggered run still goes on");
+    assert_eq!(decide(&app).await.len(), 1, "an active triggered run must not cause a skip");
 
     complete(&app, &run).await.unwrap();
     let after = job(&app, "job").await;
@@ -89,7 +89,7 @@ async fn a_trigger_neither_moves_the_schedule_nor_makes_a_tick_skip() {
 }
 
 #[tokio::test]
-async fn a_clock_that_steps_back_decides_nothing_anew() {
+async fn a_clock_that_steps_back_decides_no_tick_again() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -106,7 +106,7 @@ async fn a_clock_that_steps_back_decides_nothing_anew() {
 }
 
 #[tokio::test]
-async fn ticks_of_a_pause_are_recorded_and_not_run() {
+async fn ticks_during_a_pause_are_recorded_but_not_run() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -125,7 +125,7 @@ async fn ticks_of_a_pause_are_recorded_and_not_run() {
 }
 
 #[tokio::test]
-async fn a_pause_ends_by_itself() {
+async fn a_pause_ends_at_its_end_time() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -146,7 +146,7 @@ async fn a_pause_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn what_is_due_is_decided_under_the_old_settings_first() {
+async fn an_update_first_decides_due_ticks_under_the_old_settings() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
@@ -159,8 +159,8 @@ async fn what_is_due_is_decided_under_the_old_settings_first() {
 }
 
 #[tokio::test]
-async fn one_bad_schedule_cannot_stop_the_others_and_says_why() {
-    let spoils = [
+async fn an_invalid_job_does_not_stop_the_others_and_reports_its_problem() {
+    let corruptions = [
         ("cron_expression", "cron_expression = 'nonsense'"),
         ("timezone", "timezone = 'Mars/Olympus'"),
         ("parameters", r#"parameters = '{"locations": 7}'"#),
@@ -171,26 +171,25 @@ async fn one_bad_schedule_cannot_stop_the_others_and_says_why() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "good").await;
-    for (field, set) in spoils {
+    for (field, set) in corruptions {
         let name = field.replace('_', "-");
         create(&app, &name).await;
-        let spoil = format!("update scheduled_job set {set} where scheduled_job_id = $1");
-        sqlx::query(sqlx::AssertSqlSafe(spoil)).bind(&name).execute(&world.pool).await.unwrap();
+        let corrupt = format!("update scheduled_job set {set} where scheduled_job_id = $1");
+        sqlx::query(sqlx::AssertSqlSafe(corrupt)).bind(&name).execute(&world.pool).await.unwrap();
     }
     world.pass(60);
 
     let report = app.decide_due(&[], 100).await.unwrap();
 
-    assert_eq!((report.failed.len(), report.fired.len()), (spoils.len(), 1), "{report:?}");
+    assert_eq!((report.failed.len(), report.fired.len()), (corruptions.len(), 1), "{report:?}");
     assert_eq!(runs(&app, "good").await.len(), 1);
-    for (field, _) in spoils {
+    for (field, _) in corruptions {
         let bad = job(&app, &field.replace('_', "-")).await;
         assert_eq!(bad.problems[0].field, field, "{:?}", bad.problems);
         assert_eq!(bad.gate.next_tick_at, None, "{field}");
     }
-    let mended =
-        update(&app, "cron-expression", |draft| draft.cron_expression = "@daily".to_owned());
-    let mended = mended.await;
-    assert!(mended.problems.is_empty());
-    assert_eq!(mended.gate.next_tick_at, Some(at("2026-01-02T00:00:00Z")));
+    let repair = |draft: &mut SettingsDraft| draft.cron_expression = "@daily".to_owned();
+    let repaired = update(&app, "cron-expression", repair).await;
+    assert!(repaired.problems.is_empty());
+    assert_eq!(repaired.gate.next_tick_at, Some(at("2026-01-02T00:00:00Z")));
 }

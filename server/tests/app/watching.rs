@@ -1,4 +1,4 @@
-//! Watches that are not read while much happens.
+//! Watches whose client does not read while many events are written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use windrow_server::app::Watcher;
 use windrow_server::store::runs;
 use windrow_server::watch::{Hub, Start, Update};
 
-use crate::support::{World, complete, create, lease, trigger};
+use crate::support::{World, complete, create, eventually, lease, trigger};
 
-/// No test waits longer for anything.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// More than is kept for a watch, and than it reads from the database at once.
+/// The longest wait of a test.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// More than the buffer of a watch holds, and than one query of it returns.
 const CHANGES: i64 = 300;
 
 #[tokio::test]
-async fn a_watch_of_one_run_that_is_far_behind_gets_to_its_end() {
+async fn a_watch_that_lags_far_behind_still_receives_the_final_event() {
     let world = World::new().await;
     let hub = Arc::new(Hub::start(world.pool.clone()).await.unwrap());
     let app = world.app_with(Arc::clone(&hub));
@@ -35,14 +35,9 @@ async fn a_watch_of_one_run_that_is_far_behind_gets_to_its_end() {
         runs::runs_write(&mut conn, std::slice::from_ref(&run)).await.unwrap();
     }
     let ended = complete(&app, &run).await.unwrap();
-    // Nobody reads until there was too much.
-    let full = async {
-        while hub.overflows() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
     let read = async {
-        full.await;
+        // Start reading only after the watch has overflowed its buffer.
+        eventually("the watch overflows", async || (hub.overflows() > 0).then_some(())).await;
         let mut last = None;
         while let Some(update) = updates.next().await {
             if let Update::Changed(run, _) = update.unwrap() {
@@ -52,7 +47,7 @@ async fn a_watch_of_one_run_that_is_far_behind_gets_to_its_end() {
         last
     };
     let last = tokio::select! {
-        last = tokio::time::timeout(PATIENCE, read) => last.expect("the watch is silent"),
+        last = tokio::time::timeout(TIMEOUT, read) => last.expect("the watch has stopped sending"),
         () = hub.run(CancellationToken::new()) => None,
     };
     assert_eq!(last, Some(ended.state.revision));

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
 const TEMPLATE: &str = "windrow_template";
-/// Any number, the same in all test programs.
+/// Key of an advisory lock: arbitrary, but the same in all test binaries.
 const LOCK: i64 = 7_301_944;
 
 /// The URL of a new, migrated database.
@@ -20,7 +20,7 @@ pub(crate) async fn new_database() -> String {
     let name = format!("test_{:016x}", rand::random::<u64>());
     let copy = AssertSqlSafe(format!("create database {name} template {TEMPLATE}"));
     connection.execute(sqlx::raw_sql(copy)).await.unwrap();
-    // The session's end gives the lock back.
+    // The end of the session releases the lock.
     connection.close().await.unwrap();
     url_of(&base, &name)
 }

@@ -37,7 +37,10 @@ async fn any_instant_is_explained_with_the_settings_valid_then() {
 
     assert_eq!(before.state(), proto::TickState::BeforeCreation);
     assert_eq!(coming.state(), proto::TickState::Future);
-    assert_eq!((coming.explanation.as_str(), coming.depends_on.len()), ("It will make a run.", 3));
+    assert_eq!(
+        (coming.explanation.as_str(), coming.depends_on.len()),
+        ("A run will be created.", 3)
+    );
     let revision = coming.revision.unwrap();
     assert_eq!((revision.number, revision.change()), (1, proto::RevisionChange::Created));
     assert_eq!(between.state(), proto::TickState::NotATick);
@@ -45,7 +48,10 @@ async fn any_instant_is_explained_with_the_settings_valid_then() {
     assert_eq!(between.next_tick_at.unwrap().to_string(), "2099-01-02T00:00:00Z");
     let shown = program::windrow(&windrow.address(), &["explain", "daily", "2099-01-01T00:00:00Z"]);
     let shown = String::from_utf8(shown.stdout).unwrap();
-    assert!(shown.contains("It will make a run.") && shown.contains("0 0 * * * (UTC)"), "{shown}");
+    assert!(
+        shown.contains("A run will be created.") && shown.contains("0 0 * * * (UTC)"),
+        "{shown}"
+    );
     let request = proto::ExplainTickRequest { scheduled_job_id: "daily".to_owned(), tick_at: None };
     let refused = windrow.client.explain_tick(request).await.unwrap_err();
     assert_eq!(refused.field_violations()[0].field, "tick_at");

@@ -1,4 +1,4 @@
-//! Why a scheduled job did or did not run at an instant, and what would become of one in the future.
+//! Explains why a scheduled job did or did not run at an instant, and what would happen at a future one.
 
 mod text;
 
@@ -16,36 +16,36 @@ use crate::store::revisions::{self, Which};
 use crate::store::{backfills, runs, scheduled_jobs, ticks};
 
 words! {
-    /// What is known of an instant of a schedule.
+    /// The relation of an instant to a schedule.
     TickState {
         Decided = "decided",
-        /// It is due and about to be decided.
+        /// The tick is due and about to be decided.
         Due = "due",
-        /// It is to come.
+        /// The tick is in the future.
         Future = "future",
         /// The schedule is not due then.
         NotATick = "not_a_tick",
         /// The job did not exist yet.
         BeforeCreation = "before_creation",
-        /// It was decided, but entries of that age are not kept.
+        /// The tick was decided, but its ledger entry is past its retention.
         Expired = "expired",
     }
 }
 
-/// What is known of an instant, and why it is so.
+/// The decision about an instant, and the reasons for it.
 #[derive(Clone, Debug)]
 pub struct Explanation {
     pub state: TickState,
-    /// The answer in sentences, for people.
+    /// The explanation in sentences, for people.
     pub text: String,
-    /// The instant as a tick of the schedule that held then.
+    /// The instant as a tick of the schedule that was valid then.
     pub tick: Option<Tick>,
     pub entry: Option<LedgerEntry>,
-    /// The run that it made.
+    /// The run that the tick created.
     pub run: Option<Run>,
-    /// The settings that decided it, or would.
+    /// The settings under which the tick was, or would be, decided.
     pub revision: Option<Revision>,
-    /// What has to hold for the future to be as told.
+    /// Conditions for the prediction about a future tick.
     pub depends_on: Vec<String>,
     /// The nearest tick before.
     pub previous: Option<DateTime<Utc>>,
@@ -54,7 +54,7 @@ pub struct Explanation {
 }
 
 impl App {
-    /// Explains what was decided about an instant of a job, or what would be.
+    /// Explains the decision about an instant of a job, or predicts it.
     pub async fn explain_tick(
         &self,
         id: &ScheduledJobId,
@@ -68,7 +68,7 @@ impl App {
         let which =
             entry.as_ref().map_or(Which::At(instant), |entry| Which::Number(entry.revision));
         let revision = revisions::revision_get(&mut conn, id, which).await?;
-        // Of an age without revisions the current schedule is the best that is known.
+        // If the revision is past its retention, the current settings are the best approximation.
         let settings = revision.as_ref().map_or(&job, |revision| &revision.job);
         let schedule = self.timed(settings.settings.schedule.clone());
         let mut explanation = Explanation {
@@ -82,7 +82,7 @@ impl App {
             previous: schedule.latest_in(job.created_at, instant - TimeDelta::seconds(1)),
             next: schedule.next_after(instant),
         };
-        // A range covers every instant between its ticks; its entry speaks of the ticks only.
+        // A range entry also covers instants between its ticks, about which it says nothing.
         let entry = entry.filter(|_| explanation.tick.is_some());
         explanation.state = state(&job, instant, now, &explanation, entry.as_ref());
         explanation.text = match (explanation.state, &entry) {
@@ -102,7 +102,7 @@ impl App {
             && let Some(run) = backfills::backfill_get(&mut conn, id, instant).await?
         {
             let text = &explanation.text;
-            explanation.text = format!("{text} Later, a backfill made run {run} of it.");
+            explanation.text = format!("{text} Later, a backfill created run {run} for it.");
         }
         Ok(Explanation { entry, revision, ..explanation })
     }

@@ -1,4 +1,4 @@
-//! Explanations in sentences.
+//! The sentences of explanations.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use crate::domain::scheduled_job::{ScheduledJob, Status};
 use crate::domain::tick::{Decision, TickOutcome};
 use crate::domain::tick_policy::Overlap;
 
-/// What was decided, by whom and why.
+/// The decision about a past tick, with its reason and its server.
 pub(super) fn decided(entry: &LedgerEntry) -> String {
     let TickOutcome { tick_at, until, count, decision, reason, .. } = &entry.decided;
     let late = humantime::format_duration(whole_millis(entry.decided_at - *until));
-    let by = format!("Server {} decided it {late} after its time.", entry.server);
+    let by = format!("Server {} decided this {late} after the tick.", entry.server);
     let text = match decision {
         Decision::Fired => fired(entry),
         Decision::Paused => {
             let recorded = time(entry.decided_at);
             return format!(
-                "It made no run: {reason}. That was recorded at {recorded}.{}",
+                "No run was created: {reason}. Recorded at {recorded}.{}",
                 range(entry)
             );
         }
@@ -30,11 +30,11 @@ pub(super) fn decided(entry: &LedgerEntry) -> String {
         | Decision::QueueFull
         | Decision::Merged
         | Decision::Missed
-        | Decision::OutsideWindow => format!("It made no run: {reason}."),
+        | Decision::OutsideWindow => format!("No run was created: {reason}."),
     };
     let jitter = entry.decided.starts_at.filter(|start| start > tick_at).map(time);
     let jitter =
-        jitter.map(|start| format!(" Jitter let the run begin at {start} at the earliest."));
+        jitter.map(|start| format!(" Because of jitter, the run could not start before {start}."));
     let range = if *count > 1 { range(entry) } else { String::new() };
     format!("{text} {by}{range}{}", jitter.unwrap_or_default())
 }
@@ -42,8 +42,8 @@ pub(super) fn decided(entry: &LedgerEntry) -> String {
 fn fired(entry: &LedgerEntry) -> String {
     let run = entry.job_id.as_deref().unwrap_or_default();
     match entry.decided.reason.as_str() {
-        "" => format!("It made run {run}."),
-        reason => format!("It made run {run}; {reason}."),
+        "" => format!("The tick created run {run}."),
+        reason => format!("The tick created run {run}; {reason}."),
     }
 }
 
@@ -52,28 +52,28 @@ fn range(entry: &LedgerEntry) -> String {
     match count {
         1 => String::new(),
         _ => format!(
-            " It is one of {count} ticks from {} to {} that share this fate.",
+            " The same applies to all {count} ticks from {} to {}.",
             time(*tick_at),
             time(*until)
         ),
     }
 }
 
-/// What would become of a tick that is to come, as the job is now.
+/// The prediction for a future tick, from the current state of the job.
 pub(super) fn future(job: &ScheduledJob, instant: DateTime<Utc>) -> String {
-    if let Some(held) = held_at(job, instant) {
-        return format!("It will make no run: {held}.");
+    if let Some(obstacle) = obstacle_at(job, instant) {
+        return format!("No run will be created: {obstacle}.");
     }
     let starts_at = job.settings.ticks.starts_at(&job.id, instant);
     if starts_at > instant {
         let start = time(starts_at);
-        format!("It will make a run that may begin at {start}, by the job's jitter.")
+        format!("A run will be created. Because of jitter, it cannot start before {start}.")
     } else {
-        "It will make a run.".to_owned()
+        "A run will be created.".to_owned()
     }
 }
 
-fn held_at(job: &ScheduledJob, instant: DateTime<Utc>) -> Option<String> {
+fn obstacle_at(job: &ScheduledJob, instant: DateTime<Utc>) -> Option<String> {
     let gate = &job.gate;
     match (gate.deleted_at, gate.status) {
         (Some(_), _) => Some("the job is deleted".to_owned()),
@@ -91,29 +91,32 @@ fn held_at(job: &ScheduledJob, instant: DateTime<Utc>) -> Option<String> {
     }
 }
 
-/// What has to hold for a tick that is to come to make its run. `unfinished` are runs of earlier ticks.
+/// The conditions under which a future tick creates its run. `unfinished` are active runs of earlier ticks.
 pub(super) fn depends_on(job: &ScheduledJob, unfinished: &[RunId]) -> Vec<String> {
     let overlap = match job.settings.ticks.overlap() {
         Overlap::Allow => None,
-        Overlap::Skip => Some("a run of an earlier tick that goes on then makes it skipped"),
+        Overlap::Skip => {
+            Some("if a run of an earlier tick is still active then, the tick is skipped")
+        }
         Overlap::Queue => Some(
-            "its run waits for a run of an earlier tick that goes on then; while another one waits \
-             already it makes none",
+            "if a run of an earlier tick is still active then, the new run waits for its end; if \
+             another run is already waiting, the tick is skipped",
         ),
         Overlap::CancelRunning => Some(
-            "runs of earlier ticks that go on then are cancelled, and its run waits for their end",
+            "runs of earlier ticks that are still active then are cancelled, and the new run waits \
+             for their end",
         ),
     };
-    let going_on = unfinished.first().map(|run| format!(" (run {run} goes on now)"));
-    let overlap = overlap.map(|text| format!("{text}{}", going_on.unwrap_or_default()));
+    let active = unfinished.first().map(|run| format!(" (run {run} is active now)"));
+    let overlap = overlap.map(|text| format!("{text}{}", active.unwrap_or_default()));
     let mode = job.settings.ticks.catch_up.mode();
     let servers =
-        format!("a server is there in time, or else the catch-up policy decides ({mode})");
-    let settings = "nobody changes settings or status of the job before".to_owned();
+        format!("a server is running at that time; otherwise the catch-up policy ({mode}) applies");
+    let settings = "the settings and the status of the job do not change before".to_owned();
     overlap.into_iter().chain([servers, settings]).collect()
 }
 
-/// Why nothing is known of a decision. `settings` are those that held at the instant.
+/// The reason why there is no decision. `settings` are the ones that were valid at the instant.
 pub(super) fn undecided(
     state: TickState,
     job: &ScheduledJob,
@@ -122,29 +125,28 @@ pub(super) fn undecided(
 ) -> String {
     match state {
         TickState::BeforeCreation => {
-            format!("The job did not exist: it was created at {}.", time(job.created_at))
+            format!("The job did not exist yet: it was created at {}.", time(job.created_at))
         }
-        TickState::Due => {
-            "It is due, and a server will decide it within a second or so.".to_owned()
-        }
+        TickState::Due => "The tick is due; a server decides it within about a second.".to_owned(),
         TickState::Expired => {
-            "It was decided, but so long ago that the decision is not kept.".to_owned()
+            "The tick was decided, but the decision is older than the retained ledger.".to_owned()
         }
         TickState::NotATick if !settings.problems.is_empty() => {
             format!(
-                "Nothing was due then, as the settings cannot be read: {}.",
+                "Nothing was due then, because the settings are invalid: {}.",
                 join_violations(&settings.problems)
             )
         }
         TickState::NotATick => {
             let schedule = &settings.settings.schedule;
             let near = |which: &str, tick: Option<DateTime<Utc>>| {
-                tick.map(|tick| format!(" The tick {which} is {}.", time(tick))).unwrap_or_default()
+                tick.map(|tick| format!(" The {which} tick is at {}.", time(tick)))
+                    .unwrap_or_default()
             };
             let (expression, zone) = (schedule.cron_expression(), schedule.timezone());
             let (before, after) =
-                (near("before", explanation.previous), near("after", explanation.next));
-            format!("'{expression}' in {zone} is not due then.{before}{after}")
+                (near("previous", explanation.previous), near("next", explanation.next));
+            format!("'{expression}' ({zone}) is not due then.{before}{after}")
         }
         TickState::Decided | TickState::Future => String::new(),
     }

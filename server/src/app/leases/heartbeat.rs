@@ -32,14 +32,14 @@ impl App {
         self.write_updates(items).await?;
         let ids: Vec<AttemptId> = acknowledged.iter().map(|(id, _)| id.clone()).collect();
         // Register for wake-ups before querying, or a notification in between would be lost.
-        let mut woken = Box::pin(self.signals.leases.notified());
+        let mut woken = Box::pin(self.signals.leases_changed.notified());
         woken.as_mut().enable();
         let (mut live, extended) = self.extend_leases(worker_id, &ids, now).await?;
         while !extended && !is_news(&live, &acknowledged) && Instant::now() < until {
             let next_query = until.min(Instant::now() + QUERY_GAP);
             let _woken_or_not = timeout_at(until, woken.as_mut()).await;
             sleep_until(next_query).await;
-            woken.set(self.signals.leases.notified());
+            woken.set(self.signals.leases_changed.notified());
             woken.as_mut().enable();
             live = leases::leases_live(&mut *self.acquire().await?, &ids).await?;
         }

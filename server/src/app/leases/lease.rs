@@ -62,7 +62,7 @@ impl App {
         }
         loop {
             // Register for wake-ups before querying, or a notification in between would be lost.
-            let woken = self.signals.work.notified();
+            let woken = self.signals.work_available.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
             let leased = self.lease_new(request, request.capacity).await?;
@@ -118,7 +118,7 @@ impl App {
         leases::turns_write(&mut tx, &queues, now).await?;
         commit(tx).await?;
         if !running.is_empty() {
-            self.events_written();
+            self.events_committed();
         }
         Ok(running)
     }

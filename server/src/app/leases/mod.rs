@@ -15,7 +15,7 @@ use windrow_worker::{AttemptId, AttemptUpdate, Outcome};
 
 use super::logs::{self, append, to_lines};
 use super::write_runs::write_changed;
-use super::{App, AppError, commit};
+use super::{App, AppError, commit, run_log};
 use crate::domain::id::RunId;
 use crate::domain::log::Level;
 use crate::domain::run::{Counts, Event, Failure, LocationResult, Run, Status};
@@ -73,7 +73,8 @@ impl App {
         let run = apply(run, event(outcome, id.attempt), now)?;
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
-        self.runs_made();
+        run_log::log_run(&run);
+        self.work_committed();
         Ok(run)
     }
 
@@ -83,6 +84,7 @@ impl App {
         let now = self.now();
         let mut tx = self.begin().await?;
         let expired = runs::runs_lock_expired(&mut tx, limit, now).await?;
+        let workers: Vec<String> = expired.iter().map(worker_of).collect();
         let mut ended = apply_all(expired, &Event::LeaseExpired, now)?;
         for run in &ended {
             let text = format!("Attempt {} ended: {}", run.state.attempt, run.state.error_message);
@@ -94,7 +96,11 @@ impl App {
         if !ended.is_empty() {
             write_changed(&mut tx, &ended).await?;
             commit(tx).await?;
-            self.runs_made();
+            for (run, worker) in ended.iter().zip(&workers) {
+                run_log::log_lost_lease(run, worker);
+            }
+            run_log::log_changed(ended.iter().skip(workers.len()));
+            self.work_committed();
         }
         Ok(ended)
     }
@@ -115,7 +121,7 @@ impl App {
         }
         commit(tx).await?;
         if is_news {
-            self.events_written();
+            self.events_committed();
         }
         Ok(())
     }
@@ -190,6 +196,10 @@ fn event(outcome: Outcome, attempt: i32) -> Event {
         Outcome::Cancelled => Event::CancelNoticed { attempt },
         Outcome::Released => Event::Released { attempt },
     }
+}
+
+fn worker_of(run: &Run) -> String {
+    run.state.lease.as_ref().map_or_else(String::new, |lease| lease.worker_id.clone())
 }
 
 fn apply_all(runs: Vec<Run>, event: &Event, now: DateTime<Utc>) -> Result<Vec<Run>, AppError> {

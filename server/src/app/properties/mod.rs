@@ -39,7 +39,7 @@ impl App {
         let run = apply(run, progressed(id, found, to_results(update.results)), now)?;
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
-        self.events_written();
+        self.events_committed();
         Ok(run)
     }
 }

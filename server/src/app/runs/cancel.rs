@@ -1,30 +1,30 @@
-//! Cancelling runs, one or many.
+//! Cancelling one run, or all that match a filter.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::app::write_runs::write_changed;
-use crate::app::{App, AppError, Mode, commit};
+use crate::app::{App, AppError, Mode, commit, run_log};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::{Event, Run, Status};
 use crate::domain::saturating::saturating_i64;
 use crate::domain::wanted::RunConditions;
 use crate::store::runs::{self, RunFilter};
 
-/// Runs of one transaction.
+/// Maximum number of runs in one transaction.
 const BATCH: i64 = 200;
 
-/// What became of the runs that were to be cancelled.
+/// Number of runs that were cancelled, by their status before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cancelled {
-    /// Pending ones that are cancelled.
+    /// Pending runs, which are cancelled now.
     pub pending: i64,
-    /// Running ones whose workers are asked to stop.
+    /// Running runs, whose workers are asked to stop.
     pub running: i64,
 }
 
 impl App {
-    /// Cancels a pending run at once, and marks a running one for its worker.
+    /// Cancels a pending run immediately, or asks the worker of a running one to stop. Idempotent.
     pub async fn cancel_run(&self, id: &RunId) -> Result<Run, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
@@ -38,12 +38,14 @@ impl App {
         let run = run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded)?;
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
-        self.events_written();
-        self.signals.leases.notify_waiters();
+        run_log::log_run(&run);
+        self.events_committed();
+        self.signals.leases_changed.notify_waiters();
         Ok(run)
     }
 
-    /// Cancels all runs that match and have not ended, in batches of their own transactions.
+    /// Cancels all active runs that match. Each batch has its own transaction, so an error leaves the earlier
+    /// batches cancelled.
     pub async fn cancel_runs(
         &self,
         scheduled_job_id: Option<ScheduledJobId>,
@@ -62,13 +64,14 @@ impl App {
             let ids = runs::runs_to_cancel(&mut tx, &filter, &after, now, BATCH).await?;
             let Some(last) = ids.last() else { return Ok(all) };
             after = last.to_string();
-            let ended = cancel_batch(&mut tx, &ids, mode, now).await?;
+            let changed = cancel_batch(&mut tx, &ids, mode, now).await?;
             commit(tx).await?;
-            all.pending += ended.pending;
-            all.running += ended.running;
+            all.pending += count(&changed, Status::Cancelled);
+            all.running += count(&changed, Status::Running);
             if mode == Mode::Commit {
-                self.events_written();
-                self.signals.leases.notify_waiters();
+                run_log::log_changed(&changed);
+                self.events_committed();
+                self.signals.leases_changed.notify_waiters();
             }
         }
     }
@@ -79,17 +82,17 @@ async fn cancel_batch(
     ids: &[RunId],
     mode: Mode,
     now: DateTime<Utc>,
-) -> Result<Cancelled, AppError> {
-    // Locked, as they may have ended since they were found.
+) -> Result<Vec<Run>, AppError> {
+    // Lock and re-read them: they may have ended since they were found.
     let open = runs::runs_lock(conn, ids).await?.into_iter();
     let cancelled = |run: Run| run.apply(Event::CancelRequested, now).ok();
     let changed: Vec<Run> = open.filter_map(cancelled).collect();
     if mode == Mode::Commit {
         write_changed(conn, &changed).await?;
     }
-    let count = |status| changed.iter().filter(|run| run.state.status == status).count();
-    Ok(Cancelled {
-        pending: saturating_i64(count(Status::Cancelled)),
-        running: saturating_i64(count(Status::Running)),
-    })
+    Ok(changed)
+}
+
+fn count(runs: &[Run], status: Status) -> i64 {
+    saturating_i64(runs.iter().filter(|run| run.state.status == status).count())
 }

@@ -1,4 +1,4 @@
-//! Making runs by hand and looking at them.
+//! Creating runs on request: trigger, one-off submission and retry; and reading, listing and cancelling them.
 
 mod cancel;
 mod list;
@@ -21,45 +21,43 @@ pub use self::cancel::Cancelled;
 pub use self::list::{RunPage, RunQuery};
 pub use self::retry::RetryRequest;
 
-/// A wish to run something now.
+/// A request to run a scheduled job, or to repeat a run, now.
 #[derive(Clone, Debug)]
 pub struct Trigger {
-    /// A scheduled job's id, or any run's.
+    /// The id of a scheduled job or of a run.
     pub job_id: String,
     pub priority: Option<Priority>,
-    /// Replaces parameters for this run only.
+    /// Parameters that replace those of the job or run, for this run only.
     pub overrides: ScrapeParameters,
-    /// Laid over those of the job or run.
+    /// Added to the labels of the job or run; a label with the same key is replaced.
     pub labels: Labels,
     pub requested_by: String,
-    /// Makes it safe to retry.
-    pub request: Option<IdempotencyKey>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// What a trigger made.
+/// The run that a trigger created.
 #[derive(Clone, Debug)]
 pub struct Triggered {
     pub run: Run,
+    /// A sentence for the caller, as the contract defines it.
     pub message: String,
 }
 
-/// A wish for a one-off run.
+/// A request for a one-off run without a scheduled job.
 #[derive(Clone, Debug)]
 pub struct Submission {
     pub parameters: ScrapeParameters,
     pub priority: Option<Priority>,
-    /// Not before; now if absent.
+    /// The earliest start; now if absent.
     pub available_at: Option<DateTime<Utc>>,
     pub labels: Labels,
-    /// How stubbornly it is tried.
     pub policy: RunPolicy,
     pub requested_by: String,
-    /// Makes it safe to retry.
-    pub request: Option<IdempotencyKey>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl App {
-    /// Makes a run from a scheduled job, whatever its status, or else from a run.
+    /// Creates a run of a scheduled job, in any status except deleted, or else a repetition of a run.
     pub async fn trigger(&self, trigger: Trigger, mode: Mode) -> Result<Triggered, AppError> {
         let now = self.now();
         let overrides = trigger.overrides.check(&self.sources).into_iter();
@@ -69,7 +67,7 @@ impl App {
             return Err(AppError::Invalid(violations));
         }
         let mut tx = self.begin().await?;
-        if let Some(run) = find_idempotent_result(&mut tx, trigger.request.as_ref()).await? {
+        if let Some(run) = find_result(&mut tx, trigger.idempotency_key.as_ref()).await? {
             return triggered(&mut tx, run).await;
         }
         let new = self.new_run(&mut tx, &trigger).await?;
@@ -77,18 +75,18 @@ impl App {
         if mode == Mode::ValidateOnly {
             return triggered(&mut tx, run).await;
         }
-        let run = insert_idempotent(&mut tx, run, trigger.request.as_ref()).await?;
-        // Again, as a deletion may have made the insertion wait.
+        let run = insert_idempotent(&mut tx, run, trigger.idempotency_key.as_ref()).await?;
+        // Check the job again: the insertion may have waited for a concurrent deletion.
         if run.spec.original_job_id.is_none() {
             self.new_run(&mut tx, &trigger).await?;
         }
         let triggered = triggered(&mut tx, run).await?;
         commit(tx).await?;
-        self.runs_made();
+        self.work_committed();
         Ok(triggered)
     }
 
-    /// Makes a one-off run.
+    /// Creates a one-off run.
     pub async fn submit(&self, submission: Submission, mode: Mode) -> Result<Run, AppError> {
         let now = self.now();
         let mut violations = labels::check(&submission.labels);
@@ -118,12 +116,12 @@ impl App {
             return Ok(run);
         }
         let mut tx = self.begin().await?;
-        if let Some(run) = find_idempotent_result(&mut tx, submission.request.as_ref()).await? {
+        if let Some(run) = find_result(&mut tx, submission.idempotency_key.as_ref()).await? {
             return Ok(run);
         }
-        let run = insert_idempotent(&mut tx, run, submission.request.as_ref()).await?;
+        let run = insert_idempotent(&mut tx, run, submission.idempotency_key.as_ref()).await?;
         commit(tx).await?;
-        self.runs_made();
+        self.work_committed();
         Ok(run)
     }
 
@@ -132,9 +130,10 @@ impl App {
         runs::run_get(&mut conn, id).await?.ok_or_else(|| AppError::RunNotFound(id.clone()))
     }
 
-    pub(super) fn runs_made(&self) {
-        self.events_written();
-        self.signals.work.notify_waiters();
+    /// Signals committed events, and that a run may be ready to be leased.
+    pub(super) fn work_committed(&self) {
+        self.events_committed();
+        self.signals.work_available.notify_waiters();
     }
 
     async fn new_run(
@@ -159,10 +158,10 @@ impl App {
             if job.gate.deleted_at.is_some() {
                 return Err(AppError::JobDeleted(job.id));
             }
-            // A schedule that cannot be read is no hindrance.
-            let hindrance =
+            // An invalid schedule does not matter here: a trigger does not use it.
+            let is_used =
                 |field: &str| !matches!(field, "cron_expression" | "timezone" | "catch_up");
-            if job.problems.iter().any(|problem| hindrance(&problem.field)) {
+            if job.problems.iter().any(|problem| is_used(&problem.field)) {
                 return Err(AppError::JobUnreadable(job.problems));
             }
             let parameters = job.settings.parameters.overridden(&trigger.overrides);
@@ -175,8 +174,8 @@ impl App {
         let earlier = runs::run_get(conn, &id).await?.ok_or_else(not_found)?;
         let parameters = earlier.spec.parameters.overridden(&trigger.overrides);
         if parameters.locations.is_empty() {
-            // As an imported run may be.
-            let text = format!("run {id} says no locations; name some");
+            // An imported run may have no locations.
+            let text = format!("run {id} has no locations; specify some");
             return Err(AppError::invalid("overrides.locations", text));
         }
         let scheduled_job_id = earlier.spec.scheduled_job_id.clone();
@@ -186,26 +185,26 @@ impl App {
     }
 }
 
-async fn find_idempotent_result(
+async fn find_result(
     conn: &mut PgConnection,
-    request: Option<&IdempotencyKey>,
+    key: Option<&IdempotencyKey>,
 ) -> Result<Option<Run>, AppError> {
-    let Some(key) = request else { return Ok(None) };
-    match key.find_idempotent_result(conn).await? {
-        Some(made) => Ok(Some(run_made(conn, made).await?)),
+    let Some(key) = key else { return Ok(None) };
+    match key.find_result(conn).await? {
+        Some(id) => Ok(Some(created_run(conn, id).await?)),
         None => Ok(None),
     }
 }
 
-/// Inserts the run, unless a call with the same request id was faster: then its run is the answer.
+/// Inserts the run. If a concurrent call with the same key was faster, returns its run instead.
 async fn insert_idempotent(
     conn: &mut PgConnection,
     run: Run,
-    request: Option<&IdempotencyKey>,
+    key: Option<&IdempotencyKey>,
 ) -> Result<Run, AppError> {
-    if let Some(key) = request
+    if let Some(key) = key
         && !key.claim(conn, run.spec.id.as_str(), run.spec.created_at).await?
-        && let Some(run) = find_idempotent_result(conn, request).await?
+        && let Some(run) = find_result(conn, Some(key)).await?
     {
         return Ok(run);
     }
@@ -213,7 +212,7 @@ async fn insert_idempotent(
     Ok(run)
 }
 
-async fn run_made(conn: &mut PgConnection, id: String) -> Result<Run, AppError> {
+async fn created_run(conn: &mut PgConnection, id: String) -> Result<Run, AppError> {
     let Ok(run_id) = RunId::parse(&id) else { return Err(AppError::JobNotFound(id)) };
     runs::run_get(conn, &run_id).await?.ok_or(AppError::JobNotFound(id))
 }
@@ -242,10 +241,10 @@ async fn triggered(conn: &mut PgConnection, run: Run) -> Result<Triggered, AppEr
 
 fn message_of(job: &ScheduledJob) -> String {
     let name = &job.settings.name;
-    let aside = match job.gate.status {
+    let suffix = match job.gate.status {
         scheduled_job::Status::Active => "",
         scheduled_job::Status::Paused => " (the job is paused)",
         scheduled_job::Status::Inactive => " (the job is inactive)",
     };
-    format!("Triggered scheduled job '{name}' to run immediately{aside}")
+    format!("Triggered scheduled job '{name}' to run immediately{suffix}")
 }

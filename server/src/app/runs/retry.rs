@@ -1,24 +1,23 @@
-//! Retrying what an ended run has not done.
+//! Retrying the failed locations of an ended run.
 
-use super::{find_idempotent_result, insert_idempotent, scheduled_job};
+use super::{find_result, insert_idempotent, scheduled_job};
 use crate::app::{App, AppError, IdempotencyKey, Mode, commit};
 use crate::domain::id::RunId;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::{NewRun, Origin, Priority, Run};
 use crate::store::runs;
 
-/// A wish to do again what failed.
+/// A request for a run of the locations that an ended run has not completed.
 #[derive(Clone, Debug)]
 pub struct RetryRequest {
     pub run: RunId,
     pub priority: Option<Priority>,
     pub requested_by: String,
-    /// Makes it safe to retry.
-    pub request: Option<IdempotencyKey>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl App {
-    /// Makes a run for the locations that an ended run has not done.
+    /// Creates a run for the locations that an ended run has not completed.
     pub async fn retry_failed_locations(
         &self,
         request: RetryRequest,
@@ -26,7 +25,7 @@ impl App {
     ) -> Result<Run, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
-        if let Some(run) = find_idempotent_result(&mut tx, request.request.as_ref()).await? {
+        if let Some(run) = find_result(&mut tx, request.idempotency_key.as_ref()).await? {
             return Ok(run);
         }
         let earlier = runs::run_get(&mut tx, &request.run).await?;
@@ -36,11 +35,11 @@ impl App {
         if mode == Mode::ValidateOnly {
             return Ok(run);
         }
-        let run = insert_idempotent(&mut tx, run, request.request.as_ref()).await?;
+        let run = insert_idempotent(&mut tx, run, request.idempotency_key.as_ref()).await?;
         // Again, as a deletion may have made the insertion wait.
         self.check_job(&mut tx, &earlier).await?;
         commit(tx).await?;
-        self.runs_made();
+        self.work_committed();
         Ok(run)
     }
 

@@ -1,6 +1,7 @@
-//! Scheduled jobs: made, looked at, changed, held, deleted.
+//! Scheduled jobs: creating, reading, listing, updating, pausing and deleting them.
 //!
-//! Every change first decides what is due under the old settings, under the schedule's lock.
+//! Every change locks the schedule and first decides the ticks that are due under the old settings. Ticks
+//! that come later are decided under the new ones.
 
 mod status;
 
@@ -10,7 +11,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
 use super::page::query_limit;
-use super::{App, AppError, IdempotencyKey, Mode, Page, commit};
+use super::{App, AppError, IdempotencyKey, Mode, Page, commit, run_log};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::revision::Change;
 use crate::domain::run::Run;
@@ -23,22 +24,21 @@ use crate::store::revisions::{self, NewRevision};
 use crate::store::runs;
 use crate::store::scheduled_jobs::{self, JobFilter};
 
-/// A wish for a scheduled job.
+/// A request to create a scheduled job.
 #[derive(Clone, Debug)]
 pub struct NewScheduledJob {
-    /// Chosen by the caller; else generated from the name.
+    /// Generated from the name if absent.
     pub id: Option<ScheduledJobId>,
     pub draft: SettingsDraft,
     pub requested_by: String,
-    /// Makes it safe to retry.
-    pub request: Option<IdempotencyKey>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// A wish to change settings.
+/// A request to change the settings of a scheduled job.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
     pub id: &'a ScheduledJobId,
-    /// Refused unless it is the current one; an empty one fits any.
+    /// Must be the current etag, or empty to skip the check.
     pub etag: &'a str,
     pub changed_by: &'a str,
     pub mode: Mode,
@@ -64,7 +64,7 @@ pub struct JobPage {
 }
 
 impl App {
-    /// Makes an active scheduled job.
+    /// Creates an active scheduled job.
     pub async fn create_scheduled_job(
         &self,
         new: NewScheduledJob,
@@ -75,8 +75,8 @@ impl App {
             new.id.unwrap_or_else(|| ScheduledJobId::from_name(&settings.name, rand::random()));
         let job = self.new_job(id, settings, self.now());
         let mut tx = self.begin().await?;
-        if let Some(made) = find_idempotent_result(&mut tx, new.request.as_ref()).await? {
-            return Ok(made);
+        if let Some(job) = find_result(&mut tx, new.idempotency_key.as_ref()).await? {
+            return Ok(job);
         }
         if scheduled_jobs::scheduled_job_get(&mut tx, &job.id).await?.is_some() {
             return Err(AppError::ScheduledJobExists(job.id));
@@ -84,13 +84,14 @@ impl App {
         if mode == Mode::ValidateOnly {
             return Ok(job);
         }
-        let job = insert_idempotent(&mut tx, job, &new.requested_by, new.request.as_ref()).await?;
+        let job = insert_idempotent(&mut tx, job, &new.requested_by, new.idempotency_key.as_ref())
+            .await?;
         commit(tx).await?;
-        self.signals.scheduler.notify_one();
+        self.signals.schedule_changed.notify_one();
         Ok(job)
     }
 
-    /// One scheduled job, deleted ones included, its `limit` newest runs, and how many there are.
+    /// A scheduled job, even if deleted, with its `limit` newest runs and the total number of its runs.
     pub async fn get_scheduled_job(
         &self,
         id: &ScheduledJobId,
@@ -120,7 +121,7 @@ impl App {
         Ok(JobPage { jobs: Page::from_rows(rows, query.limit), total })
     }
 
-    /// Changes settings by `change`. Nothing is written when nothing changes.
+    /// Applies `change` to the settings. If that changes nothing, nothing is written.
     pub async fn update_scheduled_job(
         &self,
         edit: Edit<'_>,
@@ -134,27 +135,33 @@ impl App {
         if draft == job.settings.draft() && job.problems.is_empty() {
             return Ok(job);
         }
-        // Its source may be another server's; keeping it is no change.
+        // The current source is accepted even if only another server has it.
         let mut sources = self.sources.clone();
         sources.names.extend(job.settings.parameters.source.clone());
         let settings = draft.check(&sources).map_err(AppError::Invalid)?;
         if edit.mode == Mode::ValidateOnly {
             return Ok(self.changed(job, settings, now));
         }
-        let job = self.settle(&mut tx, job, tick::settle, now).await?;
+        let (job, cancelled) = self.decide_up_to_now(&mut tx, job, tick::settle, now).await?;
         let job = self.changed(job, settings, now);
         scheduled_jobs::settings_write(&mut tx, &job).await?;
         let since = job.gate.watermark;
-        write_revision(&mut tx, &job, since, Change::Updated, edit.changed_by).await?;
-        self.commit_schedule(tx).await?;
+        write_schedule_and_revision(&mut tx, &job, since, Change::Updated, edit.changed_by).await?;
+        self.commit_schedule(tx, &cancelled).await?;
         Ok(job)
     }
 
-    async fn commit_schedule(&self, tx: Transaction<'static, Postgres>) -> Result<(), AppError> {
+    /// Commits a change of a schedule. `cancelled` are the runs that the decided ticks have cancelled.
+    async fn commit_schedule(
+        &self,
+        tx: Transaction<'static, Postgres>,
+        cancelled: &[Run],
+    ) -> Result<(), AppError> {
         commit(tx).await?;
-        self.signals.scheduler.notify_one();
-        // Settling may have made a run.
-        self.ticks_fired();
+        run_log::log_changed(cancelled);
+        self.signals.schedule_changed.notify_one();
+        // Deciding the due ticks may have created a run.
+        self.ticks_committed();
         Ok(())
     }
 
@@ -211,19 +218,19 @@ fn check_etag(job: &ScheduledJob, etag: &str) -> Result<(), AppError> {
     }
 }
 
-async fn find_idempotent_result(
+async fn find_result(
     tx: &mut Transaction<'static, Postgres>,
-    request: Option<&IdempotencyKey>,
+    key: Option<&IdempotencyKey>,
 ) -> Result<Option<ScheduledJob>, AppError> {
-    let Some(key) = request else { return Ok(None) };
-    let Some(made) = key.find_idempotent_result(tx).await? else { return Ok(None) };
-    let Ok(id) = ScheduledJobId::parse(&made) else { return Err(AppError::JobNotFound(made)) };
+    let Some(key) = key else { return Ok(None) };
+    let Some(id) = key.find_result(tx).await? else { return Ok(None) };
+    let Ok(id) = ScheduledJobId::parse(&id) else { return Err(AppError::JobNotFound(id)) };
     Ok(scheduled_jobs::scheduled_job_get(tx, &id).await?)
 }
 
-/// Writes the schedule of a changed job, whose settings are written, and the revision that it is since an
-/// instant.
-async fn write_revision(
+/// Writes the schedule of a changed job, and the revision that is valid from an instant on. The settings must
+/// be written before, because the revision is copied from them.
+async fn write_schedule_and_revision(
     tx: &mut Transaction<'static, Postgres>,
     job: &ScheduledJob,
     valid_from: DateTime<Utc>,
@@ -231,10 +238,10 @@ async fn write_revision(
     changed_by: &str,
 ) -> Result<(), AppError> {
     scheduled_jobs::schedules_write(tx, std::slice::from_ref(job)).await?;
-    keep_revision(tx, job, valid_from, change, changed_by).await
+    insert_revision(tx, job, valid_from, change, changed_by).await
 }
 
-async fn keep_revision(
+async fn insert_revision(
     tx: &mut Transaction<'static, Postgres>,
     job: &ScheduledJob,
     valid_from: DateTime<Utc>,
@@ -247,18 +254,18 @@ async fn keep_revision(
     Ok(revisions::revisions_insert(tx, &[new]).await?)
 }
 
-/// Inserts the job, unless a call with the same request id was faster: then its job is the answer.
+/// Inserts the job. If a concurrent call with the same key was faster, returns its job instead.
 async fn insert_idempotent(
     tx: &mut Transaction<'static, Postgres>,
     job: ScheduledJob,
     requested_by: &str,
-    request: Option<&IdempotencyKey>,
+    key: Option<&IdempotencyKey>,
 ) -> Result<ScheduledJob, AppError> {
-    if let Some(key) = request
+    if let Some(key) = key
         && !key.claim(tx, job.id.as_str(), job.created_at).await?
-        && let Some(made) = find_idempotent_result(tx, request).await?
+        && let Some(existing) = find_result(tx, Some(key)).await?
     {
-        return Ok(made);
+        return Ok(existing);
     }
     match scheduled_jobs::settings_insert(tx, &job).await {
         Err(crate::store::StoreError::ScheduledJobExists) => {
@@ -268,6 +275,6 @@ async fn insert_idempotent(
     }
     scheduled_jobs::schedule_insert(tx, &job).await?;
     scheduled_jobs::history_insert(tx, &job.id).await?;
-    keep_revision(tx, &job, job.created_at, Change::Created, requested_by).await?;
+    insert_revision(tx, &job, job.created_at, Change::Created, requested_by).await?;
     Ok(job)
 }

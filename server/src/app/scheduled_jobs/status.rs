@@ -1,11 +1,13 @@
-//! Holding, switching off, deleting, and back. Each settles what is due and then moves the gate.
+//! Changes of a job's status: pause, resume, deactivate, delete, undelete.
+//!
+//! Each first decides the due ticks under the old status, and then moves the watermark to now.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
-use super::{check_etag, write_revision};
+use super::{check_etag, write_schedule_and_revision};
 use crate::app::write_runs::write_changed;
-use crate::app::{App, AppError, commit};
+use crate::app::{App, AppError, commit, run_log};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::revision::Change;
 use crate::domain::run::{Event, Run};
@@ -15,24 +17,24 @@ use crate::domain::text::check_line;
 use crate::domain::tick;
 use crate::store::{runs, scheduled_jobs};
 
-/// What becomes of the ticks of a pause when it is ended by hand.
+/// Handling of the ticks during a pause that a Resume ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldTicks {
-    /// They are recorded as paused.
+    /// Record them as paused, without runs.
     Record,
-    /// They are decided by the catch-up policy.
+    /// Decide them by the catch-up policy.
     CatchUp,
 }
 
 /// A change of status that is about to be written.
-struct GateChange<'a> {
+struct StatusChange<'a> {
     change: Change,
     changed_by: &'a str,
     now: DateTime<Utc>,
 }
 
 impl App {
-    /// Holds a job, or replaces reason and end of a pause.
+    /// Pauses a job, or replaces the reason and the end of its pause.
     pub async fn pause_scheduled_job(
         &self,
         id: &ScheduledJobId,
@@ -48,8 +50,8 @@ impl App {
             return Err(AppError::invalid("paused_until", "must be in the future"));
         }
         let (tx, job) = self.lock_undeleted(id).await?;
-        let change = GateChange { change: Change::Paused, changed_by, now };
-        self.change_gate(tx, job, change, |gate, schedule| ScheduleState {
+        let change = StatusChange { change: Change::Paused, changed_by, now };
+        self.change_status(tx, job, change, |gate, schedule| ScheduleState {
             pause_reason: reason,
             paused_until: until,
             ..gate.with_status(Status::Paused, schedule)
@@ -57,7 +59,7 @@ impl App {
         .await
     }
 
-    /// Makes a paused or inactive job active, from now on.
+    /// Activates a paused or inactive job. On an active job it has no effect.
     pub async fn resume_scheduled_job(
         &self,
         id: &ScheduledJobId,
@@ -68,26 +70,27 @@ impl App {
         if job.gate.status == Status::Active {
             return Ok(job);
         }
-        let change = GateChange { change: Change::Resumed, changed_by, now: self.now() };
+        let change = StatusChange { change: Change::Resumed, changed_by, now: self.now() };
         if held == HeldTicks::Record {
             return self
-                .change_gate(tx, job, change, |gate, schedule| {
+                .change_status(tx, job, change, |gate, schedule| {
                     gate.with_status(Status::Active, schedule)
                 })
                 .await;
         }
-        // The gate opens where the pause began, and what has come since is due.
+        // The watermark is still at the start of the pause, so the ticks since then become due.
         let gate = job.gate.clone().with_status(Status::Active, &job.settings.schedule);
         let job = ScheduledJob { gate, revision: job.revision + 1, ..job };
         let since = job.gate.watermark;
-        let job = self.settle(&mut tx, job, tick::decide, change.now).await?;
+        let (job, cancelled) =
+            self.decide_up_to_now(&mut tx, job, tick::decide, change.now).await?;
         let job = ScheduledJob { updated_at: change.now, ..job };
-        write_revision(&mut tx, &job, since, change.change, changed_by).await?;
-        self.commit_schedule(tx).await?;
+        write_schedule_and_revision(&mut tx, &job, since, change.change, changed_by).await?;
+        self.commit_schedule(tx, &cancelled).await?;
         Ok(job)
     }
 
-    /// Switches a job off.
+    /// Deactivates a job. On an inactive job it has no effect.
     pub async fn deactivate_scheduled_job(
         &self,
         id: &ScheduledJobId,
@@ -97,14 +100,14 @@ impl App {
         if job.gate.status == Status::Inactive {
             return Ok(job);
         }
-        let change = GateChange { change: Change::Deactivated, changed_by, now: self.now() };
-        self.change_gate(tx, job, change, |gate, schedule| {
+        let change = StatusChange { change: Change::Deactivated, changed_by, now: self.now() };
+        self.change_status(tx, job, change, |gate, schedule| {
             gate.with_status(Status::Inactive, schedule)
         })
         .await
     }
 
-    /// Deletes a job and cancels its pending runs. Deleting a deleted one changes nothing.
+    /// Deletes a job and cancels its pending runs. On a deleted job it has no effect.
     pub async fn delete_scheduled_job(
         &self,
         id: &ScheduledJobId,
@@ -117,26 +120,27 @@ impl App {
         if job.gate.deleted_at.is_some() {
             return Ok(job);
         }
-        let job = self.settle(&mut tx, job, tick::settle, now).await?;
+        let (job, overlapping) = self.decide_up_to_now(&mut tx, job, tick::settle, now).await?;
         let gate = ScheduleState { deleted_at: Some(now), ..job.gate }
             .with_next_tick(&job.settings.schedule);
         let job = ScheduledJob { gate, revision: job.revision + 1, updated_at: now, ..job };
         let since = job.gate.watermark;
-        write_revision(&mut tx, &job, since, Change::Deleted, changed_by).await?;
-        // Triggers that are under way come before, with their runs, or find the job deleted.
+        write_schedule_and_revision(&mut tx, &job, since, Change::Deleted, changed_by).await?;
+        // A concurrent trigger has committed its run before this lock is granted, or finds the job deleted.
         scheduled_jobs::settings_lock(&mut tx, id).await?;
         let pending = runs::runs_lock_pending_of(&mut tx, id).await?;
         let cancel = |run: Run| run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded);
         let cancelled = pending.into_iter().map(cancel).collect::<Result<Vec<_>, _>>()?;
         write_changed(&mut tx, &cancelled).await?;
-        // Cancelling has changed the history.
+        // The cancelled runs have changed the history.
         let job = scheduled_jobs::scheduled_job_get(&mut tx, id).await?.unwrap_or(job);
         commit(tx).await?;
-        self.events_written();
+        run_log::log_changed(overlapping.iter().chain(&cancelled));
+        self.events_committed();
         Ok(job)
     }
 
-    /// Restores a deleted job with its former status, from now on.
+    /// Restores a deleted job with its former status. Ticks since the deletion are not run.
     pub async fn undelete_scheduled_job(
         &self,
         id: &ScheduledJobId,
@@ -146,27 +150,28 @@ impl App {
         if job.gate.deleted_at.is_none() {
             return Err(AppError::JobNotDeleted(job.id));
         }
-        let change = GateChange { change: Change::Undeleted, changed_by, now: self.now() };
-        self.change_gate(tx, job, change, |gate, schedule| {
+        let change = StatusChange { change: Change::Undeleted, changed_by, now: self.now() };
+        self.change_status(tx, job, change, |gate, schedule| {
             ScheduleState { deleted_at: None, ..gate }.with_next_tick(schedule)
         })
         .await
     }
 
-    async fn change_gate(
+    async fn change_status(
         &self,
         mut tx: Transaction<'static, Postgres>,
         job: ScheduledJob,
-        change: GateChange<'_>,
+        change: StatusChange<'_>,
         apply: impl FnOnce(ScheduleState, &Schedule) -> ScheduleState,
     ) -> Result<ScheduledJob, AppError> {
-        let job = self.settle(&mut tx, job, tick::settle, change.now).await?;
+        let (job, cancelled) =
+            self.decide_up_to_now(&mut tx, job, tick::settle, change.now).await?;
         let gate = apply(job.gate, &self.timed(job.settings.schedule.clone()));
         let revision = job.revision + 1;
         let job = ScheduledJob { gate, revision, updated_at: change.now, ..job };
         let since = job.gate.watermark;
-        write_revision(&mut tx, &job, since, change.change, change.changed_by).await?;
-        self.commit_schedule(tx).await?;
+        write_schedule_and_revision(&mut tx, &job, since, change.change, change.changed_by).await?;
+        self.commit_schedule(tx, &cancelled).await?;
         Ok(job)
     }
 }

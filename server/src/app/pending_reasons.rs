@@ -1,4 +1,4 @@
-//! What pending runs wait for.
+//! The reasons why runs are still pending.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,36 +13,40 @@ use crate::domain::wait::PendingReason;
 use crate::store::leases::{self, RunningCount};
 use crate::store::workers;
 
-/// What is going on, as far as it makes runs wait.
-struct TickContext {
+/// Everything that can keep runs pending.
+struct Obstacles {
+    /// Sources that have a live worker.
     served: BTreeSet<String>,
     running: Vec<RunningCount>,
     source_limits: BTreeMap<String, i64>,
-    /// What queued runs wait for.
+    /// For each queued run the earlier run of its job that has not ended.
     earlier: BTreeMap<RunId, RunId>,
 }
 
 impl App {
-    /// What each of the runs waits for, if it is pending.
-    pub async fn waits(&self, runs: &[Run]) -> Result<Vec<Option<PendingReason>>, AppError> {
+    /// For each of the runs the reason why it is pending, if it is.
+    pub async fn pending_reasons(
+        &self,
+        runs: &[Run],
+    ) -> Result<Vec<Option<PendingReason>>, AppError> {
         if runs.iter().all(|run| run.state.status != Status::Pending) {
             return Ok(vec![None; runs.len()]);
         }
         let now = self.now();
         let mut conn = self.acquire().await?;
-        let situation = self.situation(&mut conn, runs, now).await?;
-        Ok(runs.iter().map(|run| situation.wait_of(run, now)).collect())
+        let obstacles = self.obstacles(&mut conn, runs, now).await?;
+        Ok(runs.iter().map(|run| obstacles.reason(run, now)).collect())
     }
 
-    async fn situation(
+    async fn obstacles(
         &self,
         conn: &mut PgConnection,
         runs: &[Run],
         now: DateTime<Utc>,
-    ) -> Result<TickContext, AppError> {
+    ) -> Result<Obstacles, AppError> {
         let queued: Vec<&RunId> =
             runs.iter().filter(|run| run.spec.queued).map(|run| &run.spec.id).collect();
-        Ok(TickContext {
+        Ok(Obstacles {
             earlier: leases::runs_before(conn, &queued).await?,
             served: workers::sources_served(conn, now - WORKER_LOST_AFTER).await?,
             running: leases::running_counts(conn).await?,
@@ -51,8 +55,8 @@ impl App {
     }
 }
 
-impl TickContext {
-    fn wait_of(&self, run: &Run, now: DateTime<Utc>) -> Option<PendingReason> {
+impl Obstacles {
+    fn reason(&self, run: &Run, now: DateTime<Utc>) -> Option<PendingReason> {
         if run.state.status != Status::Pending {
             return None;
         }
