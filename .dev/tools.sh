@@ -1,7 +1,7 @@
-# Finds the tools that Windrow's scripts need, and installs what is missing. Sourced by them.
+# Finds the tools that Windrow's scripts need, and installs missing ones. Sourced by the scripts.
 #
-# Whatever is there already is left as it is. Packages come by apt, as root or through sudo; without
-# those rights a sentence says what to install. Linux only.
+# Installed tools are left unchanged. Packages are installed with apt, as root or with sudo; without
+# these rights an error names the packages. Linux only.
 
 PATH=$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
 
@@ -14,10 +14,10 @@ fail() {
 
 need_rust() {
   command -v cargo >/dev/null ||
-    fail "Rust is missing. Install it with rustup (https://rustup.rs), then run this again."
+    fail "Rust is not installed. Install it with rustup (https://rustup.rs), then run this again."
 }
 
-# need_packages WHAT...: compiler, postgres, venv, npm; installs the packages of those that are missing.
+# need_packages TOOL...: installs the packages of missing tools (compiler, postgres, venv, npm).
 need_packages() {
   local what packages=()
   for what in "$@"; do
@@ -27,11 +27,11 @@ need_packages() {
     apt_install "${packages[@]}"
   fi
   for what in "$@"; do
-    "has_$what" || fail "Still missing after the installation: $what."
+    "has_$what" || fail "$what is still missing after the installation; install it by hand, then run this again."
   done
 }
 
-# Compiles and links, as a compiler without the C library's headers is of no use.
+# Compiles and links a program, because a compiler without the C library's headers is useless.
 has_compiler() {
   local program works=0
   command -v cc >/dev/null || return 1
@@ -52,8 +52,8 @@ packages_of_venv() { echo python3 python3-venv; }
 has_npm() { command -v npm >/dev/null; }
 packages_of_npm() { echo nodejs npm; }
 
-# Prints the directory of `initdb` and `postgres`: from PATH, Debian's of the highest version, or
-# pg_config's. A link in PATH is followed.
+# Prints the directory of `initdb` and `postgres`: from PATH, from Debian's highest version, or from
+# pg_config. Follows a link in PATH.
 postgres_bin_dir() {
   local dir
   for dir in \
@@ -74,12 +74,12 @@ AS_ROOT=()
 apt_install() {
   local package
   if ! command -v apt-get >/dev/null; then
-    fail "Missing: what Debian calls $*. There is no apt-get here: install it by other means, then run this again."
+    fail "Missing packages: $* (Debian names). This system has no apt-get; install them, then run this again."
   fi
   if ((EUID != 0)); then
-    # Where nobody can type a password, sudo must do without one.
+    # Without a terminal, sudo must not ask for a password.
     if ! command -v sudo >/dev/null || { [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; }; then
-      fail "Missing: $*. Run 'apt-get install $*' as root, then run this again."
+      fail "Missing packages: $*. Run 'apt-get install $*' as root, then run this again."
     fi
     AS_ROOT=(sudo)
   fi
@@ -94,8 +94,8 @@ apt_install() {
   done
 }
 
-# Debian's package makes a cluster and starts it on port 5432. Nobody asked for one here, so it is told
-# not to while this installation lasts.
+# Debian's package creates a cluster and starts it on port 5432. Windrow does not use it, so this is
+# switched off during the installation.
 postgres_install() {
   local settings=/etc/postgresql-common/createcluster.conf package=postgresql-15 status=0
   apt-cache show "$package" >/dev/null 2>&1 || package=postgresql
@@ -109,5 +109,5 @@ postgres_install() {
 
 apt_get() {
   "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" >&2 </dev/null ||
-    fail "apt-get $1 failed; what it said is above."
+    fail "apt-get $1 failed; see its output above."
 }

@@ -1,93 +1,136 @@
-//! The command line of `windrow-server`: commands, flags and their help.
+//! The command line of `windrow-server`: commands, their arguments and their help.
 //!
-//! Flags stay text here. `config` merges them with the environment and `windrow.toml` and parses
-//! all three in one place, so that every bad value is reported the same way. For the same reason
-//! clap neither reads the environment nor knows the defaults; a test keeps the help true to both.
+//! Settings are flags too, but come from the table in `config`. Clap neither parses their values nor
+//! reads the environment, so that every bad value is reported alike.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::Flags;
 use crate::domain::parameters::ListingType;
 
-/// Windrow's server: schedules scraping jobs, runs them and streams what happens.
+const EXAMPLES: &str = "\
+Examples:
+  windrow-server                                   Serve on 127.0.0.1:50051, with an embedded Postgres
+  windrow-server --data-dir ./data --listen [::]:50051
+  DATABASE_URL=postgres://me@db/windrow windrow-server
+  windrow-server config                            Print the settings and their origins
+
+Exit codes:
+  0    success; for serve, a clean stop after SIGTERM or Ctrl-C
+  1    error
+  2    invalid arguments
+  3    import: some documents were rejected
+  130  serve: a second signal interrupted the stop";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  windrow-server import --source mls --dry-run scheduled_jobs.json jobs.json
+  windrow-server import --source mls --report report.txt scheduled_jobs.json jobs.json
+
+Exit codes:
+  0  every document was imported, or already existed
+  1  error
+  2  invalid arguments
+  3  some documents were rejected; the others were imported";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  windrow-server source check sample --location 'Indianapolis, IN'
+  windrow-server source check mls --location 46204 --listing-type sold --limit 10
+
+Exit codes:
+  0  the location succeeded
+  1  the location or the source failed
+  2  invalid arguments";
+
+/// Windrow's server: schedules and executes scraping runs and streams their status
 ///
-/// Flags win over the environment, the environment over windrow.toml, and that over the defaults.
-/// `windrow-server config` shows what is in force and where it comes from.
+/// Without a command it serves. Settings come from flags, then the environment, then windrow.toml,
+/// then defaults; `windrow-server config` prints the ones in effect.
 #[derive(Clone, Default, Parser)]
-#[command(name = "windrow-server", version)]
+#[command(name = "windrow-server", version, after_help = "See --help for examples and exit codes.")]
+#[command(after_long_help = EXAMPLES)]
 pub struct Cli {
-    /// What to do; `None` is `serve`.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The settings that were given as flags.
     #[command(flatten)]
     pub flags: Flags,
 }
 
 impl Cli {
-    /// What to do, with the default filled in.
+    /// The command; `serve` by default.
     pub fn command(&self) -> Command {
         self.command.clone().unwrap_or(Command::Serve)
     }
 }
 
-/// What the server can be asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Serve until SIGTERM or Ctrl-C (what happens without a command)
+    /// Serve until SIGTERM or Ctrl-C (the default)
+    ///
+    /// The first signal stops the server cleanly: running work has the grace period to finish, and
+    /// watches resume on another server. A second signal ends the process immediately.
     #[command(visible_alias = "run")]
     Serve,
-    /// Bring the database's schema up to date and exit
-    Migrate,
-    /// Print the settings in force and where each comes from, with passwords hidden
-    Config,
-    /// Take over scheduled jobs and runs of an earlier system from mongoexport's JSON lines
+    /// Migrate the database schema and exit
     ///
-    /// Ids, links, counters and history are kept. What exists already is left alone, so an import may
-    /// be repeated. Exit code 3: some lines were refused.
+    /// `serve` does this as well. Several servers may migrate at the same time.
+    Migrate,
+    /// Print the settings in effect and their origins
+    ///
+    /// The output is a valid windrow.toml. Passwords and tokens are replaced by ***.
+    Config,
+    /// Import scheduled jobs and runs from mongoexport files
+    ///
+    /// Keeps ids, links, counters and history. Leaves existing jobs and runs unchanged, so an import
+    /// can be repeated. Stop the server first if it uses the embedded Postgres.
+    #[command(after_long_help = IMPORT_EXAMPLES)]
     Import(ImportArgs),
-    /// Look after the sources that the settings define
+    /// Inspect configured sources
     #[command(subcommand)]
     Source(SourceCommand),
 }
 
-/// What to take over.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct ImportArgs {
-    /// Exports of `scheduled_jobs` and `jobs`, a document a line, in any order
+    /// Exports of `scheduled_jobs` and `jobs` (required)
+    ///
+    /// JSON lines, or arrays written with --jsonArray, in any order.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Read and check everything, write nothing
+    /// Check the files without writing anything
     #[arg(long)]
     pub dry_run: bool,
-    /// The source that the jobs shall use; needed unless the settings define exactly one
+    /// Source of the imported jobs; required unless exactly one is configured
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
-    /// Write everything that was mended or refused there
+    /// Write every repaired or rejected value to this file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }
 
-/// What can be done with a source.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum SourceCommand {
-    /// Scrape one location and print what comes, a JSON object a line; nothing is stored
+    /// Scrape one location and print its listings, without storing them
+    ///
+    /// Prints one JSON object per line on stdout; the source's log goes to stderr.
+    #[command(after_long_help = CHECK_EXAMPLES)]
     Check(SourceCheck),
 }
 
-/// One location to try a source on.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct SourceCheck {
-    /// The source's name in the settings
+    /// Name of a source in the settings (required)
     pub name: String,
-    /// The location, as a scheduled job would name it
+    /// Location to scrape, as in a scheduled job (required)
     #[arg(long)]
     pub location: String,
-    /// Which listings: for_sale, for_rent, sold or pending; may be repeated
+    /// Listing type: for_sale, for_rent, sold or pending; repeatable
     #[arg(long = "listing-type", value_name = "TYPE", value_parser = listing_type)]
     pub listing_types: Vec<ListingType>,
-    /// At most so many listings
+    /// Maximum listings, 1 to 10000
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
 }
@@ -95,85 +138,7 @@ pub struct SourceCheck {
 fn listing_type(word: &str) -> Result<ListingType, String> {
     let word = word.to_lowercase().replace('-', "_");
     ListingType::from_word(&word)
-        .ok_or_else(|| "not one of for_sale, for_rent, sold, pending".to_owned())
-}
-
-// No `Debug` here or above: a database URL holds a password.
-/// The settings as flags, accepted before and after the command; `None` was not given.
-#[derive(Clone, Default, Args)]
-pub struct Flags {
-    /// Settings file; must exist if named
-    /// (default: windrow.toml in the current directory, if there; environment: WINDROW_CONFIG)
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<String>,
-
-    /// Address for gRPC clients and workers
-    /// (default: 127.0.0.1:50051; environment: WINDROW_LISTEN)
-    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
-    pub listen: Option<String>,
-
-    /// Address where Prometheus reads /metrics; not served unless set
-    /// (environment: WINDROW_METRICS_LISTEN)
-    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
-    pub metrics_listen: Option<String>,
-
-    /// Postgres to use, such as postgres://user@host/windrow; without it the server starts its own
-    /// in the data directory (environment: DATABASE_URL)
-    #[arg(long, global = true, value_name = "URL", help_heading = "Database")]
-    pub database_url: Option<String>,
-
-    /// Where the server's own Postgres keeps its data
-    /// (default: /var/lib/windrow for root, else $XDG_DATA_HOME/windrow or ~/.local/share/windrow;
-    /// environment: WINDROW_DATA_DIR)
-    #[arg(long, global = true, value_name = "DIRECTORY", help_heading = "Database")]
-    pub data_dir: Option<String>,
-
-    /// Where `initdb` and `postgres` are, if they are not found by themselves
-    /// (environment: WINDROW_POSTGRES_BIN_DIR)
-    #[arg(long, global = true, value_name = "DIRECTORY", help_heading = "Database")]
-    pub postgres_bin_dir: Option<String>,
-
-    /// Most connections to the database at once (default: 16)
-    #[arg(long, global = true, value_name = "COUNT", help_heading = "Database")]
-    pub max_connections: Option<String>,
-
-    /// Most runs that this server executes at once (default: 4)
-    #[arg(long, global = true, value_name = "COUNT", help_heading = "Runs")]
-    pub max_concurrent_runs: Option<String>,
-
-    /// How long running work may take to end when the server stops (default: 20s)
-    #[arg(long, global = true, value_name = "DURATION", help_heading = "Runs")]
-    pub stop_grace: Option<String>,
-
-    /// How long a worker may be silent before its run is given to another (default: 20s)
-    #[arg(long, global = true, value_name = "DURATION", help_heading = "Runs")]
-    pub lease: Option<String>,
-
-    /// How often a worker reports; less than half of the lease (default: 5s)
-    #[arg(long, global = true, value_name = "DURATION", help_heading = "Runs")]
-    pub heartbeat: Option<String>,
-
-    /// How long changes of runs are kept for watchers to come back to (default: 7d)
-    #[arg(long, global = true, value_name = "DURATION", help_heading = "Watches")]
-    pub event_retention: Option<String>,
-
-    /// Most watches at once (default: 10000)
-    #[arg(long, global = true, value_name = "COUNT", help_heading = "Watches")]
-    pub max_watches: Option<String>,
-
-    /// Most watches of one client at once; clients are told apart by their addresses
-    /// (default: 1000)
-    #[arg(long, global = true, value_name = "COUNT", help_heading = "Watches")]
-    pub max_watches_per_client: Option<String>,
-
-    /// What to log, such as info or windrow_server=debug,sqlx=warn
-    /// (default: info; environment: WINDROW_LOG)
-    #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
-    pub log: Option<String>,
-
-    /// text for people or json for machines (default: text; environment: WINDROW_LOG_FORMAT)
-    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
-    pub log_format: Option<String>,
+        .ok_or_else(|| "expected for_sale, for_rent, sold or pending".to_owned())
 }
 
 #[cfg(test)]
@@ -181,7 +146,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::config::Key;
+    use crate::config::{DefaultValue, SETTINGS};
 
     fn parse(arguments: &[&str]) -> Cli {
         Cli::try_parse_from([&["windrow-server"], arguments].concat()).unwrap()
@@ -206,26 +171,28 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_stands_before_or_after_the_command() {
-        for key in Key::ALL {
-            let flag = key.flag();
+    fn every_setting_is_a_flag_before_or_after_the_command() {
+        for setting in SETTINGS {
+            assert_eq!(setting.flag, setting.name.replace('_', "-"));
+            let flag = format!("--{}", setting.flag);
             for arguments in [[&flag, "x", "migrate"], ["migrate", &flag, "x"]] {
-                assert_eq!(key.of(&parse(&arguments).flags), Some("x"), "{arguments:?}");
+                assert_eq!(parse(&arguments).flags.get(setting), Some("x"), "{arguments:?}");
             }
         }
     }
 
     #[test]
-    fn the_help_names_every_default_and_variable() {
-        let command = <Cli as CommandFactory>::command();
-        for key in Key::ALL {
-            let argument = command.get_arguments().find(|a| a.get_id() == key.name()).unwrap();
-            let help = argument.get_help().unwrap().to_string();
-            if let Some(default) = key.default_text() {
-                assert!(help.contains(&format!("default: {default}")), "{help}");
-            }
-            if let Some(variable) = key.variable() {
-                assert!(help.contains(&format!("environment: {variable}")), "{help}");
+    fn short_and_long_help_name_every_default_and_variable() {
+        let command = || <Cli as CommandFactory>::command().term_width(0);
+        let helps = [command().render_help(), command().render_long_help()];
+        for help in helps.map(|help| help.to_string()) {
+            for setting in SETTINGS {
+                if let DefaultValue::Text(default) = setting.default {
+                    assert!(help.contains(&format!("[default: {default}]")), "{help}");
+                }
+                if let Some(variable) = setting.variable {
+                    assert!(help.contains(&format!("[env: {variable}]")), "{help}");
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The command `windrow-server`.
+//! The program `windrow-server`: parses, starts and maps errors to exit codes.
 
 mod import;
 mod source_check;
@@ -15,7 +15,7 @@ use windrow_server::config::{Config, Resolved};
 use windrow_server::sources::SourceRegistry;
 use windrow_server::telemetry;
 
-/// A second signal ends the process at once, with the code of a process that Ctrl-C killed.
+/// Exit code after a second signal, as of a process killed by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
@@ -40,7 +40,7 @@ async fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
         Command::Migrate => {
             telemetry::init(&resolved.config.log)?;
             Server::migrate(&resolved.config).await?;
-            writeln!(io::stdout(), "The database's schema is up to date.")?;
+            writeln!(io::stdout(), "The database schema is up to date.")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(args) => {
@@ -63,7 +63,7 @@ async fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 async fn serve(config: Config) -> Result<ExitCode, Box<dyn Error>> {
-    // Registered first, or a signal during the start would kill the process.
+    // Register before starting, or a signal during the start would kill the process.
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let running = Server::start(config).await?;
@@ -78,7 +78,7 @@ async fn serve(config: Config) -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
-/// The error and what caused it, a line each. Nothing is left to tell if stderr is closed.
+/// Prints the error and its causes, one per line. Ignores a closed stderr.
 fn report(error: &dyn Error) {
     let mut stderr = io::stderr();
     writeln!(stderr, "error: {error}").ok();

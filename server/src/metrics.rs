@@ -1,4 +1,4 @@
-//! What the server tells of itself in numbers: read when somebody asks, in OpenMetrics' text.
+//! Metrics for Prometheus, in OpenMetrics text, collected at each scrape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,20 +21,18 @@ use crate::app::App;
 use crate::clock::SystemClock;
 use crate::watch::Hub;
 
-/// Of the text, as <https://prometheus.io/docs/specs/om/open_metrics_spec/> has it.
+/// Content type, see <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Where the numbers are read.
 pub(crate) struct Metrics {
     pub(crate) app: Arc<App>,
-    /// The feed and its watches.
     pub(crate) hub: Arc<Hub>,
     pub(crate) clock: Arc<SystemClock>,
     pub(crate) pool: PgPool,
 }
 
 impl Metrics {
-    /// Serves `/metrics` until it is dropped.
+    /// Serves `/metrics`; never returns unless it fails.
     pub(crate) async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
         let mut registry = Registry::with_prefix("windrow");
         registry.register_collector(Box::new(self));
@@ -53,28 +51,29 @@ async fn scrape(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut tell = |name: &str, help: &str, unit: Option<Unit>, metric: &dyn EncodeMetric| {
-            let kind = metric.metric_type();
-            metric.encode(encoder.encode_descriptor(name, help, unit.as_ref(), kind)?)
+        let mut metric = |name: &str, help: &str, unit: Option<Unit>, value: &dyn EncodeMetric| {
+            let kind = value.metric_type();
+            value.encode(encoder.encode_descriptor(name, help, unit.as_ref(), kind)?)
         };
-        let help = "For how long there may be changes that watches cannot be shown";
+        let help = "Age of the oldest change that watches may not have received yet";
         let lag = self.hub.lag().unwrap_or_default().as_secs_f64();
-        tell("feed_lag", help, Some(Unit::Seconds), &ConstGauge::new(lag))?;
+        metric("feed_lag", help, Some(Unit::Seconds), &ConstGauge::new(lag))?;
         let watches = ConstGauge::new(self.app.open_watches());
-        tell("watches", "Streams of watches that are open", None, &watches)?;
-        let help = "How often a watch had more to take than is kept for it alone";
-        tell("watch_overflows", help, None, &ConstCounter::new(self.hub.overflows()))?;
+        metric("watches", "Open watches", None, &watches)?;
+        let help = "Times a watch overflowed its own buffer and fell back to shared history";
+        metric("watch_overflows", help, None, &ConstCounter::new(self.hub.overflows()))?;
         if let Some(offset) = self.clock.offset() {
-            let help = "How far the database's clock is ahead of this machine's; it is corrected";
+            let help =
+                "Offset of the database clock from this machine's clock; corrected by the server";
             let offset = ConstGauge::new(offset.as_seconds_f64());
-            tell("clock_offset", help, Some(Unit::Seconds), &offset)?;
+            metric("clock_offset", help, Some(Unit::Seconds), &offset)?;
         }
         let open = self.pool.size();
-        let help = "Connections to the database, of the pool that calls and loops share";
-        tell("database_connections", help, None, &ConstGauge::new(open))?;
+        let help = "Database connections of the pool shared by calls and loops";
+        metric("database_connections", help, None, &ConstGauge::new(open))?;
         let busy = usize::try_from(open).unwrap_or(usize::MAX).saturating_sub(self.pool.num_idle());
-        let help = "Those of them that are in use";
-        tell("database_connections_busy", help, None, &ConstGauge::new(busy))
+        let help = "Database connections in use";
+        metric("database_connections_busy", help, None, &ConstGauge::new(busy))
     }
 }
 

@@ -18,7 +18,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("legacy", &["domain"]),
     ("clock", &[]),
     ("supervisor", &[]),
-    ("config", &["cli", "sources"]),
+    ("config", &["sources"]),
     ("telemetry", &["config"]),
 ];
 

@@ -1,4 +1,4 @@
-//! Whom Postgres runs as: it refuses to be root, so under root it gets an account of its own.
+//! The user that Postgres runs as. Postgres refuses to be root, so under root it gets another account.
 
 use std::fs;
 use std::io;
@@ -10,20 +10,17 @@ use tokio::process::Command;
 
 use crate::error::Error;
 
-/// The accounts taken under root, in this order.
+/// Accounts to use under root, in order of preference.
 const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 
 /// The user that owns the cluster and runs Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Account {
-    /// The server's own user.
-    Own {
-        /// The effective user id.
-        uid: u32,
-    },
+    /// The user of the server.
+    Own { uid: u32 },
     /// The server is root and Postgres drops to this account.
     Dropped {
-        /// Its name, for error texts.
+        /// For error messages.
         name: String,
         uid: u32,
         gid: u32,
@@ -31,14 +28,14 @@ pub(crate) enum Account {
 }
 
 impl Account {
-    /// Chooses the account. The owner of an existing cluster stays its owner: an account `postgres`
-    /// that was installed later must not lock out the data made by `nobody`.
+    /// Chooses the account. An existing cluster keeps its owner, so that data of `nobody` stays
+    /// accessible if a user `postgres` is created later.
     pub(crate) fn choose(cluster: &Path) -> Result<Self, Error> {
         let own = geteuid().as_raw();
         let owner = match fs::symlink_metadata(cluster) {
             Ok(metadata) => Some((metadata.uid(), metadata.gid())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Error::file("look at", cluster)(error)),
+            Err(error) => return Err(Error::file("inspect", cluster)(error)),
         };
         match owner {
             Some((uid, _)) if own != 0 && uid == own => Ok(Self::Own { uid }),
@@ -55,19 +52,18 @@ impl Account {
         let accounts = passwd();
         ACCOUNTS
             .iter()
-            .find_map(|wanted| accounts.iter().find(|(name, uid, _)| name == wanted && *uid != 0))
+            .find_map(|account| accounts.iter().find(|(name, uid, _)| name == account && *uid != 0))
             .map(|(name, uid, gid)| Self::Dropped { name: name.clone(), uid: *uid, gid: *gid })
             .ok_or(Error::NoAccount)
     }
 
-    /// The user id that Postgres runs with.
     pub(crate) fn uid(&self) -> u32 {
         match self {
             Self::Own { uid } | Self::Dropped { uid, .. } => *uid,
         }
     }
 
-    /// Makes `command` run as this account. The standard library also drops root's other groups.
+    /// Runs `command` as this account. The standard library also drops root's supplementary groups.
     pub(crate) fn apply<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         match self {
             Self::Own { .. } => command,
@@ -75,7 +71,7 @@ impl Account {
         }
     }
 
-    /// Hands a file that we made to this account.
+    /// Makes this account the owner of a file.
     pub(crate) fn give(&self, path: &Path) -> Result<(), Error> {
         match self {
             Self::Own { .. } => Ok(()),
@@ -84,14 +80,14 @@ impl Account {
         }
     }
 
-    /// Checks that this account can get into `dir`: Postgres itself would only say "permission
-    /// denied" of the last of the directories. `dir` has no links in it.
+    /// Checks that this account can enter `dir` and all its parents. Postgres itself would only report
+    /// "permission denied" for the last one. `dir` must not contain links.
     pub(crate) fn check_can_enter(&self, dir: &Path) -> Result<(), Error> {
         let Self::Dropped { name, uid, gid } = self else { return Ok(()) };
-        let mut way: Vec<&Path> = dir.ancestors().collect();
-        way.reverse();
-        for step in way {
-            let metadata = fs::metadata(step).map_err(Error::file("look at", step))?;
+        let mut path: Vec<&Path> = dir.ancestors().collect();
+        path.reverse();
+        for step in path {
+            let metadata = fs::metadata(step).map_err(Error::file("inspect", step))?;
             let needed = if metadata.uid() == *uid {
                 0o100
             } else if metadata.gid() == *gid {
@@ -112,7 +108,7 @@ fn name_of(uid: u32) -> String {
     known.map_or_else(|| format!("uid {uid}"), |(name, ..)| name)
 }
 
-/// The machine's own accounts as name, uid, gid. System accounts are always in this file.
+/// Local accounts as name, uid and gid. System accounts are always in this file.
 fn passwd() -> Vec<(String, u32, u32)> {
     let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
     text.lines().filter_map(account_of).collect()
@@ -140,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_told_which_directory_is_closed() {
+    fn the_error_names_the_directory_that_cannot_be_entered() {
         let outer = tempfile::tempdir_in("/var/tmp").unwrap();
         let inner = outer.path().join("inner");
         fs::create_dir(&inner).unwrap();

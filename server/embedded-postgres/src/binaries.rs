@@ -1,7 +1,7 @@
-//! Finds the machine's Postgres binaries.
+//! Finds the installed Postgres binaries.
 //!
-//! Several major versions may be installed side by side. An existing cluster decides which one is
-//! taken, so that installing a newer Postgres does not stop the server from starting.
+//! Several major versions may be installed side by side. An existing cluster determines the version,
+//! so that the server still starts after a newer Postgres is installed.
 
 use std::env;
 use std::fs;
@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use crate::error::Error;
 
-/// Where Debian keeps one directory per major version.
+/// Debian's directory with one subdirectory per major version.
 const DEBIAN_ROOT: &str = "/usr/lib/postgresql";
 
 /// A directory with `initdb` and `postgres` of one major version.
@@ -23,9 +23,9 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// Takes the first binaries that fit: from `setting` alone if given, else from `PATH`, Debian's
-    /// directories (highest version first) and `pg_config`. With a `cluster` (its directory and
-    /// major version) only that version fits.
+    /// The first match: only in `setting` if given, else in `PATH`, Debian's directories (highest
+    /// version first) and `pg_config --bindir`. With a `cluster` (directory and major version) only
+    /// that version matches.
     pub(crate) async fn find(
         setting: Option<&Path>,
         cluster: Option<(&Path, u32)>,
@@ -56,14 +56,14 @@ impl Binaries {
         self.dir.join(name)
     }
 
-    /// A directory counts when both programs are there and `postgres` tells its version.
+    /// Requires both programs, and a `postgres` that prints its version.
     async fn look_in(dir: &Path) -> Option<Self> {
         let postgres = dir.join("postgres");
         if !dir.join("initdb").is_file() || !postgres.is_file() {
             return None;
         }
-        let output = said_by(&postgres, "--version").await?;
-        // A link in PATH would make Postgres look for its share directory beside the link.
+        let output = output_of(&postgres, "--version").await?;
+        // Follow links: Postgres locates its share directory relative to its path.
         let dir = fs::canonicalize(&postgres).ok()?.parent()?.to_path_buf();
         Some(Self { dir, major: major_of(&output)? })
     }
@@ -74,7 +74,7 @@ async fn places() -> Vec<PathBuf> {
         .map(|path| env::split_paths(&path).filter(|dir| dir.is_absolute()).collect())
         .unwrap_or_default();
     places.extend(debian_places());
-    if let Some(dir) = said_by(Path::new("pg_config"), "--bindir").await {
+    if let Some(dir) = output_of(Path::new("pg_config"), "--bindir").await {
         places.push(PathBuf::from(dir.trim()));
     }
     places
@@ -90,7 +90,7 @@ fn debian_places() -> Vec<PathBuf> {
     versions.into_iter().map(|v| Path::new(DEBIAN_ROOT).join(v.to_string()).join("bin")).collect()
 }
 
-async fn said_by(program: &Path, argument: &str) -> Option<String> {
+async fn output_of(program: &Path, argument: &str) -> Option<String> {
     let output = Command::new(program).arg(argument).stdin(Stdio::null()).output().await.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -116,7 +116,7 @@ mod tests {
     use super::major_of;
 
     #[test]
-    fn the_major_version_is_read_from_what_postgres_says() {
+    fn the_major_version_is_read_from_the_output_of_postgres() {
         let check = |text: &str, expected| assert_eq!(major_of(text), expected, "{text}");
         check("postgres (PostgreSQL) 15.8 (Debian 15.8-0+deb12u1)\n", Some(15));
         check("postgres (PostgreSQL) 18beta1\n", Some(18));

@@ -1,4 +1,4 @@
-//! The cluster on disk: how it is made, which version it is, and which settings it runs with.
+//! The cluster on disk: its creation, version and settings.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -16,9 +16,9 @@ use crate::error::Error;
 use crate::home::Home;
 use crate::log;
 
-/// The superuser and the database; the socket directory's mode is the only lock.
+/// Name of the superuser and the database. Access is protected by the mode of the socket directory.
 pub(crate) const NAME: &str = "windrow";
-/// How the directory of a cluster in the making begins.
+/// Prefix of the directory of an unfinished cluster.
 const UNFINISHED: &str = "initdb-";
 
 /// The major version of the cluster, or `None` before the first start.
@@ -27,7 +27,7 @@ pub(crate) fn version(home: &Home) -> Result<Option<u32>, Error> {
     if !cluster.exists() {
         return Ok(None);
     }
-    // The cluster appears whole or not at all, so a missing version is damage and not a beginning.
+    // The cluster is created atomically, so a missing version is corruption.
     let path = cluster.join("PG_VERSION");
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     let major = text.trim().parse().map_err(io::Error::other);
@@ -52,8 +52,8 @@ pub(crate) async fn create(
     sync(&home.dir, durability)
 }
 
-/// Removes what killed servers left of their first start. Best effort: an initdb that outlived its
-/// server may still be writing there, and then the next start finds the rest.
+/// Removes unfinished clusters of servers that were killed during their first start. Best effort: an
+/// initdb that outlived its server may still be writing; the next start removes the rest.
 pub(crate) async fn remove_unfinished(home: &Home) {
     let Ok(entries) = fs::read_dir(&home.dir) else { return };
     for entry in entries.flatten() {
@@ -62,7 +62,7 @@ pub(crate) async fn remove_unfinished(home: &Home) {
         {
             tracing::warn!(
                 embedded.dir = %entry.path().display(), %error,
-                "Could not remove an unfinished database cluster"
+                "Failed to remove an unfinished database cluster"
             );
         }
     }
@@ -99,7 +99,7 @@ async fn run_initdb(
         Durability::Durable => "--data-checksums",
         Durability::Throwaway => "--no-sync",
     });
-    // Nobody waits for an initdb whose start was given up.
+    // A cancelled start must not leave initdb running.
     command.kill_on_drop(true);
     let output = command.output().await.map_err(Error::file("run", &program))?;
     if output.status.success() {
@@ -112,9 +112,8 @@ async fn run_initdb(
     })
 }
 
-/// A Postgres program as its account, in an environment without our `PG…` variables, and in a
-/// process group of its own: Ctrl-C in the terminal must reach the server alone, which drains
-/// before Postgres stops.
+/// A Postgres program under its account, without `PG…` variables, and in its own process group: Ctrl-C
+/// in a terminal must only reach the server, which drains before Postgres stops.
 pub(crate) fn program_command(program: &Path, account: &Account) -> Command {
     let mut command = Command::new(program);
     command
@@ -128,22 +127,22 @@ pub(crate) fn program_command(program: &Path, account: &Account) -> Command {
     command
 }
 
-/// The settings as a file. They stand after the cluster's own `postgresql.conf`, so they win;
-/// `alter system` wins over both.
+/// The settings file. It overrides the cluster's own `postgresql.conf`, which it includes; `alter
+/// system` overrides both.
 pub(crate) fn settings(home: &Home, durability: Durability) -> String {
     let switch = match durability {
         Durability::Durable => "on",
         Durability::Throwaway => "off",
     };
     format!(
-        "# Written by windrow at each start. Tune with `alter system`.\n\
+        "# Written by windrow-server at each start. Use `alter system` to change settings.\n\
          include 'postgres/postgresql.conf'\n\
          listen_addresses = ''\n\
          port = 5432\n\
          unix_socket_directories = '{}'\n\
          unix_socket_permissions = 0700\n\
          max_connections = 100\n\
-         # Compiling takes longer than any statement of the server runs.\n\
+         # JIT compilation takes longer than the statements of the server.\n\
          jit = off\n\
          shared_buffers = 128MB\n\
          timezone = 'UTC'\n\
@@ -158,7 +157,7 @@ pub(crate) fn settings(home: &Home, durability: Durability) -> String {
     )
 }
 
-/// Replaces the settings file as a whole.
+/// Replaces the settings file atomically.
 pub(crate) fn write_settings(home: &Home, text: &str, durability: Durability) -> Result<(), Error> {
     let path = home.settings();
     let new = path.with_extension("conf.new");
@@ -174,7 +173,7 @@ fn write_new(path: &Path, text: &str, durability: Durability) -> io::Result<()> 
         Err(error) => return Err(error),
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    // Postgres' user reads it, whatever the umask.
+    // The user of Postgres must be able to read it, regardless of the umask.
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
     match durability {
@@ -183,7 +182,7 @@ fn write_new(path: &Path, text: &str, durability: Durability) -> io::Result<()> 
     }
 }
 
-/// Makes a rename in `dir` outlive a power cut.
+/// Makes a rename in `dir` survive a power failure.
 fn sync(dir: &Path, durability: Durability) -> Result<(), Error> {
     match durability {
         Durability::Throwaway => Ok(()),

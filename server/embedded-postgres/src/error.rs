@@ -1,69 +1,73 @@
-//! What can go wrong with the embedded Postgres, in words for the person who started the server.
+//! Errors of the embedded Postgres, for the person who starts the server.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why the embedded Postgres could not be started or stopped.
+/// An embedded Postgres that failed to start or stop.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or a directory could not be used.
-    #[error("cannot {action} {}", path.display())]
+    /// A file or a directory is not usable.
+    #[error("failed to {action} {}", path.display())]
     File {
-        /// What was tried, as a verb.
+        /// The attempted action, as a verb.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// The reason the system gave.
+        /// The reason from the operating system.
         source: io::Error,
     },
-    /// No Postgres server is installed where we look.
+    /// Postgres is not installed, or not in a known place.
     #[error(
-        "found no Postgres binaries (initdb and postgres); looked in {searched}; \
-         install them (Debian, Ubuntu: `apt-get install postgresql`), name their directory, \
-         or set DATABASE_URL to use a running database"
+        "no Postgres binaries (initdb and postgres) found in {searched}; \
+         install them (Debian, Ubuntu: `apt-get install postgresql`), set their directory with \
+         --postgres-bin-dir, or set DATABASE_URL to use a running database"
     )]
     NoBinaries {
-        /// The directories looked into.
+        /// The searched directories.
         searched: String,
     },
-    /// Another server holds the data directory.
+    /// Another server owns the data directory.
     #[error(
-        "the data directory {} is in use by another server (pid {pid}); stop it, or choose another directory", dir.display()
+        "data directory {} is in use by another server (pid {pid}); \
+         stop that server or choose another directory", dir.display()
     )]
     Owned {
+        /// The data directory.
         dir: PathBuf,
-        /// The process id of its owner, or "unknown".
+        /// The process id of the owner, or "unknown".
         pid: String,
     },
-    /// Started as root, and there is no account that Postgres could run as.
+    /// The server runs as root, and there is no account that Postgres could run as.
     #[error(
-        "Postgres refuses to run as root, and /etc/passwd has neither a user `postgres` nor `nobody`"
+        "Postgres refuses to run as root, and /etc/passwd contains neither `postgres` nor `nobody`; \
+         create one of these users, or start the server as another user"
     )]
     NoAccount,
-    /// Postgres runs as another user than the server, and that user cannot get to the data.
+    /// The user that Postgres runs as cannot reach the data directory.
     #[error(
-        "the user `{user}`, which Postgres runs as, cannot enter the directory {}; choose a data \
-         directory elsewhere (for instance under /var/lib or /var/tmp), or `chmod o+x` it", dir.display()
+        "user `{user}`, which Postgres runs as, cannot enter directory {}; choose a data directory \
+         elsewhere (for example under /var/lib or /var/tmp), or run `chmod o+x` on it", dir.display()
     )]
     NotEnterable {
-        /// The first directory on the way that is closed.
+        /// The first directory of the path that the user cannot enter.
         dir: PathBuf,
         /// The user that Postgres runs as.
         user: String,
     },
-    /// The cluster belongs to a user that we can neither be nor become.
+    /// The cluster belongs to a user that Postgres cannot be run as.
     #[error(
-        "the database files in {} belong to uid {uid}, which this server cannot run Postgres as; \
+        "database files in {} belong to uid {uid}, and this server cannot run Postgres as that user; \
          start the server as their owner", dir.display()
     )]
     ForeignCluster {
         /// The directory of the cluster.
         dir: PathBuf,
+        /// The owner of the cluster.
         uid: u32,
     },
-    /// The data was written by another major version of Postgres.
+    /// Another major version of Postgres wrote the data.
     #[error(
-        "the database files in {} were written by Postgres {cluster}, but the binaries found are of {found}; \
+        "database files in {} were written by Postgres {cluster}, but only {found} is installed; \
          install postgresql-{cluster}, or move the data with pg_upgrade or pg_dump", dir.display()
     )]
     Version {
@@ -74,45 +78,50 @@ pub enum Error {
         /// The versions of the binaries found.
         found: String,
     },
-    /// The socket directory exists and somebody else could put a socket there.
+    /// Another user could place a socket into the socket directory.
     #[error(
-        "the socket directory {} is not a directory that only Postgres' user (uid {uid}) can enter; remove it", dir.display()
+        "socket directory {} is not restricted to the user of Postgres (uid {uid}); \
+         delete it and start again", dir.display()
     )]
     SocketDir {
+        /// The socket directory.
         dir: PathBuf,
-        /// The user it should belong to.
+        /// The user that has to own it.
         uid: u32,
     },
     /// A Postgres program failed.
     #[error("{program} failed ({status}):\n{output}")]
     Program {
+        /// The path of the program.
         program: String,
+        /// Its exit status.
         status: String,
-        /// The end of what it said.
+        /// The last lines of its output.
         output: String,
     },
-    /// Postgres was launched and did not become usable.
-    #[error("Postgres {what}; the end of {} says:\n{tail}", log.display())]
+    /// Postgres was launched, but did not become usable.
+    #[error("Postgres {failure}; last lines of {}:\n{tail}", log.display())]
     Start {
-        /// What it did instead.
-        what: &'static str,
+        /// The failure, as a predicate.
+        failure: &'static str,
+        /// The log file of Postgres.
         log: PathBuf,
         /// The last lines of that log.
         tail: String,
     },
-    /// Postgres outlived every signal.
-    #[error("Postgres (pid {pid}) did not stop")]
+    /// Postgres did not react to any signal.
+    #[error("Postgres (pid {pid}) did not stop; end this process before you start again")]
     Stop {
-        /// The process that is still there.
+        /// The process id of Postgres.
         pid: i32,
     },
-    /// Postgres runs and refused to create our database.
-    #[error("cannot prepare the database `windrow`")]
+    /// Postgres refused to create the database.
+    #[error("failed to create the database `windrow`")]
     Database(#[from] sqlx::Error),
 }
 
 impl Error {
-    /// For `map_err`: the error of doing `action` to `path`.
+    /// For `map_err`: a failure of `action` on `path`.
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { action, path: path.to_path_buf(), source }
     }

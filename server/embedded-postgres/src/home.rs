@@ -1,13 +1,13 @@
 //! The data directory: its lock, its files and the directory of the socket.
 //!
 //! ```text
-//! <data_dir>/             ours: 0711 under root, else 0700
-//!   owner.lock            locked as long as a server owns the directory; holds its pid
-//!   windrow.conf          our settings; includes the cluster's own postgresql.conf
-//!   postgres.log          what Postgres says
-//!   postgres/             the cluster (0700, Postgres' user)
-//!   initdb-*              a cluster in the making, or the rest of one
-//!   run/                  the socket (0700, Postgres' user), if its path is short enough
+//! <data_dir>/             0711 under root, else 0700
+//!   owner.lock            locked while a server owns the directory; contains its pid
+//!   windrow.conf          settings; includes the cluster's own postgresql.conf
+//!   postgres.log          output of Postgres
+//!   postgres/             the cluster (0700, user of Postgres)
+//!   initdb-*              an unfinished cluster
+//!   run/                  the socket (0700, user of Postgres), if its path is short enough
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -21,14 +21,14 @@ use rustix::process::geteuid;
 use crate::account::Account;
 use crate::error::Error;
 
-/// What `sun_path` can hold on Linux, less the closing zero.
+/// Size of `sun_path` on Linux, without the terminating zero.
 const SOCKET_PATH_LIMIT: usize = 107;
-/// The name of the socket, and of the lock that Postgres puts beside it.
+/// The socket and the prefix of the lock file that Postgres creates next to it.
 const SOCKET_NAME: &str = "/.s.PGSQL.5432";
-/// A pid has at most seven digits; the file is not ours to trust.
+/// A pid has up to seven digits; the file is not trusted.
 const PID_LIMIT: u64 = 16;
 
-/// The places of one embedded Postgres.
+/// The paths of one embedded Postgres.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     /// The data directory, absolute and without links.
@@ -36,11 +36,11 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Makes the directory if need be. Only directories made here get a mode.
+    /// Creates the directory if it is missing. Sets the mode of new directories only.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
-        let absolute = std::path::absolute(dir).map_err(Error::file("find", dir))?;
+        let absolute = std::path::absolute(dir).map_err(Error::file("locate", dir))?;
         make_all(&absolute).map_err(Error::file("create", &absolute))?;
-        let dir = fs::canonicalize(&absolute).map_err(Error::file("find", &absolute))?;
+        let dir = fs::canonicalize(&absolute).map_err(Error::file("locate", &absolute))?;
         Ok(Self { dir })
     }
 
@@ -56,8 +56,8 @@ impl Home {
         self.dir.join("postgres.log")
     }
 
-    /// Becomes the only owner of the directory, or says who is. The lock ends with the returned
-    /// value or with the process, however that dies; Postgres does not inherit it.
+    /// Locks the directory; the error names the current owner. The lock ends with the returned value
+    /// or with the process, even after a kill -9; Postgres does not inherit it.
     pub(crate) fn lock(&self) -> Result<OwnerLock, Error> {
         let path = self.dir.join("owner.lock");
         let mut file = no_follow(OpenOptions::new().read(true).write(true).create(true))
@@ -80,9 +80,9 @@ impl Home {
         Ok(OwnerLock { file })
     }
 
-    /// The directory of the socket: `run` inside, or one named by a hash where that path would be
-    /// too long or would need quoting. It depends on the data directory only, so that the next
-    /// server finds the socket of a Postgres that outlived this one.
+    /// The directory of the socket: `run` inside the data directory, or a directory named by a hash if
+    /// that path is too long or needs quoting. It depends only on the data directory, so that the
+    /// next server finds the socket of an adopted Postgres.
     pub(crate) fn socket_dir(&self) -> PathBuf {
         let inside = self.dir.join("run");
         let plain = |text: &str| {
@@ -92,15 +92,15 @@ impl Home {
         if inside.to_str().is_some_and(plain) {
             return inside;
         }
-        // Nobody else can put anything into /run, where there is one for us.
+        // Prefer /run under root, because other users cannot write there.
         let uid = geteuid().as_raw();
         let root = if uid == 0 && Path::new("/run").is_dir() { "/run" } else { "/tmp" };
         let hash = fnv(self.dir.as_os_str().as_encoded_bytes());
         Path::new(root).join(format!("windrow-{uid}-{hash:016x}"))
     }
 
-    /// Makes the socket directory. One that is there already must be Postgres' alone: in /tmp
-    /// anybody could have made it, to answer our connections in Postgres' place.
+    /// Creates the socket directory. An existing one must be restricted to the user of Postgres: in /tmp
+    /// any user could have created it to impersonate Postgres.
     pub(crate) fn make_socket_dir(&self, account: &Account) -> Result<(), Error> {
         let dir = self.socket_dir();
         match DirBuilder::new().mode(0o700).create(&dir) {
@@ -108,7 +108,7 @@ impl Home {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Error::file("create", &dir)(error)),
         }
-        let found = fs::symlink_metadata(&dir).map_err(Error::file("look at", &dir))?;
+        let found = fs::symlink_metadata(&dir).map_err(Error::file("inspect", &dir))?;
         let ours = found.uid() == account.uid() || found.uid() == geteuid().as_raw();
         if !found.is_dir() || !ours || found.mode() & 0o077 != 0 {
             return Err(Error::SocketDir { dir, uid: account.uid() });
@@ -124,17 +124,17 @@ pub(crate) struct OwnerLock {
 }
 
 impl Drop for OwnerLock {
-    /// Closing alone is not enough: a program that another thread is just launching has a copy of
-    /// the file until it begins, and the lock would last as long as the last copy.
+    /// Unlocks explicitly, because closing is not enough: a child process that another thread is
+    /// launching has a copy of the file until `exec`, and would keep the lock.
     fn drop(&mut self) {
         if let Err(error) = self.file.unlock() {
-            tracing::warn!(%error, "Could not unlock the data directory");
+            tracing::warn!(%error, "Failed to unlock the data directory");
         }
     }
 }
 
-/// Refuses a link in the place of the file: under root, a data directory of another user could
-/// otherwise make us write anywhere.
+/// Refuses symbolic links: under root, a data directory that belongs to another user could otherwise
+/// redirect writes to any file.
 pub(crate) fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
 }
@@ -147,7 +147,7 @@ fn make_all(dir: &Path) -> io::Result<()> {
         make_all(parent)?;
     }
     fs::create_dir(dir)?;
-    // The umask may be strict, but under root Postgres' user has to get through.
+    // Regardless of the umask, the user of Postgres must be able to pass under root.
     let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
     fs::set_permissions(dir, Permissions::from_mode(mode))
 }
@@ -160,7 +160,7 @@ fn pid_in(file: &File) -> String {
     }
 }
 
-/// FNV-1a: the same on every machine and release, which the standard hasher does not promise.
+/// FNV-1a, which is stable across machines and releases, unlike the standard hasher.
 fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,12 +1,31 @@
-//! The embedded database: a private Postgres run from the machine's binaries.
+//! A private Postgres, run from the binaries that are installed on the machine.
 //!
-//! It promises a cluster that survives restarts and has one owner, that is reached through a unix
-//! socket only, is restarted when it dies, is stopped cleanly with the server, and is usable again
-//! after a kill -9 of the server: a Postgres that outlived its server is adopted. Works as root,
-//! where Postgres runs as `postgres` or `nobody`.
+//! ```no_run
+//! use windrow_embedded_postgres::{Durability, EmbeddedPostgres, Settings};
 //!
-//! Left out on purpose: downloads, upgrades between major versions, backups, TCP. Linux only, as it
-//! recognises its processes through `/proc`.
+//! # async fn example() -> Result<(), windrow_embedded_postgres::Error> {
+//! let postgres = EmbeddedPostgres::start(Settings {
+//!     data_dir: "/var/lib/windrow".into(),
+//!     bin_dir: None,
+//!     durability: Durability::Durable,
+//! })
+//! .await?;
+//! let options = postgres.connect_options(); // for an sqlx pool
+//! postgres.stop().await
+//! # }
+//! ```
+//!
+//! - The cluster survives restarts and is reachable only through a unix socket that no other user can
+//!   open.
+//! - One process owns a data directory at a time; a second one gets [`Error::Owned`].
+//! - [`EmbeddedPostgres::supervise`] restarts Postgres when it dies.
+//! - After a kill -9 of the owner, the next start adopts the Postgres that is still running.
+//! - Under root, Postgres runs as the user `postgres` or `nobody`.
+//!
+//! Not included: downloads, upgrades between major versions, backups, TCP. Linux only, because it
+//! identifies its processes through `/proc`.
+
+#![warn(missing_docs)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,37 +52,36 @@ use binaries::Binaries;
 use home::{Home, OwnerLock};
 use postmaster::{Launch, Postmaster};
 
-/// Where the embedded Postgres lives and how careful it is.
+/// Settings of an embedded Postgres.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The directory of everything it keeps; made if missing. Under root, Postgres' user must be
-    /// able to enter all of its parents, so not under `/root`.
+    /// Directory of the cluster, the socket and the log; created if it is missing. Under root, the user
+    /// that Postgres runs as must be able to enter all of its parents, so it cannot be under `/root`.
     pub data_dir: PathBuf,
-    /// The directory of `initdb` and `postgres`. `None` looks in `PATH`, `/usr/lib/postgresql` and
-    /// `pg_config`.
+    /// Directory of `initdb` and `postgres`. `None` searches `PATH`, `/usr/lib/postgresql` and
+    /// `pg_config --bindir`.
     pub bin_dir: Option<PathBuf>,
     /// Whether commits survive a crash.
     pub durability: Durability,
 }
 
-/// What a commit is worth.
+/// Durability of commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// A commit is on disk.
+    /// Commits are on disk.
     Durable,
-    /// For tests: nothing is forced to disk. A crash of Postgres loses the last commits, one of the
-    /// machine may ruin the cluster.
+    /// Nothing is forced to disk, which starts test clusters faster. A crash of Postgres loses the
+    /// last commits; a crash of the machine may corrupt the cluster.
     Throwaway,
 }
 
 /// A running embedded Postgres, and the ownership of its data directory.
 ///
-/// Dropped without [`EmbeddedPostgres::stop`] it gives up the directory and leaves Postgres
-/// running; the next start adopts it.
+/// Dropped without [`EmbeddedPostgres::stop`] it releases the directory and leaves Postgres running;
+/// the next start adopts it.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     launch: Launch,
-    created: bool,
     stopping: CancellationToken,
     state: Mutex<State>,
 }
@@ -75,9 +93,9 @@ struct State {
 }
 
 impl EmbeddedPostgres {
-    /// Takes the data directory, makes the cluster on the first start, launches or adopts Postgres,
-    /// and returns when the database `windrow` accepts connections. A cancelled start leaves
-    /// nothing that would hinder the next.
+    /// Locks the data directory, creates the cluster on the first start, launches or adopts Postgres,
+    /// and returns when the database `windrow` accepts connections. A cancelled start does not affect
+    /// the next one.
     pub async fn start(settings: Settings) -> Result<Self, Error> {
         let home = Home::open(&settings.data_dir)?;
         let owner = home.lock()?;
@@ -85,9 +103,9 @@ impl EmbeddedPostgres {
         account.check_can_enter(&home.dir)?;
         cluster::remove_unfinished(&home).await;
         let version = cluster::version(&home)?;
-        let place = home.cluster();
-        let wanted = version.map(|major| (place.as_path(), major));
-        let binaries = Binaries::find(settings.bin_dir.as_deref(), wanted).await?;
+        let dir = home.cluster();
+        let cluster = version.map(|major| (dir.as_path(), major));
+        let binaries = Binaries::find(settings.bin_dir.as_deref(), cluster).await?;
         if version.is_none() {
             cluster::create(&home, &account, &binaries, settings.durability).await?;
         }
@@ -100,30 +118,23 @@ impl EmbeddedPostgres {
         }
         Ok(Self {
             launch,
-            created: version.is_none(),
             stopping: CancellationToken::new(),
             state: Mutex::new(State { postmaster: Some(postmaster), owner: Some(owner) }),
         })
     }
 
-    /// How to connect to the database `windrow`, over the unix socket.
+    /// Options for a connection to the database `windrow`, over the unix socket.
     pub fn connect_options(&self) -> PgConnectOptions {
         self.launch.options(cluster::NAME)
     }
 
-    /// Whether this start made the cluster.
-    pub fn created(&self) -> bool {
-        self.created
-    }
-
-    /// The data directory, absolute and without links.
+    /// The data directory as an absolute path without links.
     pub fn data_dir(&self) -> &Path {
         &self.launch.home.dir
     }
 
-    /// Stops Postgres and gives up the data directory. Open transactions are rolled back: drain
-    /// first. Takes at most 20 seconds; [`EmbeddedPostgres::supervise`] ends. A second call does
-    /// nothing.
+    /// Stops Postgres and releases the data directory, within 20 seconds. Open transactions are rolled
+    /// back. [`EmbeddedPostgres::supervise`] returns. A second call does nothing.
     pub async fn stop(&self) -> Result<(), Error> {
         self.stopping.cancel();
         let mut state = self.state.lock().await;
@@ -131,14 +142,14 @@ impl EmbeddedPostgres {
             Some(postmaster) => postmaster.stop().await,
             None => Ok(()),
         };
-        // The lock goes last, so that the next owner does not meet this Postgres.
+        // Release the lock last, or the next owner could meet this Postgres.
         state.owner = None;
         stopped
     }
 }
 
-/// Writes the settings if they differ from the last ones. A Postgres that still runs with those is
-/// stopped before: once the file is new, it would be adopted as if it knew.
+/// Writes the settings if they changed. First stops a Postgres that runs with the old ones, because it
+/// would be adopted as if it had read the new file.
 async fn apply_settings(launch: &Launch, durability: Durability) -> Result<(), Error> {
     let text = cluster::settings(&launch.home, durability);
     if fs::read_to_string(launch.home.settings()).is_ok_and(|current| current == text) {

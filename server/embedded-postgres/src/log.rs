@@ -1,4 +1,4 @@
-//! Postgres' log file, and the end of it for error texts.
+//! The log file of Postgres, and its last lines for error messages.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,9 +8,9 @@ use std::path::Path;
 use crate::error::Error;
 use crate::home::{Home, no_follow};
 
-/// At each launch a longer log becomes `postgres.log.1`, in the place of the one before.
+/// A launch renames a larger log to `postgres.log.1`, replacing the previous one.
 const SIZE_LIMIT: u64 = 10 * 1024 * 1024;
-/// How much of a log an error text reads, in bytes, and shows, in lines.
+/// Limits of the last lines in an error message.
 const TAIL_BYTES: u64 = 8 * 1024;
 const TAIL_LINES: usize = 20;
 
@@ -27,7 +27,7 @@ pub(crate) fn open(home: &Home) -> Result<File, Error> {
         .map_err(Error::file("open", &path))
 }
 
-/// The length of the log, 0 if there is none: where the lines of the next launch begin.
+/// The size of the log, or 0 without one: the offset at which the next launch starts to write.
 pub(crate) fn size(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |metadata| metadata.len())
 }
@@ -41,7 +41,7 @@ pub(crate) fn tail(path: &Path, from: u64) -> String {
 fn read_from(path: &Path, from: u64) -> io::Result<String> {
     let mut file = no_follow(OpenOptions::new().read(true)).open(path)?;
     let length = file.metadata()?.len();
-    // A log that is shorter now was rotated: all of it is new.
+    // A shorter log was rotated, so all of it is new.
     let from = if from > length { 0 } else { from };
     file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL_BYTES))))?;
     let mut bytes = Vec::new();
@@ -49,7 +49,7 @@ fn read_from(path: &Path, from: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The end of a program's output.
+/// The last lines of a program's output.
 pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let skipped = lines.len().saturating_sub(TAIL_LINES);
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tail_is_of_this_launch_only() {
+    fn the_tail_contains_only_lines_of_this_launch() {
         let dir = tempfile::tempdir_in("/var/tmp").unwrap();
         let path = dir.path().join("postgres.log");
         fs::write(&path, "before\nafter\n").unwrap();

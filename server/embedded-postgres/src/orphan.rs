@@ -1,7 +1,7 @@
-//! Looks at `postmaster.pid`: is a Postgres of an earlier server still running on our cluster?
+//! Finds a Postgres that an earlier server left running, through `postmaster.pid`.
 //!
-//! The file outlives a crash and its number may by now be any process. Postgres itself only asks
-//! whether that number is alive, and then refuses to start.
+//! The file survives a crash, and its pid may have been reused by any process. Postgres itself only
+//! checks whether the pid exists, and then refuses to start.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -12,23 +12,23 @@ use std::path::{Path, PathBuf};
 use crate::account::Account;
 use crate::home::Home;
 
-/// A few lines; the file belongs to Postgres' user and not to us.
+/// The file has a few lines, but belongs to the user of Postgres and is not trusted.
 const PID_FILE_LIMIT: u64 = 4096;
 
-/// What the process of a number in `postmaster.pid` is.
+/// The process behind a pid in `postmaster.pid`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Our Postgres, launched by a server that is gone.
+    /// A Postgres launched by an earlier server.
     Ours,
-    /// Anything that has nothing to do with the cluster: the number was given out again.
+    /// A process unrelated to the cluster: the pid was reused.
     Alien,
-    /// Something that works on the cluster, or that we may not look at. Postgres decides.
+    /// A process that uses the cluster or cannot be inspected. The decision is left to Postgres.
     Unclear,
     Gone,
 }
 
-/// The process id of our Postgres, if an earlier server left one running. A pid file that names an
-/// alien process is removed; Postgres still detects a cluster in use by its shared memory.
+/// The pid of a Postgres that an earlier server left running. Removes a pid file that names an
+/// unrelated process; Postgres still detects a cluster in use by its shared memory.
 pub(crate) fn find(home: &Home, account: &Account) -> Option<i32> {
     let path = pid_file(home);
     let pid = pid_in(&path)?;
@@ -37,10 +37,10 @@ pub(crate) fn find(home: &Home, account: &Account) -> Option<i32> {
         Found::Alien => {
             tracing::info!(
                 embedded.pid = pid,
-                "Removing a stale postmaster.pid, whose number another process has now"
+                "Removing stale postmaster.pid: process {pid} is not Postgres"
             );
             if let Err(error) = fs::remove_file(&path) {
-                tracing::warn!(%error, "Could not remove the stale postmaster.pid");
+                tracing::warn!(%error, "Failed to remove stale postmaster.pid");
             }
             None
         }
@@ -48,7 +48,7 @@ pub(crate) fn find(home: &Home, account: &Account) -> Option<i32> {
     }
 }
 
-/// Tells whether process `pid` is the Postgres that we launch, by its user and its arguments.
+/// Identifies a Postgres launched by a server, by its user and its arguments.
 pub(crate) fn identify(pid: i32, home: &Home, account: &Account) -> Found {
     let root = PathBuf::from(format!("/proc/{pid}"));
     let read = fs::metadata(&root)
@@ -61,7 +61,7 @@ pub(crate) fn identify(pid: i32, home: &Home, account: &Account) -> Found {
     if uid == account.uid() && is_launched_by_us(&line, home) {
         return Found::Ours;
     }
-    // A zombie has no arguments any more. Where nobody reaps, it stays for ever.
+    // A zombie has no arguments, and remains if its parent never reaps it.
     if line.is_empty() {
         return Found::Alien;
     }
@@ -71,7 +71,7 @@ pub(crate) fn identify(pid: i32, home: &Home, account: &Account) -> Found {
     }
 }
 
-/// The arguments every launch gives: the cluster and our settings file.
+/// The arguments of every launch: the cluster and the settings file.
 pub(crate) fn arguments(home: &Home) -> [std::ffi::OsString; 4] {
     let mut settings = std::ffi::OsString::from("config_file=");
     settings.push(home.settings());
@@ -82,7 +82,7 @@ fn is_launched_by_us(line: &[u8], home: &Home) -> bool {
     let mut given = line.split(|byte| *byte == 0);
     let program = given.next().unwrap_or_default();
     program.ends_with(b"/postgres")
-        && arguments(home).iter().all(|wanted| given.next() == Some(wanted.as_bytes()))
+        && arguments(home).iter().all(|expected| given.next() == Some(expected.as_bytes()))
 }
 
 fn pid_file(home: &Home) -> PathBuf {

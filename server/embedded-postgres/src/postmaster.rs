@@ -1,4 +1,4 @@
-//! The running Postgres: launched as our child, or adopted from a server that was killed.
+//! The running Postgres: a child process, or one adopted from a server that was killed.
 
 use std::time::Duration;
 
@@ -16,24 +16,23 @@ use crate::home::Home;
 use crate::log;
 use crate::orphan::{self, Found};
 
-/// Between two looks at a starting or stopping Postgres.
-const POLL: Duration = Duration::from_millis(20);
-/// One attempt to connect; a Postgres that does not answer at all may have died meanwhile.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Recovery after a crash replays up to a checkpoint interval of log; that takes its time.
-const START_LIMIT: Duration = Duration::from_mins(5);
-/// A Postgres that dies at the start may have met the last processes of the one before.
+/// Interval between checks of a starting or stopping Postgres.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Limit for one connection attempt; a Postgres that does not answer may have died meanwhile.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Recovery after a crash replays the log of up to one checkpoint interval, which can take minutes.
+const START_TIMEOUT: Duration = Duration::from_mins(5);
+/// A Postgres that dies while starting may have met the last processes of its predecessor.
 const START_ATTEMPTS: u32 = 3;
-/// Those need a moment to notice that their postmaster is gone.
-const ATTEMPT_PAUSE: Duration = Duration::from_millis(500);
-/// How to ask Postgres to end, and how long to wait: "fast", "immediate", and not asking.
+/// Time for these processes to notice that their postmaster is gone.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(500);
+/// Signals that stop Postgres, and the time it has after each: "fast", "immediate", killed.
 const STOP_STEPS: [(Signal, Duration); 3] = [
     (Signal::INT, Duration::from_secs(10)),
     (Signal::QUIT, Duration::from_secs(5)),
     (Signal::KILL, Duration::from_secs(5)),
 ];
 
-/// All that a launch needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
     pub(crate) home: Home,
@@ -42,7 +41,7 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// How to connect to `database`. The variables `PGHOST` and so on must not lead elsewhere.
+    /// Connection options that ignore `PGHOST` and similar variables.
     pub(crate) fn options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .host("localhost")
@@ -54,38 +53,37 @@ impl Launch {
             .ssl_mode(PgSslMode::Disable)
     }
 
-    /// Adopts or launches Postgres and waits until it accepts connections. A Postgres that was
-    /// found may be on its way out, and a new one may start too soon after it: hence the attempts.
+    /// Adopts or launches Postgres and waits until it accepts connections. Retries, because an adopted
+    /// Postgres may be shutting down, and a new one may start before the old one is gone.
     pub(crate) async fn bring_up(&self) -> Result<(Postmaster, PgConnection), Error> {
         let from = log::size(&self.home.log());
         for attempt in 1..=START_ATTEMPTS {
             let mut postmaster = Postmaster::obtain(self)?;
             match postmaster.wait_until_ready().await {
                 Readiness::Accepts(connection) => return Ok((postmaster, *connection)),
-                Readiness::Died if attempt < START_ATTEMPTS => sleep(ATTEMPT_PAUSE).await,
+                Readiness::Died if attempt < START_ATTEMPTS => sleep(ATTEMPT_DELAY).await,
                 Readiness::Died => {}
                 Readiness::TimedOut => {
                     postmaster.stop().await?;
-                    return Err(self.failure("did not accept connections in time", from));
+                    return Err(self.failure("did not accept connections within 5 minutes", from));
                 }
             }
         }
-        Err(self.failure("ended while starting", from))
+        Err(self.failure("exited while starting", from))
     }
 
-    fn failure(&self, what: &'static str, from: u64) -> Error {
+    fn failure(&self, failure: &'static str, from: u64) -> Error {
         let log = self.home.log();
         let tail = log::tail(&log, from);
-        Error::Start { what, log, tail }
+        Error::Start { failure, log, tail }
     }
 }
 
-/// What became of a Postgres that was waited for.
 pub(crate) enum Readiness {
-    /// It accepts connections; this is the first.
+    /// Holds the first connection.
     Accepts(Box<PgConnection>),
     Died,
-    /// It lives, and nothing more.
+    /// Postgres runs, but does not accept connections.
     TimedOut,
 }
 
@@ -98,17 +96,20 @@ pub(crate) struct Postmaster {
 
 #[derive(Debug)]
 enum Process {
-    /// Ours to reap. Dropping it lets it run, for the next server to adopt.
+    /// A child process. Dropping it keeps Postgres running, for the next server to adopt.
     Child(Child),
-    /// Left by an earlier server; its parent is another process now, so we can only look at it.
+    /// A Postgres of an earlier server. It has another parent now, so it cannot be reaped here.
     Adopted(i32),
 }
 
 impl Postmaster {
-    /// The Postgres that an earlier server left running, if it did.
+    /// The Postgres that an earlier server left running, if any.
     pub(crate) fn adopt(launch: &Launch) -> Option<Self> {
         let pid = orphan::find(&launch.home, &launch.account)?;
-        tracing::info!(embedded.pid = pid, "Adopting the Postgres of a server that was killed");
+        tracing::info!(
+            embedded.pid = pid,
+            "Adopting Postgres (pid {pid}) of a server that was killed"
+        );
         Some(Self { launch: launch.clone(), process: Process::Adopted(pid) })
     }
 
@@ -135,7 +136,7 @@ impl Postmaster {
         Ok(Self { launch: launch.clone(), process: Process::Child(child) })
     }
 
-    /// Looks whether it still runs, and reaps it if not.
+    /// Checks whether Postgres still runs, and reaps it otherwise.
     pub(crate) fn is_running(&mut self) -> bool {
         match &mut self.process {
             Process::Child(child) => matches!(child.try_wait(), Ok(None)),
@@ -145,24 +146,24 @@ impl Postmaster {
         }
     }
 
-    /// Waits until it accepts connections or ends. Cancel-safe: it only looks.
+    /// Waits until Postgres accepts connections or exits. Cancel-safe: changes nothing.
     pub(crate) async fn wait_until_ready(&mut self) -> Readiness {
         let options = self.launch.options("postgres");
-        let deadline = Instant::now() + START_LIMIT;
+        let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
-            let attempt = timeout(CONNECT_LIMIT, PgConnection::connect_with(&options)).await;
+            let attempt = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await;
             if let Ok(Ok(connection)) = attempt {
                 return Readiness::Accepts(Box::new(connection));
             }
             if !self.is_running() {
                 return Readiness::Died;
             }
-            sleep(POLL).await;
+            sleep(POLL_INTERVAL).await;
         }
         Readiness::TimedOut
     }
 
-    /// Ends it: first the clean way, which rolls back what runs and writes a checkpoint.
+    /// Stops Postgres, at first cleanly: open transactions are rolled back and a checkpoint is written.
     pub(crate) async fn stop(mut self) -> Result<(), Error> {
         for (signal, limit) in STOP_STEPS {
             let deadline = Instant::now() + limit;
@@ -171,14 +172,14 @@ impl Postmaster {
                 if !self.is_running() {
                     return Ok(());
                 }
-                sleep(POLL).await;
+                sleep(POLL_INTERVAL).await;
             }
-            tracing::warn!(embedded.signal = ?signal, "Postgres did not stop at this signal");
+            tracing::warn!("Postgres did not stop within {limit:?} after {signal:?}");
         }
         Err(Error::Stop { pid: self.pid().unwrap_or_default() })
     }
 
-    /// The number is known only while the process is ours to name: a reaped child has none.
+    /// `None` for a child that was reaped.
     fn pid(&self) -> Option<i32> {
         match &self.process {
             Process::Child(child) => child.id().and_then(|id| i32::try_from(id).ok()),
@@ -187,14 +188,14 @@ impl Postmaster {
     }
 
     fn signal(&mut self, signal: Signal) {
-        // An adopted number could have been given out again: look right before.
+        // The pid of an adopted process may have been reused: check immediately before.
         if !self.is_running() {
             return;
         }
         if let Some(pid) = self.pid().and_then(Pid::from_raw)
             && let Err(error) = kill_process(pid, signal)
         {
-            tracing::warn!(embedded.signal = ?signal, %error, "Could not signal Postgres");
+            tracing::warn!(%error, "Failed to send {signal:?} to Postgres");
         }
     }
 }

@@ -1,34 +1,33 @@
-//! The embedded Postgres through everything that may happen to it. Needs Postgres' binaries.
+//! Starts, stops, crashes and restarts of an embedded Postgres. Requires the Postgres binaries.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod support;
+
 use std::fs::{self, Permissions};
-use std::future::Future;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use windrow_embedded_postgres::{Durability, EmbeddedPostgres, Error, Settings};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Names the data directory for [`a_server_to_be_killed`].
+use self::support::{Place, Server, eventually};
+
+/// The data directory of [`a_server_to_be_killed`].
 const VICTIM_DIR: &str = "WINDROW_TEST_EMBEDDED_DIR";
 
 #[tokio::test]
 async fn data_survives_a_restart() {
     let place = Place::new();
     let first = place.start().await;
-    assert!(first.created());
     write(&first, "kept").await;
     first.stop().await.unwrap();
     let second = place.start().await;
-    assert!(!second.created());
     assert_eq!(read(&second).await.unwrap(), "kept");
     second.stop().await.unwrap();
 }
@@ -48,7 +47,7 @@ async fn a_durable_cluster_forces_its_commits_to_disk() {
 }
 
 #[tokio::test]
-async fn other_settings_reach_a_postgres_that_was_left_running() {
+async fn changed_settings_reach_a_postgres_that_was_left_running() {
     let place = Place::new();
     drop(place.start().await);
     let settings = Settings { durability: Durability::Durable, ..place.settings() };
@@ -59,12 +58,12 @@ async fn other_settings_reach_a_postgres_that_was_left_running() {
 }
 
 #[tokio::test]
-async fn a_second_owner_is_refused_with_the_directory_and_the_pid() {
+async fn a_second_owner_is_rejected_with_directory_and_pid() {
     let place = Place::new();
     let owner = place.start().await;
-    let refused = EmbeddedPostgres::start(place.settings()).await.unwrap_err();
-    assert!(matches!(refused, Error::Owned { .. }), "{refused}");
-    let text = refused.to_string();
+    let rejected = EmbeddedPostgres::start(place.settings()).await.unwrap_err();
+    assert!(matches!(rejected, Error::Owned { .. }), "{rejected}");
+    let text = rejected.to_string();
     assert!(text.contains(place.dir.to_str().unwrap()), "{text}");
     assert!(text.contains(&std::process::id().to_string()), "{text}");
     owner.stop().await.unwrap();
@@ -74,7 +73,7 @@ async fn a_second_owner_is_refused_with_the_directory_and_the_pid() {
 #[tokio::test]
 async fn a_postgres_whose_server_was_killed_is_adopted_and_supervised() {
     let place = Place::new();
-    let mut server = Server::start(&place);
+    let mut server = Server::start("a_server_to_be_killed", VICTIM_DIR, &place.dir);
     eventually(|| async { place.ready().exists() }).await;
     let pid = place.postmaster();
     server.kill();
@@ -84,11 +83,11 @@ async fn a_postgres_whose_server_was_killed_is_adopted_and_supervised() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(place.postmaster(), pid);
     assert_eq!(read(&adopted).await.unwrap(), "of the victim");
-    comes_back_after_a_kill(&place, &adopted).await;
+    restarts_after_a_kill(&place, &adopted).await;
     adopted.stop().await.unwrap();
 }
 
-/// Not a test of its own: the server that the test above kills.
+/// Not a test by itself: the server that the test above kills.
 #[tokio::test]
 async fn a_server_to_be_killed() {
     let Some(dir) = std::env::var_os(VICTIM_DIR) else { return };
@@ -100,18 +99,18 @@ async fn a_server_to_be_killed() {
 }
 
 #[tokio::test]
-async fn a_postgres_that_was_killed_is_restarted_with_every_commit() {
+async fn a_killed_postgres_is_restarted_with_every_commit() {
     let place = Place::new();
     let settings = Settings { durability: Durability::Durable, ..place.settings() };
     let postgres = EmbeddedPostgres::start(settings).await.unwrap();
     write(&postgres, "kept").await;
-    comes_back_after_a_kill(&place, &postgres).await;
+    restarts_after_a_kill(&place, &postgres).await;
     assert_eq!(read(&postgres).await.unwrap(), "kept");
     postgres.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_stop_ends_the_supervision_and_restarts_nothing() {
+async fn a_stop_ends_supervision_and_restarts_nothing() {
     let place = Place::new();
     let postgres = place.start().await;
     let ((), stopped) = tokio::join!(postgres.supervise(CancellationToken::new()), postgres.stop());
@@ -122,12 +121,12 @@ async fn a_stop_ends_the_supervision_and_restarts_nothing() {
 }
 
 #[tokio::test]
-async fn a_path_too_long_for_a_socket_works() {
+async fn a_path_that_is_too_long_for_a_socket_works() {
     let mut place = Place::new();
     place.dir = place.dir.join("long".repeat(30));
     let postgres = place.start().await;
-    write(&postgres, "far away").await;
-    assert_eq!(read(&postgres).await.unwrap(), "far away");
+    write(&postgres, "stored").await;
+    assert_eq!(read(&postgres).await.unwrap(), "stored");
     let socket_dir = postgres.connect_options().get_socket().unwrap().clone();
     postgres.stop().await.unwrap();
     assert!(!socket_dir.starts_with(&place.dir));
@@ -135,61 +134,59 @@ async fn a_path_too_long_for_a_socket_works() {
 }
 
 #[tokio::test]
-async fn a_stale_pid_file_that_names_a_living_stranger_does_not_block() {
+async fn a_stale_pid_file_that_names_a_running_process_does_not_block() {
     let place = Place::new();
     place.start().await.stop().await.unwrap();
-    // The stranger has Postgres' own user: at the number of such a process Postgres gives up.
+    // With the user of Postgres: if such a process exists, Postgres refuses to start.
     let owner = fs::metadata(place.dir.join("postgres")).unwrap();
-    let mut stranger = Command::new("sleep");
-    stranger.arg("1000").current_dir("/");
+    let mut other = Command::new("sleep");
+    other.arg("1000").current_dir("/");
     if rustix::process::geteuid().is_root() {
-        stranger.uid(owner.uid()).gid(owner.gid());
+        other.uid(owner.uid()).gid(owner.gid());
     }
-    let stranger = Server(stranger.spawn().unwrap());
-    fs::write(place.pid_file(), format!("{}\n{}\n", stranger.0.id(), place.dir.display())).unwrap();
+    let other = Server(other.spawn().unwrap());
+    fs::write(place.pid_file(), format!("{}\n{}\n", other.0.id(), place.dir.display())).unwrap();
     let postgres = place.start().await;
-    assert_ne!(place.postmaster(), Pid::from_child(&stranger.0));
+    assert_ne!(place.postmaster(), Pid::from_child(&other.0));
     postgres.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_cluster_that_was_never_finished_does_not_block() {
+async fn an_unfinished_cluster_does_not_block() {
     let place = Place::new();
     let half = place.dir.join("initdb-0");
     fs::create_dir_all(half.join("base")).unwrap();
     fs::set_permissions(&place.dir, Permissions::from_mode(0o755)).unwrap();
     fs::write(half.join("PG_VERSION"), "15\n").unwrap();
     let postgres = place.start().await;
-    assert!(postgres.created());
     assert_eq!(place.unfinished().count(), 0);
     postgres.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_start_that_was_given_up_does_not_hinder_the_next() {
+async fn a_cancelled_start_does_not_affect_the_next() {
     let place = Place::new();
-    let given_up = EmbeddedPostgres::start(place.settings());
+    let cancelled = EmbeddedPostgres::start(place.settings());
     tokio::select! {
         biased;
-        _ = given_up => panic!("it was to be given up"),
+        _ = cancelled => panic!("the start was not cancelled"),
         () = eventually(|| async { place.unfinished().any(|dir| dir.join("base").exists()) }) => {}
     }
     let postgres = place.start().await;
-    assert!(postgres.created());
     postgres.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn data_of_another_major_version_is_refused() {
+async fn data_of_another_major_version_is_rejected() {
     let place = Place::new();
     place.start().await.stop().await.unwrap();
     fs::write(place.dir.join("postgres/PG_VERSION"), "9\n").unwrap();
-    let refused = EmbeddedPostgres::start(place.settings()).await.unwrap_err();
-    assert!(matches!(refused, Error::Version { cluster: 9, .. }), "{refused}");
+    let rejected = EmbeddedPostgres::start(place.settings()).await.unwrap_err();
+    assert!(matches!(rejected, Error::Version { cluster: 9, .. }), "{rejected}");
 }
 
 #[tokio::test]
-async fn missing_binaries_are_said_with_what_to_install() {
+async fn missing_binaries_are_reported_with_the_package_to_install() {
     let place = Place::new();
     let settings = Settings { bin_dir: Some("/nowhere".into()), ..place.settings() };
     let text = EmbeddedPostgres::start(settings).await.unwrap_err().to_string();
@@ -197,7 +194,7 @@ async fn missing_binaries_are_said_with_what_to_install() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_shows_the_end_of_the_log() {
+async fn a_failed_start_shows_the_end_of_the_log() {
     let place = Place::new();
     place.start().await.stop().await.unwrap();
     fs::write(place.dir.join("postgres/postgresql.conf"), "no_such_setting = 1\n").unwrap();
@@ -205,7 +202,7 @@ async fn a_start_that_fails_shows_the_end_of_the_log() {
     assert!(text.contains("no_such_setting"), "{text}");
 }
 
-async fn comes_back_after_a_kill(place: &Place, postgres: &EmbeddedPostgres) {
+async fn restarts_after_a_kill(place: &Place, postgres: &EmbeddedPostgres) {
     let killed = place.postmaster();
     kill_process(killed, Signal::KILL).unwrap();
     let stop = CancellationToken::new();
@@ -234,93 +231,4 @@ async fn read(postgres: &EmbeddedPostgres) -> sqlx::Result<String> {
 async fn setting(connection: &mut PgConnection, name: &str) -> String {
     let query = sqlx::query_scalar("select current_setting($1)").bind(name);
     query.fetch_one(connection).await.unwrap()
-}
-
-/// Waits for a level, however it is reached.
-async fn eventually<F: Future<Output = bool>>(mut level: impl FnMut() -> F) {
-    let mut looks = tokio::time::interval(Duration::from_millis(10));
-    let reached = async {
-        while !level().await {
-            looks.tick().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, reached).await.expect("the level was not reached");
-}
-
-/// A data directory that Postgres' user can enter and that goes away with the test.
-struct Place {
-    dir: PathBuf,
-    _root: Option<TempDir>,
-}
-
-impl Place {
-    fn new() -> Self {
-        let root = tempfile::Builder::new()
-            .prefix("windrow-")
-            .permissions(Permissions::from_mode(0o755))
-            .tempdir_in("/var/tmp")
-            .unwrap();
-        Self { dir: root.path().join("data"), _root: Some(root) }
-    }
-
-    fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_path_buf(), _root: None }
-    }
-
-    fn settings(&self) -> Settings {
-        Settings { data_dir: self.dir.clone(), bin_dir: None, durability: Durability::Throwaway }
-    }
-
-    async fn start(&self) -> EmbeddedPostgres {
-        EmbeddedPostgres::start(self.settings()).await.unwrap()
-    }
-
-    fn ready(&self) -> PathBuf {
-        self.dir.join("ready")
-    }
-
-    /// The clusters in the making.
-    fn unfinished(&self) -> impl Iterator<Item = PathBuf> {
-        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).filter(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("initdb-"))
-        })
-    }
-
-    fn pid_file(&self) -> PathBuf {
-        self.dir.join("postgres/postmaster.pid")
-    }
-
-    fn postmaster(&self) -> Pid {
-        self.try_postmaster().unwrap()
-    }
-
-    fn try_postmaster(&self) -> Option<Pid> {
-        let text = fs::read_to_string(self.pid_file()).ok()?;
-        Pid::from_raw(text.lines().next()?.parse().ok()?)
-    }
-}
-
-/// A process that does not outlive its test.
-struct Server(Child);
-
-impl Server {
-    fn start(place: &Place) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "a_server_to_be_killed"]).env(VICTIM_DIR, &place.dir);
-        Self(command.spawn().unwrap())
-    }
-
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Ok(None) = self.0.try_wait() {
-            self.kill();
-        }
-    }
 }

@@ -1,6 +1,6 @@
-//! `windrow.toml`: finds it, reads it and checks all of it, even what a flag or a variable overrides.
+//! `windrow.toml`: finds it, reads it and checks all of it, even values that are overridden.
 //!
-//! Errors say the file and the line. They leave out the values of secrets.
+//! Errors start with file and line. They do not repeat secrets.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -10,58 +10,54 @@ use toml::{
     de::{DeTable, DeValue, ValueDeserializer},
 };
 
-use crate::cli::Flags;
+use super::environment::variable;
+use super::overrides::{Origin, Value};
+use super::{Config, ConfigError, Database, Environment, Flags, Kind, SETTINGS, Setting};
 use crate::sources::{SourceRegistry, SourceSettings};
 
-use super::resolve::{Place, Value, variable};
-use super::{ConfigError, Environment, Key, parse};
-
-/// The file's name unless another is given.
-const NAME: &str = "windrow.toml";
+const DEFAULT_NAME: &str = "windrow.toml";
 const VARIABLE: &str = "WINDROW_CONFIG";
-/// The key of the tables of sources.
 const SOURCES: &str = "sources";
-/// In such a table: how many runs of the source may be running at once.
+/// A key of every source: maximum concurrent runs of the source.
 const LIMIT: &str = "max_concurrent_runs";
 
-/// What a settings file says.
 #[derive(Default)]
 pub(super) struct File {
-    pub(super) values: Vec<(Key, Value)>,
+    pub(super) values: BTreeMap<&'static str, Value>,
     pub(super) sources: BTreeMap<String, FileSource>,
 }
 
-/// What a settings file says of a source.
+/// A table `[sources.NAME]`.
 pub(super) struct FileSource {
     pub(super) settings: SourceSettings,
     pub(super) limit: Option<u32>,
-    pub(super) place: Place,
+    pub(super) origin: Origin,
 }
 
 impl File {
-    /// Reads the file that is named, which must exist, else the one in `directory`, if there is one.
+    /// Reads the named file, which must exist; else the default file, if it exists.
     pub(super) fn find(
         flags: &Flags,
         environment: &Environment<'_>,
         directory: &Path,
     ) -> Result<Self, ConfigError> {
         if let Some(name) = &flags.config {
-            return Self::named(name, "--config", directory);
+            return Self::read(name, "--config", directory);
         }
         if let Some(name) = variable(environment, VARIABLE)? {
-            return Self::named(&name, VARIABLE, directory);
+            return Self::read(&name, VARIABLE, directory);
         }
-        match fs::read_to_string(directory.join(NAME)) {
-            Ok(text) => Self::parse(NAME, &text),
+        match fs::read_to_string(directory.join(DEFAULT_NAME)) {
+            Ok(text) => Self::parse(DEFAULT_NAME, &text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(ConfigError::new(NAME, format!("cannot be read: {error}"))),
+            Err(error) => Err(ConfigError::new(DEFAULT_NAME, format!("failed to read: {error}"))),
         }
     }
 
-    fn named(name: &str, place: &str, directory: &Path) -> Result<Self, ConfigError> {
+    fn read(name: &str, origin: &str, directory: &Path) -> Result<Self, ConfigError> {
         match fs::read_to_string(directory.join(name)) {
             Ok(text) => Self::parse(name, &text),
-            Err(error) => Err(ConfigError::new(place, format!("{name:?} cannot be read: {error}"))),
+            Err(error) => Err(ConfigError::new(origin, format!("failed to read {name}: {error}"))),
         }
     }
 
@@ -69,23 +65,24 @@ impl File {
         let lines = Lines { name, text };
         let table = DeTable::parse(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            // Not `error` itself, which repeats the line, and there may be a password in it.
-            ConfigError::new(&lines.place(start), error.message())
+            // Not `error` itself: it repeats the line, which may contain a password.
+            ConfigError::new(&lines.origin(start), error.message())
         })?;
         let mut file = Self::default();
         for (key, value) in table.into_inner() {
-            let place = lines.place(key.span().start);
+            let origin = lines.origin(key.span().start);
             if key.as_ref() == SOURCES {
-                file.sources = sources(value, &place, lines)?;
+                file.sources = sources(value, &origin, lines)?;
             } else {
-                file.values.push(setting(key.as_ref(), value.as_ref(), place)?);
+                let (name, value) = setting(key.as_ref(), value.as_ref(), origin)?;
+                file.values.insert(name, value);
             }
         }
         Ok(file)
     }
 }
 
-/// From an offset in the file to its line.
+/// Converts an offset in the file to its line.
 #[derive(Clone, Copy)]
 struct Lines<'a> {
     name: &'a str,
@@ -93,65 +90,61 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    fn place(self, offset: usize) -> Place {
+    fn origin(self, offset: usize) -> Origin {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
-        Place::Line { file: self.name.to_owned(), line }
+        Origin::Line { file: self.name.to_owned(), line }
     }
 }
 
-fn setting(name: &str, value: &DeValue<'_>, place: Place) -> Result<(Key, Value), ConfigError> {
-    let Some(key) = Key::from_name(name) else {
-        return Err(ConfigError::new(&place, format!("there is no setting {name:?}")));
+fn setting(
+    name: &str,
+    value: &DeValue<'_>,
+    origin: Origin,
+) -> Result<(&'static str, Value), ConfigError> {
+    let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+        let reason = format!("unknown setting {name:?}; see windrow-server --help");
+        return Err(ConfigError::new(&origin, reason));
     };
-    match text(key, value).and_then(|text| check(key, &text).map(|()| text)) {
-        Ok(text) => Ok((key, Value { text, place })),
-        Err(reason) => Err(ConfigError::new(&place, format!("{name}: {reason}"))),
+    match text(setting, value).and_then(|text| check(setting, &text).map(|()| text)) {
+        Ok(text) => Ok((setting.name, Value { text, origin })),
+        Err(reason) => Err(ConfigError::new(&origin, format!("{name}: {reason}"))),
     }
 }
 
-fn text(key: Key, value: &DeValue<'_>) -> Result<String, String> {
-    if key.is_number() {
-        value.as_integer().map(ToString::to_string).ok_or_else(|| "a whole number is needed".into())
+fn text(setting: &Setting, value: &DeValue<'_>) -> Result<String, String> {
+    if setting.kind == Kind::Count {
+        let number = value.as_integer().map(ToString::to_string);
+        number.ok_or_else(|| "expected a whole number".to_owned())
     } else {
-        value.as_str().map(str::to_owned).ok_or_else(|| "a string is needed".into())
+        value.as_str().map(str::to_owned).ok_or_else(|| "expected a string".to_owned())
     }
 }
 
-fn check(key: Key, text: &str) -> Result<(), String> {
-    match key {
-        Key::Listen | Key::MetricsListen => parse::address(text).map(drop),
-        Key::DatabaseUrl => parse::database_url(text).map(drop),
-        Key::DataDir | Key::PostgresBinDir => parse::directory(text).map(drop),
-        Key::MaxConnections | Key::MaxConcurrentRuns => parse::count(text).map(drop),
-        Key::StopGrace => parse::grace(text).map(drop),
-        Key::Lease | Key::Heartbeat => parse::period(text).map(drop),
-        Key::EventRetention => parse::retention(text).map(drop),
-        Key::MaxWatches | Key::MaxWatchesPerClient => parse::watches(text).map(drop),
-        Key::Log => parse::log_filter(text).map(drop),
-        Key::LogFormat => parse::log_format(text).map(drop),
-    }
+fn check(setting: &Setting, text: &str) -> Result<(), String> {
+    let mut discarded = Config::new(Database::Url(String::new()));
+    (setting.set)(&mut discarded, text)
 }
 
 fn sources(
     value: Spanned<DeValue<'_>>,
-    place: &Place,
+    origin: &Origin,
     lines: Lines<'_>,
 ) -> Result<BTreeMap<String, FileSource>, ConfigError> {
     let DeValue::Table(tables) = value.into_inner() else {
-        return Err(ConfigError::new(place, "sources are tables such as [sources.NAME]"));
+        return Err(ConfigError::new(origin, "sources must be tables such as [sources.NAME]"));
     };
     let mut sources = BTreeMap::new();
     for (name, mut value) in tables {
-        let place = lines.place(name.span().start);
+        let origin = lines.origin(name.span().start);
         let name = name.into_inner().into_owned();
         let limit = limit(&name, &mut value, lines)?;
-        let settings = source(&name, value, &place, lines)?;
-        sources.insert(name, FileSource { settings, limit, place });
+        let settings = source(&name, value, &origin, lines)?;
+        sources.insert(name, FileSource { settings, limit, origin });
     }
     Ok(sources)
 }
 
-/// Takes the limit out of the table, as every kind of source may have one.
+/// Removes the limit from the table, because sources of every kind have it.
 fn limit(
     name: &str,
     value: &mut Spanned<DeValue<'_>>,
@@ -163,33 +156,35 @@ fn limit(
     if let Some(number) = number.filter(|number| *number > 0) {
         return Ok(Some(number));
     }
-    let place = lines.place(limit.span().start);
-    let reason = format!("source {name:?}: {LIMIT} is a whole number, at least 1");
-    Err(ConfigError::new(&place, reason))
+    let origin = lines.origin(limit.span().start);
+    let reason = format!("source {name:?}: {LIMIT} must be a whole number of at least 1");
+    Err(ConfigError::new(&origin, reason))
 }
 
 fn source(
     name: &str,
     value: Spanned<DeValue<'_>>,
-    place: &Place,
+    origin: &Origin,
     lines: Lines<'_>,
 ) -> Result<SourceSettings, ConfigError> {
-    let refuse =
-        |place: Place, reason: &str| ConfigError::new(&place, format!("source {name:?}: {reason}"));
+    let invalid = |origin: Origin, reason: &str| {
+        ConfigError::new(&origin, format!("source {name:?}: {reason}"))
+    };
     if let Some(environment) = value.as_ref().get("environment")
         && !is_table_of_strings(environment.as_ref())
     {
-        // Before serde looks, as its error would repeat a value that may be secret.
-        let place = lines.place(environment.span().start);
-        return Err(refuse(place, "environment is a table of strings"));
+        // Checked before serde, whose error would repeat a value that may be secret.
+        let origin = lines.origin(environment.span().start);
+        return Err(invalid(origin, "environment must be a table of strings"));
     }
     let settings =
         SourceSettings::deserialize(ValueDeserializer::from(value)).map_err(|error| {
-            let place = error.span().map_or_else(|| place.clone(), |span| lines.place(span.start));
-            refuse(place, error.message())
+            let origin =
+                error.span().map_or_else(|| origin.clone(), |span| lines.origin(span.start));
+            invalid(origin, error.message())
         })?;
     SourceRegistry::from_settings(&BTreeMap::from([(name.to_owned(), settings.clone())]))
-        .map_err(|error| ConfigError::new(place, error.to_string()))?;
+        .map_err(|error| ConfigError::new(origin, error.to_string()))?;
     Ok(settings)
 }
 

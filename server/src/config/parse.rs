@@ -1,7 +1,7 @@
-//! From a setting's text to its value, the same for flags, variables and `windrow.toml`.
+//! Parses the text of a setting, alike for flags, variables and `windrow.toml`.
 //!
-//! An error is a sentence to stand after the place of the setting. It never holds a database URL,
-//! which may have a password in it.
+//! An error is a phrase that follows the setting's origin. It never contains a database URL, which
+//! may have a password in it.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -10,27 +10,28 @@ use url::Url;
 
 use super::LogFormat;
 
-/// More than this is a slip of the finger, for pools and for runs alike.
+/// A larger pool, or more runs, is a typing error.
 const COUNT_MAX: u32 = 1_000;
-/// A day: a lease or a stop that takes longer is one that never ends.
+/// A lease or a stop that takes more than a day never ends in practice.
 const DURATION_MAX: Duration = Duration::from_hours(24);
 /// Each takes some kilobytes.
 const WATCHES_MAX: u32 = 1_000_000;
-/// Clients must be able to come back after a restart.
+/// Clients must be able to resume after a restart.
 const RETENTION_MIN: Duration = Duration::from_hours(1);
-/// More is an archive, not an outbox.
+/// An outbox is not an archive.
 const RETENTION_MAX: Duration = Duration::from_hours(366 * 24);
 
-/// What stands in place of a secret.
+/// Printed instead of a secret.
 pub(super) const HIDDEN: &str = "***";
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("{text:?} is not an address such as 127.0.0.1:50051"))
+    text.parse()
+        .map_err(|_| format!("{text:?} is not an IP address and port such as 127.0.0.1:50051"))
 }
 
 pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() || text.contains('\0') {
-        return Err("a directory is needed".to_owned());
+        return Err("expected a directory".to_owned());
     }
     Ok(PathBuf::from(text))
 }
@@ -54,7 +55,7 @@ pub(super) fn grace(text: &str) -> Result<Duration, String> {
 /// A duration that may not be zero.
 pub(super) fn period(text: &str) -> Result<Duration, String> {
     let duration = grace(text)?;
-    if duration.is_zero() { Err("must be more than zero".to_owned()) } else { Ok(duration) }
+    if duration.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(duration) }
 }
 
 pub(super) fn watches(text: &str) -> Result<u32, String> {
@@ -84,19 +85,19 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        other => Err(format!("{other:?} is neither text nor json")),
+        other => Err(format!("{other:?} is not a log format; use text or json")),
     }
 }
 
 pub(super) fn database_url(text: &str) -> Result<String, String> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(text.to_owned()),
-        Ok(_) => Err("a database URL starts with postgres://".to_owned()),
+        Ok(_) => Err("a database URL must start with postgres://".to_owned()),
         Err(error) => Err(format!("not a database URL: {error}")),
     }
 }
 
-/// The URL without its passwords; nothing of it at all if it is not certain where they are.
+/// The URL without its passwords; hidden entirely if they cannot be located with certainty.
 pub(super) fn hide_passwords(text: &str) -> String {
     hidden(text).unwrap_or_else(|| HIDDEN.to_owned())
 }

@@ -1,4 +1,4 @@
-//! The settings in force as text like `windrow.toml`, each with where it comes from. Secrets are hidden.
+//! Prints the settings in effect as a `windrow.toml`, with their origins as comments and without secrets.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -6,23 +6,20 @@ use crate::sources::{
     ExecSettings, OAuth2Settings, ResoSettings, SAMPLE, SampleSettings, SourceSettings,
 };
 
-use super::resolve::{Place, TICK_VARIABLE};
-use super::{Database, Key, Resolved, parse};
+use super::overrides::Origin;
+use super::{Database, DefaultValue, Group, Kind, Resolved, SETTINGS, Setting, parse};
 
 impl Resolved {
-    /// One line per key, then one table per source, with the origin of each as a comment.
+    /// One line per setting, then one table per source.
     pub fn render(&self) -> String {
-        let mut lines: Vec<String> = Key::ALL.into_iter().map(|key| self.line(key)).collect();
-        if let Some(every) = self.config.tick_every {
-            lines.push(format!("# {TICK_VARIABLE}: schedules are due every {every:?}"));
-        }
+        let mut lines: Vec<String> = SETTINGS.iter().map(|setting| self.line(setting)).collect();
         let mut sources = self.config.sources.clone();
         sources
             .entry(SAMPLE.to_owned())
             .or_insert_with(|| SourceSettings::Sample(SampleSettings::default()));
         for (name, settings) in &sources {
-            let place = self.sources.get(name).unwrap_or(&Place::Default);
-            lines.push(format!("\n[sources.{}]  # {place}", table_key(name)));
+            let origin = self.sources.get(name).unwrap_or(&Origin::Default);
+            lines.push(format!("\n[sources.{}]  # {origin}", table_key(name)));
             lines.extend(source(settings));
             let limit = self.config.source_limits.get(name);
             lines.extend(limit.map(|limit| format!("max_concurrent_runs = {limit}")));
@@ -31,31 +28,27 @@ impl Resolved {
         lines.join("\n")
     }
 
-    fn line(&self, key: Key) -> String {
-        let name = key.name();
-        let Some(value) = self.value(key) else { return format!("# {name} is not set") };
-        let place = self.given.place(key);
-        let value = if key.is_number() { value } else { quoted(&value) };
-        match (&self.config.database, key) {
-            (Database::Url(_), Key::DataDir | Key::PostgresBinDir) => {
-                format!("# {name} = {value}  # {place}, not used as database_url is set")
+    fn line(&self, setting: &Setting) -> String {
+        let name = setting.name;
+        let (text, origin) = match (self.overrides.get(name), setting.default) {
+            (Some(value), _) => (value.text.as_str(), &value.origin),
+            (None, DefaultValue::Text(text)) => (text, &Origin::Default),
+            (None, DefaultValue::Described(effect)) => {
+                return format!("# {name} is not set: {effect}");
             }
-            _ => format!("{name} = {value}  # {place}"),
-        }
-    }
-
-    fn value(&self, key: Key) -> Option<String> {
-        if let Some(value) = self.given.get(key) {
-            return Some(match key {
-                Key::DatabaseUrl => parse::hide_passwords(&value.text),
-                _ => value.text.clone(),
-            });
-        }
-        match (&self.config.database, key) {
-            (Database::Embedded { data_dir, .. }, Key::DataDir) => {
-                Some(data_dir.to_string_lossy().into_owned())
+        };
+        let value = match setting.kind {
+            Kind::Count => text.to_owned(),
+            Kind::Url => quoted(&parse::hide_passwords(text)),
+            Kind::Address | Kind::Directory | Kind::Duration | Kind::Filter | Kind::Format => {
+                quoted(text)
             }
-            _ => key.default_text().map(str::to_owned),
+        };
+        match (&self.config.database, setting.group) {
+            (Database::Url(_), Group::EmbeddedPostgres) => {
+                format!("# {name} = {value}  # {origin}, not used because database_url is set")
+            }
+            _ => format!("{name} = {value}  # {origin}"),
         }
     }
 }
@@ -131,7 +124,7 @@ fn duration(duration: Duration) -> String {
     quoted(&humantime::format_duration(duration).to_string())
 }
 
-/// A key of a table, which needs quotes unless it is made of a few plain characters.
+/// A key of a table, quoted unless it consists of plain characters.
 fn table_key(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !name.is_empty() && name.chars().all(plain) { name.to_owned() } else { quoted(name) }

@@ -1,13 +1,14 @@
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::resolve::{TICK_VARIABLE, user_data_dir};
+use super::environment::{TICK_VARIABLE, user_data_dir};
 use super::*;
-use crate::cli::Flags;
 
-/// Where the settings of one test come from.
+/// The origins of settings in one test.
 #[derive(Default)]
 struct Setup {
     flags: Flags,
@@ -16,15 +17,8 @@ struct Setup {
 }
 
 impl Setup {
-    fn flag(mut self, key: Key, value: &str) -> Self {
-        let flags = &mut self.flags;
-        *match key {
-            Key::Listen => &mut flags.listen,
-            Key::MetricsListen => &mut flags.metrics_listen,
-            Key::DatabaseUrl => &mut flags.database_url,
-            Key::Heartbeat => &mut flags.heartbeat,
-            other => panic!("no test sets {other:?}"),
-        } = Some(value.to_owned());
+    fn flag(mut self, name: &'static str, value: &str) -> Self {
+        self.flags.set(name, value);
         self
     }
 
@@ -71,26 +65,22 @@ fn setup() -> Setup {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_help() {
+fn every_default_of_the_table_is_valid_and_applied() {
+    for setting in SETTINGS {
+        if let DefaultValue::Text(text) = setting.default {
+            let mut config = Config::new(Database::Url(String::new()));
+            assert_eq!((setting.set)(&mut config, text), Ok(()), "{}", setting.name);
+        }
+    }
     let config = setup().config();
-    let default = |key: Key| key.default_text().unwrap();
-    assert_eq!(Ok(config.listen), parse::address(default(Key::Listen)));
-    assert_eq!(Ok(config.max_connections), parse::count(default(Key::MaxConnections)));
-    assert_eq!(Ok(config.max_concurrent_runs), parse::count(default(Key::MaxConcurrentRuns)));
-    assert_eq!(Ok(config.stop_grace), parse::grace(default(Key::StopGrace)));
-    assert_eq!(Ok(config.lease), parse::period(default(Key::Lease)));
-    assert_eq!(Ok(config.heartbeat), parse::period(default(Key::Heartbeat)));
-    assert_eq!(Ok(config.event_retention), parse::retention(default(Key::EventRetention)));
-    assert_eq!(Ok(config.max_watches), parse::watches(default(Key::MaxWatches)));
-    let per_client = parse::watches(default(Key::MaxWatchesPerClient));
-    assert_eq!(Ok(config.max_watches_per_client), per_client);
-    assert_eq!(Ok(config.log.filter), parse::log_filter(default(Key::Log)));
-    assert_eq!(Ok(config.log.format), parse::log_format(default(Key::LogFormat)));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
+    assert_eq!(config.event_retention, Duration::from_hours(7 * 24));
+    assert_eq!(config.max_watches_per_client, 1_000);
     assert_eq!(config.tick_every, None);
 }
 
 #[test]
-fn a_flag_wins_over_a_variable_and_that_over_the_file() {
+fn flags_override_variables_and_variables_override_the_file() {
     let port = |setup: &Setup| setup.config().listen.port();
     let setup = setup().file("listen = '[::1]:3'");
     assert_eq!(port(&setup), 3);
@@ -98,38 +88,38 @@ fn a_flag_wins_over_a_variable_and_that_over_the_file() {
     assert_eq!(port(&setup), 3, "an empty variable is not set");
     let setup = setup.variable("WINDROW_LISTEN", "[::1]:2");
     assert_eq!(port(&setup), 2);
-    let setup = setup.flag(Key::Listen, "[::1]:1");
+    let setup = setup.flag("listen", "[::1]:1");
     assert_eq!(port(&setup), 1);
 }
 
 #[test]
-fn a_named_file_takes_the_place_of_windrow_toml_and_must_exist() {
+fn a_named_file_replaces_windrow_toml_and_must_exist() {
     let setup = setup().file("max_connections = 1").file_named("other.toml", "max_connections = 2");
     let mut setup = setup.variable("WINDROW_CONFIG", "other.toml");
     assert_eq!(setup.config().max_connections, 2);
     setup.flags.config = Some("windrow.toml".to_owned());
     assert_eq!(setup.config().max_connections, 1);
     setup.flags.config = Some("none.toml".to_owned());
-    assert!(setup.error().starts_with("--config: \"none.toml\" cannot be read: "));
+    assert!(setup.error().starts_with("--config: failed to read none.toml: "));
     setup.flags.config = None;
     let setup = setup.variable("WINDROW_CONFIG", "none.toml");
-    assert!(setup.error().starts_with("WINDROW_CONFIG: \"none.toml\" cannot be read: "));
+    assert!(setup.error().starts_with("WINDROW_CONFIG: failed to read none.toml: "));
 }
 
 #[test]
-fn an_error_in_the_file_begins_with_its_line() {
+fn an_error_in_the_file_starts_with_its_line() {
     for (text, error) in [
-        ("\nport = 1", "windrow.toml:2: there is no setting \"port\""),
-        ("listen = 1", "windrow.toml:1: listen: a string is needed"),
-        ("\n\nmax_connections = '1'", "windrow.toml:3: max_connections: a whole number"),
+        ("\nport = 1", "windrow.toml:2: unknown setting \"port\""),
+        ("listen = 1", "windrow.toml:1: listen: expected a string"),
+        ("\n\nmax_connections = '1'", "windrow.toml:3: max_connections: expected a whole number"),
         ("max_connections = 0", "windrow.toml:1: max_connections: \"0\" is not a whole number"),
-        ("lease = '20s'\nheartbeat = '0s'", "windrow.toml:2: heartbeat: must be more than zero"),
+        ("lease = '20s'\nheartbeat = '0s'", "windrow.toml:2: heartbeat: must be greater than zero"),
         ("event_retention = '59m'", "windrow.toml:1: event_retention: \"59m\" is not between 1h"),
         ("max_watches = 0", "windrow.toml:1: max_watches: \"0\" is not a whole number from 1 to"),
         ("log = 'a=b=c'", "windrow.toml:1: log: \"a=b=c\" is not a log filter"),
         ("log = 'info'\nlog = 'warn'", "windrow.toml:2: duplicate key"),
         ("log = 'info'\nlisten = ", "windrow.toml:2: "),
-        ("sources = 1", "windrow.toml:1: sources are tables"),
+        ("sources = 1", "windrow.toml:1: sources must be tables"),
         ("[sources]\na = 1", "windrow.toml:2: source \"a\": "),
         ("\n[sources.a]\npace = '1s'", "windrow.toml:2: source \"a\": missing field `kind`"),
         ("\n[sources.a]\nkind = 'x'", "windrow.toml:3: source \"a\": unknown variant `x`"),
@@ -150,14 +140,14 @@ fn an_error_in_the_file_begins_with_its_line() {
 
 #[test]
 fn a_bad_value_in_the_file_is_an_error_even_if_it_is_overridden() {
-    let setup = setup().file("listen = 'x'").flag(Key::Listen, "[::1]:1");
+    let setup = setup().file("listen = 'x'").flag("listen", "[::1]:1");
     assert!(setup.error().starts_with("windrow.toml:1: listen: "));
 }
 
 #[test]
-fn an_error_of_a_flag_or_a_variable_begins_with_its_name() {
-    assert!(setup().flag(Key::Listen, "").error().starts_with("--listen: "));
-    for name in Key::ALL.into_iter().filter_map(Key::variable) {
+fn an_error_of_a_flag_or_a_variable_starts_with_its_name() {
+    assert!(setup().flag("listen", "").error().starts_with("--listen: "));
+    for name in SETTINGS.iter().filter_map(|setting| setting.variable) {
         let bad = setup().variable(name, "\0=");
         assert!(bad.error().starts_with(&format!("{name}: ")), "{name}: {}", bad.error());
     }
@@ -174,7 +164,7 @@ fn a_variable_must_be_utf_8() {
 }
 
 #[test]
-fn secrets_are_never_shown() {
+fn secrets_are_never_printed() {
     for text in [
         "database_url = 'mysql://me:hush@host/db'",
         "database_url = ['postgres://me:hush@host/db']",
@@ -187,7 +177,7 @@ fn secrets_are_never_shown() {
         let error = setup().file(text).error();
         assert!(!error.contains("hush"), "{error}");
     }
-    let setup = setup().flag(Key::DatabaseUrl, "postgres://me:hush@host/db");
+    let setup = setup().flag("database_url", "postgres://me:hush@host/db");
     assert!(!format!("{:?}", setup.config()).contains("hush"));
     assert!(
         setup.render().contains("database_url = \"postgres://me:***@host/db\"  # --database-url")
@@ -195,44 +185,45 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
-fn a_database_url_takes_the_place_of_the_servers_own_postgres() {
+fn a_database_url_replaces_the_embedded_postgres() {
     let setup = setup().file("data_dir = 'here'\npostgres_bin_dir = 'there'");
     let (data_dir, postgres_bin_dir) = ("here".into(), Some("there".into()));
     assert_eq!(setup.config().database, Database::Embedded { data_dir, postgres_bin_dir });
     let setup = setup.variable("DATABASE_URL", "postgres:///db");
     assert_eq!(setup.config().database, Database::Url("postgres:///db".to_owned()));
     let rendered = setup.render();
-    assert!(rendered.contains("# data_dir = \"here\"  # windrow.toml:1, not used"), "{rendered}");
+    assert!(
+        rendered.contains("# data_dir = \"here\"  # windrow.toml:1, not used because"),
+        "{rendered}"
+    );
 }
 
 #[test]
-fn data_goes_to_xdg_data_home_or_home() {
+fn data_is_kept_in_xdg_data_home_or_home() {
     let place = |xdg: &'static str, home: &'static str| {
         user_data_dir(&|name| Some(if name == "HOME" { home } else { xdg }.into()))
     };
     assert_eq!(place("/data", "/home/me"), Ok("/data/windrow".into()));
     assert_eq!(place("data", "/home/me"), Ok("/home/me/.local/share/windrow".into()));
     assert_eq!(place("", "/home/me"), Ok("/home/me/.local/share/windrow".into()));
-    assert!(place("", "").unwrap_err().to_string().starts_with("--data-dir: needed"));
+    assert!(place("", "").unwrap_err().to_string().starts_with("--data-dir: required"));
 }
 
 #[test]
 fn the_heartbeat_must_be_less_than_half_of_the_lease() {
     assert_eq!(
         setup().file("\nlease = '10s'").error(),
-        "windrow.toml:2: the heartbeat of 5s (default) must be less than half of the lease of 10s \
-         (windrow.toml:2)"
+        "windrow.toml:2: heartbeat 5s (default) must be less than half of lease 10s (windrow.toml:2)"
     );
     assert_eq!(
-        setup().flag(Key::Heartbeat, "10s").error(),
-        "--heartbeat: the heartbeat of 10s (--heartbeat) must be less than half of the lease of 20s \
-         (default)"
+        setup().flag("heartbeat", "10s").error(),
+        "--heartbeat: heartbeat 10s (--heartbeat) must be less than half of lease 20s (default)"
     );
     assert_eq!(setup().file("lease = '10001ms'").config().lease.as_millis(), 10_001);
 }
 
 #[test]
-fn a_test_can_have_schedules_due_often() {
+fn a_test_can_speed_up_schedules() {
     let tick = |text: &'static str| setup().variable(TICK_VARIABLE, text);
     assert_eq!(tick("0.25").config().tick_every, Some(Duration::from_millis(250)));
     for text in ["0", "-1", "NaN", "inf", "1s", "1e9"] {
@@ -241,9 +232,9 @@ fn a_test_can_have_schedules_due_often() {
 }
 
 #[test]
-fn settings_are_printed_with_where_they_come_from() {
+fn settings_are_printed_with_their_origins() {
     let setup = setup()
-        .flag(Key::Listen, "[::1]:1")
+        .flag("listen", "[::1]:1")
         .variable("WINDROW_LOG", "warn")
         .variable("WINDROW_DATA_DIR", "/data")
         .file(
@@ -253,11 +244,11 @@ fn settings_are_printed_with_where_they_come_from() {
     assert_eq!(
         setup.render(),
         r#"listen = "[::1]:1"  # --listen
-# metrics_listen is not set
-# database_url is not set
-data_dir = "/data"  # WINDROW_DATA_DIR
-# postgres_bin_dir is not set
+# metrics_listen is not set: metrics are not served
+# database_url is not set: the embedded Postgres
 max_connections = 7  # windrow.toml:2
+data_dir = "/data"  # WINDROW_DATA_DIR
+# postgres_bin_dir is not set: searched in PATH, /usr/lib/postgresql and pg_config --bindir
 max_concurrent_runs = 4  # default
 stop_grace = "20s"  # default
 lease = "20s"  # default
@@ -284,7 +275,7 @@ pace = "50ms"
 }
 
 #[test]
-fn what_is_printed_can_be_read_again() {
+fn printed_settings_can_be_read_again() {
     let setup = setup().variable("WINDROW_DATA_DIR", "/a \"b\"\\\n\u{7f}\u{85}c");
     let rendered = setup.render();
     let again = Setup::default().file(&rendered);

@@ -1,4 +1,4 @@
-//! The database: somebody's, by its URL, or the server's own.
+//! The database of a server: a running Postgres, by its URL, or the embedded one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::config::{Config, Database};
 use crate::error_chain::error_chain;
 use crate::store;
 
-/// How long connections may take to close.
+/// Limit for closing the connections of the pool.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The database, and its server if that is ours.
+/// A migrated database, and its Postgres if that is embedded.
 pub(super) struct OpenDatabase {
     pub(super) pool: PgPool,
     pub(super) embedded: Option<Arc<EmbeddedPostgres>>,
@@ -35,7 +35,10 @@ impl OpenDatabase {
                     durability: Durability::Durable,
                 };
                 let postgres = EmbeddedPostgres::start(settings).await?;
-                info!("The embedded database is in {}", postgres.data_dir().display());
+                info!(
+                    "Embedded Postgres is running; its data is in {}",
+                    postgres.data_dir().display()
+                );
                 (postgres.connect_options(), Some(Arc::new(postgres)))
             }
         };
@@ -50,7 +53,7 @@ impl OpenDatabase {
 
     pub(super) async fn close(&self) {
         if tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
-            warn!("Some database connections were still in use");
+            warn!("Some database connections were still in use after {CLOSE_TIMEOUT:?}");
         }
         stop_embedded(self.embedded.as_deref()).await;
     }
@@ -66,6 +69,6 @@ async fn stop_embedded(embedded: Option<&EmbeddedPostgres>) {
     if let Some(postgres) = embedded
         && let Err(error) = postgres.stop().await
     {
-        error!(error = error_chain(&error), "The embedded database did not stop cleanly");
+        error!(error = error_chain(&error), "Failed to stop the embedded Postgres cleanly");
     }
 }

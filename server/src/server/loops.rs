@@ -1,4 +1,4 @@
-//! The loops of a server, in the groups in which they are stopped.
+//! The background loops of a server, in the groups in which they are stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::sources::SourceRegistry;
 use crate::supervisor::Supervisor;
 use crate::watch::Hub;
 
-/// How long loops may take to end. None of them waits for work.
-const STOP: Duration = Duration::from_secs(5);
+/// Limit for stopping the loops. None of them waits for running work.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the loops work with.
+/// The parts of a server that the loops use.
 pub(super) struct Parts<'a> {
     pub(super) app: Arc<App>,
     pub(super) hub: Arc<Hub>,
@@ -29,21 +29,20 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
 }
 
-/// The loops that run.
 pub(super) struct Loops {
-    /// Makes and takes work.
+    /// Creates and leases runs; stopped first.
     intake: Supervisor,
     worker: Arc<Worker>,
     worker_id: String,
     app: Arc<App>,
-    /// Keeps order, until after the last call is answered.
+    /// Stopped after the last call is answered.
     background: Supervisor,
 }
 
 impl Loops {
     pub(super) fn start(parts: Parts<'_>) -> Self {
         let worker_id = parts.app.server().to_owned();
-        info!(worker.id = %worker_id, "This server is worker {worker_id}");
+        info!(worker.id = %worker_id, "Executing runs as worker {worker_id}");
         let executed = parts.sources.executed();
         let transport = LocalTransport::new(
             Arc::clone(&parts.app),
@@ -52,48 +51,56 @@ impl Loops {
             parts.config.lease,
             parts.config.heartbeat,
         );
-        let room = usize::try_from(parts.config.max_concurrent_runs).unwrap_or(usize::MAX);
+        let capacity = usize::try_from(parts.config.max_concurrent_runs).unwrap_or(usize::MAX);
         let loops = Self {
             intake: Supervisor::default(),
-            worker: Arc::new(Worker::new(Arc::new(transport), executed, room)),
+            worker: Arc::new(Worker::new(Arc::new(transport), executed, capacity)),
             worker_id,
             app: Arc::clone(&parts.app),
             background: Supervisor::default(),
         };
-        loops.take_work(&parts);
-        loops.keep_order(parts);
+        loops.start_intake(&parts);
+        loops.start_background(parts);
         loops
     }
 
-    /// Takes no more work, and waits for what is in progress. What is not done within `grace` goes
-    /// back to pending.
+    /// Leases no more runs and waits for running ones. Runs that do not finish within `grace` go back
+    /// to pending.
     pub(super) async fn drain(&self, grace: Duration) {
-        self.intake.stop_within(STOP).await;
+        self.intake.stop_within(STOP_TIMEOUT).await;
         if !self.worker.drain(grace).await {
-            warn!("Some work could not be put back; it is taken over when its lease expires");
+            warn!(
+                "Failed to return some runs to pending; other workers take over when their leases expire"
+            );
         }
         if let Err(error) = self.app.forget_worker(&self.worker_id).await {
-            warn!(error = error_chain(&error), "This server still counts as a worker for a minute");
+            warn!(
+                error = error_chain(&error),
+                "Failed to unregister this worker; it expires in a minute"
+            );
         }
     }
 
     pub(super) async fn stop(&self) {
-        if !self.background.stop_within(STOP).await {
-            warn!("Some loops did not end");
+        if !self.background.stop_within(STOP_TIMEOUT).await {
+            warn!("Some background loops did not stop within {STOP_TIMEOUT:?}");
         }
     }
 
-    fn take_work(&self, parts: &Parts<'_>) {
+    fn start_intake(&self, parts: &Parts<'_>) {
         let app = Arc::clone(&parts.app);
         self.intake.run("scheduler", move |stop| Scheduler::new(Arc::clone(&app)).run(stop));
         run(&self.intake, "worker", Arc::clone(&self.worker), |it, stop| async move {
             if let Err(error) = it.run(stop).await {
-                error!(error = error_chain(&error), "This server takes no more runs");
+                error!(
+                    error = error_chain(&error),
+                    "Worker stopped; this server no longer executes runs"
+                );
             }
         });
     }
 
-    fn keep_order(&self, parts: Parts<'_>) {
+    fn start_background(&self, parts: Parts<'_>) {
         let group = &self.background;
         let Parts { app, hub, timekeeper, embedded, .. } = parts;
         let worker = Arc::clone(&self.worker);
@@ -113,21 +120,21 @@ impl Loops {
         run(group, "hub", hub, |it, stop| async move { it.run(stop).await });
         run(group, "listener", listener, |it, stop| async move { it.listen(stop).await });
         if let Some(postgres) = embedded {
-            let name = "embedded database";
+            let name = "embedded Postgres supervisor";
             run(group, name, postgres, |it, stop| async move { it.supervise(stop).await });
         }
     }
 }
 
-/// Runs a loop over something shared.
+/// Runs a loop over a shared value.
 fn run<T, F>(
     group: &Supervisor,
     name: &'static str,
-    it: Arc<T>,
+    shared: Arc<T>,
     start: impl Fn(Arc<T>, CancellationToken) -> F + Send + 'static,
 ) where
     T: Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    group.run(name, move |stop| start(Arc::clone(&it), stop));
+    group.run(name, move |stop| start(Arc::clone(&shared), stop));
 }

@@ -1,9 +1,9 @@
-//! A whole server: started in order, stopped in the opposite one.
+//! A complete server. It starts its parts in order and stops them in reverse.
 //!
 //! ```text
-//! database ─▶ clock, hub ─▶ use cases ─▶ loops ─▶ gRPC            (start)
-//! draining: health NOT_SERVING, no new work ─▶ work ends or goes back to pending
-//!     ─▶ closing: watches UNAVAILABLE, last answers ─▶ loops ─▶ database        (stop)
+//! database ─▶ clock, hub ─▶ use cases ─▶ loops ─▶ gRPC                        (start)
+//! draining: health NOT_SERVING, no new leases ─▶ runs finish or go back to pending
+//!     ─▶ closing: watches UNAVAILABLE, last responses ─▶ loops ─▶ database    (stop)
 //! ```
 
 mod database;
@@ -35,38 +35,25 @@ use crate::store::StoreError;
 use crate::supervisor::Supervisor;
 use crate::watch::Hub;
 
-/// How long the last calls may take to be answered.
-const LAST_CALLS: Duration = Duration::from_secs(5);
+/// Limit for answering the last calls.
+const LAST_CALLS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The embedded Postgres did not come up.
-    #[error("the embedded database cannot be used")]
+    #[error("failed to start the embedded Postgres")]
     Embedded(#[from] windrow_embedded_postgres::Error),
-    /// The database's URL cannot be read.
-    #[error("the database's URL cannot be read")]
+    #[error("invalid database URL")]
     DatabaseUrl(#[source] sqlx::Error),
-    /// The database cannot be reached.
-    #[error("the database cannot be reached")]
+    #[error("failed to connect to the database; check --database-url and that Postgres is running")]
     Database(#[source] sqlx::Error),
-    /// The schema cannot be brought up to date.
-    #[error("the database's schema cannot be brought up to date")]
+    #[error("failed to migrate the database schema")]
     Migrate(#[from] sqlx::migrate::MigrateError),
-    /// The settings of a source cannot be used.
-    #[error("the settings cannot be used")]
+    #[error("invalid source settings")]
     Source(#[from] InvalidSource),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}")]
-    Listen {
-        address: SocketAddr,
-        /// The reason the system gave.
-        source: io::Error,
-    },
-    /// The database failed during the start.
+    #[error("failed to listen on {address}; choose another address with --{flag}")]
+    Listen { address: SocketAddr, flag: &'static str, source: io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A use case failed during the start.
     #[error(transparent)]
     App(#[from] AppError),
 }
@@ -74,10 +61,10 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Server;
 
-/// A server that is serving. Dropped without [`Running::stop`] it leaves its work to be taken over.
+/// A running server. Dropped without [`Running::stop`] it leaves its runs to other workers.
 pub struct Running {
     address: SocketAddr,
-    metrics: Option<Serving>,
+    metrics: Option<MetricsServer>,
     stop_grace: Duration,
     stopping: Shutdown,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -85,32 +72,31 @@ pub struct Running {
     database: OpenDatabase,
 }
 
-/// Metrics, as long as this is held.
-struct Serving {
+struct MetricsServer {
     address: SocketAddr,
     serving: JoinHandle<io::Result<()>>,
 }
 
-/// The use cases, for a command that does something and is done. Close it.
+/// The use cases without loops or gRPC, for one-off commands. Must be closed.
 pub struct OfflineApp {
     pub app: Arc<App>,
     database: OpenDatabase,
 }
 
 impl OfflineApp {
-    /// Closes the database, and stops it if it is this process's own.
+    /// Closes the database, and stops an embedded Postgres.
     pub async fn close(self) {
         self.database.close().await;
     }
 }
 
 impl Server {
-    /// Starts a server; returns when it serves.
+    /// Returns when the server accepts calls.
     pub async fn start(config: Config) -> Result<Running, StartError> {
         let sources = SourceRegistry::from_settings(&config.sources)?;
-        let (listener, address) = listen(config.listen).await?;
+        let (listener, address) = listen(config.listen, "listen").await?;
         let metrics_listener = match config.metrics_listen {
-            Some(address) => Some(listen(address).await?),
+            Some(address) => Some(listen(address, "metrics-listen").await?),
             None => None,
         };
         let database = OpenDatabase::open(&config).await?;
@@ -123,15 +109,15 @@ impl Server {
             }
         };
         let stopping = Shutdown::default();
-        let terms = WorkerTiming { lease: config.lease, heartbeat: config.heartbeat };
+        let timing = WorkerTiming { lease: config.lease, heartbeat: config.heartbeat };
         let watches = config.max_watches_per_client;
-        let serving = grpc::serve(app, listener, stopping.clone(), terms, watches);
+        let serving = grpc::serve(app, listener, stopping.clone(), timing, watches);
         let serving = Supervisor::default().work(serving);
         info!("Serving on {address}");
         let metrics = metrics_listener.map(|(listener, address)| {
-            info!("Metrics are at http://{address}/metrics");
+            info!("Serving metrics on http://{address}/metrics");
             let serving = Supervisor::default().work(metrics.serve(listener));
-            Serving { address, serving }
+            MetricsServer { address, serving }
         });
         let stop_grace = config.stop_grace;
         Ok(Running { address, metrics, stop_grace, stopping, serving, loops, database })
@@ -158,7 +144,7 @@ impl Server {
         Ok((app, Loops::start(parts), metrics))
     }
 
-    /// The use cases on the database, up to date, without serving or executing anything.
+    /// Opens and migrates the database for the use cases, without serving or executing anything.
     pub async fn open_offline(config: &Config) -> Result<OfflineApp, StartError> {
         let sources = SourceRegistry::from_settings(&config.sources)?;
         let database = OpenDatabase::open(config).await?;
@@ -184,7 +170,7 @@ impl Server {
         let limits =
             config.source_limits.iter().map(|(name, limit)| (name.clone(), i64::from(*limit)));
         if let Some(every) = config.tick_every {
-            warn!("For a test, every schedule is due every {every:?}, whatever it says");
+            warn!("Test setting: every schedule has a tick every {every:?}");
         }
         let watches =
             WatchLimits { in_all: config.max_watches, per_client: config.max_watches_per_client };
@@ -199,7 +185,7 @@ impl Server {
         Ok((app, hub, timekeeper))
     }
 
-    /// Brings the database's schema up to date, and nothing else.
+    /// Migrates the database schema.
     pub async fn migrate(config: &Config) -> Result<(), StartError> {
         OpenDatabase::open(config).await?.close().await;
         Ok(())
@@ -211,24 +197,24 @@ impl Running {
         self.address
     }
 
-    /// Where its metrics are, if it has an address for them.
+    /// The address of its metrics, if they are served.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|metrics| metrics.address)
     }
 
-    /// Stops: work in progress has the grace time to end, and goes back to pending after it.
+    /// Stops cleanly: runs in progress have the grace period to finish, then go back to pending.
     pub async fn stop(mut self) {
-        info!("Shutdown; work in progress has {} seconds", self.stop_grace.as_secs());
+        info!("Stopping; runs in progress have {:?} to finish", self.stop_grace);
         self.stopping.draining.cancel();
         self.loops.drain(self.stop_grace).await;
         self.stopping.closing.cancel();
-        match tokio::time::timeout(LAST_CALLS, &mut self.serving).await {
+        match tokio::time::timeout(LAST_CALLS_TIMEOUT, &mut self.serving).await {
             Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => error!(error = error_chain(&error), "Serving ended badly"),
-            Ok(Err(error)) => error!(error = error_chain(&error), "Serving ended badly"),
+            Ok(Ok(Err(error))) => error!(error = error_chain(&error), "gRPC server failed"),
+            Ok(Err(error)) => error!(error = error_chain(&error), "gRPC server failed"),
             Err(_) => {
                 self.serving.abort();
-                warn!("Some calls were still open");
+                warn!("Closed calls that were still open after {LAST_CALLS_TIMEOUT:?}");
             }
         }
         if let Some(metrics) = self.metrics {
@@ -240,21 +226,24 @@ impl Running {
     }
 }
 
-/// Says where and which process, and is never used twice.
+/// Names host and process; unique even after a restart.
 fn server_name() -> String {
     let system = rustix::system::uname();
     let host = system.nodename().to_string_lossy();
     format!("{host}-{}-{:06x}", std::process::id(), rand::random::<u32>() & 0xff_ffff)
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let refused = |source| StartError::Listen { address, source };
+async fn listen(
+    address: SocketAddr,
+    flag: &'static str,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |source| StartError::Listen { address, flag, source };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     Ok((listener, address))
 }
 
-/// In an embedded database sample data harms nobody; elsewhere a source must be named.
+/// In an embedded database runs use sample data by default; elsewhere they must name a source.
 fn source_names(sources: &SourceRegistry, database: &OpenDatabase) -> SourceNames {
     let names: BTreeSet<String> = sources.names().into_iter().collect();
     SourceNames { names, default: database.embedded.as_ref().map(|_| SAMPLE.to_owned()) }

@@ -1,5 +1,5 @@
-//! The two scheduled jobs that a new embedded database begins with, so that there is something to
-//! trigger and to watch.
+//! Creates two scheduled jobs in a new embedded database, so that there is something to trigger and
+//! to watch.
 
 use tracing::info;
 
@@ -16,7 +16,7 @@ use crate::sources::SAMPLE;
 
 const LOCATIONS: [&str; 3] = ["Indianapolis, IN", "Fort Wayne, IN", "Carmel, IN"];
 
-/// Creates the sample jobs if there has never been a scheduled job.
+/// Creates the sample jobs unless there is, or ever was, a scheduled job.
 pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
     let any = JobQuery {
         status: None,
@@ -52,7 +52,7 @@ pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
         let requested_by = "sample".to_owned();
         let new = NewScheduledJob { id, draft, requested_by, idempotency_key: None };
         let id = app.create_scheduled_job(new, Mode::Commit).await?.id;
-        info!(job.id = %id, "New database: scheduled job {id} scrapes sample data");
+        info!(job.id = %id, "Created sample job {id}");
     }
     Ok(())
 }

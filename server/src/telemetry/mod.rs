@@ -1,26 +1,27 @@
-//! What the server says about itself: log lines on stderr, and panics among them.
+//! Logging: events and panics as lines on stderr.
 //!
-//! Stdout stays free for what a command prints.
+//! Stdout is left to the output of commands.
+
+mod fields;
 
 use std::io::{self, IsTerminal as _};
 use std::panic;
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, util::TryInitError};
 
+use self::fields::NewFieldsOnly;
 use crate::config::{LogFormat, LogSettings};
 
-/// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The filter directive cannot be read. Settings from `Config` have been checked for this.
-    #[error("the log filter cannot be read")]
+    /// Filters from `Config` have been checked before.
+    #[error("invalid log filter")]
     Filter(#[from] ParseError),
-    /// Something has set up logging in this process before.
     #[error("logging is already set up")]
     AlreadySetUp(#[source] TryInitError),
 }
 
-/// Sends events to stderr from now on, and panics as `error!` events in place of Rust's own message.
+/// Writes events to stderr from now on, and panics as errors instead of Rust's own message.
 ///
 /// Works once per process.
 pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
@@ -32,7 +33,7 @@ pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
     match settings.format {
-        LogFormat::Text => builder.finish().try_init(),
+        LogFormat::Text => builder.fmt_fields(NewFieldsOnly).finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
     }
     .map_err(TelemetryError::AlreadySetUp)?;
@@ -40,11 +41,11 @@ pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-// The default hook is not called: it would write a second, unstructured message to stderr.
+// Does not call the default hook, which would write a second, unstructured message.
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {
-    let place = panic.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+    let location = panic.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
     let message = panic.payload_as_str().unwrap_or("no message");
-    tracing::error!(panic.place = %place, "A task panicked: {message}");
+    tracing::error!(panic.location = %location, "A task panicked: {message}");
 }
 
 #[cfg(test)]
@@ -54,7 +55,13 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        pub(super) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -68,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_cannot_be_read_is_refused() {
+    fn an_invalid_filter_is_rejected() {
         let settings = LogSettings { filter: "a=b=c".to_owned(), format: LogFormat::Text };
         assert!(matches!(init(&settings), Err(TelemetryError::Filter(_))));
     }
 
     // The hook belongs to the whole process, so this is the only test that sets it.
     #[test]
-    fn a_panic_is_an_error_event_with_its_place() {
+    fn a_panic_is_logged_as_an_error_with_its_location() {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber =
@@ -86,8 +93,8 @@ mod tests {
             assert!(panic::catch_unwind(|| panic!("out of hay")).is_err());
         });
         panic::set_hook(before);
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = lines.text();
         assert!(text.contains("ERROR") && text.contains("A task panicked: out of hay"), "{text}");
-        assert!(text.contains("telemetry.rs"), "{text}");
+        assert!(text.contains("telemetry/mod.rs"), "{text}");
     }
 }
