@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use log::LevelFilter;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgPool};
 use tracing::{error, info, warn};
 use windrow_embedded_postgres::{Durability, EmbeddedPostgres, Settings};
 
@@ -13,6 +14,9 @@ use crate::config::{Config, Database};
 use crate::error_chain::error_chain;
 use crate::store;
 
+/// Calls wait for a connection for five seconds, so slower statements make others fail. sqlx's default of
+/// one second also reports the first statements of a server on a busy machine.
+const SLOW_STATEMENT: Duration = Duration::from_secs(5);
 /// Limit for closing the connections of the pool.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -60,6 +64,7 @@ impl OpenDatabase {
 }
 
 async fn open_pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, StartError> {
+    let options = options.log_slow_statements(LevelFilter::Warn, SLOW_STATEMENT);
     let pool = store::connect(options, connections).await.map_err(StartError::Database)?;
     store::migrate(&pool).await?;
     Ok(pool)
