@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod json;
+pub mod reason;
 
 /// Package `windrow.v1`.
 #[allow(warnings, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated")]

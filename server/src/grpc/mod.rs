@@ -30,6 +30,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
+use windrow::reason;
 use windrow::v1::property_service_server::{PropertyServiceServer, SERVICE_NAME as PROPERTIES};
 use windrow::v1::scheduled_job_service_server::{
     SERVICE_NAME as SCHEDULED_JOBS, ScheduledJobServiceServer,
@@ -131,7 +132,7 @@ fn until_closing<T: Send + 'static>(
                 biased;
                 item = items.next() => Some((item?, Some(items))),
                 () = closing.cancelled() => {
-                    let ended = unavailable("the server is shutting down", "SERVER_STOPPING");
+                    let ended = unavailable("the server is shutting down", reason::SERVER_STOPPING);
                     Some((Err(ended), None))
                 }
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use tracing::{error, warn};
+use windrow::reason;
 
 use crate::app::AppError;
 use crate::domain::violation::Violation;
@@ -22,50 +23,58 @@ pub(super) fn status(error: AppError) -> Status {
     let message = error.to_string();
     match error {
         AppError::Invalid(violations) => invalid(violations),
-        AppError::JobNotFound(id) => not_found(message, "JOB_NOT_FOUND", "Job", id),
+        AppError::JobNotFound(id) => not_found(message, reason::JOB_NOT_FOUND, "Job", id),
         AppError::ScheduledJobNotFound(id) => {
-            not_found(message, "SCHEDULED_JOB_NOT_FOUND", "ScheduledJob", id.to_string())
+            not_found(message, reason::SCHEDULED_JOB_NOT_FOUND, "ScheduledJob", id.to_string())
         }
         AppError::RunNotFound(id) => {
-            not_found(message, "RUN_NOT_FOUND", "ScrapingJob", id.to_string())
+            not_found(message, reason::RUN_NOT_FOUND, "ScrapingJob", id.to_string())
         }
         AppError::PropertyNotFound { ref property_id, .. } => {
             let id = property_id.clone();
-            not_found(message, "PROPERTY_NOT_FOUND", "Property", id)
+            not_found(message, reason::PROPERTY_NOT_FOUND, "Property", id)
         }
-        AppError::JobDeleted(_) => with_reason(Code::FailedPrecondition, message, "JOB_DELETED"),
+        AppError::JobDeleted(_) => {
+            with_reason(Code::FailedPrecondition, message, reason::JOB_DELETED)
+        }
         AppError::JobUnreadable(_) => {
-            with_reason(Code::FailedPrecondition, message, "JOB_UNREADABLE")
+            with_reason(Code::FailedPrecondition, message, reason::JOB_UNREADABLE)
         }
         AppError::JobNotDeleted(_) => {
-            with_reason(Code::FailedPrecondition, message, "JOB_NOT_DELETED")
+            with_reason(Code::FailedPrecondition, message, reason::JOB_NOT_DELETED)
         }
-        AppError::RunEnded(_) => with_reason(Code::FailedPrecondition, message, "RUN_ENDED"),
+        AppError::RunEnded(_) => with_reason(Code::FailedPrecondition, message, reason::RUN_ENDED),
         AppError::ScheduledJobExists(_) => {
-            with_reason(Code::AlreadyExists, message, "SCHEDULED_JOB_EXISTS")
+            with_reason(Code::AlreadyExists, message, reason::SCHEDULED_JOB_EXISTS)
         }
         AppError::RequestIdReused(_) => {
-            with_reason(Code::AlreadyExists, message, "REQUEST_ID_REUSED")
+            with_reason(Code::AlreadyExists, message, reason::REQUEST_ID_REUSED)
         }
-        AppError::EtagMismatch { .. } => with_reason(Code::Aborted, message, "ETAG_MISMATCH"),
-        AppError::RunActive(_) => with_reason(Code::FailedPrecondition, message, "RUN_ACTIVE"),
+        AppError::EtagMismatch { .. } => with_reason(Code::Aborted, message, reason::ETAG_MISMATCH),
+        AppError::RunActive(_) => {
+            with_reason(Code::FailedPrecondition, message, reason::RUN_ACTIVE)
+        }
         AppError::NothingToRetry(_) => {
-            with_reason(Code::FailedPrecondition, message, "NOTHING_TO_RETRY")
+            with_reason(Code::FailedPrecondition, message, reason::NOTHING_TO_RETRY)
         }
-        AppError::LeaseLost { .. } => with_reason(Code::FailedPrecondition, message, "LEASE_LOST"),
-        AppError::CursorAhead { .. } => with_reason(Code::OutOfRange, message, "CURSOR_AHEAD"),
-        AppError::TokenExpired => with_reason(Code::OutOfRange, message, "TOKEN_EXPIRED"),
-        AppError::FeedReset => with_reason(Code::OutOfRange, message, "FEED_RESET"),
+        AppError::LeaseLost { .. } => {
+            with_reason(Code::FailedPrecondition, message, reason::LEASE_LOST)
+        }
+        AppError::CursorAhead { .. } => {
+            with_reason(Code::OutOfRange, message, reason::CURSOR_AHEAD)
+        }
+        AppError::TokenExpired => with_reason(Code::OutOfRange, message, reason::TOKEN_EXPIRED),
+        AppError::FeedReset => with_reason(Code::OutOfRange, message, reason::FEED_RESET),
         AppError::TooManyWatches(_) => {
-            with_reason(Code::ResourceExhausted, message, "TOO_MANY_WATCHES")
+            with_reason(Code::ResourceExhausted, message, reason::TOO_MANY_WATCHES)
         }
-        AppError::Stopping => unavailable(&message, "SERVER_STOPPING"),
+        AppError::Stopping => unavailable(&message, reason::SERVER_STOPPING),
         AppError::Store(store) if store.is_transient() => {
             warn!(
                 error = error_chain(&store),
                 "Rejected a call with UNAVAILABLE: the database is not available"
             );
-            unavailable("the database is not available", "DATABASE_UNAVAILABLE")
+            unavailable("the database is not available", reason::DATABASE_UNAVAILABLE)
         }
         AppError::Store(_) => internal(&error),
     }
@@ -77,7 +86,7 @@ pub(super) fn invalid(violations: Vec<Violation>) -> Status {
         Some(Violation { field, description }) => format!("{field}: {description}"),
         None => "the request is invalid".to_owned(),
     };
-    let mut details = details("INVALID_ARGUMENT");
+    let mut details = details(reason::INVALID_ARGUMENT);
     let violations = violations.into_iter().map(|v| FieldViolation::new(v.field, v.description));
     details.set_bad_request(violations.collect::<Vec<_>>());
     Status::with_error_details(Code::InvalidArgument, message, details)
@@ -104,7 +113,7 @@ fn with_reason(code: Code, message: String, reason: &str) -> Status {
 fn internal(error: &AppError) -> Status {
     let id = uuid::Uuid::now_v7().to_string();
     error!(request.id = %id, error = error_chain(error), "Internal error in request {id}");
-    let mut details = details("INTERNAL");
+    let mut details = details(reason::INTERNAL);
     details.set_request_info(id.clone(), "");
     Status::with_error_details(Code::Internal, format!("internal error (request {id})"), details)
 }
