@@ -11,7 +11,7 @@ use std::time::Duration;
 use console::{Term, style};
 use futures::TryStreamExt;
 use windrow_client::proto::{ScrapingJob, ScrapingJobStatus as Status};
-use windrow_client::{Client, WatchAll, WatchEvent};
+use windrow_client::{Client, WatchEvent};
 
 const HEAD: [&str; 7] = ["JOB", "RUNNING", "PENDING", "COMPLETED", "FAILED", "CANCELLED", "SAVED"];
 
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     let server = std::env::var("WINDROW_SERVER").unwrap_or_else(|_| "127.0.0.1:50051".to_owned());
     let client = Client::connect(&server).await?;
     // It shows what is, so it may begin anew where changes are lost.
-    let mut events = client.watch_all(WatchAll::new().filter(filter).resync());
+    let mut events = client.watch_all().filter(filter).resync().events();
     let mut redraw = tokio::time::interval(Duration::from_millis(500));
     let (mut dashboard, terminal) = (Dashboard::default(), Term::stdout());
     loop {

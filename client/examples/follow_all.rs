@@ -10,7 +10,7 @@ use std::error::Error as StdError;
 use std::io::ErrorKind;
 
 use futures::StreamExt;
-use windrow_client::{Client, Error, WatchAll, WatchEvent};
+use windrow_client::{Client, Error, WatchEvent};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         Err(error) => return Err(error.into()),
     };
     let client = Client::connect(&server).await?;
-    let mut events = client.watch_all(WatchAll::new().resume_from(place));
+    let mut events = client.watch_all().resume_from(place).events();
     while let Some(event) = events.next().await {
         match event {
             Ok(WatchEvent::Changed(run)) if run.completed_at.is_some() => {
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
             }
             Ok(WatchEvent::Interrupted(error)) => eprintln!("{error}; trying again"),
             // Some ends are lost for good. Whoever needs them reads the history; then all begins anew.
-            Err(error @ (Error::TokenExpired { .. } | Error::FeedReset { .. })) => {
+            Err(error @ (Error::TokenExpired(_) | Error::FeedReset(_))) => {
                 std::fs::remove_file(&file)?;
                 return Err(error.into());
             }

@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 
 use windrow_client::proto::ScrapingJobStatus as Status;
-use windrow_client::{Client, Error, TriggerJob};
+use windrow_client::{Client, Code, Error, TriggerJob};
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Error> {
@@ -18,8 +18,8 @@ async fn main() -> Result<ExitCode, Error> {
     let request = TriggerJob::new(job).label("team", "examples");
     let run = match client.trigger_and_wait(request).await {
         Ok(run) => run,
-        Err(Error::NotFound { message, .. }) => {
-            println!("{message}");
+        Err(error) if error.code() == Code::NotFound => {
+            println!("{error}");
             return Ok(ExitCode::FAILURE);
         }
         Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! Where a server is, as people write it, checked before anything is sent there.
+//! Endpoints as people write them, validated before anything is sent there.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use tonic::transport::Uri;
 
 use crate::Error;
 
-/// Whether an address without TLS may be used although there is a token to send.
+/// Whether a bearer token may be sent without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plaintext {
     WithToken,
@@ -16,7 +16,7 @@ pub(crate) enum Plaintext {
     WithoutToken,
 }
 
-/// A server's address.
+/// A valid endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     given: Arc<str>,
@@ -24,22 +24,25 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    pub(crate) fn parse(server: &str, plaintext: Plaintext) -> Result<Self, Error> {
-        let invalid = |description: String| invalid(server, description);
-        let whole = match server.split_once("://") {
-            Some(("http" | "https", _)) => server.to_owned(),
+    pub(crate) fn parse(endpoint: &str, plaintext: Plaintext) -> Result<Self, Error> {
+        let invalid = |description: String| invalid(endpoint, description);
+        let whole = match endpoint.split_once("://") {
+            Some(("http" | "https", _)) => endpoint.to_owned(),
             Some((scheme, _)) => {
-                return Err(invalid(format!("`{scheme}` is not supported, only http and https")));
+                return Err(invalid(format!(
+                    "the scheme `{scheme}` is not supported; use http or https"
+                )));
             }
-            None => format!("http://{server}"),
+            None => format!("http://{endpoint}"),
         };
         let uri: Uri = whole.parse().map_err(|e| invalid(format!("{e}")))?;
-        let address = Self { given: server.into(), uri };
+        let address = Self { given: endpoint.into(), uri };
         if address.uri.port().is_none() && !address.is_tls() {
             return Err(invalid("the port is missing, for example `127.0.0.1:50051`".to_owned()));
         }
-        if !address.is_tls() && plaintext == Plaintext::WithoutToken && !address.is_here() {
-            let text = "the token would cross the network in the clear; use https, or allow it";
+        if !address.is_tls() && plaintext == Plaintext::WithoutToken && !address.is_local() {
+            let text =
+                "the bearer token would be sent unencrypted; use https, or allow it explicitly";
             return Err(invalid(text.to_owned()));
         }
         Ok(address)
@@ -57,8 +60,7 @@ impl Address {
         &self.given
     }
 
-    /// On this machine.
-    fn is_here(&self) -> bool {
+    fn is_local(&self) -> bool {
         let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']);
         host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback())
     }
@@ -70,8 +72,8 @@ impl fmt::Display for Address {
     }
 }
 
-pub(crate) fn invalid(server: &str, description: String) -> Error {
-    Error::InvalidServer { server: server.to_owned(), description }
+pub(crate) fn invalid(endpoint: &str, description: String) -> Error {
+    Error::InvalidEndpoint { endpoint: endpoint.to_owned(), description }
 }
 
 #[cfg(test)]
@@ -79,28 +81,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_may_come_with_or_without_a_scheme() {
-        let uri = |server| Address::parse(server, Plaintext::WithToken).unwrap().uri;
+    fn an_endpoint_may_have_a_scheme() {
+        let uri = |endpoint| Address::parse(endpoint, Plaintext::WithToken).unwrap().uri;
         assert_eq!(uri("127.0.0.1:50051"), "http://127.0.0.1:50051/");
         assert_eq!(uri("http://windrow:1"), "http://windrow:1/");
         assert_eq!(uri("https://windrow"), "https://windrow/");
     }
 
     #[test]
-    fn a_useless_address_is_refused_at_once() {
-        for server in ["", "a b", "localhost", "http://windrow", "ftp://x:1", "https://"] {
-            let refused = Address::parse(server, Plaintext::WithToken);
-            assert!(matches!(refused, Err(Error::InvalidServer { .. })), "{server}");
+    fn an_invalid_endpoint_is_rejected() {
+        for endpoint in ["", "a b", "localhost", "http://windrow", "ftp://x:1", "https://"] {
+            let rejected = Address::parse(endpoint, Plaintext::WithToken);
+            assert!(matches!(rejected, Err(Error::InvalidEndpoint { .. })), "{endpoint}");
         }
     }
 
     #[test]
-    fn a_token_crosses_no_network_in_the_clear() {
-        let check = |server, expected| {
+    fn a_bearer_token_is_not_sent_unencrypted_to_another_machine() {
+        let check = |endpoint, expected| {
             assert_eq!(
-                Address::parse(server, Plaintext::WithoutToken).is_ok(),
+                Address::parse(endpoint, Plaintext::WithoutToken).is_ok(),
                 expected,
-                "{server}"
+                "{endpoint}"
             );
         };
         check("windrow:50051", false);

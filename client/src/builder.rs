@@ -1,4 +1,4 @@
-//! What a client is told before it connects. Everything has a default that is fit for production.
+//! Settings of a client, all with defaults fit for production.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,117 +9,163 @@ use tower::retry::budget::TpsBudget;
 use crate::address::{Address, Plaintext};
 use crate::client::Limits;
 use crate::endpoints::{Endpoints, Transport};
-use crate::{Client, Error, SILENCE};
+use crate::{Client, Error};
 
-/// A unary call ends after this time, its retries included.
-pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
-/// A connection is made within this time.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A silent connection is asked for a sign of life so often, and given up without one.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
-/// Retries each second that need no successful calls beside them, and the share of all calls of the last
-/// ten seconds that may be retried on top.
-const RETRY_BUDGET: (u32, u32) = (10, 20);
-/// What the budget looks back on.
+/// Default of [`ClientBuilder::timeout`].
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Default of [`ClientBuilder::connect_timeout`].
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Default of [`ClientBuilder::stream_idle_timeout`]. A server sends a bookmark on an idle stream every ten
+/// seconds: three of them are missing.
+pub const DEFAULT_STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Default of [`ClientBuilder::http2_keep_alive_interval`].
+pub const DEFAULT_HTTP2_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// Default of [`ClientBuilder::keep_alive_timeout`].
+pub const DEFAULT_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The time over which [`RetryBudget::percent`] is taken.
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
-/// More would be no limit.
+/// A higher number would be no limit.
 const MAX_RETRIES_PER_SECOND: u32 = 100_000;
 
-/// Makes a [`Client`]; see [`Client::builder`].
+/// Limit on the retries of a client and all its clones together, so that they cannot multiply the load of a
+/// server in trouble. The first connection to another server costs nothing.
+///
+/// ```
+/// use windrow_client::{Client, RetryBudget};
+///
+/// let never = RetryBudget { per_second: 0, percent: 0 };
+/// let cautious = RetryBudget { percent: 5, ..RetryBudget::default() };
+/// let builder = Client::builder().endpoint("127.0.0.1:50051").retry_budget(cautious);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryBudget {
+    /// Retries per second that are always allowed. Default 10.
+    pub per_second: u32,
+    /// Further retries, in percent of the calls of the last ten seconds. Default 20.
+    pub percent: u32,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { per_second: 10, percent: 20 }
+    }
+}
+
+impl RetryBudget {
+    fn build(self) -> TpsBudget {
+        // Beyond these bounds the budget would panic.
+        let share = f32::from(u16::try_from(self.percent.min(1_000)).unwrap_or(1_000)) / 100.0;
+        TpsBudget::new(BUDGET_WINDOW, self.per_second.min(MAX_RETRIES_PER_SECOND), share)
+    }
+}
+
+/// Builder of a [`Client`]; see [`Client::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it connects"]
 pub struct ClientBuilder {
-    servers: Vec<String>,
-    token: Option<Secret>,
+    endpoints: Vec<String>,
+    bearer_token: Option<Secret>,
     plaintext: Plaintext,
     ca_certificate: Option<Vec<u8>>,
-    tls_name: Option<String>,
+    domain_name: Option<String>,
     connect_timeout: Duration,
     limits: Limits,
-    keep_alive: (Duration, Duration),
-    application: Option<String>,
-    retry_budget: (u32, u32),
+    keep_alive_interval: Duration,
+    keep_alive_timeout: Duration,
+    user_agent: Option<String>,
+    retry_budget: RetryBudget,
 }
 
 impl ClientBuilder {
     pub(crate) fn new() -> Self {
         Self {
-            servers: Vec::new(),
-            token: None,
+            endpoints: Vec::new(),
+            bearer_token: None,
             plaintext: Plaintext::WithoutToken,
             ca_certificate: None,
-            tls_name: None,
-            connect_timeout: CONNECT_TIMEOUT,
-            limits: Limits { deadline: CALL_DEADLINE, silence: SILENCE },
-            keep_alive: KEEP_ALIVE,
-            application: None,
-            retry_budget: RETRY_BUDGET,
+            domain_name: None,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            limits: Limits {
+                timeout: DEFAULT_TIMEOUT,
+                stream_idle_timeout: DEFAULT_STREAM_IDLE_TIMEOUT,
+            },
+            keep_alive_interval: DEFAULT_HTTP2_KEEP_ALIVE_INTERVAL,
+            keep_alive_timeout: DEFAULT_KEEP_ALIVE_TIMEOUT,
+            user_agent: None,
+            retry_budget: RetryBudget::default(),
         }
     }
 
-    /// Adds a server: `127.0.0.1:50051`, `http://windrow:50051`, or `https://windrow.example.com` for TLS;
-    /// a comma separates several. All of them must serve the same database. The first is used while it
-    /// answers, then the next one, and that is kept to.
-    pub fn server(mut self, server: impl AsRef<str>) -> Self {
-        self.servers.extend(server.as_ref().split(',').map(|server| server.trim().to_owned()));
+    /// Adds a server: `127.0.0.1:50051`, `http://windrow:50051`, or `https://windrow.example.com` for TLS.
+    /// May be called repeatedly, and a comma separates several. All servers must use the same database.
+    ///
+    /// The client uses the first server that answers, stays with it, and moves on to the next one when it
+    /// fails.
+    pub fn endpoint(mut self, endpoint: impl AsRef<str>) -> Self {
+        self.endpoints.extend(endpoint.as_ref().split(',').map(|one| one.trim().to_owned()));
         self
     }
 
-    /// Sends a bearer token with every call. Refused over plaintext to another machine; see
-    /// [`ClientBuilder::token_over_plaintext`].
-    pub fn token(self, token: impl Into<String>) -> Self {
-        Self { token: Some(Secret(token.into())), ..self }
+    /// Sends this bearer token with every call. Rejected over plaintext to another machine; see
+    /// [`ClientBuilder::bearer_token_over_plaintext`].
+    pub fn bearer_token(self, token: impl Into<String>) -> Self {
+        Self { bearer_token: Some(Secret(token.into())), ..self }
     }
 
-    /// Lets the token be sent without TLS, where something else keeps the network private.
-    pub fn token_over_plaintext(self) -> Self {
+    /// Allows sending the bearer token without TLS, for networks that are private by other means.
+    pub fn bearer_token_over_plaintext(self) -> Self {
         Self { plaintext: Plaintext::WithToken, ..self }
     }
 
-    /// Trusts the certificates that these ones (PEM) have signed, and no others. Without it, what this
-    /// machine trusts.
+    /// Trusts only certificates signed by these (PEM). Default: the system's trusted certificates.
     pub fn ca_certificate(self, pem: impl Into<Vec<u8>>) -> Self {
         Self { ca_certificate: Some(pem.into()), ..self }
     }
 
-    /// Expects this name in the servers' certificates instead of the one in their address.
-    pub fn tls_name(self, name: impl Into<String>) -> Self {
-        Self { tls_name: Some(name.into()), ..self }
+    /// Expects this name in the servers' certificates. Default: the host of the endpoint.
+    pub fn domain_name(self, domain_name: impl Into<String>) -> Self {
+        Self { domain_name: Some(domain_name.into()), ..self }
     }
 
-    /// How long a connection may take to be made: [`CONNECT_TIMEOUT`].
+    /// Time limit for establishing a connection. Default: [`DEFAULT_CONNECT_TIMEOUT`].
     pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
         Self { connect_timeout, ..self }
     }
 
-    /// How long a unary call may take with all its retries: [`CALL_DEADLINE`]. The server hears of it too.
-    pub fn deadline(self, deadline: Duration) -> Self {
-        Self { limits: Limits { deadline, ..self.limits }, ..self }
+    /// Time limit of a unary call including its retries, and of opening a stream. Sent to the server as
+    /// `grpc-timeout` as well. Default: [`DEFAULT_TIMEOUT`].
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { limits: Limits { timeout, ..self.limits }, ..self }
     }
 
-    /// A watch or export that is silent for so long is taken up again: [`SILENCE`]. Servers bookmark a watch
-    /// without news every ten seconds.
-    pub fn silence(self, silence: Duration) -> Self {
-        Self { limits: Limits { silence, ..self.limits }, ..self }
+    /// Reconnects a watch or export that received nothing for this long. Default:
+    /// [`DEFAULT_STREAM_IDLE_TIMEOUT`].
+    pub fn stream_idle_timeout(self, stream_idle_timeout: Duration) -> Self {
+        Self { limits: Limits { stream_idle_timeout, ..self.limits }, ..self }
     }
 
-    /// Interest a silent connection for a sign of life so often (20 seconds), and gives it up without one
-    /// (after 10 more).
-    pub fn keep_alive(self, interval: Duration, timeout: Duration) -> Self {
-        Self { keep_alive: (interval, timeout), ..self }
+    /// Pause between HTTP/2 pings on an idle connection. Default:
+    /// [`DEFAULT_HTTP2_KEEP_ALIVE_INTERVAL`].
+    pub fn http2_keep_alive_interval(self, interval: Duration) -> Self {
+        Self { keep_alive_interval: interval, ..self }
     }
 
-    /// Names the program to the server, for example `my-crawler/2.1`: the user agent becomes
-    /// `windrow-client/VERSION my-crawler/2.1`.
-    pub fn application(self, name: impl Into<String>) -> Self {
-        Self { application: Some(name.into()), ..self }
+    /// Closes a connection whose ping is not answered for this long. Default:
+    /// [`DEFAULT_KEEP_ALIVE_TIMEOUT`].
+    pub fn keep_alive_timeout(self, timeout: Duration) -> Self {
+        Self { keep_alive_timeout: timeout, ..self }
     }
 
-    /// Limits the retries of all clones together, so that they cannot multiply the load of a server in
-    /// trouble: so many each second (10), and in addition this share of the calls in percent (20). With
-    /// `(0, 0)` nothing is retried. Another server that was never reached costs nothing.
-    pub fn retry_budget(self, per_second: u32, percent: u32) -> Self {
-        Self { retry_budget: (per_second, percent), ..self }
+    /// Identifies the program to the server, for example `my-crawler/2.1`. It is sent after
+    /// `windrow-client/VERSION`.
+    pub fn user_agent(self, user_agent: impl Into<String>) -> Self {
+        Self { user_agent: Some(user_agent.into()), ..self }
+    }
+
+    /// Limits retries; see [`RetryBudget`].
+    pub fn retry_budget(self, retry_budget: RetryBudget) -> Self {
+        Self { retry_budget, ..self }
     }
 
     /// Connects to the first server that answers.
@@ -128,39 +174,40 @@ impl ClientBuilder {
         Ok(self.over(endpoints))
     }
 
-    /// The first call connects. Needs a Tokio runtime around it.
+    /// Connects with the first call. Must be called within a Tokio runtime.
     pub fn connect_lazy(self) -> Result<Client, Error> {
         let endpoints = self.endpoints()?;
         Ok(self.over(endpoints))
     }
 
     fn endpoints(&self) -> Result<Endpoints, Error> {
-        let token = self.token.as_ref().map(Secret::bearer).transpose()?;
+        let token = self.bearer_token.as_ref().map(Secret::bearer).transpose()?;
         let transport = Transport {
             connect_timeout: self.connect_timeout,
-            keep_alive: self.keep_alive,
-            user_agent: user_agent(self.application.as_deref()),
+            keep_alive_interval: self.keep_alive_interval,
+            keep_alive_timeout: self.keep_alive_timeout,
+            user_agent: user_agent(self.user_agent.as_deref()),
             ca_certificate: self.ca_certificate.clone(),
-            tls_name: self.tls_name.clone(),
+            domain_name: self.domain_name.clone(),
         };
         let plaintext = if token.is_some() { self.plaintext } else { Plaintext::WithToken };
-        let addresses = self.servers.iter().map(|server| Address::parse(server, plaintext));
+        let addresses = self.endpoints.iter().map(|one| Address::parse(one, plaintext));
         Endpoints::new(addresses.collect::<Result<_, _>>()?, &transport, token)
     }
 
     fn over(self, endpoints: Endpoints) -> Client {
-        Client::over(endpoints, self.limits, budget(self.retry_budget))
+        Client::over(endpoints, self.limits, self.retry_budget.build())
     }
 }
 
-/// Does not show itself.
+/// A bearer token, hidden in `Debug`.
 #[derive(Clone)]
 struct Secret(String);
 
 impl Secret {
     fn bearer(&self) -> Result<MetadataValue<Ascii>, Error> {
         let value = format!("Bearer {}", self.0).parse::<MetadataValue<Ascii>>();
-        let mut value = value.map_err(|_| Error::InvalidToken)?;
+        let mut value = value.map_err(|_| Error::InvalidBearerToken)?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -172,15 +219,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-fn user_agent(application: Option<&str>) -> String {
-    let own = concat!("windrow-client/", env!("CARGO_PKG_VERSION"));
-    application.map_or_else(|| own.to_owned(), |application| format!("{own} {application}"))
-}
-
-fn budget((per_second, percent): (u32, u32)) -> TpsBudget {
-    // Beyond these bounds the budget would panic.
-    let share = f32::from(u16::try_from(percent.min(1_000)).unwrap_or(1_000)) / 100.0;
-    TpsBudget::new(BUDGET_WINDOW, per_second.min(MAX_RETRIES_PER_SECOND), share)
+fn user_agent(program: Option<&str>) -> String {
+    let library = concat!("windrow-client/", env!("CARGO_PKG_VERSION"));
+    program.map_or_else(|| library.to_owned(), |program| format!("{library} {program}"))
 }
 
 #[cfg(test)]
@@ -190,28 +231,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_does_not_show() {
-        let shown = format!("{:?}", Client::builder().token("hush"));
-        assert!(shown.contains("***") && !shown.contains("hush"), "{shown}");
+    fn debug_output_hides_the_bearer_token() {
+        let text = format!("{:?}", Client::builder().bearer_token("hush"));
+        assert!(text.contains("***") && !text.contains("hush"), "{text}");
     }
 
     #[tokio::test]
-    async fn a_token_that_no_header_can_carry_is_refused() {
-        let refused = Client::builder().server("127.0.0.1:1").token("a\nb").connect_lazy();
-        assert!(matches!(refused, Err(Error::InvalidToken)), "{refused:?}");
+    async fn a_bearer_token_that_no_header_can_carry_is_rejected() {
+        let builder = Client::builder().endpoint("127.0.0.1:1").bearer_token("a\nb");
+        let rejected = builder.connect_lazy();
+        assert!(matches!(rejected, Err(Error::InvalidBearerToken)), "{rejected:?}");
     }
 
     #[test]
-    fn a_budget_of_nothing_gives_nothing_and_no_number_is_too_large() {
-        assert!(!budget((0, 0)).withdraw());
-        assert!(budget((u32::MAX, u32::MAX)).withdraw());
-        let small = budget((0, 50));
+    fn a_zero_budget_allows_no_retry_and_no_number_is_too_large() {
+        let budget = |per_second, percent| RetryBudget { per_second, percent }.build();
+        assert!(!budget(0, 0).withdraw());
+        assert!(budget(u32::MAX, u32::MAX).withdraw());
+        let small = budget(0, 50);
         (0..4).for_each(|_| small.deposit());
         assert_eq!([small.withdraw(), small.withdraw(), small.withdraw()], [true, true, false]);
     }
 
     #[test]
-    fn the_user_agent_names_client_and_application() {
+    fn the_user_agent_names_library_and_program() {
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(user_agent(None), format!("windrow-client/{version}"));
         assert_eq!(user_agent(Some("a/1")), format!("windrow-client/{version} a/1"));

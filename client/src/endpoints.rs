@@ -1,7 +1,8 @@
-//! The servers of one database: which one is used, and when to go on to the next.
+//! The servers of one database, one of which is in use.
 //!
-//! One server is kept to while it answers. Whoever finds it lost moves everybody to the next, once: later
-//! finders see that the move was made. Nobody moves back by a clock; the next loss goes round again.
+//! All calls use one server while it answers. The first call that finds it lost moves all of them to the
+//! next one; later calls see that the move was made. There is no timed return to an earlier server: the
+//! next loss moves on in the same circle.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,23 +21,25 @@ use crate::proto::scheduled_job_service_client::ScheduledJobServiceClient;
 use crate::proto::scraping_job_service_client::ScrapingJobServiceClient;
 use crate::proto::worker_service_client::WorkerServiceClient;
 
-/// A page of 1,000 runs with hundreds of locations each exceeds the 4 MiB that tonic allows.
+/// Maximum size of a response in bytes. A page of 1,000 runs with hundreds of locations each exceeds tonic's
+/// default of 4 MiB.
 const RESPONSE_LIMIT: usize = 256 * 1024 * 1024;
 
-/// How all servers are spoken to.
+/// Transport settings of all servers.
 pub(crate) struct Transport {
     pub(crate) connect_timeout: Duration,
-    pub(crate) keep_alive: (Duration, Duration),
+    pub(crate) keep_alive_interval: Duration,
+    pub(crate) keep_alive_timeout: Duration,
     pub(crate) user_agent: String,
     pub(crate) ca_certificate: Option<Vec<u8>>,
-    pub(crate) tls_name: Option<String>,
+    pub(crate) domain_name: Option<String>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     first: Target,
     others: Vec<Target>,
-    /// How often somebody went on to the next.
+    /// Number of moves so far; the server in use is this one modulo the number of servers.
     turn: AtomicUsize,
     token: Bearer,
 }
@@ -48,15 +51,15 @@ struct Target {
     channel: Channel,
 }
 
-/// The way to the server in use at one moment.
+/// The server in use at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
     address: Address,
     turn: usize,
-    line: Line,
+    channel: AuthorizedChannel,
 }
 
-type Line = InterceptedService<Channel, Bearer>;
+type AuthorizedChannel = InterceptedService<Channel, Bearer>;
 
 impl Endpoints {
     pub(crate) fn new(
@@ -65,7 +68,7 @@ impl Endpoints {
         token: Option<MetadataValue<Ascii>>,
     ) -> Result<Self, Error> {
         let mut targets = addresses.into_iter().map(|address| target(address, transport));
-        let none = || invalid("", "no server is given".to_owned());
+        let none = || invalid("", "at least one is required".to_owned());
         let first = targets.next().ok_or_else(none)??;
         let others = targets.collect::<Result<_, _>>()?;
         Ok(Self { first, others, turn: AtomicUsize::new(0), token: Bearer(token) })
@@ -78,20 +81,20 @@ impl Endpoints {
     pub(crate) fn route(&self) -> Route {
         let turn = self.turn.load(Ordering::Relaxed);
         let target = self.at(turn);
-        let line = InterceptedService::new(target.channel.clone(), self.token.clone());
-        Route { address: target.address.clone(), turn, line }
+        let channel = InterceptedService::new(target.channel.clone(), self.token.clone());
+        Route { address: target.address.clone(), turn, channel }
     }
 
-    /// Goes on to the next server, unless somebody did since the route was asked for.
+    /// Moves on to the next server, unless another call did so since `route` was taken.
     pub(crate) fn leave(&self, route: &Route) {
         let next = route.turn.wrapping_add(1);
         let (order, turn) = (Ordering::Relaxed, route.turn);
         if !self.others.is_empty() && self.turn.compare_exchange(turn, next, order, order).is_ok() {
-            debug!(server.address = %self.at(next).address, "Left {} for another", route.address);
+            debug!(server.address = %self.at(next).address, "Moved on from {} to another server", route.address);
         }
     }
 
-    /// Connects to the first server that answers, and begins with that one.
+    /// Connects to the first server that answers and uses it from now on.
     pub(crate) async fn connect(mut self) -> Result<Self, Error> {
         let mut last = None;
         let targets = std::iter::once(&mut self.first).chain(&mut self.others);
@@ -106,7 +109,7 @@ impl Endpoints {
             }
         }
         match last {
-            Some((server, error)) => Err(Error::Connect { server, source: Box::new(error) }),
+            Some((endpoint, error)) => Err(Error::Connect { endpoint, source: Box::new(error) }),
             None => Ok(self),
         }
     }
@@ -118,33 +121,33 @@ impl Endpoints {
 }
 
 impl Route {
-    /// The server's address as given.
-    pub(crate) fn server(&self) -> &str {
+    /// The endpoint as given.
+    pub(crate) fn endpoint(&self) -> &str {
         self.address.as_str()
     }
 
-    pub(crate) fn jobs(&self) -> ScheduledJobServiceClient<Line> {
-        let line = self.line.clone();
-        ScheduledJobServiceClient::new(line).max_decoding_message_size(RESPONSE_LIMIT)
+    pub(crate) fn jobs(&self) -> ScheduledJobServiceClient<AuthorizedChannel> {
+        let channel = self.channel.clone();
+        ScheduledJobServiceClient::new(channel).max_decoding_message_size(RESPONSE_LIMIT)
     }
 
-    pub(crate) fn runs(&self) -> ScrapingJobServiceClient<Line> {
-        let line = self.line.clone();
-        ScrapingJobServiceClient::new(line).max_decoding_message_size(RESPONSE_LIMIT)
+    pub(crate) fn runs(&self) -> ScrapingJobServiceClient<AuthorizedChannel> {
+        let channel = self.channel.clone();
+        ScrapingJobServiceClient::new(channel).max_decoding_message_size(RESPONSE_LIMIT)
     }
 
-    pub(crate) fn properties(&self) -> PropertyServiceClient<Line> {
-        let line = self.line.clone();
-        PropertyServiceClient::new(line).max_decoding_message_size(RESPONSE_LIMIT)
+    pub(crate) fn properties(&self) -> PropertyServiceClient<AuthorizedChannel> {
+        let channel = self.channel.clone();
+        PropertyServiceClient::new(channel).max_decoding_message_size(RESPONSE_LIMIT)
     }
 
-    pub(crate) fn workers(&self) -> WorkerServiceClient<Line> {
-        let line = self.line.clone();
-        WorkerServiceClient::new(line).max_decoding_message_size(RESPONSE_LIMIT)
+    pub(crate) fn workers(&self) -> WorkerServiceClient<AuthorizedChannel> {
+        let channel = self.channel.clone();
+        WorkerServiceClient::new(channel).max_decoding_message_size(RESPONSE_LIMIT)
     }
 }
 
-/// Puts the token, if there is one, beside each request.
+/// Adds the bearer token, if there is one, to each request.
 #[derive(Clone, Debug)]
 pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 
@@ -161,7 +164,7 @@ fn target(address: Address, transport: &Transport) -> Result<Target, Error> {
     let endpoint = endpoint(&address, transport)
         .map_err(|error| invalid(address.as_str(), root_cause(&error)))?;
     if !address.is_tls() && transport.ca_certificate.is_some() {
-        let text = "a CA certificate is given, but this is plaintext; write https://";
+        let text = "a CA certificate requires TLS; write https://";
         return Err(invalid(address.as_str(), text.to_owned()));
     }
     let channel = endpoint.connect_lazy();
@@ -169,12 +172,11 @@ fn target(address: Address, transport: &Transport) -> Result<Target, Error> {
 }
 
 fn endpoint(address: &Address, transport: &Transport) -> Result<Endpoint, tonic::transport::Error> {
-    let (interval, timeout) = transport.keep_alive;
     let endpoint = Endpoint::from(address.uri().clone())
         .connect_timeout(transport.connect_timeout)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(interval)
-        .keep_alive_timeout(timeout)
+        .http2_keep_alive_interval(transport.keep_alive_interval)
+        .keep_alive_timeout(transport.keep_alive_timeout)
         .keep_alive_while_idle(true)
         .user_agent(transport.user_agent.clone())?;
     if address.is_tls() { endpoint.tls_config(tls(transport)) } else { Ok(endpoint) }
@@ -186,7 +188,7 @@ fn tls(transport: &Transport) -> ClientTlsConfig {
         Some(pem) => config.ca_certificate(Certificate::from_pem(pem)),
         None => config.with_native_roots(),
     };
-    match &transport.tls_name {
+    match &transport.domain_name {
         Some(name) => config.domain_name(name),
         None => config,
     }

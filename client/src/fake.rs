@@ -1,4 +1,4 @@
-//! A small server in this process that fails on purpose, for the tests of this crate.
+//! A server in this process that fails on purpose, for the tests of this crate.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::proto::scraping_job_service_server::{ScrapingJobService, ScrapingJobS
 use crate::{Client, proto};
 
 type Of<T> = Result<T, Status>;
-/// What one stream says, after which it ends or, if it must not, is silent.
+/// Messages of one stream, after which it closes or stays silent.
 pub(crate) type Script<T> = (Vec<Of<T>>, End);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) enum End {
     Silent,
 }
 
-/// What it is to say, first things first, and what it was asked.
+/// Scripted responses, first to last, and the received requests.
 #[derive(Clone, Default)]
 pub(crate) struct Fake {
     /// Each watch of one run takes the next.
@@ -38,12 +38,12 @@ pub(crate) struct Fake {
     pub(crate) request_ids: Arc<Mutex<Vec<String>>>,
     pub(crate) cancels: Arc<Mutex<Vec<String>>>,
     pub(crate) headers: Arc<Mutex<Vec<MetadataMap>>>,
-    /// Before each message of a stream.
+    /// Pause before each message of a stream.
     pub(crate) pace: Duration,
 }
 
 impl Fake {
-    /// Its address.
+    /// Starts to serve; returns the address.
     pub(crate) async fn serve(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -58,18 +58,18 @@ impl Fake {
         Client::connect(&self.serve().await).await.unwrap()
     }
 
-    /// The next trigger or cancellation fails so.
+    /// Makes the next trigger or cancellation fail.
     pub(crate) fn fail(&self, status: Status) {
         self.failures.lock().unwrap().push(status);
     }
 
-    fn answer<T>(&self, answer: T) -> Of<Response<T>> {
+    fn respond<T>(&self, response: T) -> Of<Response<T>> {
         let mut failures = self.failures.lock().unwrap();
-        if failures.is_empty() { Ok(Response::new(answer)) } else { Err(failures.remove(0)) }
+        if failures.is_empty() { Ok(Response::new(response)) } else { Err(failures.remove(0)) }
     }
 }
 
-/// An address where nobody listens.
+/// An address without a server.
 pub(crate) async fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap().to_string()
@@ -119,7 +119,9 @@ impl ScrapingJobService for Fake {
     ) -> Of<Response<proto::TriggerJobResponse>> {
         self.headers.lock().unwrap().push(request.metadata().clone());
         self.request_ids.lock().unwrap().push(request.into_inner().request_id);
-        self.answer(proto::TriggerJobResponse { job_id: "run".into(), ..Default::default() })
+        let run = proto::ScrapingJob { job_id: "run".into(), ..Default::default() };
+        let scraping_job = Some(run);
+        self.respond(proto::TriggerJobResponse { scraping_job, ..Default::default() })
     }
 
     async fn cancel_scraping_job(
@@ -127,7 +129,8 @@ impl ScrapingJobService for Fake {
         request: Request<proto::CancelScrapingJobRequest>,
     ) -> Of<Response<proto::CancelScrapingJobResponse>> {
         self.cancels.lock().unwrap().push(request.into_inner().job_id);
-        self.answer(proto::CancelScrapingJobResponse::default())
+        let scraping_job = Some(proto::ScrapingJob::default());
+        self.respond(proto::CancelScrapingJobResponse { scraping_job })
     }
 
     async fn get_scraping_job(

@@ -1,6 +1,6 @@
-//! A stream of messages that is opened again when it breaks, on another server if there is one.
+//! A stream of messages that is reopened when it breaks, on another server if there is one.
 //!
-//! It is the caller who knows where to go on: the request that opens it anew says so.
+//! The caller supplies the request that reopens the stream, including its resume position.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,29 +9,31 @@ use tokio::time::Instant;
 use tonic::{Code, Response, Status, Streaming};
 use tracing::{Instrument, debug};
 
+use crate::backoff::Backoff;
 use crate::endpoints::Route;
-use crate::{Client, Error, backoff, client, error};
+use crate::{Client, Error, client, error};
 
-/// A stream gives up when it has got nowhere for this long, unless told otherwise.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// Time without progress after which a stream fails, for streams that end.
+pub(crate) const RECONNECT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A stream that still speaks after this time holds, though it may have no news: half of what a server
-/// lets pass between two bookmarks. One that speaks once and breaks, again and again, never gets here.
-const HOLDS: Duration = Duration::from_secs(5);
+/// Age at which a stream that still receives messages counts as stable, even without progress: half of the
+/// time between two bookmarks. A stream that breaks after each first message never gets this old.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 
 pub(crate) struct Reconnecting<M> {
     client: Client,
     method: &'static str,
-    /// Of the last attempt.
+    /// Server of the last attempt.
     route: Route,
     open: Option<Open<M>>,
-    /// A message has come, on this stream or an earlier one.
-    begun: bool,
-    /// Streams lost in a row, none of which held.
+    /// A message was received, on this stream or an earlier one.
+    has_received: bool,
+    /// Streams lost in a row, none of them stable.
     failures: u32,
-    /// When a stream was lost, if nothing came of the next ones.
+    backoff: Backoff,
+    /// Time of the first loss without progress since.
     stuck_since: Option<Instant>,
-    patience: Duration,
+    reconnect_timeout: Duration,
 }
 
 struct Open<M> {
@@ -39,30 +41,31 @@ struct Open<M> {
     since: Instant,
 }
 
-/// A stream that will be opened again.
+/// A lost stream that can be reopened.
 #[derive(Debug)]
 pub(crate) struct Loss {
     pub(crate) error: Error,
-    /// Before that.
+    /// Pause before reopening it.
     pub(crate) pause: Duration,
 }
 
 impl<M> Reconnecting<M> {
-    pub(crate) fn new(client: &Client, method: &'static str, patience: Duration) -> Self {
+    pub(crate) fn new(client: &Client, method: &'static str, reconnect_timeout: Duration) -> Self {
         Self {
             client: client.clone(),
             method,
             route: client.route(),
             open: None,
-            begun: false,
+            has_received: false,
             failures: 0,
+            backoff: Backoff::new(),
             stuck_since: None,
-            patience,
+            reconnect_timeout,
         }
     }
 
-    /// The next message, after opening the stream if it is not. A stream that is silent for longer counts as
-    /// lost, though its connection may hold.
+    /// Receives the next message; opens the stream first if it is not open. A stream that is idle for too
+    /// long counts as lost, even if its connection is alive.
     pub(crate) async fn receive<F, S>(&mut self, open: F) -> Result<Option<M>, Status>
     where
         F: FnOnce(Route) -> S,
@@ -72,13 +75,15 @@ impl<M> Reconnecting<M> {
             self.begin(open).await?;
         }
         let Some(stream) = &mut self.open else { return Ok(None) };
-        let next = tokio::time::timeout(self.client.limits().silence, stream.messages.message());
-        let next = next.await;
-        let next = next.map_err(|_| Status::unavailable("the server has gone silent"))??;
-        self.begun |= next.is_some();
-        if next.is_some() && stream.since.elapsed() >= HOLDS {
+        let idle_timeout = self.client.limits().stream_idle_timeout;
+        let next = tokio::time::timeout(idle_timeout, stream.messages.message()).await;
+        let idle = |_| Status::unavailable("no message from the server within the idle timeout");
+        let next = next.map_err(idle)??;
+        self.has_received |= next.is_some();
+        if next.is_some() && stream.since.elapsed() >= STABLE_AFTER {
             self.failures = 0;
-            self.restore();
+            self.backoff.reset();
+            self.progress();
         }
         Ok(next)
     }
@@ -89,24 +94,24 @@ impl<M> Reconnecting<M> {
         S: Future<Output = Result<Response<Streaming<M>>, Status>>,
     {
         self.route = self.client.route();
-        // Not as the request's own timeout: that would end the whole stream.
-        let deadline = self.client.limits().deadline;
+        // Not as the request's own timeout, which would end the whole stream.
+        let timeout = self.client.limits().timeout;
         let span = client::span(self.method);
         let opened = open(self.route.clone()).instrument(span.clone());
-        let late = |_| Status::unavailable("the server did not begin the stream in time");
-        let opened = tokio::time::timeout(deadline, opened).await.map_err(late).flatten();
+        let late = |_| Status::unavailable("the stream was not opened within the timeout");
+        let opened = tokio::time::timeout(timeout, opened).await.map_err(late).flatten();
         client::record(&span, &self.route, opened.as_ref().err());
         let messages = opened?.into_inner();
         self.open = Some(Open { messages, since: Instant::now() });
         Ok(())
     }
 
-    /// The stream got somewhere. Pauses still grow until one holds.
-    pub(crate) fn restore(&mut self) {
+    /// The stream made progress. Pauses keep growing until a stream is stable.
+    pub(crate) fn progress(&mut self) {
         self.stuck_since = None;
     }
 
-    /// The stream is lost: how to go on, or why it will not.
+    /// Handles a lost stream: returns the pause before it is reopened, or the error that ends it.
     pub(crate) fn lose(&mut self, status: Status) -> Result<Loss, Error> {
         self.open = None;
         self.failures = self.failures.saturating_add(1);
@@ -117,52 +122,57 @@ impl<M> Reconnecting<M> {
             self.client.leave(&self.route);
         }
         let elsewhere = full || error::is_lost(&status);
-        let passing = elsewhere || error::retry_after(&status).is_some();
-        let pause = self.pause(elsewhere, &status);
-        let error = Error::from_status(self.route.server(), status);
-        if !passing || stuck_since.elapsed() > self.patience {
-            return Err(error);
+        let transient = elsewhere || error::retry_after(&status).is_some();
+        if !transient || stuck_since.elapsed() > self.reconnect_timeout {
+            return Err(Error::from_status(self.route.endpoint(), status));
         }
+        let pause = self.pause(elsewhere, &status);
+        let error = Error::from_status(self.route.endpoint(), status);
         let failures = self.failures;
-        debug!(server.address = self.route.server(), failures, "Lost a stream: {error}");
+        debug!(
+            server.address = self.route.endpoint(),
+            failures, "Stream lost; reconnecting: {error}"
+        );
         Ok(Loss { error, pause })
     }
 
-    /// Before the caller begins anew after an error that ended the stream; nothing if that has led nowhere for
-    /// too long.
-    pub(crate) fn pause_anew(&self) -> Option<Duration> {
-        let given_up = self.stuck_since.is_some_and(|since| since.elapsed() > self.patience);
-        (!given_up).then(|| backoff::pause(self.failures, None))
+    /// Pause before the caller starts over after an error that ended the stream; `None` if starting over has
+    /// made no progress for too long.
+    pub(crate) fn pause_before_restart(&mut self) -> Option<Duration> {
+        let stuck_for = self.stuck_since.map(|since| since.elapsed());
+        let is_over = stuck_for.is_some_and(|time| time > self.reconnect_timeout);
+        (!is_over).then(|| self.backoff.next(None))
     }
 
-    /// The server's limit may be held by what is left of a connection that died; it drops that after a while.
-    /// A stream that never began hears of the limit at once.
+    /// The remains of our own dead connection may still count against the server's limit for a while. A
+    /// stream that never received a message fails at once instead.
     fn is_full(&self, status: &Status) -> bool {
-        self.begun && status.code() == Code::ResourceExhausted
+        self.has_received && status.code() == Code::ResourceExhausted
     }
 
-    /// None on the way to a server that has not been tried since.
-    fn pause(&self, elsewhere: bool, status: &Status) -> Duration {
+    /// Zero while there is a server that was not tried since the last stable stream.
+    fn pause(&mut self, elsewhere: bool, status: &Status) -> Duration {
         if elsewhere && self.failures < self.client.shared.endpoints.count() {
             return Duration::ZERO;
         }
-        backoff::pause(self.failures, error::retry_after(status))
+        self.backoff.next(error::retry_after(status))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backoff;
     use crate::fake::{End, Fake, Script};
     use crate::proto::scraping_job_service_client::ScrapingJobServiceClient;
     use crate::proto::scraping_job_service_server::ScrapingJobServiceServer;
     use crate::proto::{WatchScrapingJobRequest, WatchScrapingJobResponse};
 
-    type Line = Reconnecting<WatchScrapingJobResponse>;
+    type TestStream = Reconnecting<WatchScrapingJobResponse>;
 
-    fn line() -> Line {
+    fn new_stream() -> TestStream {
         let client = Client::connect_lazy("127.0.0.1:1").unwrap();
-        Reconnecting::new(&client, "WatchScrapingJob", PATIENCE)
+        Reconnecting::new(&client, "WatchScrapingJob", RECONNECT_TIMEOUT)
     }
 
     fn fake(pace: Duration, script: impl Fn() -> Script<WatchScrapingJobResponse>) -> Fake {
@@ -180,16 +190,16 @@ mod tests {
         Err(Status::unavailable("stopping"))
     }
 
-    /// One stream to its loss, and the pause after it. There is no network in between, which a paused clock
-    /// would overtake.
-    async fn stream(line: &mut Line, fake: &Fake) -> Result<Duration, Error> {
+    /// Reads until the stream is lost; returns the pause after that. There is no network in between, which a
+    /// paused clock would overtake.
+    async fn read_until_lost(stream: &mut TestStream, fake: &Fake) -> Result<Duration, Error> {
         let service = || ScrapingJobServiceClient::new(ScrapingJobServiceServer::new(fake.clone()));
         let open = |_| async move {
             service().watch_scraping_job(WatchScrapingJobRequest::default()).await
         };
         loop {
-            if let Err(status) = line.receive(open).await {
-                let loss = line.lose(status)?;
+            if let Err(status) = stream.receive(open).await {
+                let loss = stream.lose(status)?;
                 tokio::time::sleep(loss.pause).await;
                 return Ok(loss.pause);
             }
@@ -197,25 +207,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_without_news_outlives_a_rolling_restart() {
+    async fn an_idle_stream_survives_a_rolling_restart() {
         let bookmarks = || (vec![bookmark(), bookmark(), stopping()], End::Closed);
-        let (fake, mut line) = (fake(Duration::from_secs(10), bookmarks), line());
+        let (fake, mut stream) = (fake(Duration::from_secs(10), bookmarks), new_stream());
         let begin = Instant::now();
 
-        while begin.elapsed() < 3 * PATIENCE {
-            let pause = stream(&mut line, &fake).await.unwrap();
+        while begin.elapsed() < 3 * RECONNECT_TIMEOUT {
+            let pause = read_until_lost(&mut stream, &fake).await.unwrap();
             assert!(pause <= Duration::from_millis(100), "{pause:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn streams_that_say_one_thing_or_nothing_end_after_a_growing_pause() {
+    async fn streams_without_progress_are_retried_with_growing_pauses_and_then_fail() {
         let brief = || (vec![bookmark(), stopping()], End::Closed);
         let silent = || (vec![], End::Silent);
         for fake in [fake(Duration::ZERO, brief), fake(Duration::ZERO, silent)] {
-            let (mut line, mut streams) = (line(), 1);
+            let (mut stream, mut streams) = (new_stream(), 1);
             let error = loop {
-                match stream(&mut line, &fake).await {
+                match read_until_lost(&mut stream, &fake).await {
                     Ok(_) => streams += 1,
                     Err(error) => break error,
                 }
@@ -226,32 +236,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn streams_that_get_somewhere_and_break_are_paused_for_but_not_given_up() {
+    async fn streams_with_progress_that_break_are_retried_with_growing_pauses_without_limit() {
         let brief = || (vec![bookmark(), stopping()], End::Closed);
-        let (fake, mut line) = (fake(Duration::ZERO, brief), line());
+        let (fake, mut stream) = (fake(Duration::ZERO, brief), new_stream());
         let begin = Instant::now();
 
         let mut pause = Duration::ZERO;
-        while begin.elapsed() < 3 * PATIENCE {
-            pause = stream(&mut line, &fake).await.unwrap();
-            line.restore();
+        while begin.elapsed() < 3 * RECONNECT_TIMEOUT {
+            pause = read_until_lost(&mut stream, &fake).await.unwrap();
+            stream.progress();
         }
 
-        assert!(pause >= backoff::CAP / 2, "{pause:?}");
+        assert!(pause >= backoff::LONGEST / 2, "{pause:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn beginning_anew_that_leads_nowhere_is_given_up() {
-        let (mut line, mut times) = (line(), 0);
+    async fn starting_over_without_progress_fails_in_the_end() {
+        let (mut stream, mut times) = (new_stream(), 0);
         let begin = Instant::now();
 
-        while let Some(pause) = line.pause_anew() {
+        while let Some(pause) = stream.pause_before_restart() {
             tokio::time::sleep(pause).await;
-            line.lose(Status::out_of_range("the feed was reset")).unwrap_err();
+            stream.lose(Status::out_of_range("the feed was reset")).unwrap_err();
             times += 1;
-            assert!(times < 100, "it is never given up");
+            assert!(times < 100, "it never fails");
         }
 
-        assert!(begin.elapsed() > PATIENCE);
+        assert!(begin.elapsed() > RECONNECT_TIMEOUT);
     }
 }

@@ -50,12 +50,10 @@ async fn run(client: &Client, server: &Program, name: &str) -> Duration {
         source: Some("million".to_owned()),
         ..Default::default()
     };
-    let request =
-        proto::SubmitScrapingJobRequest { parameters: Some(parameters), ..Default::default() };
-    let made = client.submit_scraping_job(request).await.unwrap().scraping_job.unwrap();
+    let made = client.submit_run(parameters).await.unwrap();
     let memory = || server.memory() / 1024;
     let begin = Instant::now();
-    let mut states = client.watch(&made.job_id);
+    let mut states = client.watch(&made.job_id).states();
     let (mut told, mut highest) = (0, 0);
     let mut last = made;
     while let Some(state) = states.try_next().await.unwrap() {

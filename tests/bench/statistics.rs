@@ -49,7 +49,7 @@ async fn main() {
 }
 
 async fn create(client: &Client, id: &str) {
-    let scheduled_job = Some(proto::ScheduledJob {
+    let job = proto::ScheduledJob {
         scheduled_job_id: id.to_owned(),
         name: id.to_owned(),
         cron_expression: "0 0 1 1 *".to_owned(),
@@ -59,9 +59,8 @@ async fn create(client: &Client, id: &str) {
             ..Default::default()
         }),
         ..Default::default()
-    });
-    let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
-    client.create_scheduled_job(request).await.unwrap();
+    };
+    client.create_job(job).await.unwrap();
 }
 
 /// Ended runs, a minute apart, the last one a minute ago.
@@ -95,10 +94,8 @@ async fn fill(conn: &mut PgConnection, id: &str, runs: i32) {
 async fn median(client: &Client, id: &str) -> Duration {
     let mut took = Vec::new();
     for _ in 0..CALLS {
-        let request =
-            proto::GetScheduledJobStatsRequest { scheduled_job_id: id.to_owned(), window: None };
         let begin = Instant::now();
-        let stats = client.get_scheduled_job_stats(request).await.unwrap();
+        let stats = client.job_stats(id).await.unwrap();
         took.push(begin.elapsed());
         assert!((43_000..=43_200).contains(&(stats.completed_runs + stats.failed_runs)));
     }

@@ -94,7 +94,7 @@ async fn start(url: &str) -> windrow_server::Running {
 
 async fn create(address: &str) {
     let client = Client::connect(address).await.unwrap();
-    let scheduled_job = Some(proto::ScheduledJob {
+    let job = proto::ScheduledJob {
         scheduled_job_id: "job".to_owned(),
         name: "Job".to_owned(),
         cron_expression: "0 0 1 1 *".to_owned(),
@@ -104,9 +104,8 @@ async fn create(address: &str) {
             ..Default::default()
         }),
         ..Default::default()
-    });
-    let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
-    client.create_scheduled_job(request).await.unwrap();
+    };
+    client.create_job(job).await.unwrap();
 }
 
 /// Copies the one job, each copy due next at `tick`.

@@ -21,7 +21,7 @@ use futures::{Stream, TryStreamExt};
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use windrow_client::worker::{Source, SourceError, Task, Worker};
-use windrow_client::{Client, Error, proto};
+use windrow_client::{Client, Error, SubmitRun, proto};
 use windrow_server::config::{Config, Database};
 use windrow_server::sources::{SampleSettings, SourceSettings, WorkerSettings};
 use windrow_server::{Running, Server};
@@ -126,7 +126,7 @@ async fn starts(client: &Client, source: &'static str, started: &Started) -> Fig
     let mut took = Vec::new();
     for asked in asking {
         let (run, begin) = asked.await.unwrap();
-        let mut states = client.watch(&run);
+        let mut states = client.watch(&run).states();
         while states.try_next().await.unwrap().is_some() {}
         let start = *started.0.lock().unwrap().get(&run).expect("the run was executed");
         took.push(start - begin);
@@ -153,13 +153,12 @@ async fn cancels(client: &Client, source: &'static str) -> Figures {
 
 async fn cancel(client: &Client, source: &str) -> Duration {
     let run = submit(client, source, ENDLESS).await;
-    let mut states = client.watch_from(&run, 0);
+    let mut states = client.watch(&run).from_start().states();
     until(&mut states, proto::ScrapingJobStatus::Running).await;
     // The worker's heartbeats know the run by then, and are at any place of their beat.
     sleep(Duration::from_millis(rand::random_range(1_000..2_000))).await;
     let begin = Instant::now();
-    let request = proto::CancelScrapingJobRequest { job_id: run };
-    client.cancel_scraping_job(request).await.unwrap();
+    client.cancel_run(run).await.unwrap();
     until(&mut states, proto::ScrapingJobStatus::Cancelled).await;
     begin.elapsed()
 }
@@ -172,12 +171,5 @@ async fn until(
 }
 
 async fn submit(client: &Client, source: &str, location: &str) -> String {
-    let parameters = proto::ScrapeParameters {
-        locations: vec![location.to_owned()],
-        source: Some(source.to_owned()),
-        ..Default::default()
-    };
-    let request =
-        proto::SubmitScrapingJobRequest { parameters: Some(parameters), ..Default::default() };
-    client.submit_scraping_job(request).await.unwrap().scraping_job.unwrap().job_id
+    client.submit_run(SubmitRun::new(location).source(source)).await.unwrap().job_id
 }

@@ -75,9 +75,7 @@ impl Windrow {
     }
 
     pub async fn create_as(&self, job: proto::ScheduledJob) -> Result<proto::ScheduledJob, Error> {
-        let request =
-            proto::CreateScheduledJobRequest { scheduled_job: Some(job), ..Default::default() };
-        Ok(self.client.create_scheduled_job(request).await?.scheduled_job.unwrap())
+        self.client.create_job(job).await
     }
 
     pub async fn trigger(&self, id: &str) -> proto::TriggerJobResponse {
@@ -90,33 +88,31 @@ impl Windrow {
         &self,
         request: proto::TriggerJobRequest,
     ) -> Result<proto::TriggerJobResponse, Error> {
-        self.client.trigger_job(request).await
+        self.client.raw().trigger_job(request).await
     }
 
     /// A scheduled job with its runs.
     pub async fn get(&self, id: &str) -> proto::GetScheduledJobResponse {
         let request =
             proto::GetScheduledJobRequest { scheduled_job_id: id.to_owned(), ..Default::default() };
-        self.client.get_scheduled_job(request).await.unwrap()
+        self.client.raw().get_scheduled_job(request).await.unwrap()
     }
 
     pub async fn get_job(&self, id: &str) -> proto::ScheduledJob {
-        self.get(id).await.scheduled_job.unwrap()
+        self.client.get_job(id).await.unwrap()
     }
 
     pub async fn get_run(&self, id: &str) -> ScrapingJob {
-        let request = proto::GetScrapingJobRequest { job_id: id.to_owned() };
-        self.client.get_scraping_job(request).await.unwrap().scraping_job.unwrap()
+        self.client.get_run(id).await.unwrap()
     }
 
     pub async fn cancel(&self, id: &str) -> Result<ScrapingJob, Error> {
-        let request = proto::CancelScrapingJobRequest { job_id: id.to_owned() };
-        Ok(self.client.cancel_scraping_job(request).await?.scraping_job.unwrap())
+        self.client.cancel_run(id).await
     }
 
     /// Every state of a run since its creation.
     pub async fn story(&self, id: &str) -> Vec<ScrapingJob> {
-        let states = self.client.watch_from(id, 0).try_collect();
+        let states = self.client.watch(id).from_start().states().try_collect();
         tokio::time::timeout(PATIENCE, states).await.expect("the run does not end").unwrap()
     }
 

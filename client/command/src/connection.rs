@@ -60,16 +60,16 @@ pub(crate) async fn connect(args: ConnectionArgs) -> Result<Client, Failure> {
     };
     let token = token(&flags, &base)?;
     let connection = flags.over(base);
-    let mut builder = Client::builder().server(&connection.server);
-    builder = builder.application(concat!("windrow/", env!("CARGO_PKG_VERSION")));
+    let mut builder = Client::builder().endpoint(&connection.server);
+    builder = builder.user_agent(concat!("windrow/", env!("CARGO_PKG_VERSION")));
     if let Some(file) = &connection.ca_file {
         builder = builder.ca_certificate(read(file)?);
     }
     if let Some(token) = token {
-        builder = builder.token(token);
+        builder = builder.bearer_token(token);
     }
     if connection.plaintext_token {
-        builder = builder.token_over_plaintext();
+        builder = builder.bearer_token_over_plaintext();
     }
     Ok(builder.connect().await?)
 }

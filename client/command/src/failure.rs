@@ -72,29 +72,27 @@ fn root_cause(error: &Error) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use windrow_client::FieldViolation;
+    use windrow_client::{Code, FieldViolation, Status};
 
     use super::*;
+
+    fn rejected(message: &str, violation: FieldViolation) -> Failure {
+        let mut status = Status::new(Code::InvalidArgument, message);
+        status.field_violations = vec![violation];
+        Failure::Client(status.into())
+    }
 
     #[test]
     fn each_refused_field_has_its_line() {
         let violation = FieldViolation { field: "a.b".into(), description: "is empty".into() };
-        let failure = Failure::Client(Error::InvalidArgument {
-            message: "Wrong.".into(),
-            reason: None,
-            field_violations: vec![violation],
-        });
+        let failure = rejected("Wrong.", violation);
         assert_eq!(failure.text(), "error: Wrong.\n  a.b: is empty\n");
     }
 
     #[test]
     fn a_single_field_is_named_once() {
         let violation = FieldViolation { field: "a.b".into(), description: "is empty".into() };
-        let failure = Failure::Client(Error::InvalidArgument {
-            message: "a.b: is empty".into(),
-            reason: None,
-            field_violations: vec![violation],
-        });
+        let failure = rejected("a.b: is empty", violation);
         assert_eq!(failure.text(), "error: a.b: is empty\n");
     }
 
@@ -107,7 +105,7 @@ mod tests {
     #[test]
     fn an_unreachable_server_is_named() {
         let source = Box::new(io::Error::other("refused"));
-        let failure = Failure::Client(Error::Connect { server: "here:1".into(), source });
+        let failure = Failure::Client(Error::Connect { endpoint: "here:1".into(), source });
         assert_eq!(
             failure.text(),
             "error: cannot reach Windrow at here:1; is windrow-server running?\n  cause: refused\n"

@@ -18,7 +18,7 @@ pub(crate) async fn run(
         JobsCommand::Get { scheduled_job_id, limit } => {
             let request =
                 proto::GetScheduledJobRequest { scheduled_job_id, include_runs: None, limit };
-            let answer = client.get_scheduled_job(request).await?;
+            let answer = client.raw().get_scheduled_job(request).await?;
             output.show("GetScheduledJobResponse", &answer, text::job_with_runs)?;
         }
         JobsCommand::List(args) => list(client, output, args).await?,
@@ -26,34 +26,34 @@ pub(crate) async fn run(
         JobsCommand::Pause { scheduled_job_id, reason, until } => {
             let request =
                 proto::PauseScheduledJobRequest { scheduled_job_id, reason, paused_until: until };
-            let answer = client.pause_scheduled_job(request).await?;
+            let answer = client.raw().pause_scheduled_job(request).await?;
             output.show("PauseScheduledJobResponse", &answer, |a| {
                 text::job(a.scheduled_job.as_ref())
             })?;
         }
         JobsCommand::Resume { scheduled_job_id, catch_up } => {
             let request = proto::ResumeScheduledJobRequest { scheduled_job_id, catch_up };
-            let answer = client.resume_scheduled_job(request).await?;
+            let answer = client.raw().resume_scheduled_job(request).await?;
             output.show("ResumeScheduledJobResponse", &answer, |a| {
                 text::job(a.scheduled_job.as_ref())
             })?;
         }
         JobsCommand::Deactivate { scheduled_job_id } => {
             let request = proto::DeactivateScheduledJobRequest { scheduled_job_id };
-            let answer = client.deactivate_scheduled_job(request).await?;
+            let answer = client.raw().deactivate_scheduled_job(request).await?;
             let name = "DeactivateScheduledJobResponse";
             output.show(name, &answer, |a| text::job(a.scheduled_job.as_ref()))?;
         }
         JobsCommand::Delete { scheduled_job_id, etag } => {
             let request = proto::DeleteScheduledJobRequest { scheduled_job_id, etag };
-            let answer = client.delete_scheduled_job(request).await?;
+            let answer = client.raw().delete_scheduled_job(request).await?;
             output.show("DeleteScheduledJobResponse", &answer, |a| {
                 text::job(a.scheduled_job.as_ref())
             })?;
         }
         JobsCommand::Undelete { scheduled_job_id } => {
             let request = proto::UndeleteScheduledJobRequest { scheduled_job_id };
-            let answer = client.undelete_scheduled_job(request).await?;
+            let answer = client.raw().undelete_scheduled_job(request).await?;
             output.show("UndeleteScheduledJobResponse", &answer, |a| {
                 text::job(a.scheduled_job.as_ref())
             })?;
@@ -69,7 +69,7 @@ pub(crate) async fn stats(
     window: Option<prost_types::Duration>,
 ) -> Result<u8, Failure> {
     let request = proto::GetScheduledJobStatsRequest { scheduled_job_id, window };
-    let answer = client.get_scheduled_job_stats(request).await?;
+    let answer = client.raw().get_scheduled_job_stats(request).await?;
     output.show("GetScheduledJobStatsResponse", &answer, text::stats)?;
     Ok(0)
 }
@@ -93,7 +93,7 @@ async fn create(client: &Client, output: Output, args: CreateArgs) -> Result<(),
         request_id: args.once.request_id,
         validate_only: args.once.validate_only,
     };
-    let answer = client.create_scheduled_job(request).await?;
+    let answer = client.raw().create_scheduled_job(request).await?;
     output.show("CreateScheduledJobResponse", &answer, |a| text::job(a.scheduled_job.as_ref()))
 }
 
@@ -105,7 +105,7 @@ async fn update(client: &Client, output: Output, args: UpdateArgs) -> Result<(),
         update_mask: Some(prost_types::FieldMask { paths }),
         validate_only: args.validate_only,
     };
-    let answer = client.update_scheduled_job(request).await?;
+    let answer = client.raw().update_scheduled_job(request).await?;
     output.show("UpdateScheduledJobResponse", &answer, |a| text::job(a.scheduled_job.as_ref()))
 }
 
@@ -117,11 +117,11 @@ async fn list(client: &Client, output: Output, args: JobsListArgs) -> Result<(),
         show_deleted: args.show_deleted,
         filter: args.filter,
     };
-    let mut answer = client.list_scheduled_jobs(request.clone()).await?;
+    let mut answer = client.raw().list_scheduled_jobs(request.clone()).await?;
     let mut pages = 1;
     while args.page.all && !answer.next_page_token.is_empty() && pages < MAX_PAGES {
         request.page_token.clone_from(&answer.next_page_token);
-        let next = client.list_scheduled_jobs(request.clone()).await?;
+        let next = client.raw().list_scheduled_jobs(request.clone()).await?;
         answer.scheduled_jobs.extend(next.scheduled_jobs);
         answer.next_page_token = next.next_page_token;
         pages += 1;

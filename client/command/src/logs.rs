@@ -52,7 +52,7 @@ async fn look(
     // Before the lines, so that none comes after the last look.
     let is_last = !follow || has_ended(client, &request.job_id).await?;
     loop {
-        let answer = client.list_scraping_job_logs(request.clone()).await?;
+        let answer = client.raw().list_scraping_job_logs(request.clone()).await?;
         for line in &answer.logs {
             match output {
                 Output::Table => output::line(&text::log(line))?,
@@ -68,6 +68,6 @@ async fn look(
 
 async fn has_ended(client: &Client, job_id: &str) -> Result<bool, Failure> {
     let request = proto::GetScrapingJobRequest { job_id: job_id.to_owned() };
-    let run = client.get_scraping_job(request).await?.scraping_job;
+    let run = client.raw().get_scraping_job(request).await?.scraping_job;
     Ok(run.is_none_or(|run| run.completed_at.is_some()))
 }

@@ -91,7 +91,7 @@ pub(crate) async fn run(
         PropertiesCommand::List { filter, page } => list(client, output, filter, page).await?,
         PropertiesCommand::Get { source, property_id, limit } => {
             let request = proto::GetPropertyRequest { source, property_id, limit };
-            let answer = client.get_property(request).await?;
+            let answer = client.raw().get_property(request).await?;
             output.show("GetPropertyResponse", &answer, text::property_with_changes)?;
         }
         PropertiesCommand::Export { filter } => export(client, filter).await?,
@@ -110,11 +110,11 @@ async fn list(
         page_size: page.page_size,
         page_token: page.page_token,
     };
-    let mut answer = client.list_properties(request.clone()).await?;
+    let mut answer = client.raw().list_properties(request.clone()).await?;
     let mut pages = 1;
     while page.all && !answer.next_page_token.is_empty() && pages < MAX_PAGES {
         request.page_token.clone_from(&answer.next_page_token);
-        let next = client.list_properties(request.clone()).await?;
+        let next = client.raw().list_properties(request.clone()).await?;
         answer.properties.extend(next.properties);
         answer.next_page_token = next.next_page_token;
         pages += 1;
@@ -123,7 +123,7 @@ async fn list(
 }
 
 async fn export(client: &Client, filter: FilterArgs) -> Result<(), Failure> {
-    let mut properties = client.export_properties(filter.into_proto());
+    let mut properties = client.export_properties().filter(filter.into_proto()).stream();
     let mut lines = output::Lines::of_properties()?;
     while let Some(property) = properties.try_next().await? {
         lines.write(&property)?;

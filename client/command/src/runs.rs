@@ -15,7 +15,8 @@ pub(crate) async fn run(
 ) -> Result<u8, Failure> {
     match command {
         RunsCommand::Get { job_id } => {
-            let answer = client.get_scraping_job(proto::GetScrapingJobRequest { job_id }).await?;
+            let answer =
+                client.raw().get_scraping_job(proto::GetScrapingJobRequest { job_id }).await?;
             output
                 .show("GetScrapingJobResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;
         }
@@ -42,7 +43,7 @@ pub(crate) async fn trigger(
         validate_only: args.once.validate_only,
         labels: args.labels.into_iter().collect(),
     };
-    let answer = client.trigger_job(request).await?;
+    let answer = client.raw().trigger_job(request).await?;
     output.show("TriggerJobResponse", &answer, |a| text::triggered(a, args.watch))?;
     if args.watch { watch::one(client, output, &answer.job_id, Some(0)).await } else { Ok(0) }
 }
@@ -50,7 +51,7 @@ pub(crate) async fn trigger(
 async fn cancel(client: &Client, output: Output, args: CancelArgs) -> Result<(), Failure> {
     if let Some(job_id) = args.job_id {
         let request = proto::CancelScrapingJobRequest { job_id };
-        let answer = client.cancel_scraping_job(request).await?;
+        let answer = client.raw().cancel_scraping_job(request).await?;
         let text = |a: &proto::CancelScrapingJobResponse| text::run(a.scraping_job.as_ref());
         return output.show("CancelScrapingJobResponse", &answer, text);
     }
@@ -59,7 +60,7 @@ async fn cancel(client: &Client, output: Output, args: CancelArgs) -> Result<(),
         filter: args.filter.unwrap_or_default(),
         validate_only: args.dry_run,
     };
-    let answer = client.cancel_scraping_jobs(request).await?;
+    let answer = client.raw().cancel_scraping_jobs(request).await?;
     let told = if args.dry_run { text::would_be_cancelled } else { text::cancelled };
     output.show("CancelScrapingJobsResponse", &answer, told)
 }
@@ -71,7 +72,7 @@ async fn retry(client: &Client, output: Output, args: RetryArgs) -> Result<u8, F
         request_id: args.once.request_id,
         validate_only: args.once.validate_only,
     };
-    let answer = client.retry_failed_locations(request).await?;
+    let answer = client.raw().retry_failed_locations(request).await?;
     output.show("RetryFailedLocationsResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;
     if !args.watch {
         return Ok(0);
@@ -90,7 +91,7 @@ async fn submit(client: &Client, output: Output, args: SubmitArgs) -> Result<u8,
         labels: args.labels.into_iter().collect(),
         policy: args.policy.into_proto(),
     };
-    let answer = client.submit_scraping_job(request).await?;
+    let answer = client.raw().submit_scraping_job(request).await?;
     output.show("SubmitScrapingJobResponse", &answer, |a| text::run(a.scraping_job.as_ref()))?;
     if !args.watch {
         return Ok(0);
@@ -107,11 +108,11 @@ async fn list(client: &Client, output: Output, args: RunsListArgs) -> Result<(),
         page_token: args.page.page_token,
         filter: args.filter,
     };
-    let mut answer = client.list_scraping_jobs(request.clone()).await?;
+    let mut answer = client.raw().list_scraping_jobs(request.clone()).await?;
     let mut pages = 1;
     while args.page.all && !answer.next_page_token.is_empty() && pages < MAX_PAGES {
         request.page_token.clone_from(&answer.next_page_token);
-        let next = client.list_scraping_jobs(request.clone()).await?;
+        let next = client.raw().list_scraping_jobs(request.clone()).await?;
         answer.scraping_jobs.extend(next.scraping_jobs);
         answer.next_page_token = next.next_page_token;
         pages += 1;

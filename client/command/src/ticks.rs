@@ -20,11 +20,11 @@ pub(crate) async fn list(
         page_size: page.page_size,
         page_token: page.page_token,
     };
-    let mut answer = client.list_ticks(request.clone()).await?;
+    let mut answer = client.raw().list_ticks(request.clone()).await?;
     let mut pages = 1;
     while page.all && !answer.next_page_token.is_empty() && pages < MAX_PAGES {
         request.page_token.clone_from(&answer.next_page_token);
-        let next = client.list_ticks(request.clone()).await?;
+        let next = client.raw().list_ticks(request.clone()).await?;
         answer.ticks.extend(next.ticks);
         answer.next_page_token = next.next_page_token;
         pages += 1;
@@ -45,7 +45,7 @@ pub(crate) async fn preview(
         after: args.after,
         count: args.count,
     };
-    let answer = client.preview_ticks(request).await?;
+    let answer = client.raw().preview_ticks(request).await?;
     output.show("PreviewTicksResponse", &answer, text::ticks)?;
     Ok(0)
 }
@@ -57,7 +57,7 @@ pub(crate) async fn explain(
     tick_at: prost_types::Timestamp,
 ) -> Result<u8, Failure> {
     let request = proto::ExplainTickRequest { scheduled_job_id, tick_at: Some(tick_at) };
-    let answer = client.explain_tick(request).await?;
+    let answer = client.raw().explain_tick(request).await?;
     output.show("ExplainTickResponse", &answer, text::explanation)?;
     Ok(0)
 }
@@ -76,7 +76,7 @@ pub(crate) async fn backfill(
         request_id: String::new(),
         validate_only: dry_run,
     };
-    let answer = client.backfill_scheduled_job(request).await?;
+    let answer = client.raw().backfill_scheduled_job(request).await?;
     let verb = if dry_run { "would be made" } else { "made" };
     output.show("BackfillScheduledJobResponse", &answer, |a| text::backfilled(a, verb))?;
     Ok(0)

@@ -1,4 +1,4 @@
-//! The client itself, and how unary calls are made: with a deadline, and again where that is safe.
+//! The client, and its unary calls: with a timeout, and retried where that is safe.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,14 +11,15 @@ use tracing::field::{Empty, debug};
 use tracing::{Instrument, Span, info_span};
 use uuid::Uuid;
 
+use crate::backoff::Backoff;
 use crate::builder::ClientBuilder;
 use crate::endpoints::{Endpoints, Route};
-use crate::{Error, backoff, error};
+use crate::{Error, error};
 
-/// So often a call is sent again to servers that it may have reached.
-const RETRIES: u32 = 3;
+/// Maximum retries of a call on servers that it may have reached.
+const MAX_RETRIES: u32 = 3;
 
-/// A connection to Windrow; clones share it, its servers and its budget of retries.
+/// A connection to Windrow. Cheap to clone; clones share the connection and the retry budget.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
@@ -31,46 +32,46 @@ pub(crate) struct Shared {
     budget: TpsBudget,
 }
 
-/// How long to wait for what.
+/// Time limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// A unary call, or the beginning of a stream.
-    pub(crate) deadline: Duration,
-    /// A message of a stream.
-    pub(crate) silence: Duration,
+    /// For a unary call with its retries, or for opening a stream.
+    pub(crate) timeout: Duration,
+    /// Between two messages of a stream.
+    pub(crate) stream_idle_timeout: Duration,
 }
 
-/// Whether a call whose fate is unknown may be sent again.
+/// Whether a call that may have been executed may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// It changes nothing, or carries a request id.
+    /// The call changes nothing, or carries a request id.
     Safe,
-    /// A repeat could undo what somebody did in between. It is sent again only if it never got out.
+    /// A repeat could undo a change made in between. The call is retried only if it was not sent.
     Never,
 }
 
 impl Client {
-    /// Connects to `127.0.0.1:50051`, `https://windrow.example.com` or the like, within 5 seconds. A
-    /// comma separates several servers.
-    pub async fn connect(server: &str) -> Result<Self, Error> {
-        Self::builder().server(server).connect().await
+    /// Connects to `127.0.0.1:50051`, `https://windrow.example.com` or similar, within 5 seconds. A comma
+    /// separates several servers; see [`ClientBuilder::endpoint`].
+    pub async fn connect(endpoint: impl AsRef<str>) -> Result<Self, Error> {
+        Self::builder().endpoint(endpoint).connect().await
     }
 
-    /// Like [`Client::connect`], but the first call connects. Needs a Tokio runtime around it.
-    pub fn connect_lazy(server: &str) -> Result<Self, Error> {
-        Self::builder().server(server).connect_lazy()
+    /// Like [`Client::connect`], but connects with the first call. Must be called within a Tokio runtime.
+    pub fn connect_lazy(endpoint: impl AsRef<str>) -> Result<Self, Error> {
+        Self::builder().endpoint(endpoint).connect_lazy()
     }
 
-    /// For more than an address: TLS, a token, deadlines.
+    /// Configures several servers, TLS, a bearer token, timeouts and retries.
     ///
     /// ```no_run
     /// # async fn example(pem: Vec<u8>) -> Result<(), windrow_client::Error> {
     /// let client = windrow_client::Client::builder()
-    ///     .server("https://windrow-1.internal:50051")
-    ///     .server("https://windrow-2.internal:50051")
+    ///     .endpoint("https://windrow-1.internal:50051")
+    ///     .endpoint("https://windrow-2.internal:50051")
     ///     .ca_certificate(pem)
-    ///     .token("from somewhere safe")
-    ///     .application("my-crawler/2.1")
+    ///     .bearer_token("from somewhere safe")
+    ///     .user_agent("my-crawler/2.1")
     ///     .connect()
     ///     .await?;
     /// # Ok(())
@@ -80,9 +81,9 @@ impl Client {
         ClientBuilder::new()
     }
 
-    /// The address of the server in use, as given.
-    pub fn server(&self) -> String {
-        self.route().server().to_owned()
+    /// The endpoint in use, as given.
+    pub fn endpoint(&self) -> String {
+        self.route().endpoint().to_owned()
     }
 
     pub(crate) fn over(endpoints: Endpoints, limits: Limits, budget: TpsBudget) -> Self {
@@ -97,19 +98,19 @@ impl Client {
         self.shared.limits
     }
 
-    /// Tells what came of the last use of a route: others shall not run into the same trouble.
+    /// Reports a failed call, so that other calls avoid a lost server.
     pub(crate) fn failed(&self, route: &Route, status: &Status) {
         if error::is_lost(status) || error::is_late(status) {
             self.leave(route);
         }
     }
 
-    /// The server of a route is about to stop.
+    /// Moves on from the server of `route`.
     pub(crate) fn leave(&self, route: &Route) {
         self.shared.endpoints.leave(route);
     }
 
-    /// Sends a unary request, again if `retry` permits and the connection or the server failed.
+    /// Sends a unary request; retries if `retry` allows it and the connection or the server failed.
     pub(crate) async fn call<Q, R, F, S>(
         &self,
         method: &'static str,
@@ -123,7 +124,7 @@ impl Client {
         S: Future<Output = Result<Response<R>, Status>>,
     {
         let span = span(method);
-        // On the heap, lest the future of everybody who calls be as large as a gRPC call's.
+        // Boxed, because a gRPC call's future would make the callers' futures as large.
         Box::pin(self.attempts(retry, request, send)).instrument(span).await
     }
 
@@ -133,36 +134,42 @@ impl Client {
         F: Fn(Route, Request<Q>) -> S,
         S: Future<Output = Result<Response<R>, Status>>,
     {
-        let time = self.limits().deadline;
-        let deadline = Instant::now() + time;
+        let timeout = self.limits().timeout;
+        let deadline = Instant::now() + timeout;
         self.shared.budget.deposit();
-        let mut failures = 0_u32;
+        let (mut failures, mut backoff) = (0_u32, Backoff::new());
         loop {
             let route = self.route();
             let mut request = Request::new(request.clone());
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-            let answer = tokio::time::timeout_at(deadline, send(route.clone(), request)).await;
-            let answer = answer.unwrap_or_else(|_| Err(error::late(time)));
+            let result = tokio::time::timeout_at(deadline, send(route.clone(), request)).await;
+            let result = result.unwrap_or_else(|_| Err(error::late(timeout)));
             let span = Span::current();
-            record(&span, &route, answer.as_ref().err());
+            record(&span, &route, result.as_ref().err());
             span.record("rpc.attempts", failures.saturating_add(1));
-            let status = match answer {
+            let status = match result {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => status,
             };
             failures += 1;
             self.failed(&route, &status);
-            match self.pause(retry, failures, &status) {
+            match self.pause(retry, failures, &mut backoff, &status) {
                 Some(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
-                Some(_) | None => return Err(Error::from_status(route.server(), status)),
+                Some(_) | None => return Err(Error::from_status(route.endpoint(), status)),
             }
         }
     }
 
-    /// How long to wait until the call is sent again; nothing if it shall not be.
-    fn pause(&self, retry: Retry, failures: u32, status: &Status) -> Option<Duration> {
+    /// Pause before the call is retried; `None` if it must not be.
+    fn pause(
+        &self,
+        retry: Retry,
+        failures: u32,
+        backoff: &mut Backoff,
+        status: &Status,
+    ) -> Option<Duration> {
         let unsent = error::is_unsent(status);
-        // Another server, which knows nothing of the trouble of this one.
+        // Not every server was tried yet.
         let untried = error::is_lost(status) && failures < self.shared.endpoints.count();
         if unsent && untried {
             return Some(Duration::ZERO);
@@ -171,22 +178,22 @@ impl Client {
             Retry::Safe => error::is_lost(status) || error::retry_after(status).is_some(),
             Retry::Never => unsent,
         };
-        if !again || failures > RETRIES || !self.shared.budget.withdraw() {
+        if !again || failures > MAX_RETRIES || !self.shared.budget.withdraw() {
             return None;
         }
-        let at_least = error::retry_after(status);
-        Some(if untried { Duration::ZERO } else { backoff::pause(failures, at_least) })
+        let pause = if untried { Duration::ZERO } else { backoff.next(error::retry_after(status)) };
+        Some(pause)
     }
 }
 
-/// Gives a request without an id one, so that all its retries are the same request to the server.
+/// Fills in an empty request id, so that all retries are the same request to the server.
 pub(crate) fn fill_request_id(request_id: &mut String) {
     if request_id.is_empty() {
         *request_id = Uuid::new_v4().to_string();
     }
 }
 
-/// Of a call, or of the opening of a stream.
+/// Span of a call, or of the opening of a stream.
 pub(crate) fn span(method: &'static str) -> Span {
     info_span!(
         "windrow.call",
@@ -198,10 +205,10 @@ pub(crate) fn span(method: &'static str) -> Span {
     )
 }
 
-/// What came of it where.
+/// Records the result in the span.
 pub(crate) fn record(span: &Span, route: &Route, status: Option<&Status>) {
     let code = status.map_or(tonic::Code::Ok, Status::code);
-    span.record("rpc.code", debug(code)).record("server.address", route.server());
+    span.record("rpc.code", debug(code)).record("server.address", route.endpoint());
 }
 
 #[cfg(test)]

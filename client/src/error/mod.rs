@@ -1,213 +1,125 @@
-//! What went wrong, sorted by what the caller can do about it.
+//! Errors: what the server rejected, and what went wrong on the way to it.
 
 mod status;
 
 use std::error::Error as StdError;
-use std::time::Duration;
 
 use tonic::Code;
 
+pub use status::{FieldViolation, Status};
 pub(crate) use status::{is_late, is_lost, is_unsent, late, retry_after};
 
-/// A call that failed. The text is the server's sentence, fit for people.
+/// A failed call or stream. Its text is one sentence for people.
+///
+/// Most callers need [`Error::code`] and, to tell errors with the same code apart, [`Error::reason`]:
+///
+/// ```
+/// use windrow_client::{Code, Error, reason};
+///
+/// fn advice(error: &Error) -> &'static str {
+///     match (error.code(), error.reason()) {
+///         (Code::NotFound, _) => "check the id",
+///         (Code::FailedPrecondition, Some(reason::JOB_DELETED)) => "undelete the job first",
+///         (Code::InvalidArgument, _) => "correct the fields in error.field_violations()",
+///         (Code::Unavailable, _) => "try again later",
+///         _ => "give up",
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The address cannot be used at all; correct it.
-    #[error("`{server}` is not a server address: {description}")]
-    InvalidServer {
-        /// The address as given.
-        server: String,
-        /// What is wrong with it.
-        description: String,
-    },
-    /// The token cannot be sent in a header: it is empty or has other than visible ASCII characters.
-    #[error("the token has characters that cannot be sent")]
-    InvalidToken,
-    /// No connection, or it was lost for good; start the server or correct the address.
-    #[error("cannot reach Windrow at {server}; is windrow-server running?")]
+    /// The server rejected the call, or could not execute it.
+    #[error("{0}")]
+    Status(Status),
+    /// The events after a resume token are no longer retained: changes were missed for good. Watch from
+    /// the current state; see [`crate::WatchAll::resync`].
+    #[error("{0}")]
+    TokenExpired(Status),
+    /// The database was restored or failed over: changes that a watch has seen may be undone. Watch from
+    /// the current state, and discard every run that is not in it.
+    #[error("{0}")]
+    FeedReset(Status),
+    /// No connection, or it broke and retries did not help. Start the server or correct the endpoint.
+    #[error("cannot reach Windrow at {endpoint}; is windrow-server running?")]
     Connect {
-        /// The address as given.
-        server: String,
-        /// What the transport said.
+        /// The endpoint as given.
+        endpoint: String,
+        /// Error of the transport.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// There is no such job or run.
-    #[error("{message}")]
-    NotFound {
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`, for example `JOB_NOT_FOUND`.
-        reason: Option<String>,
+    /// No response within the timeout. The call may have taken effect; repeat it with the same request id
+    /// to find out.
+    #[error("no response from Windrow at {endpoint} within the timeout")]
+    Timeout {
+        /// The endpoint as given.
+        endpoint: String,
     },
-    /// The request is wrong; nothing was changed.
-    #[error("{message}")]
-    InvalidArgument {
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`.
-        reason: Option<String>,
-        /// Which fields, and why.
-        field_violations: Vec<FieldViolation>,
+    /// The endpoint cannot be used; correct it.
+    #[error("`{endpoint}` is not a valid endpoint: {description}")]
+    InvalidEndpoint {
+        /// The endpoint as given.
+        endpoint: String,
+        /// The reason.
+        description: String,
     },
-    /// Not in this state, for example cancelling a run that has ended.
-    #[error("{message}")]
-    FailedPrecondition {
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`, for example `JOB_DELETED`.
-        reason: Option<String>,
-    },
-    /// The id, or the request id with another payload, was used before.
-    #[error("{message}")]
-    AlreadyExists {
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`, for example `REQUEST_ID_REUSED`.
-        reason: Option<String>,
-    },
-    /// Somebody else changed it in between: read again, then decide again.
-    #[error("{message}")]
-    Aborted {
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`, for example `ETAG_MISMATCH`.
-        reason: Option<String>,
-    },
-    /// The server cannot answer now; try again later.
-    #[error("{message}")]
-    Unavailable {
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`.
-        reason: Option<String>,
-        /// The pause that the server asks for.
-        retry_after: Option<Duration>,
-    },
-    /// No answer within the deadline. What was asked for may have happened; a call with the same request id
-    /// finds out.
-    #[error("Windrow at {server} did not answer in time")]
-    DeadlineExceeded {
-        /// The address as given.
-        server: String,
-    },
-    /// A limit of the server is reached, for example of its watches.
-    #[error("{message}")]
-    ResourceExhausted {
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`.
-        reason: Option<String>,
-        /// The pause that the server asks for.
-        retry_after: Option<Duration>,
-    },
-    /// The token is missing, wrong or too old.
-    #[error("{message}")]
-    Unauthenticated {
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`.
-        reason: Option<String>,
-    },
-    /// The token does not permit this.
-    #[error("{message}")]
-    PermissionDenied {
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`.
-        reason: Option<String>,
-    },
-    /// The changes after a watch's token are not kept any more: some were missed for good. Watch from the
-    /// current state; see [`crate::WatchAll::resync`].
-    #[error("{message}")]
-    TokenExpired {
-        /// The server's sentence.
-        message: String,
-    },
-    /// The database was restored or failed over: what a watch has seen may not have happened. Watch from
-    /// the current state, and forget what is not in it.
-    #[error("{message}")]
-    FeedReset {
-        /// The server's sentence.
-        message: String,
-    },
-    /// Everything else.
-    #[error("{message}")]
-    Other {
-        /// The gRPC code.
-        code: Code,
-        /// The server's sentence.
-        message: String,
-        /// `ErrorInfo.reason`.
-        reason: Option<String>,
-    },
-}
-
-/// A field that the server refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldViolation {
-    /// The field's path, for example `scheduled_job.parameters.locations`.
-    pub field: String,
-    /// Why it was refused.
-    pub description: String,
+    /// The bearer token is empty or has characters that a header cannot carry.
+    #[error("the bearer token is empty or not visible ASCII")]
+    InvalidBearerToken,
+    /// The server's response violates the contract: client and server do not fit together.
+    #[error("unexpected response: {0}")]
+    Protocol(String),
 }
 
 impl Error {
-    /// The sentence for people.
-    pub fn message(&self) -> String {
-        self.to_string()
-    }
-
-    /// The gRPC code. What is wrong on this side counts as `InvalidArgument`, `Connect` as `Unavailable`.
+    /// The gRPC code. For errors of this side: `InvalidArgument` for what the caller configured,
+    /// `Unavailable` for `Connect`, `DeadlineExceeded` for `Timeout`, `Internal` for `Protocol`.
     pub fn code(&self) -> Code {
         match self {
-            Self::NotFound { .. } => Code::NotFound,
-            Self::InvalidServer { .. } | Self::InvalidToken | Self::InvalidArgument { .. } => {
-                Code::InvalidArgument
+            Self::Status(status) | Self::TokenExpired(status) | Self::FeedReset(status) => {
+                status.code
             }
-            Self::FailedPrecondition { .. } => Code::FailedPrecondition,
-            Self::AlreadyExists { .. } => Code::AlreadyExists,
-            Self::Aborted { .. } => Code::Aborted,
-            Self::Connect { .. } | Self::Unavailable { .. } => Code::Unavailable,
-            Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
-            Self::ResourceExhausted { .. } => Code::ResourceExhausted,
-            Self::Unauthenticated { .. } => Code::Unauthenticated,
-            Self::PermissionDenied { .. } => Code::PermissionDenied,
-            Self::TokenExpired { .. } | Self::FeedReset { .. } => Code::OutOfRange,
-            Self::Other { code, .. } => *code,
+            Self::Connect { .. } => Code::Unavailable,
+            Self::Timeout { .. } => Code::DeadlineExceeded,
+            Self::InvalidEndpoint { .. } | Self::InvalidBearerToken => Code::InvalidArgument,
+            Self::Protocol(_) => Code::Internal,
         }
     }
 
-    /// The stable reason for programs, from `ErrorInfo`.
+    /// The stable reason: one of [`crate::reason`]. `None` for errors of this side.
     pub fn reason(&self) -> Option<&str> {
-        match self {
-            Self::InvalidServer { .. }
-            | Self::InvalidToken
-            | Self::Connect { .. }
-            | Self::DeadlineExceeded { .. } => None,
-            Self::TokenExpired { .. } => Some("TOKEN_EXPIRED"),
-            Self::FeedReset { .. } => Some("FEED_RESET"),
-            Self::NotFound { reason, .. }
-            | Self::InvalidArgument { reason, .. }
-            | Self::FailedPrecondition { reason, .. }
-            | Self::AlreadyExists { reason, .. }
-            | Self::Aborted { reason, .. }
-            | Self::Unavailable { reason, .. }
-            | Self::ResourceExhausted { reason, .. }
-            | Self::Unauthenticated { reason, .. }
-            | Self::PermissionDenied { reason, .. }
-            | Self::Other { reason, .. } => reason.as_deref(),
-        }
+        self.status().and_then(|status| status.reason.as_deref())
     }
 
-    /// The refused fields; empty unless the request was wrong.
+    /// The rejected fields; empty unless the code is `InvalidArgument`.
     pub fn field_violations(&self) -> &[FieldViolation] {
-        if let Self::InvalidArgument { field_violations, .. } = self {
-            field_violations
-        } else {
-            &[]
+        self.status().map_or(&[], |status| &status.field_violations)
+    }
+
+    /// The server's status; `None` for errors of this side.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Status(status) | Self::TokenExpired(status) | Self::FeedReset(status) => {
+                Some(status)
+            }
+            Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::InvalidEndpoint { .. }
+            | Self::InvalidBearerToken
+            | Self::Protocol(_) => None,
         }
     }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+/// A field of a response that the contract promises.
+pub(crate) fn required<T>(field: Option<T>, name: &str) -> Result<T, Error> {
+    field.ok_or_else(|| Error::Protocol(format!("the field {name} is missing")))
 }
 
 #[cfg(test)]

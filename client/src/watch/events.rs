@@ -1,4 +1,4 @@
-//! What a watch of many runs tells.
+//! Events of watches.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,32 +11,32 @@ use futures::{Stream, StreamExt};
 use crate::Error;
 use crate::proto::ScrapingJob;
 
-/// One item of [`crate::Client::watch_all`], and of [`crate::Client::watch_events`] for one run.
+/// An event of a watch: of [`crate::WatchAll::events`], or of [`crate::WatchRun::events`] for one run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WatchEvent {
-    /// A run that was pending or running when the watch began. Those come first, newest first.
+    /// A run that was pending or running when the watch started. These come first, newest first.
     Current(ScrapingJob),
-    /// All current runs have come; changes follow. Also after each resumption, when what was missed has come.
+    /// All current runs were returned; changes follow. Also after each reconnect, when all missed changes were
+    /// returned.
     Synced,
-    /// A run has changed, or is new.
+    /// A run changed, or is new.
     Changed(ScrapingJob),
-    /// A run has changed and does not match the filter any more.
+    /// A run changed and no longer matches the filter.
     Left(ScrapingJob),
-    /// Nothing was told for a while, and [`WatchEvents::resume_token`] has moved: it is worth keeping, as the
-    /// one before expires some day.
+    /// No run changed, but [`WatchEvents::resume_token`] advanced. Store it: old tokens expire.
     Bookmark,
-    /// The connection is lost. The watch goes on by itself, without a gap, as soon as a server answers; this
-    /// comes once for each loss, for those who show it.
+    /// The connection was lost. The watch resumes by itself, without a gap, as soon as a server answers. Once per
+    /// loss, to be shown to people.
     Interrupted(Error),
-    /// Changes are lost for good, for the reason in it, and the watch begins anew: forget every run that
-    /// is not told of from here to the next `Synced`. Only if [`crate::WatchAll::resync`] asked for it;
-    /// else this reason is an error that ends the stream.
+    /// Changes were lost for good, for this reason, and the watch starts over: discard every run that is not
+    /// returned between here and the next `Synced`. Only with [`crate::WatchAll::resync`]; otherwise the reason
+    /// is an error that ends the stream.
     Resynced(Error),
 }
 
 impl WatchEvent {
-    /// The run that it is about.
+    /// The run of the event, if it has one.
     pub fn run(&self) -> Option<&ScrapingJob> {
         match self {
             Self::Current(run) | Self::Changed(run) | Self::Left(run) => Some(run),
@@ -52,7 +52,7 @@ impl WatchEvent {
     }
 }
 
-/// The stream of [`crate::Client::watch_all`]. It ends only by an error.
+/// The stream of [`crate::WatchAll::events`]. It ends only with an error.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct WatchEvents {
     steps: BoxStream<'static, Result<Step, Error>>,
@@ -60,7 +60,7 @@ pub struct WatchEvents {
     feed_lag: Option<Duration>,
 }
 
-/// What one message, or the loss of the stream, comes to.
+/// Result of one message, or of the loss of the stream.
 #[derive(Debug, Default)]
 pub(super) struct Step {
     pub(super) event: Option<WatchEvent>,
@@ -76,15 +76,15 @@ impl WatchEvents {
         Self { steps, resume_token, feed_lag: None }
     }
 
-    /// Where to go on after the last item, with [`crate::WatchAll::resume_from`]; empty before the first
-    /// `Synced`. Who keeps it after each item has the newest: when nothing happens, a `Bookmark` brings it.
+    /// Position after the last event, for [`crate::WatchAll::resume_from`]; empty before the first `Synced`.
+    /// Store it after handling each event, including `Bookmark`.
     pub fn resume_token(&self) -> &str {
         &self.resume_token
     }
 
-    /// For how long there may be changes that the server cannot show: a transaction somewhere in the database's
-    /// cluster is open, or the database does not answer. Told while nothing else is, each ten seconds; after
-    /// any other message it is unknown.
+    /// Age of the oldest change that the server may be unable to show yet, because a transaction in the
+    /// database's cluster is open or the database does not answer. Reported every ten seconds while there are no
+    /// events; `None` after any other message.
     pub fn feed_lag(&self) -> Option<Duration> {
         self.feed_lag
     }

@@ -1,14 +1,14 @@
-//! Watches that survive lost connections and restarted servers: of one run until it ends, and of all runs
+//! Watches that survive lost connections and restarted servers: of one run until it ends, and of many runs
 //! without end.
 //!
-//! Promises: each (run, revision) comes once, the revisions of a run only grow, and no change of status is
-//! left out; progress in between may be merged by the server. The server promises "at least once" after a
-//! token; what comes twice is dropped here. Where a watch cannot go on without a gap it says so by an error.
+//! Promises: every (run, revision) is returned once, the revisions of a run only increase, and no change of
+//! status is missing; the server may merge changes of progress. The server delivers "at least once" after a
+//! token; repeats are dropped here. A watch that cannot resume without a gap fails with an error.
 //!
 //! ```text
-//! open(from the last token) ──▶ receive ──▶ final state: end      (one run)
-//!        ▲                        │
-//!        └── pause ◀── UNAVAILABLE, connection lost or silent
+//! open(with the last token) ──▶ receive ──▶ final state: end      (one run)
+//!        ▲                         │
+//!        └── pause ◀── UNAVAILABLE, connection lost or idle
 //! ```
 
 mod all;
@@ -16,15 +16,18 @@ mod events;
 mod one;
 mod seen;
 
-use std::time::Duration;
-
 use crate::proto::ScrapingJobStatus;
 
+pub use all::WatchAll;
 pub use events::{WatchEvent, WatchEvents};
+pub use one::WatchRun;
 
-/// A server bookmarks a stream without news every ten seconds. Three are missing: the stream is dead,
-/// whatever its connection says.
-pub const SILENCE: Duration = Duration::from_secs(30);
+/// Behavior when changes are lost for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gap {
+    Fails,
+    StartsOver,
+}
 
 fn is_final(status: ScrapingJobStatus) -> bool {
     match status {

@@ -1,4 +1,4 @@
-//! Watching one run until it ends.
+//! Watches of one run until it ends.
 
 use std::mem;
 use std::time::Duration;
@@ -9,114 +9,109 @@ use futures::{Stream, TryStreamExt};
 use tonic::Status;
 
 use super::events::WatchEvent;
-use super::is_final;
+use super::{Gap, is_final};
 use crate::endpoints::Route;
-use crate::proto::{self, ScrapingJobView, WatchKind};
-use crate::reconnect::{PATIENCE, Reconnecting};
+use crate::proto::{self, ScrapingJob, ScrapingJobView, WatchKind};
+use crate::reconnect::{RECONNECT_TIMEOUT, Reconnecting};
 use crate::{Client, Error};
 
 type Message = proto::WatchScrapingJobResponse;
 
 impl Client {
-    /// The run's current state, then its later ones, up to the final one, whole. An error ends the stream;
-    /// a lost connection is one after a minute without another.
+    /// Watches a run until it ends, across lost connections and restarted servers. By default from its current
+    /// state on; see [`WatchRun`].
     ///
     /// ```no_run
     /// # use futures::TryStreamExt;
     /// # async fn example(client: windrow_client::Client) -> Result<(), windrow_client::Error> {
-    /// let mut states = client.watch("triggered_daily_1736841234_0123456789ab");
+    /// let run = client.trigger_job("sample_sold_daily").await?;
+    /// let mut states = client.watch(&run.job_id).from_start().states();
     /// while let Some(run) = states.try_next().await? {
     ///     println!("{:?}, {} rows", run.status(), run.properties_scraped);
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn watch(
-        &self,
-        job_id: &str,
-    ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        states(events(self, job_id, None, Gap::Fails))
-    }
-
-    /// The states after a revision already seen, with 0 every one since the run was made; none if the
-    /// run had ended by then.
-    pub fn watch_from(
-        &self,
-        job_id: &str,
-        after_revision: i64,
-    ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        states(events(self, job_id, Some(after_revision), Gap::Fails))
-    }
-
-    /// The same states, as `Current` or `Changed`, and where the watch itself is: `Interrupted` when its
-    /// connection is lost, `Synced` when all that is current, or was missed, has come. For those who show it.
-    pub fn watch_events(
-        &self,
-        job_id: &str,
-        after_revision: Option<i64>,
-    ) -> impl Stream<Item = Result<WatchEvent, Error>> + Send + Unpin + use<> {
-        events(self, job_id, after_revision, Gap::Fails)
-    }
-
-    /// Like [`Client::watch`], but begins anew where states are lost for good: the end is not among them.
-    pub(crate) fn watch_for_end(
-        &self,
-        job_id: &str,
-    ) -> impl Stream<Item = Result<proto::ScrapingJob, Error>> + Send + Unpin + use<> {
-        states(events(self, job_id, None, Gap::BeginsAnew))
+    pub fn watch(&self, run_id: impl Into<String>) -> WatchRun {
+        let (job_id, gap) = (run_id.into(), Gap::Fails);
+        WatchRun { client: self.clone(), job_id, after_revision: None, gap }
     }
 }
 
-fn events(
-    client: &Client,
-    job_id: &str,
-    revision: Option<i64>,
+/// A watch of one run. Call [`WatchRun::states`] or [`WatchRun::events`] to start it.
+///
+/// The stream ends after the final state, or with an error. A lost connection becomes an error after a minute
+/// without progress.
+#[derive(Clone, Debug)]
+#[must_use = "a watch does nothing until its states or events are read"]
+pub struct WatchRun {
+    client: Client,
+    job_id: String,
+    after_revision: Option<i64>,
     gap: Gap,
-) -> BoxStream<'static, Result<WatchEvent, Error>> {
-    let watch = Watch {
-        line: Reconnecting::new(client, "WatchScrapingJob", PATIENCE),
-        job_id: job_id.to_owned(),
-        revision,
-        token: String::new(),
-        phase: Phase::Untouched,
-        gap,
-        pause: None,
-        lost: false,
-    };
-    Box::pin(stream::try_unfold(watch, Watch::next))
 }
 
-fn states(
-    events: BoxStream<'static, Result<WatchEvent, Error>>,
-) -> BoxStream<'static, Result<proto::ScrapingJob, Error>> {
-    Box::pin(events.try_filter_map(|event| future::ok(event.into_run())))
+impl WatchRun {
+    /// Starts with the first state of the run instead of the current one: the full history, up to the server's
+    /// retention of events (7 days by default).
+    pub fn from_start(self) -> Self {
+        self.after(0)
+    }
+
+    /// Starts after this `revision` of the run, the last one seen. The stream is empty if the run ended with it.
+    pub fn after(self, revision: i64) -> Self {
+        Self { after_revision: Some(revision), ..self }
+    }
+
+    /// Starts over where states are lost for good, for callers that only need the final state.
+    pub(crate) fn restart_after_gap(self) -> Self {
+        Self { gap: Gap::StartsOver, ..self }
+    }
+
+    /// Streams the states of the run.
+    pub fn states(self) -> impl Stream<Item = Result<ScrapingJob, Error>> + Send + Unpin + use<> {
+        self.stream().try_filter_map(|event| future::ok(event.into_run()))
+    }
+
+    /// Streams the states as `Current` or `Changed`, and the state of the watch itself: `Interrupted` when its
+    /// connection is lost, `Synced` when everything current or missed was received.
+    pub fn events(self) -> impl Stream<Item = Result<WatchEvent, Error>> + Send + Unpin + use<> {
+        self.stream()
+    }
+
+    fn stream(self) -> BoxStream<'static, Result<WatchEvent, Error>> {
+        let watch = Watch {
+            stream: Reconnecting::new(&self.client, "WatchScrapingJob", RECONNECT_TIMEOUT),
+            job_id: self.job_id,
+            revision: self.after_revision,
+            token: String::new(),
+            phase: Phase::Untouched,
+            gap: self.gap,
+            pause: None,
+            is_interrupted: false,
+        };
+        Box::pin(stream::try_unfold(watch, Watch::next))
+    }
 }
 
 struct Watch {
-    line: Reconnecting<Message>,
+    stream: Reconnecting<Message>,
     job_id: String,
-    /// The last one seen.
+    /// The last revision seen.
     revision: Option<i64>,
-    /// The last one received; empty before the first.
+    /// The last resume token received; empty before the first.
     token: String,
     phase: Phase,
     gap: Gap,
-    /// Before the next connection, once the loss is told.
+    /// Pause before the next connection, after `Interrupted` was returned.
     pause: Option<Duration>,
-    /// Told of, until something is received again.
-    lost: bool,
-}
-
-/// What comes of states that are lost for good.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gap {
-    Fails,
-    BeginsAnew,
+    /// `Interrupted` was returned, and nothing received since.
+    is_interrupted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// No state received yet: a stream that ends now had nothing newer to tell.
+    /// No state received yet: a stream that ends now has nothing newer.
     Untouched,
     Open,
     Ended,
@@ -131,7 +126,7 @@ impl Watch {
             let event = match self.receive().await {
                 Ok(Some(message)) => self.accept(message),
                 Ok(None) if self.phase == Phase::Untouched => return Ok(None),
-                // The contract ends a stream only after the final state; a proxy may not.
+                // The server ends a stream only after the final state; a proxy may do it earlier.
                 Ok(None) => self.lose(Status::unavailable("the watch ended before the run did"))?,
                 Err(status) => self.lose(status)?,
             };
@@ -146,66 +141,66 @@ impl Watch {
         let resumed = !self.token.is_empty();
         let request = proto::WatchScrapingJobRequest {
             job_id: self.job_id.clone(),
-            // A server takes one of the two.
+            // The server accepts only one of revision and token.
             after_revision: self.revision.filter(|_| !resumed),
             resume_token: self.token.clone(),
             view: ScrapingJobView::Full.into(),
         };
         let open = |route: Route| async move { route.runs().watch_scraping_job(request).await };
-        self.line.receive(open).await
+        self.stream.receive(open).await
     }
 
     fn accept(&mut self, message: Message) -> Option<WatchEvent> {
-        self.lost = false;
+        self.is_interrupted = false;
         let kind = message.kind();
         if !message.resume_token.is_empty() && message.resume_token != self.token {
             self.token = message.resume_token;
-            self.line.restore();
+            self.stream.progress();
         }
         match kind {
-            WatchKind::Current => self.news(message.scraping_job?).map(WatchEvent::Current),
-            WatchKind::Changed => self.news(message.scraping_job?).map(WatchEvent::Changed),
+            WatchKind::Current => self.take(message.scraping_job?).map(WatchEvent::Current),
+            WatchKind::Changed => self.take(message.scraping_job?).map(WatchEvent::Changed),
             WatchKind::Synced => Some(WatchEvent::Synced),
-            // Unspecified is also what this version does not know: only its token counts.
+            // Unspecified stands for kinds that this version does not know: only the token counts.
             WatchKind::Unspecified | WatchKind::Left | WatchKind::Bookmark => None,
         }
     }
 
-    /// The run, if it is news.
-    fn news(&mut self, run: proto::ScrapingJob) -> Option<proto::ScrapingJob> {
+    /// Returns the run if its revision is new.
+    fn take(&mut self, run: ScrapingJob) -> Option<ScrapingJob> {
         self.phase = if is_final(run.status()) { Phase::Ended } else { Phase::Open };
         if self.revision.is_some_and(|seen| run.revision <= seen) {
             return None;
         }
         self.revision = Some(run.revision);
-        self.line.restore();
+        self.stream.progress();
         Some(run)
     }
 
-    /// Gets ready to go on, or says why that cannot be.
+    /// Prepares to reconnect, or returns the error that ends the watch.
     fn lose(&mut self, status: Status) -> Result<Option<WatchEvent>, Error> {
-        match self.line.lose(status) {
+        match self.stream.lose(status) {
             Ok(loss) => {
                 self.pause = Some(loss.pause);
-                let told = mem::replace(&mut self.lost, true);
-                Ok((!told).then_some(WatchEvent::Interrupted(loss.error)))
+                let was_interrupted = mem::replace(&mut self.is_interrupted, true);
+                Ok((!was_interrupted).then_some(WatchEvent::Interrupted(loss.error)))
             }
             Err(error) => {
-                self.pause = Some(self.begin_anew(error)?);
+                self.pause = Some(self.start_over(error)?);
                 Ok(None)
             }
         }
     }
 
-    /// Where that is asked for and helps; the pause before it. After a reset the run may be at a lower
-    /// revision, or gone.
-    fn begin_anew(&mut self, error: Error) -> Result<Duration, Error> {
-        let gap = matches!(error, Error::TokenExpired { .. } | Error::FeedReset { .. });
+    /// Starts over if the watch should and the error allows it; returns the pause before that. After a reset the
+    /// run may have a lower revision, or no longer exist.
+    fn start_over(&mut self, error: Error) -> Result<Duration, Error> {
+        let gap = matches!(error, Error::TokenExpired(_) | Error::FeedReset(_));
         if !gap || self.gap == Gap::Fails {
             return Err(error);
         }
         self.token.clear();
         self.revision = None;
-        self.line.pause_anew().ok_or(error)
+        self.stream.pause_before_restart().ok_or(error)
     }
 }

@@ -55,7 +55,7 @@ pub use windrow_worker::{
 };
 
 use self::transport::GrpcTransport;
-use crate::{Client, Error};
+use crate::{Client, Code, Error, Status};
 
 /// Runs in progress of a worker, unless set with [`Worker::capacity`].
 const DEFAULT_CAPACITY: usize = 4;
@@ -127,7 +127,7 @@ impl Worker {
 
 /// The client's own error inside.
 fn client_error(error: TransportError) -> Error {
-    let rejected = |message: String| Error::FailedPrecondition { message, reason: None };
+    let rejected = |message: String| Error::from(Status::new(Code::FailedPrecondition, message));
     match error {
         TransportError::Rejected(error) | TransportError::Transient(error) => {
             error.downcast().map_or_else(|other| rejected(other.to_string()), |error| *error)

@@ -59,7 +59,7 @@ impl GrpcTransport {
 
     fn error(&self, route: &Route, status: Status) -> TransportError {
         self.client.failed(route, &status);
-        let error = Error::from_status(route.server(), status);
+        let error = Error::from_status(route.endpoint(), status);
         if matches!(error.reason(), Some("LEASE_LOST" | "RUN_NOT_FOUND")) {
             return TransportError::LeaseLost;
         }

@@ -14,7 +14,7 @@ const OF_A_LANE: u32 = 50;
 /// Makes scheduled jobs that are not due for months.
 pub(crate) async fn create_jobs(client: &Client, ids: impl Iterator<Item = String>) {
     for id in ids {
-        let scheduled_job = Some(proto::ScheduledJob {
+        let job = proto::ScheduledJob {
             scheduled_job_id: id,
             name: "Job".to_owned(),
             cron_expression: "0 0 1 1 *".to_owned(),
@@ -24,9 +24,8 @@ pub(crate) async fn create_jobs(client: &Client, ids: impl Iterator<Item = Strin
                 ..Default::default()
             }),
             ..Default::default()
-        });
-        let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
-        client.create_scheduled_job(request).await.unwrap();
+        };
+        client.create_job(job).await.unwrap();
     }
 }
 
@@ -43,10 +42,9 @@ pub(crate) async fn make(client: &Client, job: &str, rate: u32, seconds: u32) ->
         tokio::spawn(async move {
             for _ in 0..of_a_lane {
                 clock.tick().await;
-                let job_id = client.trigger_job(TriggerJob::new(&job)).await.unwrap().job_id;
+                let job_id = client.trigger_job(&job).await.unwrap().job_id;
                 clock.tick().await;
-                let request = proto::CancelScrapingJobRequest { job_id };
-                client.cancel_scraping_job(request).await.unwrap();
+                client.cancel_run(job_id).await.unwrap();
             }
         })
     });
@@ -69,8 +67,7 @@ pub(crate) async fn make_in_batches(client: &Client, batches: u32, rate: u32) ->
     for batch in 0..batches {
         clock.tick().await;
         let filter = format!("labels.batch = {batch}");
-        let request = proto::CancelScrapingJobsRequest { filter, ..Default::default() };
-        client.cancel_scraping_jobs(request).await.unwrap();
+        client.cancel_runs().filter(filter).await.unwrap();
     }
     begin.elapsed()
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
-use windrow_client::{Client, TriggerJob, proto};
+use windrow_client::{Client, proto};
 
 use crate::figures::Figures;
 use crate::program::Program;
@@ -82,12 +82,10 @@ impl Watched {
     /// Changes of few transactions.
     async fn burst(&mut self, changes: usize, streams: usize) {
         for _ in 0..changes {
-            self.client.trigger_job(TriggerJob::new(JOBS[1])).await.unwrap();
+            self.client.trigger_job(JOBS[1]).await.unwrap();
         }
         let (spent, begin) = (spent(&self.server), Instant::now());
-        let scheduled_job_id = JOBS[1].to_owned();
-        let request = proto::CancelScrapingJobsRequest { scheduled_job_id, ..Default::default() };
-        self.client.cancel_scraping_jobs(request).await.unwrap();
+        self.client.cancel_runs().job(JOBS[1]).await.unwrap();
         self.streams.arrivals(changes).await;
         println!("    {changes} changes at once, to all:");
         self.print(changes * streams, begin.elapsed(), spent);

@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use windrow_client::{Client, TriggerJob, WatchAll, WatchEvent};
+use windrow_client::{Client, WatchEvent};
 use windrow_server::clock::SystemClock;
 
 use crate::figures::{self, Figures};
@@ -77,7 +77,7 @@ async fn held_back(url: &str, server: &str, client: &Client) {
     for _ in 0..HELD_BACK {
         let mut other = conn.begin().await.unwrap();
         other.execute("select pg_current_xact_id()").await.unwrap();
-        client.trigger_job(TriggerJob::new("job")).await.unwrap();
+        client.trigger_job("job").await.unwrap();
         sleep(Duration::from_millis(rand::random_range(5..50))).await;
         let ends = SystemClock::uncorrected();
         other.commit().await.unwrap();
@@ -90,7 +90,7 @@ async fn held_back(url: &str, server: &str, client: &Client) {
 /// Arrival times of changes after SYNCED.
 async fn watch(address: &str) -> mpsc::UnboundedReceiver<DateTime<Utc>> {
     let client = Client::connect(address).await.unwrap();
-    let mut events = client.watch_all(WatchAll::new());
+    let mut events = client.watch_all().events();
     while !matches!(events.try_next().await.unwrap().unwrap(), WatchEvent::Synced) {}
     let (sender, arrivals) = mpsc::unbounded_channel();
     tokio::spawn(async move {

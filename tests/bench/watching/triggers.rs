@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use sqlx::{Connection, Executor, PgConnection};
-use windrow_client::{Client, TriggerJob, proto};
+use windrow_client::{Client, proto};
 
 use crate::program::Program;
 use crate::streams::Streams;
@@ -92,7 +92,7 @@ impl Comparison {
                 let mut made = 0;
                 while begin.elapsed() < leg {
                     let job = job(rand::random_range(0..JOBS));
-                    client.trigger_job(TriggerJob::new(job)).await.unwrap();
+                    client.trigger_job(job).await.unwrap();
                     made += 1;
                 }
                 made

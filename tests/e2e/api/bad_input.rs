@@ -49,8 +49,7 @@ async fn an_invalid_scheduled_job_is_not_created() {
     check("parameters.source", |j| of(j).source = Some("nope".to_owned())).await;
     check("parameters.source", |j| of(j).source = None).await;
 
-    let all = proto::ListScheduledJobsRequest { show_deleted: true, ..Default::default() };
-    assert_eq!(windrow.client.list_scheduled_jobs(all).await.unwrap().total, 0);
+    assert_eq!(windrow.client.list_jobs().show_deleted().await.unwrap().total, 0);
     windrow.stop().await;
 }
 
@@ -93,7 +92,7 @@ async fn an_invalid_update_changes_nothing() {
             update_mask: Some(FieldMask { paths }),
             validate_only: false,
         };
-        windrow.client.update_scheduled_job(request).await
+        windrow.client.raw().update_scheduled_job(request).await
     };
     let renamed = || proto::ScheduledJob { name: "New".to_owned(), ..job("job") };
 
@@ -130,7 +129,7 @@ async fn an_update_changes_only_the_fields_of_its_mask() {
         validate_only: false,
     };
 
-    let answer = windrow.client.update_scheduled_job(request).await.unwrap();
+    let answer = windrow.client.raw().update_scheduled_job(request).await.unwrap();
 
     let after = answer.scheduled_job.unwrap();
     assert_ne!(after.etag, before.etag);
@@ -155,35 +154,30 @@ async fn invalid_pages_and_ids_are_rejected() {
         page_token: page_token.to_owned(),
         ..Default::default()
     };
-    let first = client.list_scheduled_jobs(jobs(1, "")).await.unwrap();
-    let second = client.list_scheduled_jobs(jobs(1, &first.next_page_token)).await.unwrap();
+    let first = client.raw().list_scheduled_jobs(jobs(1, "")).await.unwrap();
+    let second = client.raw().list_scheduled_jobs(jobs(1, &first.next_page_token)).await.unwrap();
     assert_eq!((first.total, second.total), (2, 2));
     assert_eq!(second.scheduled_jobs[0].scheduled_job_id, "b");
     assert_eq!(second.next_page_token, "");
 
-    assert_refused(client.list_scheduled_jobs(jobs(-1, "")).await, "page_size");
-    assert_refused(client.list_scheduled_jobs(jobs(1, "zz")).await, "page_token");
+    assert_refused(client.raw().list_scheduled_jobs(jobs(-1, "")).await, "page_size");
+    assert_refused(client.raw().list_scheduled_jobs(jobs(1, "zz")).await, "page_token");
     let foreign = proto::ListScrapingJobsRequest {
         page_token: first.next_page_token.clone(),
         ..Default::default()
     };
-    assert_refused(client.list_scraping_jobs(foreign).await, "page_token");
+    assert_refused(client.raw().list_scraping_jobs(foreign).await, "page_token");
     let other_filter =
         proto::ListScheduledJobsRequest { show_deleted: true, ..jobs(1, &first.next_page_token) };
-    assert_refused(client.list_scheduled_jobs(other_filter).await, "page_token");
+    assert_refused(client.raw().list_scheduled_jobs(other_filter).await, "page_token");
     let negative = proto::GetScheduledJobRequest {
         scheduled_job_id: "a".to_owned(),
         limit: -1,
         include_runs: None,
     };
-    assert_refused(client.get_scheduled_job(negative).await, "limit");
-    let bad_id = proto::GetScheduledJobRequest {
-        scheduled_job_id: "no id".to_owned(),
-        ..Default::default()
-    };
-    assert_refused(client.get_scheduled_job(bad_id).await, "scheduled_job_id");
-    let bad_run = proto::GetScrapingJobRequest { job_id: "no id".to_owned() };
-    assert_refused(client.get_scraping_job(bad_run).await, "job_id");
+    assert_refused(client.raw().get_scheduled_job(negative).await, "limit");
+    assert_refused(client.get_job("no id").await, "scheduled_job_id");
+    assert_refused(client.get_run("no id").await, "job_id");
     windrow.stop().await;
 }
 
@@ -208,14 +202,10 @@ async fn invalid_triggers_and_submissions_create_no_run() {
         ..trigger(proto::ScrapeParameters::default())
     };
     assert_refused(windrow.trigger_as(long_id).await, "request_id");
-    let nothing = proto::SubmitScrapingJobRequest {
-        parameters: Some(proto::ScrapeParameters { locations: vec![], ..parameters("quick") }),
-        ..Default::default()
-    };
-    assert_refused(windrow.client.submit_scraping_job(nothing).await, "parameters.locations");
+    let nothing = proto::ScrapeParameters { locations: vec![], ..parameters("quick") };
+    assert_refused(windrow.client.submit_run(nothing).await, "parameters.locations");
 
-    let all = proto::ListScrapingJobsRequest::default();
-    assert_eq!(windrow.client.list_scraping_jobs(all).await.unwrap().total, 0);
+    assert_eq!(windrow.client.list_runs().await.unwrap().total, 0);
     windrow.stop().await;
 }
 

@@ -1,9 +1,9 @@
 //! Cancelling one run or many. A cancel stops the work, and a final state is final.
 
-use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
-use windrow_client::{Code, proto};
+use windrow_client::{Code, SubmitRun, proto, reason};
 
 use crate::support::{QUICK, SLOW, Windrow, eventually, job, parameters, wait_for};
 use proto::ScrapingJobStatus as Status;
@@ -22,7 +22,7 @@ async fn a_cancelled_run_stops_with_its_program() {
     let stuck = proto::ScheduledJob { parameters: Some(parameters("stuck")), ..job("job") };
     windrow.create_as(stuck).await.unwrap();
     let run = windrow.trigger("job").await.job_id;
-    let mut states = windrow.client.watch_from(&run, 0);
+    let mut states = windrow.client.watch(&run).from_start().states();
     wait_for(&mut states, Status::Running).await;
     let pid = eventually("the program writes its process id", async || {
         let text = std::fs::read_to_string(&pid_file).map_err(|error| error.to_string())?;
@@ -55,10 +55,13 @@ async fn an_ended_run_cannot_be_cancelled() {
 
     let refused = windrow.cancel(&completed.job_id).await.unwrap_err();
 
-    assert_eq!((refused.code(), refused.reason()), (Code::FailedPrecondition, Some("RUN_ENDED")));
+    assert_eq!(
+        (refused.code(), refused.reason()),
+        (Code::FailedPrecondition, Some(reason::RUN_ENDED))
+    );
     assert_eq!(windrow.get_run(&completed.job_id).await, completed);
     let unknown = windrow.cancel("nope").await.unwrap_err();
-    assert_eq!((unknown.code(), unknown.reason()), (Code::NotFound, Some("RUN_NOT_FOUND")));
+    assert_eq!((unknown.code(), unknown.reason()), (Code::NotFound, Some(reason::RUN_NOT_FOUND)));
     windrow.stop().await;
 }
 
@@ -68,30 +71,25 @@ async fn deleting_a_job_cancels_pending_runs_and_lets_running_ones_finish() {
     let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job("job") };
     windrow.create_as(slow).await.unwrap();
     let running = windrow.trigger("job").await.job_id;
-    wait_for(&mut windrow.client.watch(&running), Status::Running).await;
+    wait_for(&mut windrow.client.watch(&running).states(), Status::Running).await;
     let pending = windrow.trigger("job").await.job_id;
-    let delete = || proto::DeleteScheduledJobRequest {
-        scheduled_job_id: "job".to_owned(),
-        ..Default::default()
-    };
 
-    let deleted = windrow.client.delete_scheduled_job(delete()).await.unwrap();
+    let deleted = windrow.client.delete_job("job").await.unwrap();
 
-    let deleted = deleted.scheduled_job.unwrap();
     assert!(deleted.deleted_at.is_some());
     assert_eq!((deleted.run_count, deleted.next_run_at), (1, None));
     assert_eq!(windrow.get_run(&pending).await.status(), Status::Cancelled);
     assert_eq!(windrow.get_run(&running).await.status(), Status::Running);
-    let trigger = proto::TriggerJobRequest { job_id: "job".to_owned(), ..Default::default() };
-    let refused = windrow.trigger_as(trigger).await.unwrap_err();
-    assert_eq!((refused.code(), refused.reason()), (Code::FailedPrecondition, Some("JOB_DELETED")));
-    let again = windrow.client.delete_scheduled_job(delete()).await.unwrap();
-    assert_eq!(again.scheduled_job.unwrap().deleted_at, deleted.deleted_at);
+    let refused = windrow.client.trigger_job("job").await.unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.reason()),
+        (Code::FailedPrecondition, Some(reason::JOB_DELETED))
+    );
+    let again = windrow.client.delete_job("job").await.unwrap();
+    assert_eq!(again.deleted_at, deleted.deleted_at);
     windrow.cancel(&running).await.unwrap();
     windrow.end(&running).await;
-    let request = proto::UndeleteScheduledJobRequest { scheduled_job_id: "job".to_owned() };
-    let restored = windrow.client.undelete_scheduled_job(request).await.unwrap();
-    let restored = restored.scheduled_job.unwrap();
+    let restored = windrow.client.undelete_job("job").await.unwrap();
     assert_eq!((restored.run_count, restored.status()), (2, proto::ScheduledJobStatus::Active));
     assert!(restored.next_run_at.is_some());
     windrow.stop().await;
@@ -101,35 +99,23 @@ async fn deleting_a_job_cancels_pending_runs_and_lets_running_ones_finish() {
 async fn many_runs_are_cancelled_by_a_filter() {
     let windrow = Windrow::start().await;
     let later: DateTime<Utc> = "2100-01-01T00:00:00Z".parse().unwrap();
-    let submit = |team: &str| proto::SubmitScrapingJobRequest {
-        parameters: Some(parameters(QUICK)),
-        available_at: Some(prost_types::Timestamp { seconds: later.timestamp(), nanos: 0 }),
-        labels: BTreeMap::from([("team".to_owned(), team.to_owned())]),
-        ..Default::default()
-    };
+    let later = SystemTime::from(later);
+    let submit =
+        |team: &str| SubmitRun::from(parameters(QUICK)).available_at(later).label("team", team);
     for number in 0..450 {
         let team = if number % 3 == 0 { "other" } else { "sales" };
-        windrow.client.submit_scraping_job(submit(team)).await.unwrap();
+        windrow.client.submit_run(submit(team)).await.unwrap();
     }
-    let cancel = |filter: &str, validate_only| proto::CancelScrapingJobsRequest {
-        filter: filter.to_owned(),
-        validate_only,
-        ..Default::default()
-    };
-    let all = windrow.client.cancel_scraping_jobs(cancel("", false)).await.unwrap_err();
+    let all = windrow.client.cancel_runs().await.unwrap_err();
     assert_eq!(all.field_violations()[0].field, "filter");
 
-    for (validate_only, expected) in [(true, 300), (false, 300), (false, 0)] {
-        let request = cancel("labels.team = sales", validate_only);
-        let answer = windrow.client.cancel_scraping_jobs(request).await.unwrap();
-        assert_eq!((answer.cancelled, answer.cancel_requested), (expected, 0));
+    let cancel = || windrow.client.cancel_runs().filter("labels.team = sales");
+    for (call, expected) in [(cancel().validate_only(), 300), (cancel(), 300), (cancel(), 0)] {
+        let result = call.await.unwrap();
+        assert_eq!((result.cancelled, result.cancel_requested), (expected, 0));
     }
 
-    let request = proto::ListScrapingJobsRequest {
-        filter: "status = pending".to_owned(),
-        ..Default::default()
-    };
-    let left = windrow.client.list_scraping_jobs(request).await.unwrap();
+    let left = windrow.client.list_runs().filter("status = pending").await.unwrap();
     assert_eq!(left.total, 150);
     let waits = left.scraping_jobs[0].pending_reason.clone().unwrap();
     assert_eq!(waits.message, "its time, 2100-01-01T00:00:00Z");

@@ -10,11 +10,8 @@ fn daily() -> proto::ScheduledJob {
 }
 
 async fn explain(windrow: &Windrow, at: &str) -> proto::ExplainTickResponse {
-    let request = proto::ExplainTickRequest {
-        scheduled_job_id: "daily".to_owned(),
-        tick_at: Some(at.parse().unwrap()),
-    };
-    windrow.client.explain_tick(request).await.unwrap()
+    let at: prost_types::Timestamp = at.parse().unwrap();
+    windrow.client.explain_tick("daily", at).await.unwrap()
 }
 
 fn range(from: &str, to: &str) -> proto::BackfillScheduledJobRequest {
@@ -53,7 +50,7 @@ async fn any_instant_is_explained_with_the_settings_valid_then() {
         "{shown}"
     );
     let request = proto::ExplainTickRequest { scheduled_job_id: "daily".to_owned(), tick_at: None };
-    let refused = windrow.client.explain_tick(request).await.unwrap_err();
+    let refused = windrow.client.raw().explain_tick(request).await.unwrap_err();
     assert_eq!(refused.field_violations()[0].field, "tick_at");
     windrow.stop().await;
 }
@@ -63,7 +60,7 @@ async fn a_repeated_backfill_creates_each_run_once() {
     let windrow = Windrow::start().await;
     windrow.create_as(daily()).await.unwrap();
     let (from, to) = ("2026-01-01T00:00:00Z", "2026-01-03T12:00:00Z");
-    let backfill = |request| windrow.client.backfill_scheduled_job(request);
+    let backfill = |request| windrow.client.raw().backfill_scheduled_job(request);
     let outcomes = |answer: &proto::BackfillScheduledJobResponse| {
         answer.ticks.iter().map(proto::BackfilledTick::outcome).collect::<Vec<_>>()
     };
@@ -98,7 +95,7 @@ async fn an_invalid_backfill_is_rejected_with_its_field_and_creates_nothing() {
     let windrow = Windrow::start().await;
     windrow.create_as(daily()).await.unwrap();
     let check = async |request, field: &str| {
-        let refused = windrow.client.backfill_scheduled_job(request).await.unwrap_err();
+        let refused = windrow.client.raw().backfill_scheduled_job(request).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
         assert_eq!(refused.field_violations()[0].field, field, "{refused}");
     };

@@ -33,7 +33,7 @@ async fn a_cancelled_pending_run_and_a_failed_run_count() {
         .await
         .unwrap();
     let first = windrow.trigger("job").await.job_id;
-    wait_for(&mut windrow.client.watch(&first), Status::Running).await;
+    wait_for(&mut windrow.client.watch(&first).states(), Status::Running).await;
     let second = windrow.trigger("job").await.job_id;
     assert_eq!(windrow.get("job").await.total_runs, 2, "active runs are in the total");
 
@@ -80,21 +80,17 @@ async fn runs_are_listed_newest_first_in_pages() {
         made.push(windrow.trigger("job").await.job_id);
     }
     made.reverse();
-    let mut request = proto::ListScrapingJobsRequest {
-        scheduled_job_id: "job".to_owned(),
-        page_size: 2,
-        ..Default::default()
-    };
+    let mut list = windrow.client.list_runs().job("job").page_size(2);
 
     let mut listed = Vec::new();
     loop {
-        let page = windrow.client.list_scraping_jobs(request.clone()).await.unwrap();
+        let page = list.clone().await.unwrap();
         assert_eq!((page.total, page.total_is_lower_bound), (5, false));
         listed.extend(page.scraping_jobs.into_iter().map(|run| run.job_id));
         if page.next_page_token.is_empty() {
             break;
         }
-        request.page_token = page.next_page_token;
+        list = list.page_token(page.next_page_token);
     }
 
     assert_eq!(listed, made);

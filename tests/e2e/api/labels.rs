@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use windrow_client::{Code, Error, proto};
+use windrow_client::{Code, Error, SubmitRun, proto};
 
 use crate::support::{QUICK, Windrow, job, parameters};
 
@@ -16,17 +16,13 @@ async fn create(windrow: &Windrow, id: &str, pairs: &[(&str, &str)]) {
 }
 
 async fn jobs(windrow: &Windrow, filter: &str) -> Result<Vec<String>, Error> {
-    let request =
-        proto::ListScheduledJobsRequest { filter: filter.to_owned(), ..Default::default() };
-    let listed = windrow.client.list_scheduled_jobs(request).await?;
+    let listed = windrow.client.list_jobs().filter(filter).await?;
     assert_eq!(usize::try_from(listed.total).unwrap(), listed.scheduled_jobs.len());
     Ok(listed.scheduled_jobs.into_iter().map(|job| job.scheduled_job_id).collect())
 }
 
 async fn runs(windrow: &Windrow, filter: &str) -> Result<Vec<String>, Error> {
-    let request =
-        proto::ListScrapingJobsRequest { filter: filter.to_owned(), ..Default::default() };
-    let listed = windrow.client.list_scraping_jobs(request).await?;
+    let listed = windrow.client.list_runs().filter(filter).await?;
     assert_eq!(usize::try_from(listed.total).unwrap(), listed.scraping_jobs.len());
     Ok(listed.scraping_jobs.into_iter().map(|run| run.job_id).collect())
 }
@@ -43,15 +39,8 @@ async fn a_run_has_the_labels_of_its_job_and_of_its_trigger() {
 
     let triggered = windrow.trigger_as(request).await.unwrap().scraping_job.unwrap();
     let again = windrow.trigger(&triggered.job_id).await.scraping_job.unwrap();
-    let update = proto::UpdateScheduledJobRequest {
-        scheduled_job: Some(proto::ScheduledJob {
-            scheduled_job_id: "job".to_owned(),
-            labels: labels(&[("team", "rentals")]),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    let updated = windrow.client.update_scheduled_job(update).await.unwrap().scheduled_job.unwrap();
+    let update = windrow.client.update_job("job").labels(labels(&[("team", "rentals")]));
+    let updated = update.await.unwrap();
 
     let expected = labels(&[("team", "sales"), ("env", "test"), ("why", "a try")]);
     assert_eq!(triggered.labels, expected);
@@ -86,9 +75,7 @@ async fn jobs_are_listed_by_filter() {
     create(&windrow, "a", &[("team", "sales"), ("env", "prod")]).await;
     create(&windrow, "b", &[("team", "sales")]).await;
     create(&windrow, "c", &[]).await;
-    let request =
-        proto::PauseScheduledJobRequest { scheduled_job_id: "b".to_owned(), ..Default::default() };
-    windrow.client.pause_scheduled_job(request).await.unwrap();
+    windrow.client.pause_job("b").await.unwrap();
 
     let check = async |filter: &str, expected: &[&str]| {
         assert_eq!(jobs(&windrow, filter).await.unwrap(), expected, "{filter}");
@@ -116,13 +103,8 @@ async fn runs_are_listed_by_filter_in_pages() {
     create(&windrow, "b", &[("team", "rentals")]).await;
     let one = windrow.trigger("a").await.job_id;
     let two = windrow.trigger("b").await.job_id;
-    let submit = proto::SubmitScrapingJobRequest {
-        parameters: Some(parameters(QUICK)),
-        labels: labels(&[("draft", "")]),
-        ..Default::default()
-    };
-    let submitted = windrow.client.submit_scraping_job(submit).await.unwrap();
-    let three = submitted.scraping_job.unwrap().job_id;
+    let submit = SubmitRun::from(parameters(QUICK)).label("draft", "");
+    let three = windrow.client.submit_run(submit).await.unwrap().job_id;
     for run in [&one, &two, &three] {
         windrow.end(run).await;
     }
@@ -138,18 +120,14 @@ async fn runs_are_listed_by_filter_in_pages() {
     check("origin = triggered AND priority = immediate", &[&two, &one]).await;
     check("origin = immediate", &[&three]).await;
     check("scheduled_job_id = b", &[&two]).await;
-    let request = |page_token, filter: &str| proto::ListScrapingJobsRequest {
-        filter: filter.to_owned(),
-        page_size: 1,
-        page_token,
-        ..Default::default()
+    let list = |page_token: &str, filter: &str| {
+        windrow.client.list_runs().filter(filter).page_size(1).page_token(page_token)
     };
-    let list = async |request| windrow.client.list_scraping_jobs(request).await;
-    let page = list(request(String::new(), "NOT labels:draft")).await.unwrap();
+    let page = list("", "NOT labels:draft").await.unwrap();
     let token = page.next_page_token;
-    let next = list(request(token.clone(), "NOT labels:draft")).await.unwrap();
+    let next = list(&token, "NOT labels:draft").await.unwrap();
     assert_eq!((&next.scraping_jobs[0].job_id, next.total), (&one, 2));
-    let foreign = list(request(token, "labels:draft")).await.unwrap_err();
+    let foreign = list(&token, "labels:draft").await.unwrap_err();
     assert_eq!(foreign.field_violations()[0].field, "page_token");
     windrow.stop().await;
 }

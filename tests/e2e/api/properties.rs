@@ -45,8 +45,7 @@ async fn run(windrow: &Windrow, id: &str) -> proto::ScrapingJob {
 }
 
 async fn ids(windrow: &Windrow, filter: proto::PropertyFilter) -> Vec<String> {
-    let request = proto::ListPropertiesRequest { filter: Some(filter), ..Default::default() };
-    let listed = windrow.client.list_properties(request).await.unwrap();
+    let listed = windrow.client.list_properties().filter(filter).await.unwrap();
     assert_eq!(usize::try_from(listed.total).unwrap(), listed.properties.len());
     listed.properties.into_iter().map(|property| property.property_id).collect()
 }
@@ -86,7 +85,7 @@ async fn a_property_has_its_runs_and_its_changes() {
         property_id: "1".to_owned(),
         limit: 0,
     };
-    let found = windrow.client.get_property(request).await.unwrap();
+    let found = windrow.client.raw().get_property(request).await.unwrap();
 
     let counts = |run: &proto::ScrapingJob| {
         (run.properties_inserted, run.properties_updated, run.properties_skipped)
@@ -201,26 +200,14 @@ async fn pages_and_exports_have_each_property_once_and_in_order() {
         proto::PropertyFilter { scheduled_job_id: "job".to_owned(), ..Default::default() },
         proto::PropertyFilter { job_id: ended.job_id.clone(), ..Default::default() },
     ] {
-        let exported = windrow.client.export_properties(filter.clone());
+        let exported = windrow.client.export_properties().filter(filter.clone()).stream();
         let exported: Vec<String> =
             exported.map_ok(|property| property.property_id).try_collect().await.unwrap();
         assert_eq!(exported, expected);
-        let mut request = proto::ListPropertiesRequest {
-            filter: Some(filter),
-            page_size: 500,
-            ..Default::default()
-        };
-        let mut paged = Vec::new();
-        loop {
-            let page = windrow.client.list_properties(request.clone()).await.unwrap();
-            assert_eq!(page.total, i64::try_from(ROWS).unwrap());
-            paged.extend(page.properties.into_iter().map(|property| property.property_id));
-            request.page_token = page.next_page_token;
-            if request.page_token.is_empty() {
-                break;
-            }
-        }
-        assert_eq!(paged, expected);
+        let list = windrow.client.list_properties().filter(filter).page_size(500);
+        assert_eq!(list.clone().await.unwrap().total, i64::try_from(ROWS).unwrap());
+        let paged = list.stream().map_ok(|property| property.property_id);
+        assert_eq!(paged.try_collect::<Vec<_>>().await.unwrap(), expected);
     }
     windrow.stop().await;
 }
@@ -229,8 +216,7 @@ async fn pages_and_exports_have_each_property_once_and_in_order() {
 async fn an_invalid_property_filter_is_rejected_with_its_field() {
     let windrow = Windrow::start().await;
     let list = async |filter: proto::PropertyFilter| {
-        let request = proto::ListPropertiesRequest { filter: Some(filter), ..Default::default() };
-        windrow.client.list_properties(request).await.unwrap_err()
+        windrow.client.list_properties().filter(filter).await.unwrap_err()
     };
     let field = |error: &Error| error.field_violations()[0].field.clone();
     let filter = proto::PropertyFilter::default;
@@ -241,16 +227,13 @@ async fn an_invalid_property_filter_is_rejected_with_its_field() {
     let no_job =
         list(proto::PropertyFilter { scheduled_job_id: "none".to_owned(), ..filter() }).await;
     let no_run = list(proto::PropertyFilter { job_id: "none".to_owned(), ..filter() }).await;
-    let request = proto::GetPropertyRequest {
-        source: QUICK.to_owned(),
-        property_id: "none".to_owned(),
-        limit: 0,
-    };
-    let no_property = windrow.client.get_property(request).await.unwrap_err();
-    let no_source = windrow.client.get_property(proto::GetPropertyRequest::default()).await;
+    let no_property = windrow.client.get_property(QUICK, "none").await.unwrap_err();
+    let no_source = windrow.client.get_property("", "").await;
     let mut export = windrow
         .client
-        .export_properties(proto::PropertyFilter { job_id: "none".to_owned(), ..filter() });
+        .export_properties()
+        .filter(proto::PropertyFilter { job_id: "none".to_owned(), ..filter() })
+        .stream();
     let no_export = export.try_next().await.unwrap_err();
 
     assert_eq!(field(&bad_job), "filter.scheduled_job_id");

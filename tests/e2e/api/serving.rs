@@ -24,7 +24,7 @@ async fn health_is_not_serving_while_draining() {
     let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job("slow") };
     windrow.create_as(slow).await.unwrap();
     let run = windrow.trigger("slow").await.job_id;
-    wait_for(&mut windrow.client.watch(&run), Status::Running).await;
+    wait_for(&mut windrow.client.watch(&run).states(), Status::Running).await;
     let mut health = health_of(&windrow).await;
     let mut watches = Vec::new();
     for service in SERVICES {

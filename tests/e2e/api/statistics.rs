@@ -14,7 +14,7 @@ async fn stats(
         scheduled_job_id: id.to_owned(),
         window: seconds.map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
     };
-    windrow.client.get_scheduled_job_stats(request).await
+    windrow.client.raw().get_scheduled_job_stats(request).await
 }
 
 /// A run of `job` from another source.
@@ -44,7 +44,7 @@ async fn runs_are_counted_by_final_status() {
     windrow.cancel(&cancelled).await.unwrap();
     windrow.end(&cancelled).await;
     let active = trigger(&windrow, SLOW).await;
-    wait_for(&mut windrow.client.watch(&active), Status::Running).await;
+    wait_for(&mut windrow.client.watch(&active).states(), Status::Running).await;
 
     let stats = stats(&windrow, "job", None).await.unwrap();
 

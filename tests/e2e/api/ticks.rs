@@ -10,7 +10,7 @@ async fn preview(
     windrow: &Windrow,
     request: proto::PreviewTicksRequest,
 ) -> Result<Vec<(String, String, proto::TickShift)>, Error> {
-    let ticks = windrow.client.preview_ticks(request).await?.ticks;
+    let ticks = windrow.client.raw().preview_ticks(request).await?.ticks;
     let shown = |tick: proto::Tick| {
         (tick.tick_at.unwrap().to_string(), tick.local_time.clone(), tick.shift())
     };
@@ -64,10 +64,8 @@ async fn a_preview_marks_ticks_that_a_clock_change_moves() {
 async fn a_preview_of_a_job_starts_with_its_next_run() {
     let windrow = Windrow::start().await;
     let created = windrow.create("job").await;
-    let request =
-        proto::PreviewTicksRequest { scheduled_job_id: "job".to_owned(), ..Default::default() };
 
-    let ticks = windrow.client.preview_ticks(request).await.unwrap().ticks;
+    let ticks = windrow.client.preview_ticks("job").await.unwrap().ticks;
 
     assert_eq!(ticks.len(), 10);
     assert_eq!(ticks[0].tick_at, created.next_run_at);
@@ -105,23 +103,15 @@ async fn the_ledger_has_the_decision_of_each_tick() {
         Windrow::start_with(|config| config.tick_every = Some(Duration::from_secs(1))).await;
     windrow.create_as(job("job")).await.unwrap();
     let list = async |page_size, page_token: &str| {
-        let request = proto::ListTicksRequest {
-            scheduled_job_id: "job".to_owned(),
-            page_size,
-            page_token: page_token.to_owned(),
-        };
-        windrow.client.list_ticks(request).await.unwrap()
+        let ticks = windrow.client.list_ticks("job").page_size(page_size).page_token(page_token);
+        ticks.await.unwrap()
     };
     eventually("three ticks are decided", async || {
         let ticks = list(0, "").await.ticks;
         if ticks.len() < 3 { Err(ticks) } else { Ok(()) }
     })
     .await;
-    let request = proto::PauseScheduledJobRequest {
-        scheduled_job_id: "job".to_owned(),
-        ..Default::default()
-    };
-    windrow.client.pause_scheduled_job(request).await.unwrap();
+    windrow.client.pause_job("job").await.unwrap();
 
     let all = list(0, "").await;
     let mut paged = Vec::new();

@@ -85,8 +85,7 @@ async fn scheduled_and_triggered_runs_are_listed_together_and_both_count() {
         }
         tokio::task::yield_now().await;
     };
-    let request = proto::DeactivateScheduledJobRequest { scheduled_job_id: ID.to_owned() };
-    windrow.client.deactivate_scheduled_job(request).await.unwrap();
+    windrow.client.deactivate_job(ID).await.unwrap();
     for run in windrow.get(ID).await.job_runs {
         windrow.end(&run.job_id).await;
     }
@@ -109,16 +108,9 @@ async fn scheduled_and_triggered_runs_are_listed_together_and_both_count() {
 async fn scheduled_jobs_are_listed_by_status() {
     let windrow = windrow_with_job().await;
     windrow.create("paused").await;
-    let pause = proto::PauseScheduledJobRequest {
-        scheduled_job_id: "paused".to_owned(),
-        reason: "roof repairs".to_owned(),
-        paused_until: None,
-    };
-    windrow.client.pause_scheduled_job(pause).await.unwrap();
+    windrow.client.pause_job("paused").reason("roof repairs").await.unwrap();
     let list = async |status: proto::ScheduledJobStatus| {
-        let request =
-            proto::ListScheduledJobsRequest { status: status.into(), ..Default::default() };
-        let answer = windrow.client.list_scheduled_jobs(request).await.unwrap();
+        let answer = windrow.client.list_jobs().status(status).await.unwrap();
         let ids: Vec<_> =
             answer.scheduled_jobs.into_iter().map(|job| job.scheduled_job_id).collect();
         assert_eq!(answer.total, i64::try_from(ids.len()).unwrap());
@@ -160,6 +152,6 @@ async fn an_unknown_id_is_not_found() {
 
     assert_eq!(refused.code(), Code::NotFound);
     assert_eq!(refused.reason(), Some("JOB_NOT_FOUND"));
-    assert_eq!(refused.message(), "Job not found: nope");
+    assert_eq!(refused.to_string(), "Job not found: nope");
     windrow.stop().await;
 }

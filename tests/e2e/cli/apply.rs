@@ -65,8 +65,7 @@ async fn files_create_then_change_nothing_then_only_what_differs() {
 
     let dry = said(&it.apply(JOBS, &["--dry-run"]).await, 0);
     let unasked = said(&it.apply(JOBS, &[]).await, 2);
-    let jobs = windrow.client.list_scheduled_jobs(proto::ListScheduledJobsRequest::default());
-    assert_eq!(jobs.await.unwrap().total, 0);
+    assert_eq!(windrow.client.list_jobs().await.unwrap().total, 0);
     assert!(dry.contains("create sold") && dry.contains("+ parameters.past_days: 7"), "{dry}");
     assert!(unasked.contains("--yes"), "{unasked}");
     let created = said(&it.apply(JOBS, &["--yes"]).await, 0);
@@ -77,12 +76,7 @@ async fn files_create_then_change_nothing_then_only_what_differs() {
         (sold.priority(), sold.labels["team"].as_str()),
         (ScrapingJobPriority::High, "sales")
     );
-    let request = proto::PauseScheduledJobRequest {
-        scheduled_job_id: "sold".to_owned(),
-        reason: "Holidays".to_owned(),
-        ..Default::default()
-    };
-    windrow.client.pause_scheduled_job(request).await.unwrap();
+    windrow.client.pause_job("sold").reason("Holidays").await.unwrap();
     let again = said(&it.apply(JOBS, &["--yes"]).await, 0);
     assert!(again.contains("Nothing to do") && again.contains("2 unchanged"), "{again}");
 
@@ -146,8 +140,7 @@ async fn one_wrong_document_changes_nothing() {
         let refused = said(&it.apply(&wrong, &["--yes"]).await, 1);
         assert!(refused.contains(expected) && refused.contains("nothing was changed"), "{refused}");
     }
-    let jobs = windrow.client.list_scheduled_jobs(proto::ListScheduledJobsRequest::default());
-    assert_eq!(jobs.await.unwrap().total, 0);
+    assert_eq!(windrow.client.list_jobs().await.unwrap().total, 0);
     windrow.stop().await;
 }
 

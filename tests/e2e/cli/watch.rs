@@ -64,7 +64,7 @@ async fn lines_tell_what_happens_until_ctrl_c() {
     windrow.create_as(slow).await.unwrap();
     windrow.create("other").await;
     let run = windrow.trigger("job").await.job_id;
-    wait_for(&mut windrow.client.watch(&run), proto::ScrapingJobStatus::Running).await;
+    wait_for(&mut windrow.client.watch(&run).states(), proto::ScrapingJobStatus::Running).await;
     let flags = &["--job", "job", "--filter", "origin = triggered"];
 
     let cancel = async {
@@ -132,7 +132,7 @@ async fn a_watch_of_one_run_says_that_its_connection_is_lost_and_found() {
     let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job("job") };
     windrow.create_as(slow).await.unwrap();
     let run = windrow.trigger("job").await.job_id;
-    wait_for(&mut windrow.client.watch(&run), proto::ScrapingJobStatus::Running).await;
+    wait_for(&mut windrow.client.watch(&run).states(), proto::ScrapingJobStatus::Running).await;
     let proxy = Proxy::start(&windrow.address()).await;
     let mut command = tokio::process::Command::from(program::command("windrow"));
     command.args(["--server", &proxy.address, "watch", &run]);

@@ -27,11 +27,7 @@ async fn jobs_and_runs_are_imported_as_exported() {
 
     let dry = import(&["--dry-run"]);
     let before = Windrow::start_on(&url, |_| {}).await;
-    let listed = before
-        .client
-        .list_scheduled_jobs(proto::ListScheduledJobsRequest::default())
-        .await
-        .unwrap();
+    let listed = before.client.list_jobs().await.unwrap();
     assert_eq!(listed.total, 0, "a dry run writes nothing");
     before.stop().await;
     let first = import(&["--report", "report.txt"]);
@@ -144,7 +140,7 @@ async fn assert_is_as_expected(windrow: &Windrow, id: &str, expected: &Expected)
         limit: 1_000,
         ..Default::default()
     };
-    let detail = windrow.client.get_scheduled_job(request).await.unwrap();
+    let detail = windrow.client.raw().get_scheduled_job(request).await.unwrap();
     let job = detail.scheduled_job.unwrap();
     let parameters = job.parameters.clone().unwrap();
     assert_eq!(job.name, expected.name, "{id}");

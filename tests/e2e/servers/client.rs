@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
 use sqlx::PgPool;
-use windrow_client::{Client, Error, TriggerJob, WatchAll, WatchEvent, proto};
+use windrow_client::{Client, Code, Error, RetryBudget, TriggerJob, WatchEvent, proto};
 
 use crate::support::database::new_database;
 use crate::support::program::Program;
@@ -32,7 +32,7 @@ async fn a_wait_continues_on_another_server() {
 
     let interrupt = async {
         let run = executing.client.trigger_job(request.clone()).await.unwrap().job_id;
-        wait_for(&mut executing.client.watch(&run), Status::Running).await;
+        wait_for(&mut executing.client.watch(&run).states(), Status::Running).await;
         stopping.stop().await;
         executing.cancel(&run).await.unwrap();
         run
@@ -42,7 +42,7 @@ async fn a_wait_continues_on_another_server() {
 
     let end = end.unwrap();
     assert_eq!((&end.job_id, end.status()), (&run, Status::Cancelled));
-    assert_eq!(client.server(), executing.address());
+    assert_eq!(client.endpoint(), executing.address());
     executing.stop().await;
 }
 
@@ -53,11 +53,9 @@ async fn every_state_of_all_runs_arrives_once_although_a_server_is_killed() {
     // The first server executes nothing, so killing it delays no run.
     let (mut first, second) = (start(""), start(SETTINGS));
     let direct = Client::connect(&second.address).await.unwrap();
-    let request =
-        proto::CreateScheduledJobRequest { scheduled_job: Some(job("job")), ..Default::default() };
-    direct.create_scheduled_job(request).await.unwrap();
-    let builder = Client::builder().server(&first.address).server(&second.address);
-    let mut events = builder.connect().await.unwrap().watch_all(WatchAll::new());
+    direct.create_job(job("job")).await.unwrap();
+    let builder = Client::builder().endpoint(&first.address).endpoint(&second.address);
+    let mut events = builder.connect().await.unwrap().watch_all().events();
 
     let (mut states, mut made, mut lost) = (BTreeMap::<String, Vec<_>>::new(), 0, false);
     let watched = tokio::time::timeout(PATIENCE, async {
@@ -68,7 +66,7 @@ async fn every_state_of_all_runs_arrives_once_although_a_server_is_killed() {
                 seen.push((run.revision, run.status()));
             }
             if made < RUNS {
-                direct.trigger_job(TriggerJob::new("job")).await.unwrap();
+                direct.trigger_job("job").await.unwrap();
                 made += 1;
             }
             if made == RUNS / 2 {
@@ -96,10 +94,10 @@ async fn every_state_of_all_runs_arrives_once_although_a_server_is_killed() {
 async fn pruned_changes_are_an_error_or_a_resync() {
     let first = Windrow::start().await;
     first.create("job").await;
-    let mut events = first.client.watch_all(WatchAll::new());
+    let mut events = first.client.watch_all().events();
     while !matches!(events.next().await, Some(Ok(WatchEvent::Synced))) {}
     let token = events.resume_token().to_owned();
-    first.client.trigger_and_wait(TriggerJob::new("job")).await.unwrap();
+    first.client.trigger_and_wait("job").await.unwrap();
     let pool = PgPool::connect(&first.database_url).await.unwrap();
     let age = "update run_event set written_at = written_at - interval '8 days'";
     sqlx::query(age).execute(&pool).await.unwrap();
@@ -107,23 +105,22 @@ async fn pruned_changes_are_an_error_or_a_resync() {
     first.stop().await;
     // A server prunes when it starts.
     let second = Windrow::start_on(&url, |_| {}).await;
-    let from_there = || WatchAll::new().resume_from(token.clone());
+    let from_there = || second.client.watch_all().resume_from(&token);
 
     // The change is still sent until it is pruned.
-    let refused = eventually("the change is pruned", async || {
-        match second.client.watch_all(from_there()).next().await {
+    let refused =
+        eventually("the change is pruned", async || match from_there().events().next().await {
             Some(Ok(event)) => Err(event),
             other => Ok(other),
-        }
-    });
+        });
     let refused = refused.await;
-    let begun: Vec<_> = second.client.watch_all(from_there().resync()).take(2).collect().await;
+    let begun: Vec<_> = from_there().resync().events().take(2).collect().await;
 
-    assert!(matches!(refused, Some(Err(Error::TokenExpired { .. }))), "{refused:?}");
+    assert!(matches!(refused, Some(Err(Error::TokenExpired(_)))), "{refused:?}");
     assert!(
         matches!(
             &begun[..],
-            [Ok(WatchEvent::Resynced(Error::TokenExpired { .. })), Ok(WatchEvent::Synced)]
+            [Ok(WatchEvent::Resynced(Error::TokenExpired(_))), Ok(WatchEvent::Synced)]
         ),
         "{begun:?}"
     );
@@ -141,17 +138,16 @@ async fn a_list_of_many_pages_is_a_stream_of_items() {
         made.insert(0, windrow.trigger("b").await.job_id);
     }
 
-    let request = proto::ListScrapingJobsRequest { page_size: 2, ..Default::default() };
-    let runs = windrow.client.list_all_scraping_jobs(request).map_ok(|run| run.job_id);
+    let runs = windrow.client.list_runs().page_size(2).stream().map_ok(|run| run.job_id);
     let runs: Vec<_> = runs.try_collect().await.unwrap();
-    let request = proto::ListScheduledJobsRequest { page_size: 1, ..Default::default() };
-    let jobs = windrow.client.list_all_scheduled_jobs(request).map_ok(|job| job.scheduled_job_id);
+    let jobs = windrow.client.list_jobs().page_size(1).stream();
+    let jobs = jobs.map_ok(|job| job.scheduled_job_id);
     let jobs: Vec<_> = jobs.try_collect().await.unwrap();
-    let wrong = proto::ListScrapingJobsRequest { page_size: -1, ..Default::default() };
-    let wrong = windrow.client.list_all_scraping_jobs(wrong).try_next().await.unwrap_err();
+    let mut wrong = windrow.client.list_runs().filter("nonsense").stream();
+    let wrong = wrong.try_next().await.unwrap_err();
 
     assert_eq!((runs, jobs), (made, ["a", "b", "c"].map(str::to_owned).into()));
-    assert!(matches!(wrong, Error::InvalidArgument { .. }), "{wrong:?}");
+    assert_eq!(wrong.code(), Code::InvalidArgument);
     windrow.stop().await;
 }
 
@@ -160,8 +156,9 @@ async fn a_cut_connection_costs_a_retry_of_the_budget() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let proxy = Proxy::start(&windrow.address()).await;
-    let builder = || Client::builder().server(&proxy.address);
-    let frugal = builder().retry_budget(0, 0).connect().await.unwrap();
+    let builder = || Client::builder().endpoint(&proxy.address);
+    let frugal =
+        builder().retry_budget(RetryBudget { per_second: 0, percent: 0 }).connect().await.unwrap();
     let usual = builder().connect().await.unwrap();
     let trigger = async |client: &Client| {
         proxy.set(Line::Frozen);
@@ -170,7 +167,7 @@ async fn a_cut_connection_costs_a_retry_of_the_budget() {
             proxy.cut();
             proxy.set(Line::Clear);
         };
-        futures::join!(client.trigger_job(TriggerJob::new("job")), cut).0
+        futures::join!(client.trigger_job("job"), cut).0
     };
 
     let (given_up, made) = (trigger(&frugal).await, trigger(&usual).await);

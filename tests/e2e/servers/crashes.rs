@@ -30,7 +30,7 @@ async fn killing_server_and_database_loses_no_row_and_counts_none_twice() {
     let start = || Program::start(&["--data-dir", data.to_str().unwrap()], SETTINGS, &[]);
     let mut first = start();
     let client = Client::connect(&first.address).await.unwrap();
-    let scheduled_job = Some(proto::ScheduledJob {
+    let job = proto::ScheduledJob {
         parameters: Some(proto::ScrapeParameters {
             // Both locations have the same properties: those of the second are duplicates.
             locations: vec!["one".to_owned(), "two".to_owned()],
@@ -39,11 +39,9 @@ async fn killing_server_and_database_loses_no_row_and_counts_none_twice() {
         }),
         policy: Some(proto::RunPolicy { max_attempts: Some(9), ..Default::default() }),
         ..job("job")
-    });
-    let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
-    client.create_scheduled_job(request).await.unwrap();
-    let request = proto::TriggerJobRequest { job_id: "job".to_owned(), ..Default::default() };
-    let run = client.trigger_job(request).await.unwrap().job_id;
+    };
+    client.create_job(job).await.unwrap();
+    let run = client.trigger_job("job").await.unwrap().job_id;
 
     wait_for_rows(&client, &run, 1_000).await;
     kill_postgres(&data);
@@ -52,7 +50,7 @@ async fn killing_server_and_database_loses_no_row_and_counts_none_twice() {
 
     let second = start();
     let client = Client::connect(&second.address).await.unwrap();
-    let states: Vec<_> = client.watch_from(&run, 0).try_collect().await.unwrap();
+    let states: Vec<_> = client.watch(&run).from_start().states().try_collect().await.unwrap();
     let end = states.last().unwrap();
     // On a busy machine Postgres may restart later than the first lease expires.
     assert_eq!(end.status(), Status::Completed, "{end:#?}");
@@ -65,7 +63,7 @@ async fn killing_server_and_database_loses_no_row_and_counts_none_twice() {
     assert!(end.properties_scraped > 2 * ROWS, "the second attempt reads all again: {end:#?}");
     let filter = proto::PropertyFilter { job_id: run.clone(), ..Default::default() };
     let stored: Vec<proto::Property> =
-        client.export_properties(filter).try_collect().await.unwrap();
+        client.export_properties().filter(filter).stream().try_collect().await.unwrap();
     let expected: Vec<String> = (1..=ROWS).map(|n| format!("{n:05}")).collect();
     assert_eq!(stored.iter().map(|p| p.property_id.clone()).collect::<Vec<_>>(), expected);
     assert!(stored.iter().all(|property| property.last_job_id == run));
@@ -74,10 +72,8 @@ async fn killing_server_and_database_loses_no_row_and_counts_none_twice() {
 
 async fn wait_for_rows(client: &Client, run: &str, rows: i64) {
     eventually(&format!("the run reads {rows} rows"), async || {
-        let request = proto::GetScrapingJobRequest { job_id: run.to_owned() };
         // The database may be down.
-        let answer = client.get_scraping_job(request).await.map_err(|error| error.to_string())?;
-        let run = answer.scraping_job.unwrap();
+        let run = client.get_run(run).await.map_err(|error| error.to_string())?;
         assert_eq!(run.completed_at, None, "the run ended before the kill: {run:#?}");
         let read = run.properties_scraped;
         if read < rows { Err(format!("{read} rows")) } else { Ok(()) }

@@ -65,8 +65,7 @@ async fn a_killed_server_loses_no_tick_duplicates_none_and_leaves_no_run_stuck()
     let ids: Vec<&str> = JOBS.into_iter().chain(crowd.iter().map(String::as_str)).collect();
     for id in &ids {
         wait_for_tick_after(&client, id, killed_at).await;
-        let request = proto::DeactivateScheduledJobRequest { scheduled_job_id: (*id).to_owned() };
-        client.deactivate_scheduled_job(request).await.unwrap();
+        client.deactivate_job(*id).await.unwrap();
     }
     for id in ids {
         let runs = ended_runs(&client, id).await;
@@ -83,12 +82,11 @@ async fn a_server_that_was_suspended_beyond_its_lease_changes_nothing() {
     let first = start();
     let client = Client::connect(&first.address).await.unwrap();
     create(&client, "sleeper", "fails_at_first").await;
-    let request = proto::TriggerJobRequest { job_id: "sleeper".to_owned(), ..Default::default() };
-    let run = client.trigger_job(request).await.unwrap().job_id;
-    wait_for(&mut client.watch(&run), Status::Running).await;
+    let run = client.trigger_job("sleeper").await.unwrap().job_id;
+    wait_for(&mut client.watch(&run).states(), Status::Running).await;
     let second = start();
     let client = Client::connect(&second.address).await.unwrap();
-    let mut states = client.watch_from(&run, 0);
+    let mut states = client.watch(&run).from_start().states();
 
     first.process.signal("STOP");
     while wait_for(&mut states, Status::Running).await.attempt < 2 {}
@@ -105,10 +103,8 @@ async fn a_server_that_was_suspended_beyond_its_lease_changes_nothing() {
 }
 
 async fn create(client: &Client, id: &str, source: &str) {
-    let scheduled_job =
-        Some(proto::ScheduledJob { parameters: Some(parameters(source)), ..job(id) });
-    let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
-    client.create_scheduled_job(request).await.unwrap();
+    let job = proto::ScheduledJob { parameters: Some(parameters(source)), ..job(id) };
+    client.create_job(job).await.unwrap();
 }
 
 async fn wait_until_every_job_has_fired(pool: &PgPool) {
@@ -124,10 +120,8 @@ async fn wait_until_every_job_has_fired(pool: &PgPool) {
 /// Waits until the server executes a run, or killing it would prove nothing.
 async fn wait_until_executing(client: &Client, server: &Program) {
     let part = format!("-{}-", server.process.id());
-    let request =
-        proto::ListScrapingJobsRequest { status: Status::Running.into(), ..Default::default() };
     eventually("the server executes a run", async || {
-        let runs = client.list_scraping_jobs(request.clone()).await.unwrap().scraping_jobs;
+        let runs = client.list_runs().status(Status::Running).await.unwrap().scraping_jobs;
         let workers: Vec<String> = runs.into_iter().map(|run| run.worker_id).collect();
         if workers.iter().any(|worker| worker.contains(&part)) { Ok(()) } else { Err(workers) }
     })
@@ -147,7 +141,7 @@ async fn wait_for_tick_after(client: &Client, id: &str, seconds: i64) {
 async fn get(client: &Client, id: &str) -> proto::GetScheduledJobResponse {
     let request =
         proto::GetScheduledJobRequest { scheduled_job_id: id.to_owned(), ..Default::default() };
-    client.get_scheduled_job(request).await.unwrap()
+    client.raw().get_scheduled_job(request).await.unwrap()
 }
 
 /// The job's runs once they have all ended.

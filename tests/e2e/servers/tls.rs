@@ -1,6 +1,6 @@
 //! TLS with the client library and with the command.
 
-use windrow_client::{Client, Error, TriggerJob};
+use windrow_client::{Client, Error};
 
 use crate::support::tls::TlsFront;
 use crate::support::{Windrow, program};
@@ -10,13 +10,13 @@ async fn a_client_that_trusts_the_authority_connects_over_tls() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;
     let front = TlsFront::start(&windrow.address()).await;
-    let builder = || Client::builder().server(&front.address).token("secret");
+    let builder = || Client::builder().endpoint(&front.address).bearer_token("secret");
 
     let trusting = builder().ca_certificate(front.authority.clone()).connect().await.unwrap();
-    let run = trusting.trigger_and_wait(TriggerJob::new("job")).await.unwrap();
+    let run = trusting.trigger_and_wait("job").await.unwrap();
     let other = TlsFront::start(&windrow.address()).await.authority;
     let wary = builder().ca_certificate(other).connect().await.unwrap_err();
-    let misled = builder().ca_certificate(front.authority.clone()).tls_name("windrow.example");
+    let misled = builder().ca_certificate(front.authority.clone()).domain_name("windrow.example");
     let misled = misled.connect().await.unwrap_err();
 
     assert_eq!(windrow.get_run(&run.job_id).await, run);

@@ -82,7 +82,7 @@ async fn history(windrow: &Windrow, id: &str, run: &str) -> Vec<(f64, f64)> {
         property_id: id.to_owned(),
         limit: 0,
     };
-    let found = windrow.client.get_property(request).await.unwrap();
+    let found = windrow.client.raw().get_property(request).await.unwrap();
     assert_eq!(found.total_changes, 1);
     let change = found.changes.into_iter().next().unwrap();
     assert_eq!(change.job_id, run);

@@ -202,7 +202,7 @@ async fn listings_are_read_in_pages_and_then_only_changes() {
         property_id: "L00050".to_owned(),
         limit: 0,
     };
-    let changes = windrow.client.get_property(request).await.unwrap().changes;
+    let changes = windrow.client.raw().get_property(request).await.unwrap().changes;
     let fields: Vec<&str> = changes[0].fields.iter().map(|field| field.field.as_str()).collect();
     assert_eq!((changes.len(), fields), (1, vec!["ListPrice", "ModificationTimestamp"]));
     windrow.stop().await;

@@ -34,7 +34,7 @@ async fn a_transaction_that_holds_the_feed_back_is_logged_and_the_lag_is_reporte
     let mut forgotten = PgConnection::connect(&cluster.url("postgres")).await.unwrap();
     let server = Program::start(&["--database-url", &url], SETTINGS, &[]);
     let client = Client::connect(&server.address).await.unwrap();
-    client.create_scheduled_job(create("job")).await.unwrap();
+    client.create_job(job("job")).await.unwrap();
     let mut feed = Feed::of(&server.address, "", "").await.unwrap();
     feed.sync().await;
     assert_eq!(metric(&server, "windrow_watches").await, "1");
@@ -47,7 +47,7 @@ async fn a_transaction_that_holds_the_feed_back_is_logged_and_the_lag_is_reporte
     // In another database, and without a write: that it may write is enough.
     forgotten.execute("set application_name = 'forgotten'").await.unwrap();
     forgotten.execute("begin; select pg_current_xact_id()").await.unwrap();
-    let run = client.trigger_job(TriggerJob::new("job")).await.unwrap().job_id;
+    let run = client.trigger_job("job").await.unwrap().job_id;
     let watch = proto::WatchScrapingJobRequest { job_id: run.clone(), ..Default::default() };
     let mut states = service(&server.address).await.watch_scraping_job(watch).await.unwrap();
 
@@ -134,11 +134,6 @@ async fn read_to_the_end(feed: &mut Feed) {
             seen.push(run.status());
         }
     }
-}
-
-fn create(id: &str) -> proto::CreateScheduledJobRequest {
-    let scheduled_job = Some(job(id));
-    proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() }
 }
 
 async fn metric(server: &Program, name: &str) -> String {

@@ -79,9 +79,7 @@ async fn more_changes_than_the_buffer_of_a_watch_holds_arrive_once_and_in_order(
     let mut feed = Feed::of(&windrow.address(), "status = cancelled", "").await.unwrap();
     assert!(feed.sync().await.is_empty());
 
-    let scheduled_job_id = "slow".to_owned();
-    let request = proto::CancelScrapingJobsRequest { scheduled_job_id, ..Default::default() };
-    windrow.client.cancel_scraping_jobs(request).await.unwrap();
+    windrow.client.cancel_runs().job("slow").await.unwrap();
 
     let (mut told, mut bookmarks) = (Vec::new(), 0);
     // Several bookmarks in a row mean that nothing more comes.

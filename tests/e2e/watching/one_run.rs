@@ -24,7 +24,7 @@ async fn a_watch_starts_with_the_current_state() {
     windrow.create("job").await;
     let run = windrow.end(&windrow.trigger("job").await.job_id).await;
 
-    let seen: Vec<_> = windrow.client.watch(&run.job_id).try_collect().await.unwrap();
+    let seen: Vec<_> = windrow.client.watch(&run.job_id).states().try_collect().await.unwrap();
 
     assert_eq!(seen, [run]);
     windrow.stop().await;
@@ -37,7 +37,7 @@ async fn a_watch_continues_after_the_given_revision() {
     let story = windrow.story(&windrow.trigger("job").await.job_id).await;
     let run = story.last().unwrap();
     for (index, state) in story.iter().enumerate() {
-        let rest = windrow.client.watch_from(&run.job_id, state.revision);
+        let rest = windrow.client.watch(&run.job_id).after(state.revision).states();
         let mut seen = vec![state.clone()];
         seen.extend(rest.try_collect::<Vec<_>>().await.unwrap());
         // Progress may be merged in the one and not in the other.
@@ -104,7 +104,7 @@ async fn another_server_finishes_a_run_interrupted_by_a_shutdown() {
         .await
         .unwrap();
     let run = first.trigger("job").await.job_id;
-    let mut states = first.client.watch_from(&run, 0);
+    let mut states = first.client.watch(&run).from_start().states();
     wait_for(&mut states, Status::Running).await;
     let url = first.database_url.clone();
 
@@ -125,8 +125,8 @@ async fn an_unknown_run_or_a_future_revision_cannot_be_watched() {
     windrow.create("job").await;
     let run = windrow.end(&windrow.trigger("job").await.job_id).await;
 
-    let unknown = windrow.client.watch("nope").next().await.unwrap().unwrap_err();
-    let ahead = windrow.client.watch_from(&run.job_id, run.revision + 1);
+    let unknown = windrow.client.watch("nope").states().next().await.unwrap().unwrap_err();
+    let ahead = windrow.client.watch(&run.job_id).after(run.revision + 1).states();
     let ahead = ahead.into_future().await.0.unwrap().unwrap_err();
 
     assert_eq!((unknown.code(), unknown.reason()), (Code::NotFound, Some("RUN_NOT_FOUND")));

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Streaming};
-use windrow_client::{Error, WatchAll, WatchEvent, WatchEvents, proto};
+use windrow_client::{Error, WatchEvent, WatchEvents, proto};
 use windrow_server::domain::matching::RunSelection;
 use windrow_server::store;
 use windrow_server::watch::{Hub, Update, watch_selection};
@@ -229,12 +229,12 @@ impl Watches {
         }
         let (run, _) = watch_run(server, &kept.of_one[0]).await;
         let client = &server.client;
-        let mut library = client.watch_all(WatchAll::new());
-        let mut resyncing = client.watch_all(WatchAll::new().resync());
+        let mut library = client.watch_all().events();
+        let mut resyncing = client.watch_all().resync().events();
         for events in [&mut library, &mut resyncing] {
             assert!(is_synced(events).await);
         }
-        let mut library_of_run = client.watch(&kept.run).boxed();
+        let mut library_of_run = client.watch(&kept.run).states().boxed();
         library_of_run.next().await.unwrap().unwrap();
         Self { feeds, run, library, library_of_run, resyncing }
     }
@@ -248,9 +248,9 @@ impl Watches {
             }
             assert_has_ended(&until_error(async || run.message().await.map(|_| ())).await);
             let error = until_error(async || library.try_next().await.map(|_| ())).await;
-            assert!(matches!(error, Error::FeedReset { .. }), "{error:?}");
+            assert!(matches!(error, Error::FeedReset(_)), "{error:?}");
             let error = until_error(async || library_of_run.try_next().await.map(|_| ())).await;
-            assert!(matches!(error, Error::FeedReset { .. }), "{error:?}");
+            assert!(matches!(error, Error::FeedReset(_)), "{error:?}");
             while !matches!(resyncing.try_next().await.unwrap(), Some(WatchEvent::Resynced(_))) {}
             assert!(is_synced(&mut resyncing).await);
         };

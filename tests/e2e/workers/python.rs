@@ -49,16 +49,11 @@ async fn a_python_worker_executes_runs_reports_failures_and_stops_cancelled_runs
     assert_eq!((ended.properties_scraped, ended.properties_inserted), (700, 700));
     let failed = &ended.failed_locations[0];
     assert_eq!((failed.location.as_str(), failed.permanent), ("nowhere", true));
-    let request = proto::ListScrapingJobLogsRequest {
-        job_id: ended.job_id,
-        location: "here".to_owned(),
-        ..Default::default()
-    };
-    let logs = windrow.client.list_scraping_job_logs(request).await.unwrap().logs;
+    let logs = windrow.client.list_logs(ended.job_id).location("here").await.unwrap().logs;
     assert!(logs.iter().any(|line| line.text == "looks at here"), "{logs:#?}");
 
     let stuck = windrow.trigger("stuck").await.job_id;
-    wait_for(&mut windrow.client.watch_from(&stuck, 0), Status::Running).await;
+    wait_for(&mut windrow.client.watch(&stuck).from_start().states(), Status::Running).await;
     windrow.cancel(&stuck).await.unwrap();
     assert_eq!(windrow.end(&stuck).await.status(), Status::Cancelled);
     windrow.stop().await;

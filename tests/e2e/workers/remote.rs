@@ -92,8 +92,7 @@ async fn a_worker_executes_runs_and_failed_locations_can_be_retried() {
     assert_eq!((ended.properties_scraped, ended.properties_inserted), (6, 6));
     let failed = &ended.failed_locations[0];
     assert_eq!((failed.location.as_str(), failed.permanent), ("nowhere", true));
-    let request = proto::ListScrapingJobLogsRequest { job_id: run.clone(), ..Default::default() };
-    let logs = windrow.client.list_scraping_job_logs(request).await.unwrap().logs;
+    let logs = windrow.client.list_logs(&run).await.unwrap().logs;
     let texts: Vec<&str> = logs.iter().map(|line| line.text.as_str()).collect();
     let expected = [
         "looks at here",
@@ -105,9 +104,7 @@ async fn a_worker_executes_runs_and_failed_locations_can_be_retried() {
     ];
     assert_eq!(texts, expected);
 
-    let request = proto::RetryFailedLocationsRequest { job_id: run.clone(), ..Default::default() };
-    let retry = windrow.client.retry_failed_locations(request).await.unwrap();
-    let retry = retry.scraping_job.unwrap();
+    let retry = windrow.client.retry_failed_locations(&run).await.unwrap();
     assert!(retry.job_id.starts_with("retry_job_"), "{}", retry.job_id);
     assert_eq!((retry.original_job_id, retry.scheduled_job_id), (run, "job".to_owned()));
     let retried = windrow.end(&retry.job_id).await;
@@ -128,7 +125,7 @@ async fn a_cancelled_run_stops_and_a_stopped_worker_returns_its_run() {
     windrow.create_as(at(&["here", "stuck"])).await.unwrap();
     let stop = work(&windrow.client);
     let run = windrow.trigger("job").await.job_id;
-    wait_for(&mut windrow.client.watch(&run), Status::Running).await;
+    wait_for(&mut windrow.client.watch(&run).states(), Status::Running).await;
 
     let begin = Instant::now();
     windrow.cancel(&run).await.unwrap();
@@ -137,7 +134,7 @@ async fn a_cancelled_run_stops_and_a_stopped_worker_returns_its_run() {
     assert!(begin.elapsed() < Duration::from_secs(15), "took {:?}", begin.elapsed());
 
     let returned = windrow.trigger("job").await.job_id;
-    let mut states = windrow.client.watch_from(&returned, 0);
+    let mut states = windrow.client.watch(&returned).from_start().states();
     while wait_for(&mut states, Status::Running).await.completed_locations == 0 {}
     stop.cancel();
     let pending = wait_for(&mut states, Status::Pending).await;
@@ -157,13 +154,13 @@ async fn a_worker_continues_on_another_server_when_one_stops() {
     let other = Windrow::start_on(&one.database_url, declare).await;
     one.create_as(at(&["here", "stuck"])).await.unwrap();
     let stop = CancellationToken::new();
-    let both = Client::builder().server(one.address()).server(other.address());
+    let both = Client::builder().endpoint(one.address()).endpoint(other.address());
     let both = both.connect().await.unwrap();
     let worker = Worker::new(&both).source(REMOTE, Places);
     let worker = worker.grace(Duration::ZERO).run(stop.clone());
     let users = async {
         let run = one.trigger("job").await.job_id;
-        wait_for(&mut one.client.watch_from(&run, 0), Status::Running).await;
+        wait_for(&mut one.client.watch(&run).from_start().states(), Status::Running).await;
         one.stop().await;
 
         other.cancel(&run).await.unwrap();

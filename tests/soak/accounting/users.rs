@@ -58,7 +58,7 @@ pub async fn create_jobs(stage: &Stage) -> Vec<String> {
                     request_id: request_id.clone(),
                     validate_only: false,
                 };
-                async move { client.create_scheduled_job(request).await.map(drop) }
+                async move { client.raw().create_scheduled_job(request).await.map(drop) }
             })
             .await;
         ids.push(id);
@@ -105,7 +105,7 @@ pub async fn deactivate_all(stage: &Stage, jobs: &[String]) {
         stage
             .call(|client| {
                 let request = proto::DeactivateScheduledJobRequest { scheduled_job_id: id.clone() };
-                async move { client.deactivate_scheduled_job(request).await.map(drop) }
+                async move { client.raw().deactivate_scheduled_job(request).await.map(drop) }
             })
             .await;
     }
@@ -133,7 +133,7 @@ async fn rename(stage: &Stage, id: &str, number: u32) {
                 ..Default::default()
             });
             let request = proto::UpdateScheduledJobRequest { scheduled_job, ..Default::default() };
-            async move { client.update_scheduled_job(request).await.map(drop) }
+            async move { client.raw().update_scheduled_job(request).await.map(drop) }
         })
         .await;
 }
@@ -149,7 +149,7 @@ async fn pause(stage: &Stage, id: &str, seconds: i64) {
                 reason: "repairs".to_owned(),
                 paused_until: (seconds > 0).then_some(until),
             };
-            async move { client.pause_scheduled_job(request).await.map(drop) }
+            async move { client.raw().pause_scheduled_job(request).await.map(drop) }
         })
         .await;
 }
@@ -159,7 +159,7 @@ async fn resume(stage: &Stage, id: &str, catch_up: bool) {
         .call(|client| {
             let scheduled_job_id = id.to_owned();
             let request = proto::ResumeScheduledJobRequest { scheduled_job_id, catch_up };
-            async move { client.resume_scheduled_job(request).await.map(drop) }
+            async move { client.raw().resume_scheduled_job(request).await.map(drop) }
         })
         .await;
 }

@@ -154,7 +154,7 @@ async fn create_jobs(server: &str) {
             scheduled_job: Some(scheduled_job),
             ..Default::default()
         };
-        client.create_scheduled_job(request).await.unwrap();
+        client.raw().create_scheduled_job(request).await.unwrap();
     }
 }
 
@@ -195,7 +195,7 @@ async fn trigger(stage: Arc<Stage>, seed: u64, stop: CancellationToken) -> i64 {
 async fn cancel(stage: &Stage, run: &str) {
     let cancelled = stage.call(|client| async move {
         let request = proto::CancelScrapingJobRequest { job_id: run.to_owned() };
-        match client.cancel_scraping_job(request).await {
+        match client.raw().cancel_scraping_job(request).await {
             // The run has ended.
             Err(error) if error.code() == Code::FailedPrecondition => Ok(()),
             other => other.map(drop),

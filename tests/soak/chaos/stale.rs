@@ -105,8 +105,11 @@ async fn submit(address: &str, run: &proto::ScrapingJob) -> Option<Answer> {
     for _ in 0..5 {
         // With the row count of the run's current worker, unless that submits at the same time.
         let asked = proto::GetScrapingJobRequest { job_id: run.job_id.clone() };
-        let now =
-            timeout(CALL_TIMEOUT, client.get_scraping_job(asked)).await.ok()?.ok()?.scraping_job?;
+        let now = timeout(CALL_TIMEOUT, client.raw().get_scraping_job(asked))
+            .await
+            .ok()?
+            .ok()?
+            .scraping_job?;
         let request = proto::SubmitPropertiesRequest {
             attempt: Some(attempt(run)),
             scraped_before: now.properties_scraped,

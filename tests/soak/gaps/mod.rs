@@ -139,6 +139,6 @@ async fn create_jobs(stage: &Stage) {
             scheduled_job: Some(scheduled_job),
             ..Default::default()
         };
-        client.create_scheduled_job(request).await.unwrap();
+        client.raw().create_scheduled_job(request).await.unwrap();
     }
 }

@@ -85,7 +85,7 @@ async fn trigger(stage: &Stage, number: usize) -> String {
 async fn cancel(stage: &Stage, number: usize, run: &str) {
     let client = Client::connect_lazy(&stage.server(number % 2).address).unwrap();
     let request = proto::CancelScrapingJobRequest { job_id: run.to_owned() };
-    timeout(CALL_TIMEOUT, client.cancel_scraping_job(request)).await.ok();
+    timeout(CALL_TIMEOUT, client.raw().cancel_scraping_job(request)).await.ok();
 }
 
 /// Cancels many runs in one transaction while others change them.
@@ -95,5 +95,5 @@ async fn cancel_urgent(stage: &Stage, number: usize) {
         filter: "priority = high AND labels.by = writer".to_owned(),
         ..Default::default()
     };
-    timeout(CALL_TIMEOUT, client.cancel_scraping_jobs(request)).await.ok();
+    timeout(CALL_TIMEOUT, client.raw().cancel_scraping_jobs(request)).await.ok();
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::Args;
-use windrow_client::{Client, Error, proto};
+use windrow_client::{Client, Code, Error, proto};
 
 use self::files::DesiredJob;
 use crate::failure::Failure;
@@ -104,7 +104,7 @@ async fn present(client: &Client) -> Result<BTreeMap<String, proto::ScheduledJob
         ..Default::default()
     };
     loop {
-        let page = client.list_scheduled_jobs(request.clone()).await?;
+        let page = client.raw().list_scheduled_jobs(request.clone()).await?;
         let named = |job: proto::ScheduledJob| (job.scheduled_job_id.clone(), job);
         jobs.extend(page.scheduled_jobs.into_iter().map(named));
         if page.next_page_token.is_empty() {
@@ -125,7 +125,7 @@ async fn changes(
         match change(client, job, present.get(&job.scheduled_job_id)).await {
             Ok(Some(change)) => changes.push(change),
             Ok(None) => unchanged += 1,
-            Err(error @ Error::InvalidArgument { .. }) => {
+            Err(error) if error.code() == Code::InvalidArgument => {
                 let fields = error.field_violations().iter();
                 let told = fields.map(|v| format!("{place}: {}: {}", v.field, v.description));
                 refused.extend(told.map(|told| told.replace("scheduled_job.", "")));
@@ -150,7 +150,8 @@ async fn change(
             validate_only: true,
             ..Default::default()
         };
-        let after = client.create_scheduled_job(request).await?.scheduled_job.unwrap_or_default();
+        let after =
+            client.raw().create_scheduled_job(request).await?.scheduled_job.unwrap_or_default();
         let shown = diff::shown("create", &job.scheduled_job_id, None, Some(&after));
         return Ok(Some(Change { step: Step::Create(Box::new(job.clone())), shown }));
     };
@@ -159,7 +160,7 @@ async fn change(
         return Ok(Some(Change { step: Step::Undelete(Box::new(job.clone())), shown }));
     }
     let job = proto::ScheduledJob { etag: present.etag.clone(), ..job.clone() };
-    let after = client.update_scheduled_job(update(&job, true)).await?.scheduled_job;
+    let after = client.raw().update_scheduled_job(update(&job, true)).await?.scheduled_job;
     let after = after.unwrap_or_default();
     if diff::fields(Some(present)) == diff::fields(Some(&after)) {
         return Ok(None);
@@ -183,21 +184,21 @@ async fn take(client: &Client, step: &Step) -> Result<(), Error> {
         Step::Create(job) => {
             let scheduled_job = Some((**job).clone());
             let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
-            client.create_scheduled_job(request).await?;
+            client.raw().create_scheduled_job(request).await?;
         }
         Step::Undelete(job) => {
             let scheduled_job_id = job.scheduled_job_id.clone();
             let request = proto::UndeleteScheduledJobRequest { scheduled_job_id };
-            client.undelete_scheduled_job(request).await?;
-            client.update_scheduled_job(update(job, false)).await?;
+            client.raw().undelete_scheduled_job(request).await?;
+            client.raw().update_scheduled_job(update(job, false)).await?;
         }
         Step::Update(job) => {
-            client.update_scheduled_job(update(job, false)).await?;
+            client.raw().update_scheduled_job(update(job, false)).await?;
         }
         Step::Delete { scheduled_job_id, etag } => {
             let (scheduled_job_id, etag) = (scheduled_job_id.clone(), etag.clone());
             let request = proto::DeleteScheduledJobRequest { scheduled_job_id, etag };
-            client.delete_scheduled_job(request).await?;
+            client.raw().delete_scheduled_job(request).await?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use tokio::time::MissedTickBehavior;
 use windrow_client::proto::{WatchKind, WatchScrapingJobsResponse};
-use windrow_client::{Client, WatchAll, WatchEvent, WatchEvents};
+use windrow_client::{Client, WatchEvent, WatchEvents};
 
 use super::board::Board;
 use super::{INTERRUPTED, WatchArgs, trying_again, unless_interrupted};
@@ -18,25 +18,26 @@ use crate::text;
 const REDRAW: Duration = Duration::from_millis(250);
 
 pub(super) async fn all(client: &Client, output: Output, args: WatchArgs) -> Result<u8, Failure> {
-    let watch = WatchAll::new()
-        .scheduled_job(args.scheduled_job_id)
+    let watch = client
+        .watch_all()
+        .job(args.scheduled_job_id)
         .filter(args.filter)
         .resume_from(args.resume_token);
     match output {
         // Who reads objects counts on all of them: a gap is an error.
         Output::Json | Output::Yaml => {
-            let events = client.watch_all(watch.full());
+            let events = watch.full().events();
             unless_interrupted(objects(events, output)).await?;
         }
         Output::Table if io::stdout().is_terminal() => {
-            let mut board = Board::new(client.server());
-            let events = client.watch_all(watch.resync());
+            let mut board = Board::new(client.endpoint());
+            let events = watch.resync().events();
             let shown = unless_interrupted(table(events, &mut board)).await;
             board.clear();
             shown?;
         }
         Output::Table => {
-            let events = client.watch_all(watch.resync());
+            let events = watch.resync().events();
             unless_interrupted(lines(events)).await?;
         }
     }
@@ -97,9 +98,10 @@ async fn objects(mut events: WatchEvents, output: Output) -> Result<(), Failure>
 fn remark(event: &WatchEvent) -> io::Result<()> {
     match event {
         WatchEvent::Interrupted(error) => hint(&trying_again(error)),
-        WatchEvent::Resynced(error) => {
-            hint(&format!("Changes were missed, beginning anew: {}", text::clean(&error.message())))
-        }
+        WatchEvent::Resynced(error) => hint(&format!(
+            "Changes were missed, beginning anew: {}",
+            text::clean(&error.to_string())
+        )),
         _ => Ok(()),
     }
 }

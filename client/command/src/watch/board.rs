@@ -51,7 +51,7 @@ impl Board {
                 }
             }
             WatchEvent::Synced => self.state = State::Following,
-            WatchEvent::Interrupted(error) => self.state = State::Lost(error.message()),
+            WatchEvent::Interrupted(error) => self.state = State::Lost(error.to_string()),
             WatchEvent::Resynced(_) => {
                 self.active.clear();
                 self.state = State::Beginning;

@@ -14,7 +14,7 @@ mod board;
 use std::future::Future;
 
 use clap::Args;
-use windrow_client::{Client, Error, proto};
+use windrow_client::{Client, Code, Error, proto};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -56,7 +56,7 @@ pub(crate) struct WatchArgs {
 pub(crate) async fn run(client: &Client, output: Output, args: WatchArgs) -> Result<u8, Failure> {
     match &args.job_id {
         Some(job_id) => match one(client, output, job_id, args.after_revision).await {
-            Err(Failure::Client(error @ Error::NotFound { .. })) => {
+            Err(Failure::Client(error)) if error.code() == Code::NotFound => {
                 Err(not_found(client, job_id, error).await)
             }
             done => done,
@@ -72,7 +72,7 @@ async fn not_found(client: &Client, job_id: &str, error: Error) -> Failure {
         include_runs: Some(false),
         ..Default::default()
     };
-    match client.get_scheduled_job(request).await {
+    match client.raw().get_scheduled_job(request).await {
         Ok(_) => Failure::Refused(format!(
             "{error}\n{job_id} is a scheduled job; watch its runs with: \
              windrow watch --all --job {job_id}"
@@ -83,7 +83,7 @@ async fn not_found(client: &Client, job_id: &str, error: Error) -> Failure {
 
 /// What is said of a lost connection.
 fn trying_again(error: &Error) -> String {
-    format!("Trying again: {}", text::clean(&error.message()))
+    format!("Trying again: {}", text::clean(&error.to_string()))
 }
 
 /// The outcome, or nothing once Ctrl-C is pressed.

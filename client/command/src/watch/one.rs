@@ -25,7 +25,11 @@ pub(crate) async fn one(
     after_revision: Option<i64>,
 ) -> Result<u8, Failure> {
     let mut view = View::new(output);
-    let events = client.watch_events(job_id, after_revision);
+    let watch = client.watch(job_id);
+    let events = match after_revision {
+        Some(revision) => watch.after(revision).events(),
+        None => watch.events(),
+    };
     let followed = unless_interrupted(follow(events, &mut view)).await;
     view.clear();
     match followed? {
@@ -76,7 +80,7 @@ async fn follow(
 
 async fn ended_before(client: &Client, job_id: &str) -> Result<u8, Failure> {
     let request = proto::GetScrapingJobRequest { job_id: job_id.to_owned() };
-    let run = client.get_scraping_job(request).await?.scraping_job;
+    let run = client.raw().get_scraping_job(request).await?.scraping_job;
     Ok(exit_code(&run.ok_or(Failure::Incomplete("run"))?))
 }
 
