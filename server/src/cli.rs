@@ -137,8 +137,7 @@ pub struct SourceCheck {
 
 fn listing_type(word: &str) -> Result<ListingType, String> {
     let word = word.to_lowercase().replace('-', "_");
-    ListingType::from_word(&word)
-        .ok_or_else(|| "expected for_sale, for_rent, sold or pending".to_owned())
+    word.parse().map_err(|_| "expected for_sale, for_rent, sold or pending".to_owned())
 }
 
 #[cfg(test)]

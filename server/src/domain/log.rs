@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-
-use super::text::words;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// Most lines about one location in one attempt.
 pub const LINES_OF_LOCATION: usize = 500;
@@ -13,17 +12,29 @@ pub const LINES_OF_ATTEMPT: usize = 10_000;
 /// Most characters of a line.
 pub const LINE_LENGTH: usize = 2_000;
 
-words! {
-    /// How serious a line is.
-    Level {
-        /// For whoever works on a source.
-        Debug = "debug",
-        Info = "info",
-        /// Not as it should be.
-        Warning = "warning",
-        /// A location or the attempt failed.
-        Error = "error",
-    }
+/// How serious a line is.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Level {
+    /// For whoever works on a source.
+    Debug,
+    Info,
+    /// Not as it should be.
+    Warning,
+    /// A location or the attempt failed.
+    Error,
 }
 
 /// A line as a worker says it.

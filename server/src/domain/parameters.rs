@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::text::{check_line, words};
+use strum::{Display, EnumString, IntoStaticStr};
+
+use super::text::check_line;
 use super::violation::Violation;
 
 /// Most locations of one job.
@@ -21,14 +23,16 @@ pub const REQUEST_DELAY: Duration = Duration::from_mins(1);
 /// The pause between two locations when none is given: kind to the sites that are scraped.
 pub const DEFAULT_REQUEST_DELAY: Duration = Duration::from_secs(1);
 
-words! {
-    /// A kind of listing.
-    ListingType {
-        ForSale = "for_sale",
-        ForRent = "for_rent",
-        Sold = "sold",
-        Pending = "pending",
-    }
+/// A kind of listing.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum ListingType {
+    ForSale,
+    ForRent,
+    Sold,
+    Pending,
 }
 
 /// What to scrape. As overrides, absent values and empty lists leave the job's own.

@@ -1,27 +1,27 @@
 //! Revisions of a scheduled job: which settings and which status held when, and who made them so.
 
 use chrono::{DateTime, Utc};
+use strum::{Display, EnumString, IntoStaticStr};
 
 use super::scheduled_job::ScheduledJob;
-use super::text::words;
 
-words! {
-    /// What made a revision of a scheduled job.
-    Change {
-        Created = "created",
-        /// Its settings were changed.
-        Updated = "updated",
-        /// It was paused, or its pause was changed.
-        Paused = "paused",
-        /// It was resumed, or its pause was over.
-        Resumed = "resumed",
-        /// It was switched off.
-        Deactivated = "deactivated",
-        Deleted = "deleted",
-        Undeleted = "undeleted",
-        /// It came from the system before.
-        Imported = "imported",
-    }
+/// What made a revision of a scheduled job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Change {
+    Created,
+    /// Its settings were changed.
+    Updated,
+    /// It was paused, or its pause was changed.
+    Paused,
+    /// It was resumed, or its pause was over.
+    Resumed,
+    /// It was switched off.
+    Deactivated,
+    Deleted,
+    Undeleted,
+    /// It came from the system before.
+    Imported,
 }
 
 /// Settings and status of a scheduled job from an instant on. They decide about the ticks after it, up to

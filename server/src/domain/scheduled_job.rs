@@ -1,6 +1,7 @@
 //! A scheduled job: what to scrape and when, its status, and what its runs left behind.
 
 use chrono::{DateTime, Utc};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::id::{RunId, ScheduledJobId};
 use super::labels::{self, Labels};
@@ -8,7 +9,7 @@ use super::parameters::{ScrapeParameters, SourceNames};
 use super::policy::RunPolicy;
 use super::run::{NewRun, Origin, Priority, Status as RunStatus};
 use super::schedule::Schedule;
-use super::text::{check_line, words};
+use super::text::check_line;
 use super::tick_policy::TickPolicy;
 use super::violation::Violation;
 
@@ -17,14 +18,14 @@ pub const NAME_LENGTH: usize = 200;
 /// Highest limit of runs at once.
 pub const CONCURRENT_RUNS: i32 = 1_000;
 
-words! {
-    /// Whether ticks make runs.
-    Status {
-        Active = "active",
-        /// Held for a while.
-        Paused = "paused",
-        Inactive = "inactive",
-    }
+/// Whether ticks make runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Status {
+    Active,
+    /// Held for a while.
+    Paused,
+    Inactive,
 }
 
 /// What a caller sets.

@@ -1,32 +1,4 @@
-//! Enums with one word per value: the same word in SQL, in ids and in logs.
-
-/// Defines an enum whose values have a word each.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $value:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$doc])* $value),+ }
-
-        impl $name {
-            /// The word for it.
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$value => $word),+ }
-            }
-
-            /// The value of a word.
-            pub fn from_word(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$value),)+ _ => None }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-    };
-}
-pub(crate) use words;
+//! Checks of texts that callers give.
 
 /// Checks that a text has `1..=most` characters, none of them a control character.
 pub fn check_line(text: &str, most: usize) -> Result<(), String> {

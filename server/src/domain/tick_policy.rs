@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
+use strum::{Display, EnumString, IntoStaticStr};
 
 use super::id::ScheduledJobId;
-use super::text::words;
 use super::violation::Violation;
 
 /// Most runs that one decision makes for one job.
@@ -18,29 +18,29 @@ pub const WINDOW: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(
 pub const GRACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(24)];
 pub const JITTER: Duration = Duration::from_hours(24);
 
-words! {
-    /// Which of several due ticks make runs.
-    CatchUpMode {
-        LatestOnly = "latest_only",
-        /// None beyond the grace.
-        Skip = "skip",
-        /// All within window and limit.
-        All = "all",
-    }
+/// Which of several due ticks make runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum CatchUpMode {
+    LatestOnly,
+    /// None beyond the grace.
+    Skip,
+    /// All within window and limit.
+    All,
 }
 
-words! {
-    /// What a tick does while runs of earlier ticks have not ended.
-    Overlap {
-        /// It makes no run.
-        Skip = "skip",
-        /// Its run waits for the one before; one at most does.
-        Queue = "queue",
-        /// Its run may begin at once.
-        Allow = "allow",
-        /// The earlier runs are cancelled, and its run waits for their end.
-        CancelRunning = "cancel_running",
-    }
+/// What a tick does while runs of earlier ticks have not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Overlap {
+    /// It makes no run.
+    Skip,
+    /// Its run waits for the one before; one at most does.
+    Queue,
+    /// Its run may begin at once.
+    Allow,
+    /// The earlier runs are cancelled, and its run waits for their end.
+    CancelRunning,
 }
 
 /// What becomes of ticks that no server decided in time. What is absent has its default.

@@ -1,8 +1,10 @@
 //! What a list is asked for: the comparisons of a filter, read for the fields of one resource.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use strum::VariantArray;
 
 use super::filter::{Comparison, Operator, parse};
 use super::id::ScheduledJobId;
@@ -73,9 +75,9 @@ impl RunConditions {
 
     fn add(&mut self, comparison: &Comparison) -> Result<(), String> {
         match comparison.field.as_str() {
-            "status" => narrow(&mut self.status, comparison, &STATUSES, RunStatus::from_word),
-            "origin" => narrow(&mut self.origin, comparison, &ORIGINS, Origin::from_word),
-            "priority" => narrow(&mut self.priority, comparison, &PRIORITIES, Priority::from_word),
+            "status" => narrow(&mut self.status, comparison),
+            "origin" => narrow(&mut self.origin, comparison),
+            "priority" => narrow(&mut self.priority, comparison),
             "scheduled_job_id" => {
                 let id = ScheduledJobId::parse(&comparison.value)
                     .map_err(|error| format!("scheduled_job_id {error}"))?;
@@ -100,8 +102,8 @@ impl JobConditions {
 
     fn add(&mut self, comparison: &Comparison) -> Result<(), String> {
         match comparison.field.as_str() {
-            "status" => narrow(&mut self.status, comparison, &JOB_STATUSES, JobStatus::from_word),
-            "priority" => narrow(&mut self.priority, comparison, &PRIORITIES, Priority::from_word),
+            "status" => narrow(&mut self.status, comparison),
+            "priority" => narrow(&mut self.priority, comparison),
             "parameters.source" => only(&mut self.source, comparison, comparison.value.clone()),
             "created_at" => self.created.add(comparison),
             _ => self.labels.add(comparison, JOB_FIELDS),
@@ -109,42 +111,22 @@ impl JobConditions {
     }
 }
 
-const STATUSES: [RunStatus; 5] = [
-    RunStatus::Pending,
-    RunStatus::Running,
-    RunStatus::Completed,
-    RunStatus::Failed,
-    RunStatus::Cancelled,
-];
-const ORIGINS: [Origin; 6] = [
-    Origin::Scheduled,
-    Origin::Triggered,
-    Origin::Immediate,
-    Origin::Recurring,
-    Origin::Backfill,
-    Origin::Retry,
-];
-const PRIORITIES: [Priority; 4] =
-    [Priority::Low, Priority::Normal, Priority::High, Priority::Immediate];
-const JOB_STATUSES: [JobStatus; 3] = [JobStatus::Active, JobStatus::Paused, JobStatus::Inactive];
-
 /// Words as they are, or as the API's enums spell them: `failed`, `SCRAPING_JOB_STATUS_FAILED`.
-fn narrow<T: Copy + PartialEq>(
+fn narrow<T: Copy + PartialEq + FromStr + VariantArray>(
     accepted: &mut Option<Vec<T>>,
     comparison: &Comparison,
-    all: &[T],
-    from_word: fn(&str) -> Option<T>,
 ) -> Result<(), String> {
     let Comparison { field, operator, value } = comparison;
     let word = value.to_lowercase();
-    let known = word.rsplit('_').next().and_then(from_word);
-    let wanted = from_word(&word).or(known).ok_or_else(|| format!("{field} is never '{value}'"))?;
+    let read = |word: &str| word.parse::<T>().ok();
+    let known = word.rsplit('_').next().and_then(read);
+    let wanted = read(&word).or(known).ok_or_else(|| format!("{field} is never '{value}'"))?;
     let equal = match operator {
         Operator::Equal => true,
         Operator::NotEqual => false,
         other => return Err(unfit(field, *other, "= and !=")),
     };
-    let before = accepted.take().unwrap_or_else(|| all.to_vec());
+    let before = accepted.take().unwrap_or_else(|| T::VARIANTS.to_vec());
     *accepted = Some(before.into_iter().filter(|one| (*one == wanted) == equal).collect());
     Ok(())
 }

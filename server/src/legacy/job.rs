@@ -111,7 +111,7 @@ fn status(fields: &mut Fields) -> Status {
         fields.note("status is missing; the job is inactive".to_owned());
         return Status::Inactive;
     };
-    Status::from_word(&word.to_lowercase()).unwrap_or_else(|| {
+    word.to_lowercase().parse().unwrap_or_else(|_| {
         fields.note(format!("status '{word}' is unknown; the job is inactive"));
         Status::Inactive
     })

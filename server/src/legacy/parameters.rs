@@ -52,7 +52,7 @@ fn listing_types(fields: &mut Fields) -> Vec<ListingType> {
     words.extend(fields.list("listing_type"));
     let mut kinds = Vec::new();
     for word in words {
-        match ListingType::from_word(&word.to_lowercase().replace([' ', '-'], "_")) {
+        match word.to_lowercase().replace([' ', '-'], "_").parse().ok() {
             Some(kind) if kinds.contains(&kind) => {}
             Some(kind) => kinds.push(kind),
             None => fields.note(format!("listing type '{word}' is unknown and was left out")),

@@ -153,13 +153,13 @@ pub(super) fn forget(fields: &mut Fields) {
 pub(super) fn status_of(word: &str) -> Option<Status> {
     match word.to_lowercase().as_str() {
         "canceled" => Some(Status::Cancelled),
-        word => Status::from_word(word),
+        word => word.parse().ok(),
     }
 }
 
 pub(super) fn priority(fields: &mut Fields, default: Priority) -> Priority {
     let Some(word) = fields.text("priority") else { return default };
-    Priority::from_word(&word.to_lowercase()).unwrap_or_else(|| {
+    word.to_lowercase().parse().unwrap_or_else(|_| {
         fields.note(format!("priority '{word}' is unknown; it is {default}"));
         default
     })

@@ -6,11 +6,10 @@ use crate::domain::labels::Labels;
 use crate::domain::wanted::LabelConditions;
 
 /// The words that are accepted.
-pub(super) fn words<T: Copy>(
+pub(super) fn words<T: Copy + Into<&'static str>>(
     accepted: Option<&[T]>,
-    word: fn(T) -> &'static str,
 ) -> Option<Vec<&'static str>> {
-    accepted.map(|all| all.iter().map(|one| word(*one)).collect())
+    accepted.map(|all| all.iter().map(|one| (*one).into()).collect())
 }
 
 /// What is asked of labels.

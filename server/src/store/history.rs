@@ -37,7 +37,7 @@ pub async fn history_add(conn: &mut PgConnection, ended: &[Ended]) -> Result<(),
     .await?;
     let counts: Vec<i64> = ended.iter().map(|e| e.count).collect();
     let run_at: Vec<DateTime<Utc>> = ended.iter().map(|e| e.run_at).collect();
-    let statuses: Vec<String> = ended.iter().map(|e| e.status.word().to_owned()).collect();
+    let statuses: Vec<String> = ended.iter().map(|e| e.status.into_str().to_owned()).collect();
     let job_ids: Vec<String> = ended.iter().map(|e| e.job_id.to_string()).collect();
     let ended_at: Vec<DateTime<Utc>> = ended.iter().map(|e| e.ended_at).collect();
     sqlx::query!(

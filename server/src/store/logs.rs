@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use strum::VariantArray;
 
 use super::StoreError;
 use crate::domain::id::RunId;
@@ -60,7 +61,7 @@ pub async fn log_append(
             "sequence": line.sequence,
             "location": line.location,
             "logged_at": line.logged_at,
-            "level": line.level.word(),
+            "level": line.level.into_str(),
             "text": line.text,
         })
     };
@@ -122,9 +123,8 @@ pub async fn log_list(
     conn: &mut PgConnection,
     filter: &LogFilter,
 ) -> Result<Vec<KeptLine>, StoreError> {
-    let levels = [Level::Debug, Level::Info, Level::Warning, Level::Error];
-    let levels: Vec<&str> =
-        levels.into_iter().filter(|level| *level >= filter.min_level).map(Level::word).collect();
+    let levels = Level::VARIANTS.iter().filter(|level| **level >= filter.min_level);
+    let levels: Vec<&str> = levels.map(Level::into_str).collect();
     let rows = sqlx::query!(
         r#"
         select number, attempt, sequence, location, logged_at, level, text
@@ -153,7 +153,7 @@ pub async fn log_list(
             sequence: row.sequence,
             location: row.location,
             logged_at: row.logged_at,
-            level: Level::from_word(&row.level).unwrap_or(Level::Info),
+            level: row.level.parse().unwrap_or(Level::Info),
             text: row.text,
         },
     });

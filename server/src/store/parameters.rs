@@ -38,7 +38,7 @@ pub fn json(parameters: &ScrapeParameters) -> Value {
 
 impl From<&ScrapeParameters> for ParametersRow {
     fn from(parameters: &ScrapeParameters) -> Self {
-        let name = |kind: &ListingType| format!("{LISTING_TYPE}{}", kind.word().to_uppercase());
+        let name = |kind: &ListingType| format!("{LISTING_TYPE}{}", kind.into_str().to_uppercase());
         Self {
             locations: parameters.locations.clone(),
             listing_types: parameters.listing_types.iter().map(name).collect(),
@@ -71,7 +71,7 @@ impl TryFrom<ParametersRow> for ScrapeParameters {
 
 fn listing_type(name: &String) -> Result<ListingType, String> {
     name.strip_prefix(LISTING_TYPE)
-        .and_then(|word| ListingType::from_word(&word.to_lowercase()))
+        .and_then(|word| word.to_lowercase().parse().ok())
         .ok_or_else(|| format!("unknown listing type {name}"))
 }
 

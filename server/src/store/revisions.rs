@@ -29,7 +29,7 @@ pub async fn revisions_insert(
 ) -> Result<(), StoreError> {
     let ids: Vec<&str> = new.iter().map(|new| new.scheduled_job_id.as_str()).collect();
     let valid_from: Vec<_> = new.iter().map(|new| new.valid_from).collect();
-    let changes: Vec<&str> = new.iter().map(|new| new.change.word()).collect();
+    let changes: Vec<&str> = new.iter().map(|new| new.change.into_str()).collect();
     let changed_by: Vec<&str> = new.iter().map(|new| new.changed_by.as_str()).collect();
     sqlx::query!(
         r#"
@@ -101,7 +101,7 @@ pub async fn revision_get(
     let Some(row) = row else { return Ok(None) };
     let unknown =
         || StoreError::unreadable("scheduled_job_revision", id.as_str(), &"unknown change");
-    let change = Change::from_word(&row.change).ok_or_else(unknown)?;
+    let change = row.change.parse().map_err(|_| unknown())?;
     let job = ScheduledJob::try_from(JobRow {
         scheduled_job_id: row.scheduled_job_id,
         name: row.name,

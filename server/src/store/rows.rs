@@ -5,6 +5,7 @@
 //! [`with_run_columns`], in its row, and in the row's two conversions.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +20,7 @@ use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::policy::RunPolicy;
-use crate::domain::run::{
-    Counts, FailedLocation, Lease, Origin, Priority, Progress, Run, RunSpec, RunState, Status,
-};
+use crate::domain::run::{Counts, FailedLocation, Lease, Progress, Run, RunSpec, RunState};
 
 /// Passes the columns of `scraping_job` to the macro `$query`, as two literals before its arguments:
 /// those of a spec, and those of a state without the key. `query!` accepts no constants.
@@ -116,8 +115,8 @@ impl From<&RunSpec> for SpecRow {
         Self {
             scheduled_job_id: spec.scheduled_job_id.as_ref().map(ToString::to_string),
             original_job_id: spec.original_job_id.as_ref().map(ToString::to_string),
-            origin: spec.origin.word().to_owned(),
-            priority: spec.priority.word().to_owned(),
+            origin: spec.origin.into_str().to_owned(),
+            priority: spec.priority.into_str().to_owned(),
             rank_at: spec.rank_at(),
             parameters: ParametersRow::from(&spec.parameters),
             policy: PolicyRow::from(&spec.policy),
@@ -135,7 +134,7 @@ impl From<&Run> for StateRow {
     fn from(Run { spec, state }: &Run) -> Self {
         Self {
             job_id: spec.id.to_string(),
-            status: state.status.word().to_owned(),
+            status: state.status.into_str().to_owned(),
             available_at: state.available_at,
             started_at: state.started_at,
             completed_at: state.completed_at,
@@ -181,8 +180,8 @@ impl SpecRow {
             id,
             scheduled_job_id: scheduled.map_err(|e| unreadable(e.to_string()))?,
             original_job_id: original.map_err(|e| unreadable(e.to_string()))?,
-            origin: word(job_id, "origin", &self.origin, Origin::from_word)?,
-            priority: word(job_id, "priority", &self.priority, Priority::from_word)?,
+            origin: word(job_id, "origin", &self.origin)?,
+            priority: word(job_id, "priority", &self.priority)?,
             parameters: ScrapeParameters::try_from(self.parameters).map_err(unreadable)?,
             policy: RunPolicy::try_from(self.policy).map_err(unreadable)?,
             deadline_at: self.deadline_at,
@@ -197,7 +196,7 @@ impl SpecRow {
 
 impl StateRow {
     pub(super) fn read(self) -> Result<RunState, StoreError> {
-        let status = word(&self.job_id, "status", &self.status, Status::from_word)?;
+        let status = word(&self.job_id, "status", &self.status)?;
         Ok(RunState {
             status,
             lease: self.lease(),
@@ -252,13 +251,8 @@ fn millis(length: Duration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn word<T>(
-    job_id: &str,
-    column: &str,
-    word: &str,
-    parse: fn(&str) -> Option<T>,
-) -> Result<T, StoreError> {
+fn word<T: FromStr>(job_id: &str, column: &str, word: &str) -> Result<T, StoreError> {
     let unknown =
         || StoreError::unreadable("scraping_job", job_id, &format!("unknown {column} '{word}'"));
-    parse(word).ok_or_else(unknown)
+    word.parse().map_err(|_| unknown())
 }

@@ -1,12 +1,13 @@
 //! Tick policies as JSON: the protobuf JSON form of the fields `catch_up`, `overlap` and `jitter`, with the
 //! short words for enum values.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{duration, duration_text};
-use crate::domain::tick_policy::{CatchUp, CatchUpMode, Overlap, TickPolicy};
+use crate::domain::tick_policy::{CatchUp, TickPolicy};
 
 /// A tick policy in its JSON form.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -38,12 +39,12 @@ impl From<&TickPolicy> for TickPolicyRow {
         let catch_up = &policy.catch_up;
         Self {
             catch_up: CatchUpRow {
-                mode: catch_up.mode.map(|mode| mode.word().to_owned()),
+                mode: catch_up.mode.map(|mode| mode.into_str().to_owned()),
                 limit: catch_up.limit,
                 window: text(catch_up.window),
                 grace: text(catch_up.grace),
             },
-            overlap: policy.overlap.map(|overlap| overlap.word().to_owned()),
+            overlap: policy.overlap.map(|overlap| overlap.into_str().to_owned()),
             jitter: text(policy.jitter),
         }
     }
@@ -56,29 +57,25 @@ impl TryFrom<TickPolicyRow> for TickPolicy {
         let length = |text: Option<String>| text.as_deref().map(duration).transpose();
         Ok(Self {
             catch_up: CatchUp {
-                mode: known("catch-up mode", row.catch_up.mode, CatchUpMode::from_word)?,
+                mode: known("catch-up mode", row.catch_up.mode)?,
                 limit: row.catch_up.limit,
                 window: length(row.catch_up.window)?,
                 grace: length(row.catch_up.grace)?,
             },
-            overlap: known("overlap", row.overlap, Overlap::from_word)?,
+            overlap: known("overlap", row.overlap)?,
             jitter: length(row.jitter)?,
         })
     }
 }
 
-fn known<T>(
-    what: &str,
-    word: Option<String>,
-    read: fn(&str) -> Option<T>,
-) -> Result<Option<T>, String> {
-    let unknown = |word: &str| format!("{what} '{word}' is not known");
-    word.map(|word| read(&word).ok_or_else(|| unknown(&word))).transpose()
+fn known<T: FromStr>(what: &str, word: Option<String>) -> Result<Option<T>, String> {
+    word.map(|word| word.parse().map_err(|_| format!("{what} '{word}' is not known"))).transpose()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::tick_policy::{CatchUpMode, Overlap};
 
     #[test]
     fn tick_policies_survive_the_round_trip() {

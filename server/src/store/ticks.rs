@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::StoreError;
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::tick::{Decision, TickOutcome};
+use crate::domain::tick::TickOutcome;
 
 /// A row for the ledger.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub async fn ticks_insert(
     let until: Vec<_> = rows.iter().map(|row| row.decided.until).collect();
     let counts: Vec<i64> =
         rows.iter().map(|row| i64::try_from(row.decided.count).unwrap_or(i64::MAX)).collect();
-    let decisions: Vec<&str> = rows.iter().map(|row| row.decided.decision.word()).collect();
+    let decisions: Vec<&str> = rows.iter().map(|row| row.decided.decision.into_str()).collect();
     let reasons: Vec<&str> = rows.iter().map(|row| row.decided.reason.as_str()).collect();
     let job_ids: Vec<Option<&str>> =
         rows.iter().map(|row| row.job_id.as_ref().map(RunId::as_str)).collect();
@@ -213,8 +213,8 @@ pub async fn ticks_prune(
 
 fn entry(job: &ScheduledJobId, row: EntryRow) -> Result<LedgerEntry, StoreError> {
     let unreadable = |reason: String| StoreError::unreadable("tick", job.as_str(), &reason);
-    let decision = Decision::from_word(&row.decision)
-        .ok_or_else(|| unreadable(format!("decision is '{}'", row.decision)))?;
+    let decision =
+        row.decision.parse().map_err(|_| unreadable(format!("decision is '{}'", row.decision)))?;
     let blocking = row.blocking_job_id.as_deref().map(RunId::parse).transpose();
     let decided = TickOutcome {
         tick_at: row.tick_at,

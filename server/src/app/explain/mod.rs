@@ -4,6 +4,7 @@ mod text;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sqlx::PgConnection;
+use strum::{Display, EnumString, IntoStaticStr};
 
 use super::{App, AppError, LedgerEntry};
 use crate::domain::id::{RunId, ScheduledJobId};
@@ -11,25 +12,24 @@ use crate::domain::revision::Revision;
 use crate::domain::run::Run;
 use crate::domain::schedule::Tick;
 use crate::domain::scheduled_job::ScheduledJob;
-use crate::domain::text::words;
 use crate::store::revisions::{self, Which};
 use crate::store::{backfills, runs, scheduled_jobs, ticks};
 
-words! {
-    /// The relation of an instant to a schedule.
-    TickState {
-        Decided = "decided",
-        /// The tick is due and about to be decided.
-        Due = "due",
-        /// The tick is in the future.
-        Future = "future",
-        /// The schedule is not due then.
-        NotATick = "not_a_tick",
-        /// The job did not exist yet.
-        BeforeCreation = "before_creation",
-        /// The tick was decided, but its ledger entry is past its retention.
-        Expired = "expired",
-    }
+/// The relation of an instant to a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum TickState {
+    Decided,
+    /// The tick is due and about to be decided.
+    Due,
+    /// The tick is in the future.
+    Future,
+    /// The schedule is not due then.
+    NotATick,
+    /// The job did not exist yet.
+    BeforeCreation,
+    /// The tick was decided, but its ledger entry is past its retention.
+    Expired,
 }
 
 /// The decision about an instant, and the reasons for it.

@@ -46,7 +46,7 @@ pub(super) fn listing_type(
 ) -> Option<ListingType> {
     let named = body.get(LISTING_TYPE).and_then(Value::as_str).and_then(|text| {
         let word = text.trim().to_lowercase().replace([' ', '-'], "_");
-        ListingType::from_word(word.strip_prefix("listing_type_").unwrap_or(&word))
+        word.strip_prefix("listing_type_").unwrap_or(&word).parse().ok()
     });
     match (named, requested) {
         (None, [only]) => Some(*only),

@@ -153,7 +153,7 @@ fn property_row<'a>(run: &Run, row: &'a ScrapedProperty) -> PropertyRow<'a> {
         content_hash: content::hash(&row.property.body),
         body: &row.property.body,
         location: &row.location,
-        listing_type: listing_type.map_or("", |kind| kind.word()),
+        listing_type: listing_type.map_or("", |kind| kind.into_str()),
     }
 }
 

@@ -1,47 +1,46 @@
 //! Small values of a run.
 
 use chrono::TimeDelta;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::domain::text::words;
-
-words! {
-    /// State of a run.
-    Status {
-        /// Waits for a worker.
-        Pending = "pending",
-        /// A worker executes it.
-        Running = "running",
-        Completed = "completed",
-        /// Final: no attempt succeeded.
-        Failed = "failed",
-        Cancelled = "cancelled",
-    }
+/// State of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Status {
+    /// Waits for a worker.
+    Pending,
+    /// A worker executes it.
+    Running,
+    Completed,
+    /// Final: no attempt succeeded.
+    Failed,
+    Cancelled,
 }
 
-words! {
-    /// Why a run exists.
-    Origin {
-        Scheduled = "scheduled",
-        Triggered = "triggered",
-        Immediate = "immediate",
-        Recurring = "recurring",
-        /// A tick of the past.
-        Backfill = "backfill",
-        /// The failed locations of another run.
-        Retry = "retry",
-    }
+/// Why a run exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Origin {
+    Scheduled,
+    Triggered,
+    Immediate,
+    Recurring,
+    /// A tick of the past.
+    Backfill,
+    /// The failed locations of another run.
+    Retry,
 }
 
-words! {
-    /// How urgent a run is.
-    Priority {
-        /// When nothing else waits.
-        Low = "low",
-        /// Of schedules and one-offs.
-        Normal = "normal",
-        High = "high",
-        Immediate = "immediate",
-    }
+/// How urgent a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Priority {
+    /// When nothing else waits.
+    Low,
+    /// Of schedules and one-offs.
+    Normal,
+    High,
+    Immediate,
 }
 
 impl Status {

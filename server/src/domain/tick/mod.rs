@@ -17,32 +17,32 @@ mod overlap;
 mod tests;
 
 use chrono::{DateTime, Utc};
+use strum::{Display, EnumString, IntoStaticStr};
 
 use super::id::RunId;
 use super::schedule::Schedule;
 use super::scheduled_job::{ScheduleState, ScheduledJob, Status};
-use super::text::words;
 
 /// Ranges count their ticks up to here; longer ones have at least so many.
 pub const COUNT_LIMIT: u64 = 10_000;
 
-words! {
-    Decision {
-        /// It made a run.
-        Fired = "fired",
-        /// The run of an earlier tick had not ended.
-        SkippedOverlap = "skipped_overlap",
-        /// The run of an earlier tick was waiting already.
-        QueueFull = "queue_full",
-        /// A later tick that was decided with it stands for it.
-        Merged = "merged",
-        /// Nobody decided it in time, and it is not made up for.
-        Missed = "missed",
-        /// It was older than the catch-up window.
-        OutsideWindow = "outside_window",
-        /// Ticks made no runs then.
-        Paused = "paused",
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Decision {
+    /// It made a run.
+    Fired,
+    /// The run of an earlier tick had not ended.
+    SkippedOverlap,
+    /// The run of an earlier tick was waiting already.
+    QueueFull,
+    /// A later tick that was decided with it stands for it.
+    Merged,
+    /// Nobody decided it in time, and it is not made up for.
+    Missed,
+    /// It was older than the catch-up window.
+    OutsideWindow,
+    /// Ticks made no runs then.
+    Paused,
 }
 
 /// One tick or a range of ticks, decided.

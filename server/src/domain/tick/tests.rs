@@ -67,7 +67,7 @@ fn unfinished(numbers: &[u32]) -> TickContext {
 
 fn rows(verdict: &TickPlan) -> Vec<(&'static str, String, String, u64)> {
     let time = |at: DateTime<Utc>| at.format("%H:%M").to_string();
-    let row = |d: &TickOutcome| (d.decision.word(), time(d.tick_at), time(d.until), d.count);
+    let row = |d: &TickOutcome| (d.decision.into_str(), time(d.tick_at), time(d.until), d.count);
     verdict.decided.iter().map(row).collect()
 }
 
@@ -163,7 +163,7 @@ fn what_is_made_up_for_overlaps_too() {
     let fate = |overlap| {
         let job = catching_up(CatchUpMode::All, &CatchUp::default(), overlap);
         let verdict = decided(&job, &unfinished(&[]), "14:10:00");
-        let words = verdict.decided.iter().map(|d| (d.decision.word(), d.count));
+        let words = verdict.decided.iter().map(|d| (d.decision.into_str(), d.count));
         (words.collect::<Vec<_>>(), verdict.cancelled.len())
     };
     let skipped = ("skipped_overlap", 1);
@@ -178,7 +178,7 @@ fn a_tick_meets_an_earlier_run_as_the_overlap_policy_says() {
     let check = |overlap, before: &[u32], word, blocking: Option<u32>, cancelled: &[u32]| {
         let verdict = decided(&overlapping(overlap), &unfinished(before), "11:00:01");
         let decided = &verdict.decided[0];
-        assert_eq!(decided.decision.word(), word, "{overlap} {before:?}");
+        assert_eq!(decided.decision.into_str(), word, "{overlap} {before:?}");
         assert_eq!(decided.blocking, blocking.map(run), "{overlap} {before:?}");
         assert_eq!(decided.reason.is_empty(), blocking.is_none(), "{overlap} {before:?}");
         assert_eq!(verdict.cancelled, cancelled.iter().map(|n| run(*n)).collect::<Vec<_>>());

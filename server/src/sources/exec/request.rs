@@ -60,7 +60,7 @@ pub fn parameters_json(parameters: &ScrapeParameters) -> Value {
 
 /// The name of a listing type as sources know it, for example `FOR_SALE`.
 pub fn listing_type_name(listing_type: ListingType) -> String {
-    listing_type.word().to_uppercase()
+    listing_type.into_str().to_uppercase()
 }
 
 fn rfc3339(time: DateTime<Utc>) -> String {

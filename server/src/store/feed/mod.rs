@@ -171,7 +171,7 @@ pub async fn feed_after(
         runs.iter().map(|run| (run.spec.id.as_str(), &run.spec)).collect();
     let change = |spec: &Arc<RunSpec>, state: StateRow, before: Option<String>, position| {
         let run = Arc::new(Run { spec: Arc::clone(spec), state: state.read()? });
-        let before = before.as_deref().and_then(Status::from_word);
+        let before = before.as_deref().and_then(|word| word.parse().ok());
         let size = size(&run);
         Ok(Change { run, before, position, size })
     };

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::run::{Origin, Priority, Run, Status};
+use crate::domain::run::{Run, Status};
 use crate::domain::wanted::RunConditions;
 use crate::store::StoreError;
 use crate::store::conditions::{LabelArrays, words};
@@ -63,12 +63,12 @@ macro_rules! matching_runs {
             "# + $order
                 + " limit $16",
             $filter.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
-            $filter.status.map(Status::word),
+            $filter.status.map(<&str>::from),
             after_at,
             after_id.as_ref().map(RunId::as_str),
-            words(conditions.status.as_deref(), Status::word) as _,
-            words(conditions.origin.as_deref(), Origin::word) as _,
-            words(conditions.priority.as_deref(), Priority::word) as _,
+            words(conditions.status.as_deref()) as _,
+            words(conditions.origin.as_deref()) as _,
+            words(conditions.priority.as_deref()) as _,
             conditions.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
             conditions.source.as_deref(),
             conditions.created.from,
@@ -139,9 +139,9 @@ pub async fn runs_to_cancel(
         after,
         now,
         filter.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
-        words(conditions.status.as_deref(), Status::word) as _,
-        words(conditions.origin.as_deref(), Origin::word) as _,
-        words(conditions.priority.as_deref(), Priority::word) as _,
+        words(conditions.status.as_deref()) as _,
+        words(conditions.origin.as_deref()) as _,
+        words(conditions.priority.as_deref()) as _,
         conditions.scheduled_job_id.as_ref().map(ScheduledJobId::as_str),
         conditions.source.as_deref(),
         conditions.created.from,

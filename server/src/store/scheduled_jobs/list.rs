@@ -4,7 +4,6 @@ use sqlx::PgConnection;
 
 use super::JobRow;
 use crate::domain::id::ScheduledJobId;
-use crate::domain::run::Priority;
 use crate::domain::scheduled_job::{ScheduledJob, Status};
 use crate::domain::wanted::JobConditions;
 use crate::store::StoreError;
@@ -55,10 +54,10 @@ macro_rules! matching_jobs {
                 and ($10::text[] is null or not j.labels ?| $10)
                 and ($11::jsonb[] is null or not j.labels @> any($11))
             "# $(+ $more)?,
-            $filter.status.map(Status::word),
+            $filter.status.map(<&str>::from),
             $filter.show_deleted,
-            words(conditions.status.as_deref(), Status::word) as _,
-            words(conditions.priority.as_deref(), Priority::word) as _,
+            words(conditions.status.as_deref()) as _,
+            words(conditions.priority.as_deref()) as _,
             conditions.source.as_deref(),
             conditions.created.from,
             conditions.created.until,

@@ -9,11 +9,8 @@ use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::policy::RunPolicy;
-use crate::domain::run::{Priority, Status as RunStatus};
 use crate::domain::schedule::{Schedule, ScheduleError};
-use crate::domain::scheduled_job::{
-    History, LastRun, ScheduleState, ScheduledJob, Settings, Status,
-};
+use crate::domain::scheduled_job::{History, LastRun, ScheduleState, ScheduledJob, Settings};
 use crate::domain::tick_policy::TickPolicy;
 use crate::domain::violation::Violation;
 use crate::store::StoreError;
@@ -62,7 +59,7 @@ impl TryFrom<JobRow> for ScheduledJob {
 fn read(row: JobRow) -> Result<ScheduledJob, String> {
     let mut problems = Vec::new();
     let history = History { run_count: row.run_count, last: last_run(&row)? };
-    let status = Status::from_word(&row.status).ok_or("unknown status")?;
+    let status = row.status.parse().map_err(|_| "unknown status")?;
     let settings = Settings {
         schedule: schedule(&mut problems, row.cron_expression, row.timezone)
             .map_err(|error| error.to_string())?,
@@ -77,7 +74,7 @@ fn read(row: JobRow) -> Result<ScheduledJob, String> {
             TickPolicy::try_from(row)
         }),
         name: row.name,
-        priority: Priority::from_word(&row.priority).ok_or("unknown priority")?,
+        priority: row.priority.parse().map_err(|_| "unknown priority")?,
         max_concurrent_runs: row.max_concurrent_runs,
     };
     Ok(ScheduledJob {
@@ -136,7 +133,7 @@ fn last_run(row: &JobRow) -> Result<Option<LastRun>, String> {
     else {
         return Ok(None);
     };
-    let status = RunStatus::from_word(status).ok_or("unknown last_run_status")?;
+    let status = status.parse().map_err(|_| "unknown last_run_status")?;
     let job_id = RunId::parse(job_id).map_err(|e| e.to_string())?;
     Ok(Some(LastRun { run_at, status, job_id }))
 }

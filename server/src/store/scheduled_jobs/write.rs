@@ -28,7 +28,7 @@ pub async fn settings_insert(
         job.settings.schedule.cron_expression(),
         job.settings.schedule.timezone(),
         Json(ParametersRow::from(&job.settings.parameters)) as _,
-        job.settings.priority.word(),
+        job.settings.priority.into_str(),
         Json(&job.settings.labels) as _,
         job.version,
         job.created_at,
@@ -64,7 +64,7 @@ pub async fn settings_write(conn: &mut PgConnection, job: &ScheduledJob) -> Resu
         job.settings.schedule.cron_expression(),
         job.settings.schedule.timezone(),
         Json(ParametersRow::from(&job.settings.parameters)) as _,
-        job.settings.priority.word(),
+        job.settings.priority.into_str(),
         Json(&job.settings.labels) as _,
         job.version,
         Json(PolicyRow::from(&job.settings.policy)) as _,
@@ -89,7 +89,7 @@ pub async fn schedule_insert(
         values ($1, $2, $3, $4, $5, $6, $7)
         "#,
         job.id.as_str(),
-        job.gate.status.word(),
+        job.gate.status.into_str(),
         job.gate.pause_reason,
         job.updated_at,
         job.gate.watermark,
@@ -119,7 +119,8 @@ pub async fn schedules_write(
 ) -> Result<(), StoreError> {
     let gates: Vec<&ScheduleState> = jobs.iter().map(|job| &job.gate).collect();
     let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
-    let statuses: Vec<String> = gates.iter().map(|gate| gate.status.word().to_owned()).collect();
+    let statuses: Vec<String> =
+        gates.iter().map(|gate| gate.status.into_str().to_owned()).collect();
     let reasons: Vec<String> = gates.iter().map(|gate| gate.pause_reason.clone()).collect();
     let paused_until: Vec<_> = gates.iter().map(|gate| gate.paused_until).collect();
     let deleted_at: Vec<_> = gates.iter().map(|gate| gate.deleted_at).collect();
