@@ -118,7 +118,7 @@ async fn a_crash_of_the_database_hides_no_change_from_a_watch() {
         let Some(Ok(Update::Changed(seen, _))) = updates.next().await else {
             panic!("no change comes");
         };
-        assert_eq!((seen.id.as_str(), seen.revision), (run.as_str(), 1));
+        assert_eq!((seen.spec.id.as_str(), seen.state.revision), (run.as_str(), 1));
         server.stop().await;
     };
     tokio::select! {
