@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::attempt::{AttemptId, AttemptUpdate, Failure, LeasedRun, Level, Outcome};
 use crate::backoff::Backoff;
@@ -117,7 +117,8 @@ impl Executor {
         loop {
             match self.transport.finish(id, outcome, update).await {
                 Ok(status) => {
-                    info!(run.id = %run, run.status = status, "Run {run} is {status}");
+                    // The server logs the end of the run, at a level that fits it.
+                    debug!(run.id = %run, run.status = status, "Finished run {run}: {status}");
                     return true;
                 }
                 Err(TransportError::LeaseLost) => {
