@@ -87,7 +87,7 @@ impl App {
         job: &ScheduledJob,
         request: &Backfill,
     ) -> Result<Vec<DateTime<Utc>>, AppError> {
-        let schedule = self.timed(job.settings.schedule.clone());
+        let schedule = &job.settings.schedule;
         let before = request.start - TimeDelta::microseconds(1);
         let end = request.end.min(job.gate.watermark);
         if schedule.count_in(before, end, LIMIT + 1) > LIMIT {

@@ -59,7 +59,6 @@ pub use crate::watch::{Start, TooManyWatches, Update, WatchLimits};
 
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
-use crate::domain::schedule::Schedule;
 use crate::store::{self, StoreError};
 use crate::watch::{Hub, WatchLimiter};
 
@@ -80,7 +79,6 @@ pub struct App {
     limiter: Arc<WatchLimiter>,
     sources: SourceNames,
     source_limits: BTreeMap<String, i64>,
-    tick_every: Option<Duration>,
     /// Recorded in the ledger with every tick that this server decides.
     server: String,
     event_retention: Duration,
@@ -98,7 +96,6 @@ impl App {
             limiter: Arc::default(),
             sources,
             source_limits: BTreeMap::new(),
-            tick_every: None,
             server: String::new(),
             event_retention: DEFAULT_EVENT_RETENTION,
         }
@@ -126,12 +123,6 @@ impl App {
     #[must_use]
     pub fn named(self, server: String) -> Self {
         Self { server, ..self }
-    }
-
-    /// Makes every schedule due once per `period`, for tests that cannot wait for minutes.
-    #[must_use]
-    pub fn with_ticks_every(self, period: Option<Duration>) -> Self {
-        Self { tick_every: period, ..self }
     }
 
     /// The current time by the database's clock.
@@ -168,14 +159,6 @@ impl App {
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, AppError> {
         Ok(self.pool.acquire().await.map_err(StoreError::from)?)
-    }
-
-    /// The schedule, sped up if a test asked for it.
-    fn timed(&self, schedule: Schedule) -> Schedule {
-        match self.tick_every {
-            Some(period) => schedule.sped_up(period),
-            None => schedule,
-        }
     }
 }
 

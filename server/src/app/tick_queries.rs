@@ -46,7 +46,7 @@ impl App {
             Preview::Job(id) => {
                 let mut conn = self.acquire().await?;
                 let job = scheduled_jobs::scheduled_job_get(&mut conn, &id).await?;
-                self.timed(job.ok_or(AppError::ScheduledJobNotFound(id))?.settings.schedule)
+                job.ok_or(AppError::ScheduledJobNotFound(id))?.settings.schedule
             }
             Preview::Schedule { cron_expression, timezone } => {
                 Schedule::parse(&cron_expression, &timezone)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
-use super::environment::{Environment, default_data_dir, tick_every};
+use super::environment::{Environment, default_data_dir};
 use super::file::{File, FileSource};
 use super::overrides::{Origin, Overrides};
 use super::{Config, ConfigError, Database, Flags};
@@ -40,7 +40,6 @@ impl Resolved {
         let mut config = Config::new(embedded);
         overrides.apply(&mut config)?;
         check_heartbeat(&config, &overrides)?;
-        config.tick_every = tick_every(environment)?;
         let mut sources = BTreeMap::new();
         for (name, FileSource { settings, limit, origin }) in file.sources {
             config.sources.insert(name.clone(), settings);

@@ -33,8 +33,6 @@ pub struct Config {
     pub sources: BTreeMap<String, SourceSettings>,
     /// Maximum concurrent runs by source, across all servers and workers.
     pub source_limits: BTreeMap<String, u32>,
-    /// For tests: every schedule has a tick this often.
-    pub tick_every: Option<Duration>,
 }
 
 impl Config {
@@ -55,7 +53,6 @@ impl Config {
             log: LogSettings { filter: String::new(), format: LogFormat::Text },
             sources: BTreeMap::new(),
             source_limits: BTreeMap::new(),
-            tick_every: None,
         };
         for setting in SETTINGS {
             if let Text(default) = setting.default {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::environment::{TICK_VARIABLE, user_data_dir};
+use super::environment::user_data_dir;
 use super::*;
 
 /// The origins of settings in one test.
@@ -76,7 +76,6 @@ fn every_default_of_the_table_is_valid_and_applied() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
     assert_eq!(config.event_retention, Duration::from_hours(7 * 24));
     assert_eq!(config.max_watches_per_client, 1_000);
-    assert_eq!(config.tick_every, None);
 }
 
 #[test]
@@ -157,7 +156,7 @@ fn an_error_of_a_flag_or_a_variable_starts_with_its_name() {
 fn a_variable_must_be_utf_8() {
     use std::os::unix::ffi::OsStringExt as _;
 
-    for name in ["WINDROW_LOG", "WINDROW_CONFIG", TICK_VARIABLE] {
+    for name in ["WINDROW_LOG", "WINDROW_CONFIG"] {
         let setup = setup().variable(name, OsString::from_vec(vec![0xff]));
         assert_eq!(setup.error(), format!("{name}: not valid UTF-8"));
     }
@@ -220,15 +219,6 @@ fn the_heartbeat_must_be_less_than_half_of_the_lease() {
         "--heartbeat: heartbeat 10s (--heartbeat) must be less than half of lease 20s (default)"
     );
     assert_eq!(setup().file("lease = '10001ms'").config().lease.as_millis(), 10_001);
-}
-
-#[test]
-fn a_test_can_speed_up_schedules() {
-    let tick = |text: &'static str| setup().variable(TICK_VARIABLE, text);
-    assert_eq!(tick("0.25").config().tick_every, Some(Duration::from_millis(250)));
-    for text in ["0", "-1", "NaN", "inf", "1s", "1e9"] {
-        assert!(tick(text).error().starts_with("WINDROW_TEST_TICK_SECONDS: "), "{text}");
-    }
 }
 
 #[test]

@@ -169,13 +169,9 @@ impl Server {
         let app = App::new(database.pool.clone(), clock, Arc::clone(&hub), sources);
         let limits =
             config.source_limits.iter().map(|(name, limit)| (name.clone(), i64::from(*limit)));
-        if let Some(every) = config.tick_every {
-            warn!("Test setting: every schedule has a tick every {every:?}");
-        }
         let watches =
             WatchLimits { in_all: config.max_watches, per_client: config.max_watches_per_client };
         let app = app
-            .with_ticks_every(config.tick_every)
             .with_source_limits(limits.collect())
             .with_watch_limits(watches)
             .with_event_retention(config.event_retention);

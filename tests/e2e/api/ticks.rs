@@ -1,7 +1,5 @@
 //! The tick ledger, and previews of the next ticks.
 
-use std::time::Duration;
-
 use windrow_client::{Code, Error, proto};
 
 use crate::support::{Windrow, eventually, job};
@@ -99,9 +97,10 @@ async fn an_invalid_preview_is_rejected_with_its_field() {
 
 #[tokio::test]
 async fn the_ledger_has_the_decision_of_each_tick() {
-    let windrow =
-        Windrow::start_with(|config| config.tick_every = Some(Duration::from_secs(1))).await;
-    windrow.create_as(job("job")).await.unwrap();
+    let windrow = Windrow::start().await;
+    let every_second =
+        proto::ScheduledJob { cron_expression: "@every 1s".to_owned(), ..job("job") };
+    windrow.create_as(every_second).await.unwrap();
     let list = async |page_size, page_token: &str| {
         let ticks = windrow.client.list_ticks("job").page_size(page_size).page_token(page_token);
         ticks.await.unwrap()

@@ -73,10 +73,9 @@ async fn an_ended_run_is_in_the_history_and_leaves_the_schedule_alone() {
 
 #[tokio::test]
 async fn scheduled_and_triggered_runs_are_listed_together_and_both_count() {
-    let windrow =
-        Windrow::start_with(|config| config.tick_every = Some(std::time::Duration::from_secs(1)))
-            .await;
-    windrow.create(ID).await;
+    let windrow = Windrow::start().await;
+    let every_second = proto::ScheduledJob { cron_expression: "@every 1s".to_owned(), ..job(ID) };
+    windrow.create_as(every_second).await.unwrap();
     let triggered = windrow.end(&windrow.trigger(ID).await.job_id).await;
     let scheduled = loop {
         let runs = windrow.get(ID).await.job_runs;

@@ -41,11 +41,7 @@ command = ["sh", "-c", "sleep 5; test $WINDROW_ATTEMPT = 2 && echo '{\"property_
 #[tokio::test]
 async fn a_killed_server_loses_no_tick_duplicates_none_and_leaves_no_run_stuck() {
     let url = new_database().await;
-    let start = || {
-        let tick = TICK.to_string();
-        let environment = [("WINDROW_TEST_TICK_SECONDS", tick.as_str())];
-        Program::start(&["--database-url", &url], SETTINGS, &environment)
-    };
+    let start = || Program::start(&["--database-url", &url], SETTINGS, &[]);
     let (mut first, second) = (start(), start());
     let client = Client::connect(&second.address).await.unwrap();
     let crowd: Vec<String> = (0..CROWD).map(|number| format!("crowd{number}")).collect();
@@ -103,7 +99,11 @@ async fn a_server_that_was_suspended_beyond_its_lease_changes_nothing() {
 }
 
 async fn create(client: &Client, id: &str, source: &str) {
-    let job = proto::ScheduledJob { parameters: Some(parameters(source)), ..job(id) };
+    let job = proto::ScheduledJob {
+        cron_expression: format!("@every {TICK}s"),
+        parameters: Some(parameters(source)),
+        ..job(id)
+    };
     client.create_job(job).await.unwrap();
 }
 

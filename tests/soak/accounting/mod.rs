@@ -32,7 +32,7 @@ const FAULTS: FaultPlan = FaultPlan {
 /// Half of the runs take two seconds: some overlap the next tick, and there are more than the servers can
 /// execute at once.
 const SETUP: ServerSetup = ServerSetup {
-    environment: &[("WINDROW_TEST_TICK_SECONDS", "3")],
+    environment: &[],
     settings: r#"
 lease = "4s"
 heartbeat = "1s"

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use windrow_client::proto;
 
+use super::TICK;
 use crate::stage::Stage;
 use crate::support::{job, parameters};
 
@@ -45,6 +46,7 @@ pub async fn create_jobs(stage: &Stage) -> Vec<String> {
             ..Default::default()
         };
         let scheduled_job = Some(proto::ScheduledJob {
+            cron_expression: format!("@every {TICK}s"),
             parameters: Some(parameters(source)),
             overlap: i32::try_from(1 + number % 4).unwrap(),
             catch_up: Some(catch_up),

@@ -70,7 +70,7 @@ impl App {
         let revision = revisions::revision_get(&mut conn, id, which).await?;
         // If the revision is past its retention, the current settings are the best approximation.
         let settings = revision.as_ref().map_or(&job, |revision| &revision.job);
-        let schedule = self.timed(settings.settings.schedule.clone());
+        let schedule = &settings.settings.schedule;
         let mut explanation = Explanation {
             state: TickState::NotATick,
             text: String::new(),

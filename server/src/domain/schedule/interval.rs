@@ -1,7 +1,7 @@
-//! Questions about all ticks of an interval, answered by looking at few of them.
+//! The latest, newest and number of ticks in an interval, found with few lookups.
 //!
-//! An interval is open at its start and closed at its end, like that from a watermark to now. It may
-//! be decades long and have a tick a minute, so nothing but counting walks through it.
+//! An interval excludes its start and includes its end, like the one from a watermark to now. It may be
+//! decades long with a tick every second, so only counting visits each tick.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -10,11 +10,11 @@ use super::Schedule;
 impl Schedule {
     /// The last tick after `after` and not after `until`.
     ///
-    /// Halves the interval, so that years of a tick a minute cost some thirty look-ups.
+    /// Bisects the interval: years with a tick every minute cost about thirty lookups.
     pub fn latest_in(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut latest = self.first_in(after, until)?;
         let mut quiet_after = until;
-        // Ticks are on whole seconds, so less than one has no room for another.
+        // Ticks are at whole seconds, so there is no other tick within less than one.
         while quiet_after - latest >= TimeDelta::seconds(1) {
             let middle = latest + (quiet_after - latest) / 2;
             match self.first_in(middle, quiet_after) {
@@ -27,7 +27,7 @@ impl Schedule {
 
     /// The last `limit` ticks after `after` and not after `until`, oldest first.
     ///
-    /// Costs some three look-ups for each, however long the interval is.
+    /// Costs about three lookups per tick, however long the interval is.
     pub fn newest_in(
         &self,
         after: DateTime<Utc>,
@@ -42,7 +42,7 @@ impl Schedule {
         newest
     }
 
-    /// How many ticks are after `after` and not after `until`; stops counting at `at_most`.
+    /// Number of ticks after `after` and up to `until`; counting stops at `at_most`.
     pub fn count_in(&self, after: DateTime<Utc>, until: DateTime<Utc>, at_most: u64) -> u64 {
         let ticks = self.ticks_after(after).take_while(|tick| tick.tick_at <= until);
         (0..at_most).zip(ticks).fold(0, |count: u64, _| count.saturating_add(1))
@@ -52,9 +52,9 @@ impl Schedule {
         self.next_after(after).filter(|tick| *tick <= until)
     }
 
-    /// Adds the ticks from `until` back to `first`, which is one, until there are `limit`: those of
-    /// the later half of the interval, then those of the earlier. Calls itself as often as the
-    /// interval can be halved to a second, some thirty times.
+    /// Adds ticks from `until` back to the tick `first` until there are `limit`: first those of the later
+    /// half of the interval, then those of the earlier half. Recurses until the interval is a second
+    /// long, about thirty levels deep.
     fn gather_backwards(
         &self,
         first: DateTime<Utc>,

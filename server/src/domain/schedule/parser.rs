@@ -1,58 +1,76 @@
-//! Reads five-field Unix cron as Python's croniter (7.0.0) reads it.
+//! Parser of five-field Unix cron in the dialect of Python's croniter (7.0.0).
 //!
-//! The expressions in use were written for croniter, so its habits are kept even where they
-//! surprise: an equal range (`5-5`) is the whole field, `10/5` is `10-59/5`, a range may wrap
-//! (`22-2`, `fri-mon`), and a wrapped range with a step takes croniter's phase after the wrap. Its
-//! `l` is the last day of the month (also as the end of a range), `l5` the last Friday and `5#3`,
-//! `fri#3` or `mon-fri#3` the third. Where Windrow differs:
+//! The expressions in use were written for croniter, so even its surprising rules are kept: an equal
+//! range (`5-5`) is the whole field, `10/5` is `10-59/5`, a range may wrap (`22-2`, `fri-mon`), and a
+//! wrapped range with a step continues in croniter's phase after the wrap. `l` is the last day of the
+//! month (also as the end of a range), `l5` the last Friday, and `5#3`, `fri#3` or `mon-fri#3` the third.
+//! Deviations from croniter:
 //!
 //! | expression | croniter | Windrow | why |
 //! | --- | --- | --- | --- |
 //! | `0 0 */2 * 1` | the 1st, 3rd… OR Mondays | AND | Unix cron: a day field that starts with `*` is not restricted |
 //! | `0 0 6,*/20 * 0-6` | AND | OR: every day | the same: nor does it count as one if all is listed |
-//! | `0 0 13 * 5#2` | second Fridays; the 13 has no effect | refused | half of what was written would be ignored |
-//! | `1,1#2`, `*,1#2` | `1#2` | refused | the plain days would be ignored; other mixtures croniter refuses too |
+//! | `0 0 13 * 5#2` | second Fridays; the 13 has no effect | rejected | half of the expression would be ignored |
+//! | `1,1#2`, `*,1#2` | `1#2` | rejected | the plain days would be ignored; croniter rejects other mixtures, too |
 //! | `0 0 2-31,l * *` | every day: 31 list entries are taken for all | the 2nd to 31st | the 1st is not named |
-//! | six or seven fields | seconds, years | refused | a tick is a minute |
-//! | `15W` | nearest weekday | refused | nobody asked for it |
-//! | `R`, `H` | random, hashed | refused | the same text must mean the same ticks |
-//! | `0 0 30 2 *` | accepted, fails when asked | refused | a schedule that never fires is a mistake |
-//! | `5-0`, `0-0` in day of month or month | `5-31`, the whole field | refused | 0 is out of range there |
-//! | ` @daily ` | refused | accepted | surrounding white space means nothing |
-//! | over 1,000 bytes | accepted | refused | input has a limit |
-//! | after the year 2100 | goes on | nothing is due | the matching library ends there |
+//! | six or seven fields | seconds, years | rejected | cron fields have minutes; `@every` has seconds |
+//! | `@every 90s` | rejected | multiples of 90 s since 1970-01-01T00:00:00Z, whatever the zone | periods that fields cannot express, as robfig/cron spells them |
+//! | `15W` | nearest weekday | rejected | not needed so far |
+//! | `R`, `H` | random, hashed | rejected | the same text must have the same ticks |
+//! | `0 0 30 2 *` | accepted, fails later | rejected | a schedule that never fires is a mistake |
+//! | `5-0`, `0-0` in day of month or month | `5-31`, the whole field | rejected | 0 is out of range there |
+//! | ` @daily ` | rejected | accepted | surrounding white space has no meaning |
+//! | over 1,000 bytes | accepted | rejected | input is limited |
+//! | after the year 2100 | continues | no ticks | the matching library ends there |
 //! | daylight saving | by distance to the last tick | by cron(8) | see `wall_clock` |
 
 use super::ScheduleError;
 use super::days::{Days, OnDay, OnWeekday};
 use super::field::{DAY_OF_MONTH, DAY_OF_WEEK, Field, HOUR, MINUTE, MONTH, NTH, is_digits};
+use super::period::Period;
 
 /// Ample for a list of all sixty minutes beside full lists in the other fields.
 const MAX_EXPRESSION_BYTES: usize = 1_000;
 
-/// What the five fields say.
+/// A parsed expression.
 #[derive(Clone, Debug)]
-pub(super) struct Expression {
+pub(super) enum Expression {
+    Cron(Fields),
+    Every(Period),
+}
+
+/// The five fields of a cron expression.
+#[derive(Clone, Debug)]
+pub(super) struct Fields {
     pub(super) minute: Field<u32>,
     pub(super) hour: Field<u32>,
     pub(super) days: Days,
 }
 
-/// Reads an expression or one of croniter's nicknames.
+/// Parses five fields, one of croniter's nicknames, or `@every` with a period.
 pub(super) fn parse(cron_expression: &str) -> Result<Expression, ScheduleError> {
     if cron_expression.len() > MAX_EXPRESSION_BYTES {
         return Err(ScheduleError::TooLong { limit: MAX_EXPRESSION_BYTES });
     }
     let lower = cron_expression.trim().to_ascii_lowercase();
+    if let Some(period) = period_of(&lower) {
+        return Period::parse(period).map(Expression::Every);
+    }
     let fields: Vec<&str> = spelled_out(&lower)?.split_ascii_whitespace().collect();
     let [minute, hour, day_of_month, month, day_of_week] = fields[..] else {
         return Err(ScheduleError::FieldCount { found: fields.len() });
     };
-    Ok(Expression {
+    Ok(Expression::Cron(Fields {
         minute: MINUTE.field(minute)?,
         hour: HOUR.field(hour)?,
         days: days(unquestioned(day_of_month), month, unquestioned(day_of_week))?,
-    })
+    }))
+}
+
+/// The text after `@every`.
+fn period_of(lower: &str) -> Option<&str> {
+    let rest = lower.strip_prefix("@every")?;
+    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
 }
 
 fn spelled_out(lower: &str) -> Result<&str, ScheduleError> {
@@ -70,7 +88,7 @@ fn spelled_out(lower: &str) -> Result<&str, ScheduleError> {
     }
 }
 
-/// Quartz's `?` ("no matter which day") is a star in either day field, as in croniter.
+/// Quartz's `?` ("any day") is a star in either day field, as in croniter.
 fn unquestioned(field: &str) -> &str {
     if field == "?" { "*" } else { field }
 }
@@ -117,7 +135,7 @@ fn on_weekday(item: &str) -> Result<Vec<OnWeekday>, ScheduleError> {
     Ok(DAY_OF_WEEK.item(item)?.into_iter().map(OnWeekday::Every).collect())
 }
 
-/// What may stand before a `#`: one weekday, or a range, for which croniter wants names.
+/// The part before a `#`: one weekday, or a range, for which croniter requires names.
 fn numbered(weekdays: &str, item: &str) -> Result<Vec<u32>, ScheduleError> {
     let Some((low, high)) = weekdays.split_once('-') else {
         return Ok(vec![DAY_OF_WEEK.number(weekdays, item)?]);

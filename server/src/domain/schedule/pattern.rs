@@ -1,8 +1,8 @@
-//! Finds matches of an expression on a plain wall clock that knows no time zone.
+//! Matches of an expression on a wall clock without a time zone.
 //!
-//! The only place that knows the `cron` crate, which gives the times of a day; which days those are
-//! is in `days`. The crate's daylight-saving behaviour is wrong, and it is sound on a clock without
-//! any, so it only ever sees wall-clock times dressed up as UTC.
+//! The only module that uses the `cron` crate. The crate computes the times of a day; `days` selects the
+//! days. The crate's handling of daylight saving is wrong, so it only gets wall-clock times presented as
+//! UTC, where there is none.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use cron::Schedule as CrateSchedule;
@@ -10,9 +10,9 @@ use cron::Schedule as CrateSchedule;
 use super::ScheduleError;
 use super::days::Days;
 use super::field::Field;
-use super::parser::Expression;
+use super::parser::Fields;
 
-/// The wall-clock minutes an expression names, until the end of the last year.
+/// The wall-clock minutes that an expression names, up to the end of the last year.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     days: Days,
@@ -20,12 +20,12 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    pub(super) fn new(expression: &Expression) -> Result<Self, ScheduleError> {
-        let minutes = list(&expression.minute, 60);
-        let hours = list(&expression.hour, 24);
+    pub(super) fn new(fields: &Fields) -> Result<Self, ScheduleError> {
+        let minutes = list(&fields.minute, 60);
+        let hours = list(&fields.hour, 24);
         let translated = format!("0 {minutes} {hours} * * *");
         let times = translated.parse().map_err(|_| ScheduleError::Untranslatable { translated })?;
-        Ok(Self { days: expression.days.clone(), times })
+        Ok(Self { days: fields.days.clone(), times })
     }
 
     /// The first match strictly after `wall`.

@@ -1,7 +1,7 @@
-//! Which instants a wall-clock time of a zone stands for: one, two in a fold, none in a gap.
+//! The instants of a wall-clock time in a zone: one, two in a fold, none in a gap.
 //!
-//! A *gap* is what clocks skip when they go forward, a *fold* what they show twice when they go
-//! back. Zones are read from the IANA database compiled into `chrono-tz`.
+//! A *gap* is the time that clocks skip when they go forward, a *fold* the time that they show twice when
+//! they go back. Zones come from the IANA database compiled into `chrono-tz`.
 
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -21,12 +21,12 @@ pub(super) enum Instants {
     },
 }
 
-/// What a clock in the zone shows.
+/// The time that a clock in the zone shows.
 pub(super) fn wall_at(zone: Tz, instant: DateTime<Utc>) -> NaiveDateTime {
     instant.with_timezone(&zone).naive_local()
 }
 
-/// When a clock in the zone shows `wall`.
+/// The instants at which a clock in the zone shows `wall`.
 pub(super) fn instants(zone: Tz, wall: NaiveDateTime) -> Instants {
     match zone.from_local_datetime(&wall) {
         MappedLocalTime::None => Instants::Gap,
@@ -38,9 +38,9 @@ pub(super) fn instants(zone: Tz, wall: NaiveDateTime) -> Instants {
     }
 }
 
-/// The first instant after the gap that `skipped` is in.
+/// The first instant after the gap that contains `skipped`.
 ///
-/// Halves an interval that has the gap for its only change, to the second, in about 17 steps.
+/// Bisects an interval whose only clock change is the gap, to the second, in about 17 steps.
 pub(super) fn gap_end(zone: Tz, skipped: NaiveDateTime) -> DateTime<Utc> {
     let mut before = skipped.and_utc() - FARTHEST_OFFSET;
     let mut behind = skipped.and_utc() + FARTHEST_OFFSET;

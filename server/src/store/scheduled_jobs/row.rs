@@ -9,7 +9,7 @@ use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::policy::RunPolicy;
-use crate::domain::schedule::{Schedule, ScheduleError};
+use crate::domain::schedule::Schedule;
 use crate::domain::scheduled_job::{History, LastRun, ScheduleState, ScheduledJob, Settings};
 use crate::domain::tick_policy::TickPolicy;
 use crate::domain::violation::Violation;
@@ -61,8 +61,7 @@ fn read(row: JobRow) -> Result<ScheduledJob, String> {
     let history = History { run_count: row.run_count, last: last_run(&row)? };
     let status = row.status.parse().map_err(|_| "unknown status")?;
     let settings = Settings {
-        schedule: schedule(&mut problems, row.cron_expression, row.timezone)
-            .map_err(|error| error.to_string())?,
+        schedule: schedule(&mut problems, row.cron_expression, row.timezone),
         parameters: part(&mut problems, "parameters", row.parameters, |row: ParametersRow| {
             ScrapeParameters::try_from(row)
         }),
@@ -99,16 +98,12 @@ fn read(row: JobRow) -> Result<ScheduledJob, String> {
 }
 
 /// The schedule, or one that is never due.
-fn schedule(
-    problems: &mut Vec<Violation>,
-    cron_expression: String,
-    timezone: String,
-) -> Result<Schedule, ScheduleError> {
+fn schedule(problems: &mut Vec<Violation>, cron_expression: String, timezone: String) -> Schedule {
     match Schedule::parse(&cron_expression, &timezone) {
-        Ok(schedule) => Ok(schedule),
+        Ok(schedule) => schedule,
         Err(error) => {
             problems.push(Violation::new(error.field(), error.to_string()));
-            Ok(Schedule::parse("@yearly", "UTC")?.in_place_of(cron_expression, timezone))
+            Schedule::unreadable(cron_expression, timezone)
         }
     }
 }

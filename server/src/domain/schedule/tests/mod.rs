@@ -1,7 +1,7 @@
-//! What expressions mean in `dialect`, what clock changes do in `zones`, properties of all schedules in
-//! `properties`, and the rest here.
+//! The dialect of expressions, periods, clock changes, properties of all schedules, and the rest here.
 
 mod dialect;
+mod every;
 mod properties;
 mod zones;
 
