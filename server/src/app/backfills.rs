@@ -54,7 +54,7 @@ impl App {
         if !job.problems.is_empty() {
             return Err(AppError::JobUnreadable(job.problems));
         }
-        let ticks = self.ticks_of(&job, &request)?;
+        let ticks = ticks_of(&job, &request)?;
         let existing = backfills::runs_of_ticks(&mut tx, &job.id, &ticks).await?;
         let request_id = request.idempotency_key.as_ref().map_or("", |key| key.request_id.as_str());
         if is_repeated(&mut tx, &request).await? {
@@ -80,27 +80,23 @@ impl App {
             runs.iter().filter_map(|run| Some((run.spec.tick_at?, run.spec.id.to_string())));
         Ok(outcomes(&ticks, &existing, &by_tick.collect()))
     }
+}
 
-    /// The ticks of the range up to the watermark. Later ones are left to the scheduler.
-    fn ticks_of(
-        &self,
-        job: &ScheduledJob,
-        request: &Backfill,
-    ) -> Result<Vec<DateTime<Utc>>, AppError> {
-        let schedule = &job.settings.schedule;
-        let before = request.start - TimeDelta::microseconds(1);
-        let end = request.end.min(job.gate.watermark);
-        if schedule.count_in(before, end, LIMIT + 1) > LIMIT {
-            let last = schedule.ticks_after(before).nth(999).map(|tick| tick.tick_at.to_rfc3339());
-            let text = format!(
-                "the range has more than {LIMIT} ticks; end it at {} for the first {LIMIT}",
-                last.unwrap_or_default()
-            );
-            return Err(AppError::invalid("end_time", text));
-        }
-        let ticks = schedule.ticks_after(before).map(|tick| tick.tick_at);
-        Ok(ticks.take_while(|tick| *tick <= end).collect())
+/// The ticks of the range up to the watermark. Later ones are left to the scheduler.
+fn ticks_of(job: &ScheduledJob, request: &Backfill) -> Result<Vec<DateTime<Utc>>, AppError> {
+    let schedule = &job.settings.schedule;
+    let before = request.start - TimeDelta::microseconds(1);
+    let end = request.end.min(job.gate.watermark);
+    if schedule.count_in(before, end, LIMIT + 1) > LIMIT {
+        let last = schedule.ticks_after(before).nth(999).map(|tick| tick.tick_at.to_rfc3339());
+        let text = format!(
+            "the range has more than {LIMIT} ticks; end it at {} for the first {LIMIT}",
+            last.unwrap_or_default()
+        );
+        return Err(AppError::invalid("end_time", text));
     }
+    let ticks = schedule.ticks_after(before).map(|tick| tick.tick_at);
+    Ok(ticks.take_while(|tick| *tick <= end).collect())
 }
 
 async fn is_repeated(conn: &mut PgConnection, request: &Backfill) -> Result<bool, AppError> {

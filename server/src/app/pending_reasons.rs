@@ -8,8 +8,8 @@ use sqlx::PgConnection;
 use super::leases::WORKER_LOST_AFTER;
 use super::{App, AppError};
 use crate::domain::id::RunId;
+use crate::domain::pending_reason::PendingReason;
 use crate::domain::run::{Run, Status};
-use crate::domain::wait::PendingReason;
 use crate::store::leases::{self, RunningCount};
 use crate::store::workers;
 

@@ -173,8 +173,7 @@ impl App {
             unfinished.entry(job).or_default().push(run);
         }
         let mut writes = Writes::default();
-        for mut job in jobs {
-            job.settings.schedule = self.timed(job.settings.schedule);
+        for job in jobs {
             let unfinished = unfinished.remove(job.id.as_str()).unwrap_or_default();
             let context = TickContext { unfinished, random: rand::random() };
             let plan = decide(&job, &context, now);
@@ -234,7 +233,7 @@ impl Writes {
                 changed_by: String::new(),
             });
         }
-        for decided in plan.decided {
+        for decided in plan.outcomes {
             let run = run_of(&job, &decided, random, now);
             let revision = match decided.decision {
                 Decision::Paused => paused_revision,
@@ -250,7 +249,7 @@ impl Writes {
             self.rows.push(LedgerRow { scheduled_job_id, decided, job_id, revision });
             self.made.extend(run);
         }
-        self.cancelled.extend(plan.cancelled);
+        self.cancelled.extend(plan.runs_to_cancel);
         self.moved.push(job);
     }
 }

@@ -1,6 +1,6 @@
-//! Which pending runs are next. Runs go by their rank, but scheduled jobs take turns: a run counts as no
-//! older than the last time when its job had a turn. So one job with thousands of pending runs keeps
-//! others waiting for one run and not for all of them. One-off runs take turns as one job.
+//! Order in which pending runs are leased. Runs are ordered by rank, but scheduled jobs take turns: a run
+//! counts as no older than the last turn of its job. A job with thousands of pending runs therefore delays
+//! the others by one run, not by all of them. One-off runs take turns as one job.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use super::id::RunId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub run: RunId,
-    /// The scheduled job whose turn it takes; empty for one-off runs.
+    /// Its scheduled job; empty for one-off runs.
     pub queue: String,
     pub source: String,
     pub rank_at: DateTime<Utc>,
-    /// By how much it ranks before runs of the same age.
+    /// Lead of its rank over that of a run with the same age.
     pub boost: TimeDelta,
-    /// When its queue had its last turn.
+    /// Last turn of its queue.
     pub last_turn_at: Option<DateTime<Utc>>,
 }
 
-/// How many more runs may begin. What is not named has no limit.
+/// Number of runs that may still start, by source and by queue. An absent one is unlimited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capacity {
     pub sources: BTreeMap<String, i64>,
@@ -30,23 +30,23 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    fn is_there_for(&self, run: &Candidate) -> bool {
-        let some = |left: Option<&i64>| left.is_none_or(|left| *left > 0);
-        some(self.sources.get(&run.source)) && some(self.queues.get(&run.queue))
+    fn admits(&self, run: &Candidate) -> bool {
+        let is_free = |left: Option<&i64>| left.is_none_or(|left| *left > 0);
+        is_free(self.sources.get(&run.source)) && is_free(self.queues.get(&run.queue))
     }
 
     fn take(&mut self, run: &Candidate) {
-        let rooms = [self.sources.get_mut(&run.source), self.queues.get_mut(&run.queue)];
-        for left in rooms.into_iter().flatten() {
+        let limits = [self.sources.get_mut(&run.source), self.queues.get_mut(&run.queue)];
+        for left in limits.into_iter().flatten() {
             *left -= 1;
         }
     }
 }
 
-/// Chooses at most `limit` runs, in the order in which they begin.
+/// Chooses up to `limit` runs, in the order in which they are leased.
 pub fn choose(
     candidates: Vec<Candidate>,
-    mut room: Capacity,
+    mut capacity: Capacity,
     limit: usize,
     now: DateTime<Utc>,
 ) -> Vec<Candidate> {
@@ -55,23 +55,23 @@ pub fn choose(
     let mut chosen: Vec<Candidate> = Vec::new();
     let mut turns: BTreeMap<String, usize> = BTreeMap::new();
     while chosen.len() < limit {
-        // Of runs with the same rank and number of turns the first one, as they are sorted.
+        // The candidates are sorted: of several with the same place, the first one is taken.
         let next = waiting
             .iter()
             .enumerate()
-            .filter(|(_, run)| room.is_there_for(run))
+            .filter(|(_, run)| capacity.admits(run))
             .min_by_key(|(_, run)| place(run, turns.get(&run.queue).copied().unwrap_or(0), now))
             .map(|(index, _)| index);
         let Some(index) = next else { break };
         let run = waiting.remove(index);
-        room.take(&run);
+        capacity.take(&run);
         *turns.entry(run.queue.clone()).or_default() += 1;
         chosen.push(run);
     }
     chosen
 }
 
-/// Where a run stands when its queue has had so many turns just now.
+/// Sort key of a run after `turns` turns of its queue in this choice.
 fn place(
     run: &Candidate,
     turns: usize,
@@ -79,7 +79,7 @@ fn place(
 ) -> (DateTime<Utc>, usize, Option<DateTime<Utc>>) {
     let last_turn_at = if turns > 0 { Some(now) } else { run.last_turn_at };
     let rank = last_turn_at.map_or(run.rank_at, |turn| run.rank_at.max(turn - run.boost));
-    // Of two that have waited since the same instant the one whose turn is longer ago.
+    // Of two runs with the same rank, the one whose queue had its last turn earlier.
     (rank, turns, last_turn_at)
 }
 
@@ -115,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn a_job_with_ten_thousand_runs_leaves_every_other_turn_to_others() {
+    fn a_job_with_ten_thousand_runs_leaves_every_second_turn_to_others() {
         let mut runs: Vec<_> = (0..10_000).map(|n| candidate("big", n, 0, 0)).collect();
         runs.push(candidate("small", 1, 3_600, 0));
         let mut last_turns: BTreeMap<String, DateTime<Utc>> = BTreeMap::new();
         let mut order = Vec::new();
-        // One worker with room for one run, which takes a second.
+        // One worker that executes one run at a time, each for a second.
         for second in 3_600..3_604 {
             for run in &mut runs {
                 run.last_turn_at = last_turns.get(&run.queue).copied();
@@ -150,15 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_kept_and_others_go_on() {
+    fn a_reached_limit_does_not_block_other_queues() {
         let elsewhere = |n| Candidate { source: "mls".to_owned(), ..candidate("b", n, 0, 0) };
         let mut runs: Vec<_> = (0..9).map(|n| candidate("a", n, 0, 0)).collect();
         runs.extend((0..9).map(elsewhere));
-        let room = Capacity {
+        let capacity = Capacity {
             sources: BTreeMap::from([("mls".to_owned(), 2)]),
             queues: BTreeMap::from([("a".to_owned(), 3)]),
         };
-        let chosen = choose(runs, room, 99, at(10));
+        let chosen = choose(runs, capacity, 99, at(10));
         let of = |queue: &str| chosen.iter().filter(|run| run.queue == queue).count();
         assert_eq!((of("a"), of("b")), (3, 2));
     }

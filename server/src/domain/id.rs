@@ -1,4 +1,4 @@
-//! Ids. They are made for people and carry hints for them; code reads fields, never parts of an id.
+//! Ids of scheduled jobs and runs. Their parts are hints for people; code reads fields instead.
 
 use std::fmt;
 
@@ -6,38 +6,41 @@ use chrono::{DateTime, Utc};
 
 use super::run::Origin;
 
-/// Longest scheduled job id.
+/// Maximum length of a scheduled job id.
 pub const SCHEDULED_JOB_ID_LENGTH: usize = 63;
-/// Longest run id: a prefix, a scheduled job id, a time and 12 hex digits fit with room for imports.
+/// Maximum length of a run id: more than a prefix, a scheduled job id, a time and 12 hex digits, because
+/// imported runs keep their ids.
 pub const RUN_ID_LENGTH: usize = 200;
 const RESERVED: [&str; 6] =
     ["triggered_", "scheduled_", "backfill_", "retry_", "immediate_", "recurring_"];
 
-/// Why a text is not an id.
+/// A text that is not a valid id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidId(String);
 
-/// The id of a scheduled job: `[a-z0-9][a-z0-9_-]{0,62}`, not beginning like a run's id.
+/// Id of a scheduled job: `[a-z0-9][a-z0-9_-]{0,62}`, without a prefix of run ids.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScheduledJobId(String);
 
 impl ScheduledJobId {
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let form = text.starts_with(word)
+        let is_well_formed = text.starts_with(word)
             && text.len() <= SCHEDULED_JOB_ID_LENGTH
             && text.chars().all(|c| word(c) || c == '_' || c == '-');
-        if !form {
+        if !is_well_formed {
             return Err(InvalidId("must match [a-z0-9][a-z0-9_-]{0,62}".to_owned()));
         }
         if let Some(prefix) = RESERVED.iter().find(|prefix| text.starts_with(**prefix)) {
-            return Err(InvalidId(format!("must not begin with '{prefix}', as ids of runs do")));
+            return Err(InvalidId(format!(
+                "must not start with '{prefix}', which is reserved for ids of runs"
+            )));
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// Makes an id from a name, with a random ending because ids are never reused.
+    /// Generates an id from a name, with a random suffix because ids are never reused.
     pub fn from_name(name: &str, random: u64) -> Self {
         let mut slug = String::new();
         for c in name.chars().flat_map(char::to_lowercase) {
@@ -49,8 +52,8 @@ impl ScheduledJobId {
         }
         slug.truncate(40);
         let slug = slug.trim_end_matches('_');
-        let ending = random & 0xff_ffff;
-        let id = format!("{}_{ending:06x}", if slug.is_empty() { "job" } else { slug });
+        let suffix = random & 0xff_ffff;
+        let id = format!("{}_{suffix:06x}", if slug.is_empty() { "job" } else { slug });
         Self::parse(&id).unwrap_or_else(|_| Self(format!("job_{id}")))
     }
 
@@ -65,13 +68,13 @@ impl fmt::Display for ScheduledJobId {
     }
 }
 
-/// The id of a run.
+/// Id of a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(String);
 
 impl RunId {
-    /// Checks the form: 1 to 200 printable ASCII characters. Imported runs keep their ids, so
-    /// nothing more is asked.
+    /// Accepts 1 to 200 printable ASCII characters, no stricter form, because imported runs keep their
+    /// ids.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         if text.is_empty() || text.len() > RUN_ID_LENGTH {
             return Err(InvalidId(format!("must have 1 to {RUN_ID_LENGTH} characters")));
@@ -82,8 +85,9 @@ impl RunId {
         Ok(Self(text.to_owned()))
     }
 
-    /// A new id: `{origin}_{scheduled job}_{unix seconds}_{12 hex digits}`; without a scheduled job
-    /// `immediate_…`, or `retry_…` for a retry. `at` is the tick for a scheduled run, else the creation.
+    /// Generates `{origin}_{scheduled job}_{unix seconds}_{12 hex digits}`; without a scheduled job
+    /// `immediate_…`, or `retry_…` for a retry. `at` is the tick of a scheduled run, otherwise the creation
+    /// time.
     pub fn new(
         origin: Origin,
         scheduled_job: Option<&ScheduledJobId>,
@@ -125,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_made_from_any_name_is_valid() {
+    fn an_id_generated_from_any_name_is_valid() {
         for name in ["Daily Sold — Indianapolis", "!!!", "", "Scheduled runs", &"x".repeat(300)] {
             let id = ScheduledJobId::from_name(name, 0xabc_def0_1234);
             assert!(ScheduledJobId::parse(id.as_str()).is_ok(), "{name} gave {id}");

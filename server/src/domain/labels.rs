@@ -1,19 +1,19 @@
-//! Labels: words that callers put on scheduled jobs and runs, to find them again.
+//! Labels: keys and values that callers attach to scheduled jobs and runs, for use in filters.
 
 use std::collections::BTreeMap;
 
 use super::text::check_characters;
 use super::violation::Violation;
 
-/// Values by key, in the order of the keys.
+/// Values by key, sorted by key.
 pub type Labels = BTreeMap<String, String>;
 
-/// Most labels of one job or run.
+/// Maximum number of labels of a job or run.
 pub const COUNT: usize = 64;
-/// Longest key, and longest value, in characters.
+/// Maximum length of a key, and of a value, in characters.
 pub const LENGTH: usize = 63;
 
-/// Whether a text is a key: `[a-z][a-z0-9_-]{0,62}`.
+/// Whether a text is a valid key: `[a-z][a-z0-9_-]{0,62}`.
 pub fn is_key(text: &str) -> bool {
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -21,26 +21,26 @@ pub fn is_key(text: &str) -> bool {
         && text.chars().all(word)
 }
 
-/// What is wrong with labels, with paths relative to what has them.
+/// All violations, with paths relative to the message that has the labels.
 pub fn check(labels: &Labels) -> Vec<Violation> {
     if labels.len() > COUNT {
         let count = labels.len();
         let text = format!("has {count} entries; at most {COUNT} are allowed");
         return vec![Violation::new("labels", text)];
     }
-    let wrong = |(key, value): (&String, &String)| {
+    let violation = |(key, value): (&String, &String)| {
         if !is_key(key) {
             let shown: String = key.chars().take(LENGTH + 1).collect();
             let text = format!("the key '{shown}' must match [a-z][a-z0-9_-]{{0,62}}");
             return Some(Violation::new("labels", text));
         }
-        let refused = check_characters(value, LENGTH).err()?;
-        Some(Violation::new(format!("labels.{key}"), refused))
+        let description = check_characters(value, LENGTH).err()?;
+        Some(Violation::new(format!("labels.{key}"), description))
     };
-    labels.iter().filter_map(wrong).collect()
+    labels.iter().filter_map(violation).collect()
 }
 
-/// Labels with others laid over them.
+/// `labels` with those of `over`, which replace labels with the same key.
 #[must_use]
 pub fn overlaid(labels: &Labels, over: &Labels) -> Labels {
     let both = labels.iter().chain(over);
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_label_is_named() {
+    fn an_invalid_label_is_a_violation_of_its_field() {
         let check = |key: &str, value: &str, expected: &[&str]| {
             let fields: Vec<String> =
                 check(&labels(&[(key, value)])).into_iter().map(|v| v.field).collect();
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_of_the_trigger_replaces_the_jobs() {
+    fn a_label_of_a_trigger_replaces_that_of_its_job() {
         let both = overlaid(&labels(&[("a", "1"), ("b", "1")]), &labels(&[("b", "2"), ("c", "2")]));
         assert_eq!(both, labels(&[("a", "1"), ("b", "2"), ("c", "2")]));
     }

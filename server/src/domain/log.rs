@@ -1,18 +1,18 @@
-//! A run's log: what its workers and sources said, within bounds.
+//! The log of a run: lines of its workers and sources, limited in number and length.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-/// Most lines about one location in one attempt.
+/// Maximum number of lines about one location in one attempt.
 pub const LINES_OF_LOCATION: usize = 500;
-/// Most lines of one attempt.
+/// Maximum number of lines of one attempt.
 pub const LINES_OF_ATTEMPT: usize = 10_000;
-/// Most characters of a line.
+/// Maximum length of a line, in characters.
 pub const LINE_LENGTH: usize = 2_000;
 
-/// How serious a line is.
+/// Severity of a line.
 #[derive(
     Clone,
     Copy,
@@ -28,44 +28,43 @@ pub const LINE_LENGTH: usize = 2_000;
 )]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Level {
-    /// For whoever works on a source.
+    /// For developers of a source.
     Debug,
     Info,
-    /// Not as it should be.
+    /// Something is wrong, but the attempt continues.
     Warning,
     /// A location or the attempt failed.
     Error,
 }
 
-/// A line as a worker says it.
+/// A line as a worker sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Counts a worker's lines of an attempt, so that one that is sent again is kept once; 0 for lines
-    /// that are always kept.
+    /// Number of the line among the worker's lines of an attempt, so that a line sent twice is stored
+    /// once; 0 for lines that are always stored.
     pub sequence: i64,
-    /// The location that it is about; empty for the whole attempt.
+    /// The location it is about; empty for the whole attempt.
     pub location: String,
-    /// When it was said, by the worker's clock.
+    /// Time of the line, by the worker's clock.
     pub logged_at: DateTime<Utc>,
-    /// How serious it is.
     pub level: Level,
     pub text: String,
 }
 
-/// A line as it is kept.
+/// A stored line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptLine {
-    /// Counts the lines of a run.
+    /// Number of the line among all lines of the run.
     pub number: i64,
     pub attempt: i32,
     pub line: Line,
 }
 
-/// How many lines an attempt has, by location.
+/// Number of lines of an attempt, by location.
 pub type Counts = BTreeMap<String, usize>;
 
-/// The lines that are kept of `lines`, when there are `counts` already. The last line that is kept says
-/// so.
+/// The lines to store, given the `counts` of stored lines. The last line before a limit is replaced by a
+/// notice.
 pub fn within_bounds(lines: Vec<Line>, mut counts: Counts) -> Vec<Line> {
     let mut total: usize = counts.values().sum();
     let mut kept = Vec::new();
@@ -77,9 +76,11 @@ pub fn within_bounds(lines: Vec<Line>, mut counts: Counts) -> Vec<Line> {
         *count += 1;
         total += 1;
         let text = if total == LINES_OF_ATTEMPT {
-            format!("an attempt keeps {LINES_OF_ATTEMPT} lines; what follows is not kept")
+            format!("limit of {LINES_OF_ATTEMPT} lines per attempt reached; dropping further lines")
         } else if *count == LINES_OF_LOCATION {
-            format!("a location keeps {LINES_OF_LOCATION} lines; what follows is not kept")
+            format!(
+                "limit of {LINES_OF_LOCATION} lines per location reached; dropping further lines"
+            )
         } else {
             one_line(&line.text)
         };
@@ -88,7 +89,7 @@ pub fn within_bounds(lines: Vec<Line>, mut counts: Counts) -> Vec<Line> {
     kept
 }
 
-/// Without control characters, and not too long.
+/// Replaces control characters and shortens long lines.
 fn one_line(text: &str) -> String {
     let plain = text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut line: String = plain.take(LINE_LENGTH + 1).collect();
@@ -115,21 +116,24 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_of_a_location_says_that_more_is_lost() {
+    fn the_last_line_of_a_location_tells_that_more_are_dropped() {
         let counts = Counts::from([("a".to_owned(), LINES_OF_LOCATION - 2)]);
         let lines = vec![line("a", "x"), line("a", "y"), line("a", "z"), line("b", "free")];
         let kept = within_bounds(lines, counts);
         let texts: Vec<&str> = kept.iter().map(|line| line.text.as_str()).collect();
-        assert_eq!(texts, ["x", "a location keeps 500 lines; what follows is not kept", "free"]);
+        assert_eq!(
+            texts,
+            ["x", "limit of 500 lines per location reached; dropping further lines", "free"]
+        );
     }
 
     #[test]
-    fn the_last_line_of_an_attempt_says_that_more_is_lost() {
+    fn the_last_line_of_an_attempt_tells_that_more_are_dropped() {
         let counts = (0..).map(|n: i32| (n.to_string(), 400)).take(24).collect();
         let lines = (0..400).map(|_| line("x", "t")).chain([line("y", "too late")]).collect();
         let kept = within_bounds(lines, counts);
         assert_eq!(kept.len(), 400);
-        assert!(kept[399].text.starts_with("an attempt keeps 10000 lines"));
+        assert!(kept[399].text.starts_with("limit of 10000 lines per attempt"));
     }
 
     #[test]

@@ -1,14 +1,16 @@
-//! What Windrow is about, as pure values: no I/O, no clock, no async, no serialisation.
+//! The rules of Windrow as pure values: no I/O, no clock, no async.
 //!
-//! Everything that decides lives here; everything around it reads, writes and waits.
+//! All decisions are made here; the modules around it read, write and wait.
 
 pub mod fairness;
 pub mod filter;
+mod fraction;
 pub mod id;
 pub mod labels;
 pub mod log;
 pub mod matching;
 pub mod parameters;
+pub mod pending_reason;
 pub mod policy;
 pub mod revision;
 pub mod run;
@@ -19,5 +21,4 @@ pub mod text;
 pub mod tick;
 pub mod tick_policy;
 pub mod violation;
-pub mod wait;
 pub mod wanted;

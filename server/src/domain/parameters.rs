@@ -1,4 +1,4 @@
-//! What to scrape: the parameters of a scheduled job, of a run, and the overrides of a trigger.
+//! Scrape parameters of scheduled jobs and runs, and the overrides of a trigger.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,22 +8,21 @@ use strum::{Display, EnumString, IntoStaticStr};
 use super::text::check_line;
 use super::violation::Violation;
 
-/// Most locations of one job.
+/// Maximum number of locations.
 pub const LOCATIONS: usize = 1_000;
-/// Longest location, in characters.
+/// Maximum length of a location, in characters.
 pub const LOCATION_LENGTH: usize = 200;
-/// Most days to look back: ten years.
+/// Maximum of `past_days`: ten years.
 pub const PAST_DAYS: i32 = 3_650;
-/// Largest search radius in miles.
+/// Maximum search radius, in miles.
 pub const RADIUS: f64 = 100.0;
-/// Most listings for one location, and the default.
+/// Maximum number of listings per location, and the default.
 pub const LIMIT: i32 = 10_000;
-/// Longest pause between two locations.
+/// Maximum pause between two locations.
 pub const REQUEST_DELAY: Duration = Duration::from_mins(1);
-/// The pause between two locations when none is given: kind to the sites that are scraped.
+/// Default pause between two locations, which limits the load on the scraped sites.
 pub const DEFAULT_REQUEST_DELAY: Duration = Duration::from_secs(1);
 
-/// A kind of listing.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, IntoStaticStr,
 )]
@@ -35,39 +34,39 @@ pub enum ListingType {
     Pending,
 }
 
-/// What to scrape. As overrides, absent values and empty lists leave the job's own.
+/// Scrape parameters. As overrides, absent values and empty lists keep the job's values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScrapeParameters {
     pub locations: Vec<String>,
-    /// Which listings; empty means the source's choice.
+    /// Empty: the source chooses.
     pub listing_types: Vec<ListingType>,
     /// Days to look back from the run's reference time.
     pub past_days: Option<i32>,
     /// Miles around each location.
     pub radius: Option<f64>,
-    /// Most listings for one location.
+    /// Maximum number of listings per location.
     pub limit: Option<i32>,
     /// Pause between two locations.
     pub request_delay: Option<Duration>,
     pub source: Option<String>,
-    /// Everything, and not only what changed since the last complete run.
+    /// Scrape everything, not only changes since the last complete run.
     pub full_scrape: Option<bool>,
 }
 
-/// The sources that the server's settings define, and which one is meant when none is named.
+/// The sources in the server's settings.
 #[derive(Clone, Debug, Default)]
 pub struct SourceNames {
     pub names: BTreeSet<String>,
-    /// The one that an absent `source` means, if there is one.
+    /// Source of parameters that name none, if there is a default.
     pub default: Option<String>,
 }
 
 impl ScrapeParameters {
-    /// These parameters with `overrides` laid over them.
+    /// These parameters with those of `overrides` that are present.
     #[must_use]
     pub fn overridden(&self, overrides: &Self) -> Self {
-        let list = |theirs: &Vec<String>, ours: &Vec<String>| {
-            if theirs.is_empty() { ours.clone() } else { theirs.clone() }
+        let list = |new: &Vec<String>, old: &Vec<String>| {
+            if new.is_empty() { old.clone() } else { new.clone() }
         };
         Self {
             locations: list(&overrides.locations, &self.locations),
@@ -85,7 +84,7 @@ impl ScrapeParameters {
         }
     }
 
-    /// Checks a complete set and names its source.
+    /// Checks complete parameters and fills in the default source.
     pub fn complete(mut self, sources: &SourceNames) -> Result<Self, Vec<Violation>> {
         let mut violations = self.check(sources);
         if self.locations.is_empty() {
@@ -93,36 +92,37 @@ impl ScrapeParameters {
         }
         self.source = self.source.or_else(|| sources.default.clone());
         if self.source.is_none() {
-            violations.push(Violation::new("source", format!("is required; {}", sources.known())));
+            violations
+                .push(Violation::new("source", format!("is required; {}", sources.valid_names())));
         }
         if violations.is_empty() { Ok(self) } else { Err(violations) }
     }
 
-    /// Checks what is present, as overrides need it.
+    /// Checks the values that are present; the others may be absent, as in overrides.
     pub fn check(&self, sources: &SourceNames) -> Vec<Violation> {
         let mut violations = self.check_locations();
-        let mut refuse = |field: &str, description: String| {
+        let mut reject = |field: &str, description: String| {
             violations.push(Violation::new(field, description));
         };
         let kinds: BTreeSet<_> = self.listing_types.iter().collect();
         if kinds.len() != self.listing_types.len() {
-            refuse("listing_types", "must not repeat a listing type".to_owned());
+            reject("listing_types", "must not repeat a listing type".to_owned());
         }
         if self.past_days.is_some_and(|days| !(1..=PAST_DAYS).contains(&days)) {
-            refuse("past_days", format!("must be 1 to {PAST_DAYS} days"));
+            reject("past_days", format!("must be 1 to {PAST_DAYS} days"));
         }
         if self.radius.is_some_and(|miles| !(0.0..=RADIUS).contains(&miles)) {
-            refuse("radius", format!("must be 0 to {RADIUS} miles"));
+            reject("radius", format!("must be 0 to {RADIUS} miles"));
         }
         if self.limit.is_some_and(|limit| !(1..=LIMIT).contains(&limit)) {
-            refuse("limit", format!("must be 1 to {LIMIT} listings"));
+            reject("limit", format!("must be 1 to {LIMIT} listings"));
         }
         if self.request_delay.is_some_and(|delay| delay > REQUEST_DELAY) {
-            refuse("request_delay", "must be 0 to 60 seconds".to_owned());
+            reject("request_delay", "must be 0 to 60 seconds".to_owned());
         }
         if let Some(name) = self.source.as_ref().filter(|name| !sources.names.contains(*name)) {
             let shown: String = name.chars().take(64).collect();
-            refuse("source", format!("no source is named '{shown}'; {}", sources.known()));
+            reject("source", format!("unknown source '{shown}'; {}", sources.valid_names()));
         }
         violations
     }
@@ -148,9 +148,9 @@ impl ScrapeParameters {
 }
 
 impl SourceNames {
-    fn known(&self) -> String {
+    fn valid_names(&self) -> String {
         let names: Vec<_> = self.names.iter().map(String::as_str).collect();
-        format!("the server has: {}", names.join(", "))
+        format!("expected one of {}", names.join(", "))
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_is_refused_with_its_field() {
+    fn each_value_out_of_bounds_is_a_violation_of_its_field() {
         check(|_| {}, &[]);
         check(|p| p.locations.clear(), &["locations"]);
         check(|p| p.locations.push(String::new()), &["locations[1]"]);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn overrides_replace_what_they_name_and_nothing_else() {
+    fn overrides_replace_only_the_values_that_are_present() {
         let overrides = ScrapeParameters { past_days: Some(7), ..ScrapeParameters::default() };
         let merged = good().overridden(&overrides);
         assert_eq!(merged, ScrapeParameters { past_days: Some(7), ..good() });

@@ -1,48 +1,49 @@
-//! How stubbornly a run is tried, and for how long.
+//! Retry and timeout policy of a run.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use super::fraction::fraction;
 use super::violation::Violation;
 
-/// Most attempts of a run.
+/// Maximum of `max_attempts`.
 pub const ATTEMPTS: i32 = 20;
-/// Attempts of a run unless it says otherwise.
+/// Default of `max_attempts`.
 pub const MAX_ATTEMPTS: i32 = 3;
+/// Maximum of `initial_backoff`.
 pub const INITIAL_BACKOFF: Duration = Duration::from_hours(1);
-/// Longest pause at all.
+/// Maximum of `max_backoff`.
 pub const LONGEST_BACKOFF: Duration = Duration::from_hours(24);
-/// Largest factor between two pauses.
+/// Maximum of `backoff_factor`.
 pub const BACKOFF_FACTOR: f64 = 10.0;
-/// Bounds of the time that an attempt may have.
+/// Bounds of `attempt_timeout`.
 pub const ATTEMPT_TIMEOUT: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(7 * 24)];
-/// Bounds of the time that a run may have.
+/// Bounds of `run_timeout`.
 pub const RUN_TIMEOUT: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(30 * 24)];
-/// Bounds of a lease.
+/// Bounds of `lease_duration`.
 pub const LEASE: [Duration; 2] = [Duration::from_secs(2), Duration::from_mins(10)];
 
-/// How stubbornly a run is tried. What is absent has its default.
+/// Retry and timeout policy. Absent fields have their defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunPolicy {
-    /// Attempts before it fails for good.
+    /// Attempts before the run fails.
     pub max_attempts: Option<i32>,
     /// Pause after the first failed attempt.
     pub initial_backoff: Option<Duration>,
-    /// By how much each further pause is longer.
+    /// Factor between one pause and the next.
     pub backoff_factor: Option<f64>,
     pub max_backoff: Option<Duration>,
-    /// The part of a pause that is random, 0 to 1.
+    /// Random part of a pause, 0 to 1.
     pub backoff_jitter: Option<f64>,
-    /// The longest that one attempt may take.
+    /// Maximum duration of one attempt.
     pub attempt_timeout: Option<Duration>,
-    /// The longest from the time when the run may begin to its end.
+    /// Maximum time from `available_at` to the end of the run; none if absent.
     pub run_timeout: Option<Duration>,
-    /// How long a worker may be silent; the server's own default if absent.
+    /// Time after the last heartbeat until the lease expires; the server's default if absent.
     pub lease_duration: Option<Duration>,
 }
 
 impl RunPolicy {
-    /// With every default filled in.
+    /// The policy with all defaults filled in.
     #[must_use]
     pub fn complete(&self) -> Self {
         let initial = self.initial_backoff.unwrap_or(Duration::from_secs(1));
@@ -59,55 +60,53 @@ impl RunPolicy {
         }
     }
 
-    /// Attempts before the run fails for good.
     pub fn max_attempts(&self) -> i32 {
         self.max_attempts.unwrap_or(MAX_ATTEMPTS)
     }
 
-    /// The longest that one attempt may take.
     pub fn attempt_timeout(&self) -> Duration {
         self.attempt_timeout.unwrap_or(Duration::from_hours(6))
     }
 
-    /// The pause after a failed attempt with this number. `seed` stands for chance, so that the same
-    /// attempt of the same run always waits the same time.
-    pub fn pause_after(&self, attempt: i32, seed: impl Hash) -> Duration {
+    /// The pause after the failed attempt with this number. Its random part depends on `seed` only, so
+    /// every server computes the same pause for an attempt.
+    pub fn pause_after(&self, attempt: i32, seed: &str) -> Duration {
         let Self { initial_backoff, backoff_factor, max_backoff, backoff_jitter, .. } =
             self.complete();
         let longest = max_backoff.unwrap_or_default().as_secs_f64();
         let grown = initial_backoff.unwrap_or_default().as_secs_f64()
             * backoff_factor.unwrap_or(1.0).powi(attempt.saturating_sub(1).clamp(0, 1_000));
-        let random = backoff_jitter.unwrap_or_default() * fraction((seed, attempt));
+        let random = backoff_jitter.unwrap_or_default() * fraction(&format!("{seed} {attempt}"));
         Duration::from_secs_f64(grown.min(longest) * (1.0 - random))
     }
 
-    /// Everything that is wrong, with paths relative to the policy.
+    /// All violations, with paths relative to the policy.
     pub fn check(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
-        let mut refuse = |field: &str, description: String| {
+        let mut reject = |field: &str, description: String| {
             violations.push(Violation::new(field, description));
         };
         if self.max_attempts.is_some_and(|count| !(1..=ATTEMPTS).contains(&count)) {
-            refuse("max_attempts", format!("must be 1 to {ATTEMPTS}"));
+            reject("max_attempts", format!("must be 1 to {ATTEMPTS}"));
         }
         if self.initial_backoff.is_some_and(|pause| pause > INITIAL_BACKOFF) {
-            refuse("initial_backoff", "must be 0 to 1 hour".to_owned());
+            reject("initial_backoff", "must be 0 to 1 hour".to_owned());
         }
         if self.backoff_factor.is_some_and(|factor| !(1.0..=BACKOFF_FACTOR).contains(&factor)) {
-            refuse("backoff_factor", format!("must be 1 to {BACKOFF_FACTOR}"));
+            reject("backoff_factor", format!("must be 1 to {BACKOFF_FACTOR}"));
         }
         let initial = self.initial_backoff.unwrap_or_default();
         match self.max_backoff {
             Some(longest) if longest > LONGEST_BACKOFF => {
-                refuse("max_backoff", "must be at most 24 hours".to_owned());
+                reject("max_backoff", "must be at most 24 hours".to_owned());
             }
             Some(longest) if longest < initial => {
-                refuse("max_backoff", "must not be less than initial_backoff".to_owned());
+                reject("max_backoff", "must not be less than initial_backoff".to_owned());
             }
             Some(_) | None => {}
         }
         if self.backoff_jitter.is_some_and(|part| !(0.0..=1.0).contains(&part)) {
-            refuse("backoff_jitter", "must be 0 to 1".to_owned());
+            reject("backoff_jitter", "must be 0 to 1".to_owned());
         }
         for (field, value, bounds, text) in [
             ("attempt_timeout", self.attempt_timeout, ATTEMPT_TIMEOUT, "1 second to 7 days"),
@@ -116,19 +115,11 @@ impl RunPolicy {
         ] {
             let [least, most] = bounds;
             if value.is_some_and(|value| !(least..=most).contains(&value)) {
-                refuse(field, format!("must be {text}"));
+                reject(field, format!("must be {text}"));
             }
         }
         violations
     }
-}
-
-/// A number of 0 to 1 that looks random.
-fn fraction(seed: impl Hash) -> f64 {
-    let mut hasher = DefaultHasher::new();
-    seed.hash(&mut hasher);
-    let bits = u32::try_from(hasher.finish() >> 32).unwrap_or(u32::MAX);
-    f64::from(bits) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -146,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn first_pause_factor_and_cap_can_be_set() {
+    fn the_first_pause_the_factor_and_the_maximum_can_be_set() {
         let policy = RunPolicy {
             initial_backoff: Some(Duration::from_mins(5)),
             backoff_factor: Some(3.0),
@@ -163,14 +154,15 @@ mod tests {
     fn jitter_shortens_pauses_and_spreads_runs() {
         let policy = RunPolicy { backoff_jitter: Some(0.5), ..steady() };
         let pauses: Vec<f64> =
-            (0..100).map(|run| policy.pause_after(4, run).as_secs_f64()).collect();
+            (0..100).map(|run| policy.pause_after(4, &run.to_string()).as_secs_f64()).collect();
         assert!(pauses.iter().all(|pause| (4.0..=8.0).contains(pause)));
         assert!(pauses.iter().any(|pause| *pause < 5.0) && pauses.iter().any(|p| *p > 7.0));
-        assert_eq!(policy.pause_after(4, 7), policy.pause_after(4, 7));
+        // The same on every server and in every version.
+        assert_eq!(policy.pause_after(4, "run").as_millis(), 6_963);
     }
 
     #[test]
-    fn everything_out_of_bounds_is_named() {
+    fn each_value_out_of_bounds_is_a_violation_of_its_field() {
         let bad = RunPolicy {
             max_attempts: Some(21),
             initial_backoff: Some(Duration::from_hours(2)),

@@ -1,37 +1,35 @@
-//! Revisions of a scheduled job: which settings and which status held when, and who made them so.
+//! Revisions of a scheduled job: its past settings and status, with the author of each change.
 
 use chrono::{DateTime, Utc};
 use strum::{Display, EnumString, IntoStaticStr};
 
 use super::scheduled_job::ScheduledJob;
 
-/// What made a revision of a scheduled job.
+/// The change that created a revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Change {
     Created,
-    /// Its settings were changed.
     Updated,
-    /// It was paused, or its pause was changed.
+    /// The job was paused, or its pause changed.
     Paused,
-    /// It was resumed, or its pause was over.
+    /// The job was resumed, or its pause ended.
     Resumed,
-    /// It was switched off.
     Deactivated,
     Deleted,
     Undeleted,
-    /// It came from the system before.
+    /// The job was imported from the legacy system.
     Imported,
 }
 
-/// Settings and status of a scheduled job from an instant on. They decide about the ticks after it, up to
-/// the next revision's.
+/// Settings and status of a scheduled job from an instant on. They apply to the ticks after it, until the
+/// next revision.
 #[derive(Clone, Debug)]
 pub struct Revision {
     pub valid_from: DateTime<Utc>,
-    /// Who changed the job; empty when a pause ended by itself.
+    /// Author of the change; empty if a pause expired.
     pub changed_by: String,
     pub change: Change,
-    /// The job as it was then, with the number of the revision. It has no history and no next tick.
+    /// The job at this revision, without history and next tick.
     pub job: ScheduledJob,
 }

@@ -1,4 +1,4 @@
-//! A scheduled job: what to scrape and when, its status, and what its runs left behind.
+//! A scheduled job: settings, state of its schedule, and the history of its runs.
 
 use chrono::{DateTime, Utc};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
@@ -13,81 +13,71 @@ use super::text::check_line;
 use super::tick_policy::TickPolicy;
 use super::violation::Violation;
 
-/// Longest name, and longest reason of a pause, in characters.
+/// Maximum length of a name, and of the reason of a pause, in characters.
 pub const NAME_LENGTH: usize = 200;
-/// Highest limit of runs at once.
+/// Maximum of `max_concurrent_runs`.
 pub const CONCURRENT_RUNS: i32 = 1_000;
 
-/// Whether ticks make runs.
+/// Status of a scheduled job; only active jobs create runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
     Active,
-    /// Held for a while.
     Paused,
     Inactive,
 }
 
-/// What a caller sets.
+/// Settings that a caller chose.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub name: String,
     pub schedule: Schedule,
     pub parameters: ScrapeParameters,
-    /// Of the runs its ticks make.
+    /// Priority of the runs that ticks create.
     pub priority: Priority,
-    /// To find it and its runs.
     pub labels: Labels,
-    /// How stubbornly its runs are tried.
     pub policy: RunPolicy,
-    /// At most so many of its runs are running at once; 0 is no limit.
+    /// Maximum number of concurrent runs; 0 means no limit.
     pub max_concurrent_runs: i32,
-    /// What is done with late and overlapping ticks.
     pub ticks: TickPolicy,
 }
 
-/// What a caller sends, unchecked.
+/// Settings as a caller sent them, unchecked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SettingsDraft {
     pub name: String,
     pub cron_expression: String,
-    /// IANA zone; empty is UTC.
+    /// IANA zone; empty means UTC.
     pub timezone: String,
     pub parameters: ScrapeParameters,
-    /// Of the runs its ticks make.
+    /// Priority of the runs that ticks create.
     pub priority: Priority,
-    /// To find it and its runs.
     pub labels: Labels,
-    /// How stubbornly its runs are tried.
     pub policy: RunPolicy,
-    /// At most so many of its runs are running at once; 0 is no limit.
+    /// Maximum number of concurrent runs; 0 means no limit.
     pub max_concurrent_runs: i32,
-    /// What is done with late and overlapping ticks.
     pub ticks: TickPolicy,
 }
 
-/// The schedule's side: the gate of its ticks.
+/// State of the schedule, which admits or stops ticks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduleState {
-    /// Whether ticks make runs.
     pub status: Status,
-    /// Why it is paused.
     pub pause_reason: String,
-    /// When the pause ends by itself.
+    /// End of the pause, if it has one.
     pub paused_until: Option<DateTime<Utc>>,
-    /// When it was deleted; the status is kept for Undelete.
+    /// The status is retained for an undelete.
     pub deleted_at: Option<DateTime<Utc>>,
-    /// Every tick at or before it is decided, for ever.
+    /// Every tick at or before it has been decided, permanently.
     pub watermark: DateTime<Utc>,
-    /// The first tick after the watermark while ticks make runs, else absent.
+    /// The first tick after the watermark; absent unless the job is active.
     pub next_tick_at: Option<DateTime<Utc>>,
 }
 
-/// What the runs that ended left behind.
+/// History of the ended runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     pub run_count: i64,
-    /// The one that ended last.
     pub last: Option<LastRun>,
 }
 
@@ -100,28 +90,25 @@ pub struct LastRun {
     pub job_id: RunId,
 }
 
-/// A scheduled job, whole.
 #[derive(Clone, Debug)]
 pub struct ScheduledJob {
     pub id: ScheduledJobId,
-    /// What a caller set.
     pub settings: Settings,
-    /// Grows with every change of the settings.
+    /// Increases with every change of the settings.
     pub version: i64,
-    /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// When settings or status last changed.
+    /// Last change of settings or status.
     pub updated_at: DateTime<Utc>,
     pub gate: ScheduleState,
     pub history: History,
-    /// The number of the revision that settings and status are at.
+    /// Number of the current revision of settings and status.
     pub revision: i64,
-    /// What could not be read of what is stored, with paths as in the API; placeholders stand for it.
+    /// Stored values that are invalid, with paths as in the API; the job has placeholders for them.
     pub problems: Vec<Violation>,
 }
 
 impl SettingsDraft {
-    /// Checks everything and reports all that is wrong, with paths relative to the scheduled job.
+    /// Checks all settings and reports all violations, with paths relative to the scheduled job.
     pub fn check(self, sources: &SourceNames) -> Result<Settings, Vec<Violation>> {
         let mut violations = Vec::new();
         if let Err(description) = check_line(&self.name, NAME_LENGTH) {
@@ -159,7 +146,7 @@ impl SettingsDraft {
 }
 
 impl ScheduledJob {
-    /// What a caller sends back to be refused if the settings were changed in between.
+    /// A caller that sends it with an update is rejected if the settings have changed in between.
     pub fn etag(&self) -> String {
         format!("v{}", self.version)
     }
@@ -183,7 +170,7 @@ impl ScheduledJob {
 }
 
 impl Settings {
-    /// The settings as a draft, to be changed and checked again.
+    /// A draft of the settings, to be changed and checked again.
     pub fn draft(&self) -> SettingsDraft {
         SettingsDraft {
             name: self.name.clone(),
@@ -200,7 +187,7 @@ impl Settings {
 }
 
 impl ScheduleState {
-    /// The gate of a new job: everything up to now is decided.
+    /// State of a new job: everything up to now is decided.
     pub fn open(schedule: &Schedule, now: DateTime<Utc>) -> Self {
         Self {
             status: Status::Active,
@@ -212,25 +199,25 @@ impl ScheduleState {
         }
     }
 
-    /// Whether ticks make runs.
+    /// Whether ticks create runs.
     pub fn is_open(&self) -> bool {
         self.status == Status::Active && self.deleted_at.is_none()
     }
 
-    /// When the pause ran out, if it has at `now`.
+    /// End of the pause, if it has expired at `now`.
     pub fn pause_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let paused = self.status == Status::Paused && self.deleted_at.is_none();
         self.paused_until.filter(|until| paused && *until <= now)
     }
 
-    /// The gate in another status. Whatever was due must have been decided before.
+    /// The state with another status. All due ticks must have been decided before.
     #[must_use]
     pub fn with_status(self, status: Status, schedule: &Schedule) -> Self {
         let gate = Self { status, pause_reason: String::new(), paused_until: None, ..self };
         gate.with_next_tick(schedule)
     }
 
-    /// The gate with the next tick that its schedule and status give.
+    /// The state with the next tick according to its schedule and status.
     #[must_use]
     pub fn with_next_tick(self, schedule: &Schedule) -> Self {
         let next = if self.is_open() { schedule.next_after(self.watermark) } else { None };

@@ -1,6 +1,6 @@
-//! Checks of texts that callers give.
+//! Checks of texts in requests.
 
-/// Checks that a text has `1..=most` characters, none of them a control character.
+/// Accepts 1 to `most` characters without control characters and not only white space.
 pub fn check_line(text: &str, most: usize) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());
@@ -8,7 +8,7 @@ pub fn check_line(text: &str, most: usize) -> Result<(), String> {
     check_characters(text, most)
 }
 
-/// Checks that a text has at most `most` characters, none of them a control character.
+/// Accepts at most `most` characters without control characters.
 pub fn check_characters(text: &str, most: usize) -> Result<(), String> {
     let length = text.chars().count();
     if length > most {

@@ -1,94 +1,91 @@
-//! What a scheduled job wants done with its ticks: those that nobody decided in time, those that come
-//! while an earlier run goes on, and how far their starts are spread.
+//! Policy of a scheduled job for its ticks: catch-up of late ticks, overlap with earlier runs, and jitter.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sha2::{Digest, Sha256};
 use strum::{Display, EnumString, IntoStaticStr};
 
+use super::fraction::fraction;
 use super::id::ScheduledJobId;
 use super::violation::Violation;
 
-/// Most runs that one decision makes for one job.
+/// Maximum of the catch-up `limit`: runs that one decision creates for one job.
 pub const CATCH_UP_LIMIT: i32 = 1_000;
-/// Bounds of the catch-up window.
+/// Bounds of the catch-up `window`.
 pub const WINDOW: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(366 * 24)];
-/// Bounds of the grace.
+/// Bounds of `grace`.
 pub const GRACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(24)];
+/// Maximum of `jitter`.
 pub const JITTER: Duration = Duration::from_hours(24);
 
-/// Which of several due ticks make runs.
+/// The due ticks that create runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum CatchUpMode {
     LatestOnly,
-    /// None beyond the grace.
+    /// None that is later than the grace period.
     Skip,
-    /// All within window and limit.
+    /// All ticks within window and limit.
     All,
 }
 
-/// What a tick does while runs of earlier ticks have not ended.
+/// Effect of a tick while runs of earlier ticks are unfinished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Overlap {
-    /// It makes no run.
+    /// The tick creates no run.
     Skip,
-    /// Its run waits for the one before; one at most does.
+    /// Its run waits for the previous one; at most one run waits.
     Queue,
-    /// Its run may begin at once.
+    /// Its run may start immediately.
     Allow,
-    /// The earlier runs are cancelled, and its run waits for their end.
+    /// The earlier runs are cancelled; its run waits until they have ended.
     CancelRunning,
 }
 
-/// What becomes of ticks that no server decided in time. What is absent has its default.
+/// Policy for ticks that no server decided in time. Absent fields have their defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CatchUp {
-    /// Which of them make runs; only the latest if absent.
+    /// Default: `latest_only`.
     pub mode: Option<CatchUpMode>,
-    /// For all: at most so many runs; 100 if absent.
+    /// Maximum number of runs for mode `all`. Default: 100.
     pub limit: Option<i32>,
-    /// Older ticks make no runs; 366 days if absent.
+    /// Older ticks create no runs. Default: 366 days.
     pub window: Option<Duration>,
-    /// For skip: a tick decided so much later is on time; a minute if absent.
+    /// For mode `skip`: a tick that is late by no more than this is on time. Default: one minute.
     pub grace: Option<Duration>,
 }
 
-/// What is done with ticks. What is absent has its default.
+/// Tick policy. Absent fields have their defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TickPolicy {
-    /// Those that no server decided in time.
     pub catch_up: CatchUp,
-    /// Those that come while an earlier run goes on; skipped if absent.
+    /// Default: `skip`.
     pub overlap: Option<Overlap>,
-    /// The longest time from a tick to the start of its run; none if absent.
+    /// Maximum delay from a tick to the start of its run. Default: none.
     pub jitter: Option<Duration>,
 }
 
 impl CatchUp {
-    /// Which ticks make runs.
     pub fn mode(&self) -> CatchUpMode {
         self.mode.unwrap_or(CatchUpMode::LatestOnly)
     }
 
-    /// Most runs of one decision.
     pub fn limit(&self) -> usize {
         usize::try_from(self.limit.unwrap_or(100)).unwrap_or(1)
     }
 
-    /// Ticks older than this make no runs, unless the mode is skip.
+    /// Ticks older than this create no runs, except in mode `skip`.
     pub fn window(&self) -> Duration {
         self.window.unwrap_or(Duration::from_hours(366 * 24))
     }
 
-    /// Ticks decided so much later are on time.
+    /// Ticks that are late by no more than this are on time.
     pub fn grace(&self) -> Duration {
         self.grace.unwrap_or(Duration::from_mins(1))
     }
 
-    /// Ticks at or after this instant can still make runs at `now`.
+    /// The earliest tick that can still create a run at `now`.
     pub fn earliest(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let reach = match self.mode() {
             CatchUpMode::LatestOnly | CatchUpMode::All => self.window(),
@@ -116,21 +113,21 @@ impl CatchUp {
 }
 
 impl TickPolicy {
-    /// What happens to a tick that comes while an earlier run goes on.
     pub fn overlap(&self) -> Overlap {
         self.overlap.unwrap_or(Overlap::Skip)
     }
 
-    /// When the run of a tick may begin: the same instant whoever asks, and however often.
+    /// Earliest start of a tick's run: the tick plus its jitter, the same on every server.
     pub fn starts_at(&self, job: &ScheduledJobId, tick: DateTime<Utc>) -> DateTime<Utc> {
         let jitter = self.jitter.unwrap_or_default().as_secs_f64();
-        let spread = Duration::from_secs_f64(jitter * fraction(job, tick));
+        let spread =
+            Duration::from_secs_f64(jitter * fraction(&format!("{job} {}", tick.timestamp())));
         let spread = TimeDelta::from_std(spread).unwrap_or_default();
-        // Postgres keeps microseconds.
+        // Postgres stores microseconds.
         chrono::SubsecRound::trunc_subsecs(tick + spread, 6)
     }
 
-    /// Everything that is wrong, with paths relative to the scheduled job.
+    /// All violations, with paths relative to the scheduled job.
     pub fn check(&self) -> Vec<Violation> {
         let mut violations: Vec<Violation> =
             self.catch_up.check().into_iter().map(|v| v.within("catch_up")).collect();
@@ -139,14 +136,6 @@ impl TickPolicy {
         }
         violations
     }
-}
-
-/// A number of 0 to 1 that depends on job and tick alone, on every server and in every version: hence
-/// no hasher of the standard library, whose results may change.
-fn fraction(job: &ScheduledJobId, tick: DateTime<Utc>) -> f64 {
-    let text = format!("{job} {}", tick.timestamp());
-    let [a, b, c, d, ..] = Sha256::digest(text).0;
-    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -158,21 +147,21 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_spread_within_the_jitter_and_always_the_same() {
+    fn starts_are_spread_over_the_jitter_and_reproducible() {
         let policy = TickPolicy { jitter: Some(Duration::from_mins(10)), ..TickPolicy::default() };
         let job = |n: i32| ScheduledJobId::parse(&format!("job-{n}")).unwrap();
         let spread: Vec<i64> =
             (0..200).map(|n| (policy.starts_at(&job(n), at(0)) - at(0)).num_seconds()).collect();
         assert!(spread.iter().all(|seconds| (0..=600).contains(seconds)), "{spread:?}");
         assert!(spread.iter().any(|s| *s < 60) && spread.iter().any(|s| *s > 540), "{spread:?}");
-        // By this version and all others, on every server.
+        // The same on every server and in every version.
         assert_eq!((policy.starts_at(&job(7), at(0)) - at(0)).num_milliseconds(), 597_470);
         assert_ne!(spread[7], (policy.starts_at(&job(7), at(60)) - at(60)).num_seconds());
         assert_eq!(TickPolicy::default().starts_at(&job(7), at(0)), at(0));
     }
 
     #[test]
-    fn everything_out_of_bounds_is_named() {
+    fn each_value_out_of_bounds_is_a_violation_of_its_field() {
         let bad = TickPolicy {
             catch_up: CatchUp {
                 mode: None,

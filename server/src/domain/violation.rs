@@ -1,21 +1,19 @@
-//! What is wrong with a field of a request. It names the field by its path, so that a caller can
-//! show the reason beside the input it belongs to.
+//! An invalid field of a request. The path of the field lets a client show the reason next to the input.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Path from the request's root, such as `scheduled_job.parameters.past_days`.
     pub field: String,
-    /// What is wrong and what would be right, as a phrase.
+    /// The mistake and the expected value, as a phrase.
     pub description: String,
 }
 
 impl Violation {
-    /// A violation of `field`.
     pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self { field: field.into(), description: description.into() }
     }
 
-    /// The same violation seen from the message around it.
+    /// The violation with a path that starts at the parent message.
     #[must_use]
     pub fn within(mut self, parent: &str) -> Self {
         if !parent.is_empty() {

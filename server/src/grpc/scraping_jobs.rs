@@ -14,8 +14,8 @@ use super::request_id::idempotency_key;
 use super::status::{status, within};
 use super::watches::{self, Responses};
 use crate::app::{App, AppError, RetryRequest, RunQuery, Submission, Trigger, Watcher};
+use crate::domain::pending_reason::PendingReason;
 use crate::domain::run::Run;
-use crate::domain::wait::PendingReason;
 
 pub(super) struct ScrapingJobs {
     app: Arc<App>,

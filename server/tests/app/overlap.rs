@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use windrow_server::app::App;
+use windrow_server::domain::pending_reason::PendingReason;
 use windrow_server::domain::run::{Run, Status};
 use windrow_server::domain::tick_policy::{CatchUpMode, Overlap};
-use windrow_server::domain::wait::PendingReason;
 use windrow_worker::AttemptUpdate;
 
 use crate::support::{

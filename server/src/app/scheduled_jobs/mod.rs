@@ -73,7 +73,7 @@ impl App {
         let settings = new.draft.check(&self.sources).map_err(AppError::Invalid)?;
         let id =
             new.id.unwrap_or_else(|| ScheduledJobId::from_name(&settings.name, rand::random()));
-        let job = self.new_job(id, settings, self.now());
+        let job = new_job(id, settings, self.now());
         let mut tx = self.begin().await?;
         if let Some(job) = find_result(&mut tx, new.idempotency_key.as_ref()).await? {
             return Ok(job);
@@ -140,10 +140,11 @@ impl App {
         sources.names.extend(job.settings.parameters.source.clone());
         let settings = draft.check(&sources).map_err(AppError::Invalid)?;
         if edit.mode == Mode::ValidateOnly {
-            return Ok(self.changed(job, settings, now));
+            return Ok(changed(job, settings, now));
         }
-        let (job, cancelled) = self.decide_up_to_now(&mut tx, job, tick::settle, now).await?;
-        let job = self.changed(job, settings, now);
+        let (job, cancelled) =
+            self.decide_up_to_now(&mut tx, job, tick::decide_up_to_now, now).await?;
+        let job = changed(job, settings, now);
         scheduled_jobs::settings_write(&mut tx, &job).await?;
         let since = job.gate.watermark;
         write_schedule_and_revision(&mut tx, &job, since, Change::Updated, edit.changed_by).await?;
@@ -185,28 +186,28 @@ impl App {
             None => Ok((tx, job)),
         }
     }
+}
 
-    fn new_job(&self, id: ScheduledJobId, settings: Settings, now: DateTime<Utc>) -> ScheduledJob {
-        let gate = ScheduleState::open(&self.timed(settings.schedule.clone()), now);
-        ScheduledJob {
-            id,
-            settings,
-            version: 1,
-            created_at: now,
-            updated_at: now,
-            gate,
-            history: History::default(),
-            revision: 1,
-            problems: Vec::new(),
-        }
+fn new_job(id: ScheduledJobId, settings: Settings, now: DateTime<Utc>) -> ScheduledJob {
+    let gate = ScheduleState::open(&settings.schedule, now);
+    ScheduledJob {
+        id,
+        settings,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        gate,
+        history: History::default(),
+        revision: 1,
+        problems: Vec::new(),
     }
+}
 
-    fn changed(&self, job: ScheduledJob, settings: Settings, now: DateTime<Utc>) -> ScheduledJob {
-        let gate = job.gate.with_next_tick(&self.timed(settings.schedule.clone()));
-        let (version, revision) = (job.version + 1, job.revision + 1);
-        let problems = Vec::new();
-        ScheduledJob { settings, gate, version, revision, problems, updated_at: now, ..job }
-    }
+fn changed(job: ScheduledJob, settings: Settings, now: DateTime<Utc>) -> ScheduledJob {
+    let gate = job.gate.with_next_tick(&settings.schedule);
+    let (version, revision) = (job.version + 1, job.revision + 1);
+    let problems = Vec::new();
+    ScheduledJob { settings, gate, version, revision, problems, updated_at: now, ..job }
 }
 
 fn check_etag(job: &ScheduledJob, etag: &str) -> Result<(), AppError> {

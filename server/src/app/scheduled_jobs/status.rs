@@ -120,7 +120,8 @@ impl App {
         if job.gate.deleted_at.is_some() {
             return Ok(job);
         }
-        let (job, overlapping) = self.decide_up_to_now(&mut tx, job, tick::settle, now).await?;
+        let (job, overlapping) =
+            self.decide_up_to_now(&mut tx, job, tick::decide_up_to_now, now).await?;
         let gate = ScheduleState { deleted_at: Some(now), ..job.gate }
             .with_next_tick(&job.settings.schedule);
         let job = ScheduledJob { gate, revision: job.revision + 1, updated_at: now, ..job };
@@ -165,8 +166,8 @@ impl App {
         apply: impl FnOnce(ScheduleState, &Schedule) -> ScheduleState,
     ) -> Result<ScheduledJob, AppError> {
         let (job, cancelled) =
-            self.decide_up_to_now(&mut tx, job, tick::settle, change.now).await?;
-        let gate = apply(job.gate, &self.timed(job.settings.schedule.clone()));
+            self.decide_up_to_now(&mut tx, job, tick::decide_up_to_now, change.now).await?;
+        let gate = apply(job.gate, &job.settings.schedule);
         let revision = job.revision + 1;
         let job = ScheduledJob { gate, revision, updated_at: change.now, ..job };
         let since = job.gate.watermark;

@@ -46,7 +46,7 @@ pub struct Schedule {
 #[derive(Clone, Debug)]
 enum Ticks {
     /// Named wall-clock times.
-    WallClock(WallClockTicks),
+    WallClock(Box<WallClockTicks>),
     /// Multiples of a period.
     Every(Period),
     /// The stored expression or zone is invalid.
@@ -87,7 +87,9 @@ impl Schedule {
             .parse()
             .map_err(|_| ScheduleError::UnknownTimezone { name: timezone.to_owned() })?;
         let ticks = match expression {
-            Expression::Cron(fields) => Ticks::WallClock(WallClockTicks::new(&fields, zone)?),
+            Expression::Cron(fields) => {
+                Ticks::WallClock(Box::new(WallClockTicks::new(&fields, zone)?))
+            }
             Expression::Every(period) => Ticks::Every(period),
         };
         Ok(Self {

@@ -1,4 +1,4 @@
-//! Which of the due ticks fire, and what becomes of those that do not.
+//! Catch-up policy: selects the due ticks that fire, and the decisions about the others.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -6,48 +6,48 @@ use super::{Decision, TickOutcome, range};
 use crate::domain::schedule::Schedule;
 use crate::domain::tick_policy::{CatchUpMode, Overlap, TickPolicy};
 
-/// The due ticks, sorted.
+/// The due ticks by the catch-up policy.
 pub(super) struct Due {
-    /// Those that do not fire, in order of time.
-    pub(super) passed: Vec<TickOutcome>,
-    /// Those that fire unless an earlier run is in their way, in order of time; later than all passed ones.
+    /// Ticks that do not fire, in order of time.
+    pub(super) skipped: Vec<TickOutcome>,
+    /// Ticks that fire unless an earlier run blocks them, in order of time; later than all skipped ones.
     pub(super) firing: Vec<DateTime<Utc>>,
 }
 
-/// Sorts the ticks after `watermark` up to `now`.
-pub(super) fn sort(
+/// Applies the policy to the ticks after `watermark` and up to `now`.
+pub(super) fn due(
     schedule: &Schedule,
     policy: &TickPolicy,
     watermark: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Due {
-    // Just before it, as intervals do not hold their beginning.
+    // Just before the window, because intervals exclude their start.
     let before_window = policy.catch_up.earliest(now) - TimeDelta::microseconds(1);
     let window_opens = before_window.clamp(watermark, now);
-    let firing = schedule.newest_in(window_opens, now, most_runs(policy));
-    let passed_until = firing.first().map_or(now, |first| *first - TimeDelta::microseconds(1));
+    let firing = schedule.newest_in(window_opens, now, max_runs(policy));
+    let skipped_until = firing.first().map_or(now, |first| *first - TimeDelta::microseconds(1));
     let (old, why_old) = outside(policy);
     let (recent, why_recent) = inside(policy);
     let ranges = [
-        range(schedule, watermark, window_opens.min(passed_until), old, &why_old),
-        range(schedule, window_opens, passed_until, recent, &why_recent),
+        range(schedule, watermark, window_opens.min(skipped_until), old, &why_old),
+        range(schedule, window_opens, skipped_until, recent, &why_recent),
     ];
-    Due { passed: ranges.into_iter().flatten().collect(), firing }
+    Due { skipped: ranges.into_iter().flatten().collect(), firing }
 }
 
-/// Runs that one decision may make.
-fn most_runs(policy: &TickPolicy) -> usize {
+/// Maximum number of runs of one decision.
+fn max_runs(policy: &TickPolicy) -> usize {
     match (policy.catch_up.mode(), policy.overlap()) {
         (CatchUpMode::All, Overlap::Skip | Overlap::Queue | Overlap::Allow) => {
             policy.catch_up.limit()
         }
-        // Of all, each would cancel the one before.
+        // Each of several runs would cancel the previous one.
         (CatchUpMode::All, Overlap::CancelRunning)
         | (CatchUpMode::LatestOnly | CatchUpMode::Skip, _) => 1,
     }
 }
 
-/// What becomes of ticks before the window.
+/// Decision about ticks before the window.
 fn outside(policy: &TickPolicy) -> (Decision, String) {
     let catch_up = &policy.catch_up;
     match catch_up.mode() {
@@ -59,21 +59,21 @@ fn outside(policy: &TickPolicy) -> (Decision, String) {
         CatchUpMode::Skip => {
             let grace = humantime::format_duration(catch_up.grace());
             let reason = format!(
-                "no server decided it within the grace of {grace}, and catch-up is to skip"
+                "no server decided it within the grace period of {grace}, and the catch-up mode is skip"
             );
             (Decision::Missed, reason)
         }
     }
 }
 
-/// What becomes of ticks in the window that do not fire.
+/// Decision about ticks in the window that do not fire.
 fn inside(policy: &TickPolicy) -> (Decision, String) {
-    if most_runs(policy) == 1 {
-        let reason = "it was decided together with a later tick, which stands for it";
+    if max_runs(policy) == 1 {
+        let reason = "it was decided together with a later tick, which replaced it";
         return (Decision::Merged, reason.to_owned());
     }
     let limit = policy.catch_up.limit();
     let reason =
-        format!("no server decided it in time, and only the newest {limit} are made up for");
+        format!("no server decided it in time, and catch-up is limited to the newest {limit}");
     (Decision::Missed, reason)
 }

@@ -1,8 +1,8 @@
-//! What becomes of the ticks that are due: which ones fire, and why the others do not.
+//! Decisions about due ticks: each one fires, or has a reason why it does not.
 //!
-//! The watermark is the gate: every tick at or before it is decided, for ever. A decision covers
-//! every tick after the watermark up to now, so that each tick is decided once and has its row in
-//! the ledger, alone or in a range.
+//! Every tick at or before the watermark has been decided, permanently. A decision covers every tick
+//! after the watermark up to now, so that each tick is decided once and has its row in the ledger, alone
+//! or in a range.
 //!
 //! ```text
 //!            window begins              now
@@ -23,107 +23,108 @@ use super::id::RunId;
 use super::schedule::Schedule;
 use super::scheduled_job::{ScheduleState, ScheduledJob, Status};
 
-/// Ranges count their ticks up to here; longer ones have at least so many.
+/// Maximum count of the ticks in a range; a range with this count may have more.
 pub const COUNT_LIMIT: u64 = 10_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
+/// Decision about a tick.
 pub enum Decision {
-    /// It made a run.
+    /// The tick created a run.
     Fired,
-    /// The run of an earlier tick had not ended.
+    /// The run of an earlier tick was unfinished.
     SkippedOverlap,
-    /// The run of an earlier tick was waiting already.
+    /// The run of an earlier tick was already waiting.
     QueueFull,
-    /// A later tick that was decided with it stands for it.
+    /// A later tick, decided together with it, replaced it.
     Merged,
-    /// Nobody decided it in time, and it is not made up for.
+    /// No server decided it in time, and the catch-up policy skips it.
     Missed,
-    /// It was older than the catch-up window.
+    /// The tick was older than the catch-up window.
     OutsideWindow,
-    /// Ticks made no runs then.
+    /// The job was not active.
     Paused,
 }
 
-/// One tick or a range of ticks, decided.
+/// Outcome of one tick or of a range of ticks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TickOutcome {
     /// The tick, or the first of a range.
     pub tick_at: DateTime<Utc>,
     /// The last of a range, else the tick.
     pub until: DateTime<Utc>,
-    /// How many, counted up to [`COUNT_LIMIT`].
+    /// Number of ticks, counted up to [`COUNT_LIMIT`].
     pub count: u64,
     pub decision: Decision,
-    /// Why, as a phrase; empty if it fired on its own.
+    /// The reason as a phrase; empty if the tick fired regularly.
     pub reason: String,
-    /// The run of an earlier tick that was in its way, or that its run waits for.
+    /// The run of an earlier tick that blocked it, or that its run waits for.
     pub blocking: Option<RunId>,
-    /// When its run may begin, if it fired.
+    /// Earliest start of its run, if it fired.
     pub starts_at: Option<DateTime<Utc>>,
 }
 
-/// What a decision has to know besides the job.
+/// Input of a decision besides the job.
 #[derive(Clone, Debug, Default)]
 pub struct TickContext {
-    /// The job's runs of earlier ticks that have not ended, the oldest first. Triggered ones are none.
+    /// Unfinished runs of earlier ticks, oldest first, without triggered runs.
     pub unfinished: Vec<RunId>,
-    /// Becomes part of the ids of new runs.
+    /// Random part of the ids of new runs.
     pub random: u64,
 }
 
-/// The decision about all that is due: the rows of the ledger and the gate after it.
+/// Decision about all due ticks: new rows of the ledger, and the state of the schedule afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TickPlan {
     /// In order of time.
-    pub decided: Vec<TickOutcome>,
-    /// Runs of earlier ticks that are to be cancelled.
-    pub cancelled: Vec<RunId>,
-    /// When the pause was over, if it ended by itself.
+    pub outcomes: Vec<TickOutcome>,
+    /// Runs of earlier ticks to cancel.
+    pub runs_to_cancel: Vec<RunId>,
+    /// End of the pause, if it expired.
     pub pause_ended: Option<DateTime<Utc>>,
-    /// The gate with its watermark at `now`.
+    /// The state with its watermark at `now`.
     pub gate: ScheduleState,
 }
 
-/// Decides everything that is due at `now`.
+/// Decides all ticks that are due at `now`.
 ///
-/// A pause that ran out is ended first, at its own end. While the gate is closed nothing is due.
-pub fn decide(job: &ScheduledJob, situation: &TickContext, now: DateTime<Utc>) -> TickPlan {
-    // A clock that stepped back decides nothing: the watermark never moves back.
+/// An expired pause ends first, at its own end. While the job is not active, nothing is due.
+pub fn decide(job: &ScheduledJob, context: &TickContext, now: DateTime<Utc>) -> TickPlan {
+    // After a clock step backwards nothing is decided: the watermark never moves back.
     let now = now.max(job.gate.watermark);
-    let mut verdict = TickPlan {
-        decided: Vec::new(),
-        cancelled: Vec::new(),
+    let mut plan = TickPlan {
+        outcomes: Vec::new(),
+        runs_to_cancel: Vec::new(),
         pause_ended: job.gate.pause_end(now),
         gate: job.gate.clone(),
     };
     let schedule = &job.settings.schedule;
-    if let Some(end) = verdict.pause_ended {
-        verdict.pass_held(schedule, end);
-        verdict.gate = verdict.gate.with_status(Status::Active, schedule);
+    if let Some(end) = plan.pause_ended {
+        plan.record_inactive_ticks(schedule, end);
+        plan.gate = plan.gate.with_status(Status::Active, schedule);
     }
-    if verdict.gate.is_open() {
-        let due = catch_up::sort(schedule, &job.settings.ticks, verdict.gate.watermark, now);
-        verdict.decided.extend(due.passed);
-        overlap::fire(job, situation, &due.firing, &mut verdict);
-        verdict.gate = ScheduleState { watermark: now, ..verdict.gate }.with_next_tick(schedule);
+    if plan.gate.is_open() {
+        let due = catch_up::due(schedule, &job.settings.ticks, plan.gate.watermark, now);
+        plan.outcomes.extend(due.skipped);
+        overlap::fire(job, context, &due.firing, &mut plan);
+        plan.gate = ScheduleState { watermark: now, ..plan.gate }.with_next_tick(schedule);
     }
-    verdict
+    plan
 }
 
-/// Like [`decide`], but also decides the ticks of a closed gate, which made no runs: what somebody
-/// does who is about to change settings or status, so that the old ones hold up to now.
-pub fn settle(job: &ScheduledJob, situation: &TickContext, now: DateTime<Utc>) -> TickPlan {
+/// Like [`decide`], but also records the ticks of a job that is not active. Called before a change of
+/// settings or status, so that the old ones apply up to now.
+pub fn decide_up_to_now(job: &ScheduledJob, context: &TickContext, now: DateTime<Utc>) -> TickPlan {
     let now = now.max(job.gate.watermark);
-    let mut verdict = decide(job, situation, now);
-    verdict.pass_held(&job.settings.schedule, now);
-    verdict
+    let mut plan = decide(job, context, now);
+    plan.record_inactive_ticks(&job.settings.schedule, now);
+    plan
 }
 
 impl TickPlan {
-    /// Records the ticks up to `at` that made no runs because the gate was closed, and moves the
+    /// Records the ticks up to `at` that created no runs because the job was not active, and moves the
     /// watermark there.
-    fn pass_held(&mut self, schedule: &Schedule, at: DateTime<Utc>) {
+    fn record_inactive_ticks(&mut self, schedule: &Schedule, at: DateTime<Utc>) {
         let gate = &mut self.gate;
         let reason = match (gate.deleted_at, gate.status) {
             (Some(_), _) => "the job was deleted",
@@ -131,12 +132,12 @@ impl TickPlan {
             (None, Status::Inactive) => "the job was inactive",
             (None, Status::Active) => return,
         };
-        self.decided.extend(range(schedule, gate.watermark, at, Decision::Paused, reason));
+        self.outcomes.extend(range(schedule, gate.watermark, at, Decision::Paused, reason));
         gate.watermark = gate.watermark.max(at);
     }
 }
 
-/// The ticks after `after` up to `until` as one row, if there are any.
+/// The ticks after `after` and up to `until` as one row, if there are any.
 fn range(
     schedule: &Schedule,
     after: DateTime<Utc>,

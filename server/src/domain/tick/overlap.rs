@@ -1,4 +1,4 @@
-//! What a tick that could fire does while runs of earlier ticks have not ended.
+//! Overlap policy: decisions about ticks while runs of earlier ticks are unfinished.
 
 use chrono::{DateTime, Utc};
 
@@ -8,24 +8,24 @@ use crate::domain::run::Origin;
 use crate::domain::scheduled_job::ScheduledJob;
 use crate::domain::tick_policy::Overlap;
 
-/// Decides ticks in order of time; a run that one of them makes is in the way of the next.
+/// Decides ticks in order of time; a run that one of them creates blocks the next.
 pub(super) fn fire(
     job: &ScheduledJob,
-    situation: &TickContext,
+    context: &TickContext,
     ticks: &[DateTime<Utc>],
-    verdict: &mut TickPlan,
+    plan: &mut TickPlan,
 ) {
-    let mut unfinished = situation.unfinished.clone();
+    let mut unfinished = context.unfinished.clone();
     for tick in ticks {
         let (decision, reason, blocking) = decide(job.settings.ticks.overlap(), &unfinished);
         if decision == Decision::Fired {
             if job.settings.ticks.overlap() == Overlap::CancelRunning {
-                verdict.cancelled.append(&mut unfinished);
+                plan.runs_to_cancel.append(&mut unfinished);
             }
-            unfinished.push(RunId::new(Origin::Scheduled, Some(&job.id), *tick, situation.random));
+            unfinished.push(RunId::new(Origin::Scheduled, Some(&job.id), *tick, context.random));
         }
         let fired = decision == Decision::Fired;
-        verdict.decided.push(TickOutcome {
+        plan.outcomes.push(TickOutcome {
             tick_at: *tick,
             until: *tick,
             count: 1,
@@ -44,19 +44,19 @@ fn decide(overlap: Overlap, unfinished: &[RunId]) -> (Decision, String, Option<R
     match overlap {
         Overlap::Allow => (Decision::Fired, String::new(), None),
         Overlap::Skip => {
-            let reason = format!("run {oldest} of an earlier tick had not ended");
+            let reason = format!("run {oldest} of an earlier tick was unfinished");
             (Decision::SkippedOverlap, reason, Some(oldest.clone()))
         }
         Overlap::Queue if unfinished.len() > 1 => {
-            let reason = format!("run {newest} of an earlier tick was waiting already");
+            let reason = format!("run {newest} of an earlier tick was already waiting");
             (Decision::QueueFull, reason, Some(newest.clone()))
         }
         Overlap::Queue => {
-            let reason = format!("its run waits for the end of run {newest} of an earlier tick");
+            let reason = format!("its run waits until run {newest} of an earlier tick has ended");
             (Decision::Fired, reason, Some(newest.clone()))
         }
         Overlap::CancelRunning => {
-            let reason = format!("run {newest} of an earlier tick is cancelled for its run");
+            let reason = format!("run {newest} of an earlier tick is cancelled first");
             (Decision::Fired, reason, Some(newest.clone()))
         }
     }

@@ -65,10 +65,10 @@ fn unfinished(numbers: &[u32]) -> TickContext {
     TickContext { unfinished: numbers.iter().map(|n| run(*n)).collect(), random: 7 }
 }
 
-fn rows(verdict: &TickPlan) -> Vec<(&'static str, String, String, u64)> {
+fn rows(plan: &TickPlan) -> Vec<(&'static str, String, String, u64)> {
     let time = |at: DateTime<Utc>| at.format("%H:%M").to_string();
     let row = |d: &TickOutcome| (d.decision.into_str(), time(d.tick_at), time(d.until), d.count);
-    verdict.decided.iter().map(row).collect()
+    plan.outcomes.iter().map(row).collect()
 }
 
 fn row(
@@ -80,22 +80,22 @@ fn row(
     (word, first.to_owned(), last.to_owned(), count)
 }
 
-fn decided(job: &ScheduledJob, situation: &TickContext, now: &str) -> TickPlan {
-    decide(job, situation, at(now))
+fn decided(job: &ScheduledJob, context: &TickContext, now: &str) -> TickPlan {
+    decide(job, context, at(now))
 }
 
 #[test]
 fn nothing_is_due_before_the_first_tick() {
-    let verdict = decided(&usual(), &unfinished(&[]), "10:59:59");
-    assert_eq!(rows(&verdict), []);
-    assert_eq!(verdict.gate.next_tick_at, Some(at("11:00:00")));
+    let plan = decided(&usual(), &unfinished(&[]), "10:59:59");
+    assert_eq!(rows(&plan), []);
+    assert_eq!(plan.gate.next_tick_at, Some(at("11:00:00")));
 }
 
 #[test]
 fn a_tick_fires_once() {
     let first = decided(&usual(), &unfinished(&[]), "11:00:00");
     assert_eq!(rows(&first), [row("fired", "11:00", "11:00", 1)]);
-    assert_eq!(first.decided[0].starts_at, Some(at("11:00:00")));
+    assert_eq!(first.outcomes[0].starts_at, Some(at("11:00:00")));
     assert_eq!(first.gate.next_tick_at, Some(at("12:00:00")));
     let after = ScheduledJob { gate: first.gate, ..usual() };
     assert_eq!(rows(&decided(&after, &unfinished(&[]), "11:00:00")), []);
@@ -103,10 +103,10 @@ fn a_tick_fires_once() {
 
 #[test]
 fn of_several_due_ticks_the_latest_fires_and_the_others_are_merged_into_it() {
-    let verdict = decided(&usual(), &unfinished(&[]), "14:10:00");
+    let plan = decided(&usual(), &unfinished(&[]), "14:10:00");
     let expected = [row("merged", "11:00", "13:00", 3), row("fired", "14:00", "14:00", 1)];
-    assert_eq!(rows(&verdict), expected);
-    assert_eq!(verdict.gate.watermark, at("14:10:00"));
+    assert_eq!(rows(&plan), expected);
+    assert_eq!(plan.gate.watermark, at("14:10:00"));
 }
 
 #[test]
@@ -149,22 +149,22 @@ fn missed_ticks_can_be_skipped_and_a_little_lateness_is_none() {
 fn all_missed_ticks_can_be_made_up_for_up_to_a_limit() {
     let limit = CatchUp { limit: Some(2), ..CatchUp::default() };
     let job = catching_up(CatchUpMode::All, &limit, Overlap::Allow);
-    let verdict = decided(&job, &unfinished(&[]), "14:10:00");
+    let plan = decided(&job, &unfinished(&[]), "14:10:00");
     let expected = [
         row("missed", "11:00", "12:00", 2),
         row("fired", "13:00", "13:00", 1),
         row("fired", "14:00", "14:00", 1),
     ];
-    assert_eq!(rows(&verdict), expected);
+    assert_eq!(rows(&plan), expected);
 }
 
 #[test]
 fn what_is_made_up_for_overlaps_too() {
     let fate = |overlap| {
         let job = catching_up(CatchUpMode::All, &CatchUp::default(), overlap);
-        let verdict = decided(&job, &unfinished(&[]), "14:10:00");
-        let words = verdict.decided.iter().map(|d| (d.decision.into_str(), d.count));
-        (words.collect::<Vec<_>>(), verdict.cancelled.len())
+        let plan = decided(&job, &unfinished(&[]), "14:10:00");
+        let words = plan.outcomes.iter().map(|d| (d.decision.into_str(), d.count));
+        (words.collect::<Vec<_>>(), plan.runs_to_cancel.len())
     };
     let skipped = ("skipped_overlap", 1);
     assert_eq!(fate(Overlap::Skip), (vec![("fired", 1), skipped, skipped, skipped], 0));
@@ -176,12 +176,12 @@ fn what_is_made_up_for_overlaps_too() {
 #[test]
 fn a_tick_meets_an_earlier_run_as_the_overlap_policy_says() {
     let check = |overlap, before: &[u32], word, blocking: Option<u32>, cancelled: &[u32]| {
-        let verdict = decided(&overlapping(overlap), &unfinished(before), "11:00:01");
-        let decided = &verdict.decided[0];
+        let plan = decided(&overlapping(overlap), &unfinished(before), "11:00:01");
+        let decided = &plan.outcomes[0];
         assert_eq!(decided.decision.into_str(), word, "{overlap} {before:?}");
         assert_eq!(decided.blocking, blocking.map(run), "{overlap} {before:?}");
         assert_eq!(decided.reason.is_empty(), blocking.is_none(), "{overlap} {before:?}");
-        assert_eq!(verdict.cancelled, cancelled.iter().map(|n| run(*n)).collect::<Vec<_>>());
+        assert_eq!(plan.runs_to_cancel, cancelled.iter().map(|n| run(*n)).collect::<Vec<_>>());
     };
     for overlap in [Overlap::Skip, Overlap::Queue, Overlap::Allow, Overlap::CancelRunning] {
         check(overlap, &[], "fired", None, &[]);
@@ -196,9 +196,9 @@ fn a_tick_meets_an_earlier_run_as_the_overlap_policy_says() {
 #[test]
 fn jitter_moves_the_start_and_not_the_tick() {
     let job = job(TickPolicy { jitter: Some(Duration::from_hours(1)), ..TickPolicy::default() });
-    let verdict = decided(&job, &unfinished(&[]), "11:00:00");
-    assert_eq!(rows(&verdict), [row("fired", "11:00", "11:00", 1)]);
-    let starts_at = verdict.decided[0].starts_at.unwrap();
+    let plan = decided(&job, &unfinished(&[]), "11:00:00");
+    assert_eq!(rows(&plan), [row("fired", "11:00", "11:00", 1)]);
+    let starts_at = plan.outcomes[0].starts_at.unwrap();
     assert!(starts_at > at("11:00:00") && starts_at <= at("12:00:00"), "{starts_at}");
 }
 
@@ -206,8 +206,8 @@ fn jitter_moves_the_start_and_not_the_tick() {
 fn a_clock_that_steps_back_reopens_nothing() {
     let gate = decided(&usual(), &unfinished(&[]), "11:00:05").gate;
     let after = ScheduledJob { gate: gate.clone(), ..usual() };
-    let verdict = decided(&after, &unfinished(&[]), "10:50:00");
-    assert_eq!((rows(&verdict), verdict.gate), (Vec::new(), gate));
+    let plan = decided(&after, &unfinished(&[]), "10:50:00");
+    assert_eq!((rows(&plan), plan.gate), (Vec::new(), gate));
 }
 
 #[test]
@@ -216,24 +216,24 @@ fn a_pause_ends_by_itself_at_its_own_end() {
     let gate = ScheduleState { paused_until: Some(at("13:00:00")), ..job.gate.clone() };
     let job = ScheduledJob { gate, ..job };
     assert_eq!(rows(&decided(&job, &unfinished(&[]), "12:30:00")), []);
-    let verdict = decided(&job, &unfinished(&[]), "14:00:00");
+    let plan = decided(&job, &unfinished(&[]), "14:00:00");
     let expected = [row("paused", "11:00", "13:00", 3), row("fired", "14:00", "14:00", 1)];
-    assert_eq!(rows(&verdict), expected);
-    assert_eq!(verdict.gate.status, Status::Active);
-    assert_eq!(verdict.pause_ended, Some(at("13:00:00")));
+    assert_eq!(rows(&plan), expected);
+    assert_eq!(plan.gate.status, Status::Active);
+    assert_eq!(plan.pause_ended, Some(at("13:00:00")));
 }
 
 #[test]
 fn settling_a_closed_gate_records_its_ticks_as_one_range() {
     let job = with_status(usual(), Status::Inactive);
-    let verdict = settle(&job, &unfinished(&[]), at("12:30:00"));
-    assert_eq!(rows(&verdict), [row("paused", "11:00", "12:00", 2)]);
-    let resumed = verdict.gate.with_status(Status::Active, &job.settings.schedule);
+    let plan = decide_up_to_now(&job, &unfinished(&[]), at("12:30:00"));
+    assert_eq!(rows(&plan), [row("paused", "11:00", "12:00", 2)]);
+    let resumed = plan.gate.with_status(Status::Active, &job.settings.schedule);
     assert_eq!(resumed.next_tick_at, Some(at("13:00:00")));
 }
 
 #[test]
 fn settling_an_open_gate_is_deciding() {
     let decided = decided(&usual(), &unfinished(&[]), "11:00:00");
-    assert_eq!(settle(&usual(), &unfinished(&[]), at("11:00:00")), decided);
+    assert_eq!(decide_up_to_now(&usual(), &unfinished(&[]), at("11:00:00")), decided);
 }

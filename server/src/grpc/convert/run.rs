@@ -7,9 +7,9 @@ use super::policy::to_policy;
 use super::primitives::to_time;
 use super::priority::to_priority;
 use crate::app::AppError;
+use crate::domain::pending_reason::PendingReason;
 use crate::domain::run::{FailedLocation, Origin, Run, Status};
 use crate::domain::saturating::saturating_i32;
-use crate::domain::wait::PendingReason;
 use crate::domain::wanted::RunConditions;
 
 /// The status to filter by; `None` if unspecified.

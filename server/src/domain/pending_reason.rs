@@ -1,4 +1,4 @@
-//! What a pending run waits for.
+//! Reason why a run is pending.
 
 use std::fmt;
 
@@ -6,28 +6,20 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::id::{RunId, ScheduledJobId};
 
-/// What a pending run waits for. The text is for people.
+/// Reason why a run is pending. Its text is for people and completes "waiting for".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PendingReason {
-    /// It is to begin later, or is between two attempts.
+    /// The run is delayed or between two attempts.
     Time { until: DateTime<Utc>, attempts: i32 },
-    /// No worker that serves its source is connected.
+    /// No connected worker serves its source.
     Worker { source: String },
-    /// Its source has its limit.
-    SourceLimit {
-        source: String,
-        /// How many runs of it are running.
-        limit: i64,
-    },
-    /// Its scheduled job has its limit.
-    JobLimit {
-        job: ScheduledJobId,
-        /// How many runs of it are running.
-        limit: i64,
-    },
-    /// The run of an earlier tick, by the overlap policy.
+    /// The limit of concurrent runs of its source is reached.
+    SourceLimit { source: String, limit: i64 },
+    /// The limit of concurrent runs of its scheduled job is reached.
+    JobLimit { job: ScheduledJobId, limit: i64 },
+    /// The overlap policy makes it wait for the run of an earlier tick.
     EarlierRun { run: RunId },
-    /// The workers are busy with others.
+    /// All workers of its source are busy.
     Turn { source: String },
 }
 
@@ -67,11 +59,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_a_phrase() {
+    fn each_reason_is_a_phrase() {
         let until = DateTime::from_timestamp(1_800_000_000, 5).unwrap();
         let source = "mls".to_owned();
         let job = ScheduledJobId::parse("daily").unwrap();
-        for (wait, text) in [
+        for (reason, text) in [
             (PendingReason::Time { until, attempts: 0 }, "its time, 2027-01-15T08:00:00Z"),
             (PendingReason::Time { until, attempts: 2 }, "attempt 3 at 2027-01-15T08:00:00Z"),
             (
@@ -83,7 +75,7 @@ mod tests {
                 "scheduled job daily, of which at most 2 runs may be running",
             ),
         ] {
-            assert_eq!(wait.to_string(), text);
+            assert_eq!(reason.to_string(), text);
         }
     }
 }
