@@ -1,7 +1,7 @@
--- A scheduled job is three rows that change for three reasons: settings when somebody edits them,
--- the schedule when ticks are decided, the history when runs end. One row for all would make a
--- trigger's foreign-key lock hide due jobs from the scheduler, and endings wait for ticks.
--- Locks are taken in this order: schedule, runs by id, history by id.
+-- Scheduled jobs, in three tables that change for different reasons: the settings when a user edits
+-- them, the schedule when ticks are decided, the history when runs end. With a single row, the
+-- foreign-key lock of a trigger would hide due jobs from the scheduler, and ending runs would wait
+-- for ticks. Lock order: schedule, runs by id, history by id.
 
 create table scheduled_job (
     scheduled_job_id text primary key,
@@ -11,11 +11,11 @@ create table scheduled_job (
     parameters jsonb not null,
     priority text not null,
     labels jsonb not null,
-    -- How stubbornly its runs are tried; what is absent has its default.
+    -- Retry and timeout policy of the job's runs; absent fields have their defaults.
     policy jsonb not null,
-    -- Runs that may be running at once; 0 is no limit.
+    -- Maximum concurrent runs; 0 is no limit.
     max_concurrent_runs int not null,
-    -- What is done with late and overlapping ticks; what is absent has its default.
+    -- Policy for late and overlapping ticks; absent fields have their defaults.
     tick_policy jsonb not null,
     version bigint not null,
     created_at timestamptz not null,
@@ -33,12 +33,12 @@ create table scheduled_job_schedule (
     paused_until timestamptz,
     deleted_at timestamptz,
     updated_at timestamptz not null,
-    -- Every tick at or before it is decided, for ever.
+    -- Every tick at or before it has been decided, permanently.
     watermark timestamptz not null,
     next_tick_at timestamptz,
-    -- The number of the last revision of settings and status.
+    -- Number of the latest revision of settings and status.
     revision bigint not null,
-    -- When the scheduler has to look: at the next tick, or at the end of a pause.
+    -- Next time for the scheduler: the next tick, or the end of a pause.
     due_at timestamptz generated always as (
         case
             when deleted_at is not null then null
@@ -71,6 +71,6 @@ create table scheduled_job_history (
     constraint history_counts_up check (run_count >= 0),
     constraint history_last_run_is_whole
         check (num_nulls(last_run_at, last_run_status, last_run_job_id, last_ended_at) in (0, 4)),
-    -- An imported history may not say which run was the last.
+    -- An imported history may lack the last run.
     constraint history_last_run_is_counted check (run_count > 0 or last_run_at is null)
 );

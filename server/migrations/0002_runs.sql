@@ -1,4 +1,4 @@
--- Runs. The state machine is in the code; the schema repeats what holds in every state.
+-- Runs. The state machine is in the code; the schema repeats only the invariants of each state.
 
 create table scraping_job (
     job_id text primary key,
@@ -7,34 +7,34 @@ create table scraping_job (
     origin text not null,
     status text not null,
     priority text not null,
-    -- Order of work: the creation less the priority's boost.
+    -- Work order: creation time minus the priority's boost.
     rank_at timestamptz not null,
     parameters jsonb not null,
     source text generated always as (parameters ->> 'source') stored,
-    -- How stubbornly it is tried, as it was decided.
+    -- Retry and timeout policy at creation.
     policy jsonb not null,
-    -- It fails then unless it has ended.
+    -- The run fails at this time unless it has ended.
     deadline_at timestamptz,
     requested_by text not null,
-    -- Those of the scheduled job as they were, and those of the trigger.
+    -- Labels of the scheduled job at creation, merged with the trigger's.
     labels jsonb not null,
     tick_at timestamptz,
     created_at timestamptz not null,
     available_at timestamptz not null,
-    -- It does not begin before the runs of earlier ticks of its job have ended.
+    -- The run does not start before the runs of earlier ticks of its job have ended.
     queued boolean not null,
     started_at timestamptz,
     completed_at timestamptz,
     cancel_requested_at timestamptz,
     properties_scraped bigint not null,
     properties_saved bigint not null,
-    -- Of the saved ones.
+    -- Part of properties_saved.
     properties_updated bigint not null,
     properties_skipped bigint not null,
     properties_duplicate bigint not null,
     total_locations int not null,
     completed_locations int not null,
-    -- Places of the locations that are done; a later attempt goes on with the others.
+    -- Indexes of completed locations; a later attempt continues with the others.
     done_locations jsonb not null,
     failed_locations jsonb not null,
     attempt int not null,
@@ -44,9 +44,9 @@ create table scraping_job (
     revision bigint not null,
     worker_id text,
     lease_expires_at timestamptz,
-    -- How long the worker may be silent.
+    -- Length of an extension.
     lease_ms bigint,
-    -- It is never extended beyond.
+    -- No extension reaches beyond this time.
     lease_latest_at timestamptz,
     constraint run_origin_is_known check (
         origin in ('scheduled', 'triggered', 'immediate', 'recurring', 'backfill', 'retry')
@@ -81,7 +81,7 @@ create table scraping_job (
     constraint run_locations_are_bounded check (completed_locations between 0 and total_locations)
 );
 
--- One tick, one run.
+-- At most one run per tick.
 create unique index scraping_job_one_per_tick on scraping_job (scheduled_job_id, tick_at)
     where origin = 'scheduled';
 create index scraping_job_pending on scraping_job (rank_at, job_id) where status = 'pending';

@@ -1,24 +1,24 @@
--- The tick ledger: what became of every tick, alone or in a range, and why.
+-- The tick ledger: the decision about each tick, alone or in a range, and its reason.
 
 create table tick (
     scheduled_job_id text not null references scheduled_job,
     tick_at timestamptz not null,
-    -- The last tick of a range, else the tick itself.
+    -- Last tick of a range; for a single tick, the tick itself.
     until timestamptz not null,
-    -- Ticks of the range, counted up to 10,000.
+    -- Number of ticks in the range, counted up to 10,000.
     count bigint not null,
     decision text not null,
     reason text not null,
-    -- The run that it made.
+    -- The run that the tick created.
     job_id text,
-    -- When that may begin.
+    -- Earliest start of that run.
     starts_at timestamptz,
-    -- The run of an earlier tick that was in its way, or that its run waits for.
+    -- The run of an earlier tick that blocked this one, or that its run waits for.
     blocking_job_id text,
     decided_at timestamptz not null,
     -- The server that decided.
     server text not null,
-    -- The number of the revision that it was decided under.
+    -- Revision of the job's settings that applied.
     revision bigint not null,
     primary key (scheduled_job_id, tick_at),
     constraint tick_decision_is_known check (
@@ -32,15 +32,16 @@ create table tick (
     constraint tick_range_has_its_size check (until >= tick_at and (until > tick_at) = (count > 1))
 );
 
--- Old entries are forgotten by it. The watermark keeps their ticks decided.
+-- For pruning old entries. The watermark keeps their ticks decided.
 create index tick_by_age on tick (until);
 
--- What a backfill made of ticks that had no run: a record of its own, for a decision never changes.
+-- Runs that backfills created for ticks without a run. Separate from the ledger, whose decisions never
+-- change.
 create table backfill (
     scheduled_job_id text not null references scheduled_job,
     tick_at timestamptz not null,
     job_id text not null,
-    -- The request that made it; empty if it had no id.
+    -- Request id of the backfill; empty if it had none.
     request_id text not null,
     requested_by text not null,
     made_at timestamptz not null,

@@ -1,50 +1,50 @@
--- The outbox: every change of a run, in the transaction that makes it. It is the truth for watchers;
--- notifications are hints. Readers follow (xid, id) below the oldest running transaction: with the
--- id alone a reader passes over events whose transaction commits late.
+-- The outbox: every change of a run, inserted by the transaction that makes the change. Watches rely
+-- on it alone; notifications are hints. Readers follow (xid, id) below the oldest running transaction:
+-- by id alone, a reader would skip events whose transaction commits late.
 
 create table run_event (
     id bigint generated always as identity primary key,
-    -- The transaction's, or that of the run's event before if it is higher: the changes of a run are in order
-    -- though a transaction that began earlier makes the later one.
+    -- Id of the writing transaction, or that of the run's previous event if it is higher. So the changes of a
+    -- run stay in order even if the later one is made by a transaction that began earlier.
     xid xid8 not null,
     job_id text not null references scraping_job,
     revision bigint not null,
     status text not null,
-    -- The run's mutable fields at this revision.
+    -- The state of the run at this revision.
     run jsonb not null,
-    -- For its age; nothing is ordered by it.
+    -- For pruning by age; not used for ordering.
     written_at timestamptz not null default clock_timestamp(),
     constraint run_event_one_per_revision unique (job_id, revision)
 );
 
 create index run_event_in_order_of_commit on run_event (xid, id);
 
--- What transaction ids and tokens of the feed refer to: the cluster, its timeline, the database and the
--- table. A restored dump or a promoted standby is another feed, though the rows are the same.
+-- Identity of the feed, to which transaction ids and tokens belong: the cluster, its timeline, the
+-- database and the table. A restored dump or a promoted standby is a different feed with the same rows.
 create function feed_identity() returns text
 language sql
 as $$
     select concat_ws(
         '/',
         (select system_identifier from pg_control_system()),
-        -- Of the write-ahead log now; that of the control file is late after a promotion.
+        -- The timeline of the write-ahead log. The control file's lags behind after a promotion.
         left(pg_walfile_name(pg_current_wal_lsn()), 8),
         (select oid from pg_database where datname = current_database()),
         'run_event'::regclass::oid
     )
 $$;
 
--- The feed that the outbox is now: one row.
+-- State of the current feed: a single row.
 create table feed (
     is_only boolean primary key default true,
-    -- A new one whenever the identity is not what is stored.
+    -- Replaced whenever the stored identity is not the actual one.
     epoch uuid not null,
     identity text not null,
-    -- Events up to this id are of earlier epochs.
+    -- Events up to this id belong to earlier epochs.
     first_id bigint not null,
-    -- Up to this id events were looked at by age and removed, save the last ones of unfinished runs.
+    -- Events up to this id have been pruned, except the last ones of unfinished runs.
     pruned_id bigint not null,
-    -- The last place of this epoch among them: whoever has not got here has missed something.
+    -- The last position of this epoch among them. A watch before it has missed events.
     pruned_xid xid8 not null,
     pruned_xid_id bigint not null,
     constraint feed_is_one check (is_only)

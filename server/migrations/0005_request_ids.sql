@@ -1,12 +1,12 @@
--- Request ids make calls that create something safe to retry. They are kept apart from what they
--- made, for 7 days.
+-- Request ids make creating calls safe to retry. They are retained for 7 days, separately from the
+-- resources that the calls created.
 
 create table request (
     principal text not null,
     method text not null,
     request_id text not null,
     payload_hash bytea not null,
-    -- What the first call made: a run or a scheduled job.
+    -- The run or scheduled job that the first call created.
     made_id text not null,
     created_at timestamptz not null,
     primary key (principal, method, request_id)

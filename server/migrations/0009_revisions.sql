@@ -1,10 +1,10 @@
--- Settings and status of scheduled jobs as they were: what a tick was decided under can be looked up
--- later. The columns are those of the settings and the schedule.
+-- Past settings and status of scheduled jobs, so that a decision about a tick can be explained later.
+-- The columns are those of the settings and the schedule.
 
 create table scheduled_job_revision (
     scheduled_job_id text not null references scheduled_job,
     number bigint not null,
-    -- It decides about the ticks after this instant, up to the next revision's.
+    -- The revision applies to ticks after this instant, until the next revision.
     valid_from timestamptz not null,
     change text not null,
     -- Empty when a pause ended by itself.

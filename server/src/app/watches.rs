@@ -28,7 +28,7 @@ impl App {
         run: RunId,
         start: Start,
     ) -> Result<impl Stream<Item = Result<Update, AppError>> + Send + use<>, AppError> {
-        let permit = self.limiter.take(&watcher.client)?;
+        let permit = self.limiter.acquire(&watcher.client)?;
         let updates = watch_run(Arc::clone(&self.hub), run, start, watcher.closing).await?;
         Ok(updates.map(move |update| {
             let _held = &permit;
@@ -45,7 +45,7 @@ impl App {
         description: &str,
         token: Option<&str>,
     ) -> Result<impl Stream<Item = Result<Update, AppError>> + Send + use<>, AppError> {
-        let permit = self.limiter.take(&watcher.client)?;
+        let permit = self.limiter.acquire(&watcher.client)?;
         let hub = Arc::clone(&self.hub);
         let updates = watch_selection(hub, selection, description, token, watcher.closing).await?;
         Ok(updates.map(move |update| {

@@ -170,7 +170,7 @@ impl Server {
         let limits =
             config.source_limits.iter().map(|(name, limit)| (name.clone(), i64::from(*limit)));
         let watches =
-            WatchLimits { in_all: config.max_watches, per_client: config.max_watches_per_client };
+            WatchLimits { in_total: config.max_watches, per_client: config.max_watches_per_client };
         let app = app
             .with_source_limits(limits.collect())
             .with_watch_limits(watches)

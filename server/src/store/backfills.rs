@@ -68,7 +68,7 @@ pub async fn backfills_of_request(
     Ok(rows.into_iter().map(|row| (row.tick_at, row.job_id)).collect())
 }
 
-/// Records new runs of backfilled ticks.
+/// Records the runs of backfilled ticks.
 pub async fn backfills_insert(
     conn: &mut PgConnection,
     runs: &[Run],
@@ -87,8 +87,9 @@ pub async fn backfills_insert(
         insert into backfill (
             scheduled_job_id, tick_at, job_id, requested_by, request_id, made_at
         )
-        select n.*, $5, $6
-        from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[]) as n
+        select n.scheduled_job_id, n.tick_at, n.job_id, n.requested_by, $5, $6
+        from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+            as n (scheduled_job_id, tick_at, job_id, requested_by)
         "#,
         &jobs as _,
         &ticks as _,

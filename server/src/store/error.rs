@@ -1,32 +1,24 @@
-//! What can go wrong with the database, named by what a caller can do.
+//! Errors of the database, named by what a caller can do about them.
 
-/// Why the database did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The scheduled job's id is taken.
-    #[error("the scheduled job exists")]
+    #[error("the scheduled job already exists")]
     ScheduledJobExists,
-    /// The tick has its run already: the gate was passed twice.
-    #[error("the tick has a run already")]
+    /// The same tick was decided twice.
+    #[error("the tick already has a run")]
     TickHasRun,
-    /// Somebody else changed the run since it was read; read again.
-    #[error("the run was changed in between")]
+    /// Another transaction changed the run since it was read: read it again.
+    #[error("the run was changed concurrently")]
     Stale,
-    /// A row holds what this version cannot read.
+    /// A row has a value that this version cannot read.
     #[error("{table} {id} cannot be read: {reason}")]
-    Unreadable {
-        table: &'static str,
-        id: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The database is a standby, where nothing can be written.
-    #[error("the database is a standby")]
+    Unreadable { table: &'static str, id: String, reason: String },
+    /// The database is read-only.
+    #[error("the database is a read-only standby")]
     Standby,
-    /// The database's feed is another one than this server knows; it is about to learn.
-    #[error("the database has changed under the server")]
+    /// The feed has an epoch that this server does not know yet.
+    #[error("the database was restored or failed over")]
     AnotherFeed,
-    /// The database did not answer in time.
     #[error("the database did not answer in time")]
     TimedOut,
     #[error("the statement failed")]
@@ -34,8 +26,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed a little later: the connection was lost, the pool was
-    /// exhausted, the database restarts, or another transaction was in the way.
+    /// Whether the same call may succeed later: the connection was lost, the pool was exhausted, the database is
+    /// restarting, or another transaction conflicted.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Stale | Self::TimedOut | Self::Standby | Self::AnotherFeed => true,
@@ -56,8 +48,8 @@ fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Tls(_) => true,
-        // Connection exceptions, rollbacks by the database, lack of resources, operator intervention, a
-        // transaction that was idle for too long, and a standby that is to be promoted.
+        // Connection exceptions, rollbacks by the database, insufficient resources, operator intervention, an
+        // idle transaction that timed out, and a standby before its promotion.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             ["08", "40", "53", "57", "25P03", "25006"].iter().any(|class| code.starts_with(class))
         }),

@@ -1,5 +1,5 @@
-//! The outbox, run by run: appended by whoever writes a run, read by revision. In the order of commit
-//! it is read in [`super::feed`].
+//! The outbox of one run: appended by every write of a run, read by revision. [`super::feed`] reads the outbox
+//! of all runs in the order of commit.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use super::StoreError;
 use super::rows::StateRow;
 use crate::domain::run::{Run, RunSpec};
 
-/// Appends one event for each state. A transaction may have begun before the one that made the run's state
-/// before; then the event takes the other's place in the order of commit, after it.
+/// Appends one event for each state. If this transaction began before the one that wrote the run's previous
+/// event, the event takes that transaction's position in the order of commit, after the previous event.
 pub(super) async fn events_append(
     conn: &mut PgConnection,
     states: &[StateRow],
@@ -42,7 +42,7 @@ pub(super) async fn events_append(
 }
 
 /// The retained states of a run after `revision`, in order. Revisions of a run grow under its
-/// lock, so what one read leaves out comes later and never in between.
+/// lock, so events that one read misses always come later, never in between.
 pub async fn events_after(
     conn: &mut PgConnection,
     spec: &Arc<RunSpec>,

@@ -1,4 +1,4 @@
-//! The history of scheduled jobs: what the runs that ended left behind.
+//! The history of scheduled jobs: counters and the last run.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -7,7 +7,7 @@ use super::StoreError;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::Status;
 
-/// Runs of one scheduled job that have just ended.
+/// Runs of one scheduled job that ended in this transaction.
 #[derive(Clone, Debug)]
 pub struct Ended {
     pub scheduled_job_id: ScheduledJobId,
@@ -19,8 +19,8 @@ pub struct Ended {
     pub ended_at: DateTime<Utc>,
 }
 
-/// Counts runs that have just ended; `ended` has each scheduled job once. Rows are locked in the order
-/// of their ids.
+/// Adds runs that just ended to the history; `ended` contains each scheduled job once. Rows are locked in the
+/// order of their ids.
 pub async fn history_add(conn: &mut PgConnection, ended: &[Ended]) -> Result<(), StoreError> {
     let ids: Vec<String> = ended.iter().map(|e| e.scheduled_job_id.to_string()).collect();
     sqlx::query!(

@@ -1,4 +1,4 @@
-//! What an import asks and writes: many scheduled jobs with their histories at once.
+//! Queries of an import, which writes many scheduled jobs with their histories at once.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::scheduled_job::ScheduledJob;
 
-/// A job with its schedule and history; the columns of all three tables have different names.
+/// A job with its schedule and history: the columns of all three tables, whose names differ.
 #[derive(Serialize)]
 struct ImportRow {
     scheduled_job_id: String,
@@ -43,7 +43,7 @@ struct ImportRow {
     last_ended_at: Option<DateTime<Utc>>,
 }
 
-/// Those of the ids that are in use.
+/// The ids that are in use.
 pub async fn scheduled_jobs_existing(
     conn: &mut PgConnection,
     ids: &BTreeSet<ScheduledJobId>,
@@ -58,7 +58,7 @@ pub async fn scheduled_jobs_existing(
     Ok(found.iter().filter_map(|id| ScheduledJobId::parse(id).ok()).collect())
 }
 
-/// Those of the ids that are in use.
+/// The ids that are in use.
 pub async fn runs_existing(
     conn: &mut PgConnection,
     ids: &BTreeSet<RunId>,
@@ -71,7 +71,7 @@ pub async fn runs_existing(
     Ok(found.iter().filter_map(|id| RunId::parse(id).ok()).collect())
 }
 
-/// Those of the ticks that have their run.
+/// The ticks that have a run.
 pub async fn ticks_with_run(
     conn: &mut PgConnection,
     ticks: &[(ScheduledJobId, DateTime<Utc>)],
@@ -93,7 +93,7 @@ pub async fn ticks_with_run(
     Ok(found.into_iter().map(|row| (row.scheduled_job_id, row.tick_at)).collect())
 }
 
-/// Inserts jobs, none of which exists, with the ends of their last runs.
+/// Inserts new jobs, each with the end of its last run.
 pub async fn scheduled_jobs_import(
     conn: &mut PgConnection,
     jobs: &[(&ScheduledJob, Option<DateTime<Utc>>)],

@@ -1,4 +1,4 @@
-//! Leases of running attempts, and whose turn is next. Extending a lease writes no event.
+//! Leases of running attempts, and the candidates for new ones. Extending a lease writes no event.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,43 +10,42 @@ use super::StoreError;
 use crate::domain::fairness::Candidate;
 use crate::domain::id::RunId;
 
-/// Names the lock of [`leases_serialize`] among the advisory locks of the database: "windrow" in ASCII.
+/// Key of the advisory lock of [`leases_serialize`]: "windrow" in ASCII.
 const LEASING: i64 = 0x0077_696e_6472_6f77;
 
-/// An attempt that still has its lease.
+/// An attempt that still has a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveAttempt {
     pub job_id: String,
     pub attempt: i32,
-    /// Whether its cancellation was asked for.
     pub cancel_requested: bool,
-    /// It is lost then.
     pub expires_at: DateTime<Utc>,
-    /// It is extended by so much.
+    /// Length of an extension.
     pub lease_ms: i64,
-    /// It is not extended beyond.
+    /// No extension reaches beyond this time.
     pub latest_at: DateTime<Utc>,
 }
 
-/// Running runs of one source and one scheduled job.
+/// Number of running runs of one source and one scheduled job.
 #[derive(Clone, Debug)]
 pub struct RunningCount {
     pub source: String,
     /// The scheduled job; empty for one-off runs.
     pub queue: String,
-    /// The job's limit; 0 is none.
+    /// The job's concurrency limit; 0 is no limit.
     pub job_limit: i64,
     pub count: i64,
 }
 
-/// A candidate, and the limit of its scheduled job; 0 is none.
+/// A candidate, and the concurrency limit of its scheduled job; 0 is no limit.
 #[derive(Clone, Debug)]
 pub struct Ready {
     pub candidate: Candidate,
     pub job_limit: i64,
 }
 
-/// Until the end of the transaction no other one leases runs: what is counted stays so.
+/// Waits until no other transaction leases runs, and blocks others until this one ends, so that counts of
+/// running runs stay correct.
 pub async fn leases_serialize(conn: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query!(r#"select 1 as "one!" from pg_advisory_xact_lock($1)"#, LEASING)
         .fetch_one(conn)
@@ -54,7 +53,6 @@ pub async fn leases_serialize(conn: &mut PgConnection) -> Result<(), StoreError>
     Ok(())
 }
 
-/// How many runs are running.
 pub async fn running_counts(conn: &mut PgConnection) -> Result<Vec<RunningCount>, StoreError> {
     let counts = sqlx::query_as!(
         RunningCount,
@@ -75,8 +73,8 @@ pub async fn running_counts(conn: &mut PgConnection) -> Result<Vec<RunningCount>
     Ok(counts)
 }
 
-/// Selects from the pending runs `r` that could be executed now, limits aside: of sources `$2`, and not
-/// behind the run of an earlier tick. `$1` is now.
+/// Selects from the pending runs `r` that could start now, regardless of limits: runs of the sources `$2` that
+/// do not wait for the run of an earlier tick. `$1` is now.
 macro_rules! select_ready {
     ($select:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query!(
@@ -104,7 +102,7 @@ macro_rules! select_ready {
     };
 }
 
-/// Whether a pending run could be executed now, limits aside.
+/// Whether a pending run could start now, regardless of limits.
 pub async fn ready_exists(
     conn: &mut PgConnection,
     sources: &BTreeSet<String>,
@@ -117,7 +115,7 @@ pub async fn ready_exists(
     Ok(found.is_some())
 }
 
-/// The first pending runs by rank that could be executed now, without those of some queues.
+/// The first pending runs by rank that could start now, except those of some queues.
 pub async fn ready_runs(
     conn: &mut PgConnection,
     sources: &BTreeSet<String>,
@@ -169,7 +167,7 @@ pub async fn ready_runs(
     Ok(ready.collect())
 }
 
-/// For each of the queued runs that waits for some, the first of the earlier ticks' runs.
+/// For each queued run that waits, the first unfinished run of an earlier tick.
 pub async fn runs_before(
     conn: &mut PgConnection,
     queued: &[&RunId],
@@ -199,7 +197,7 @@ pub async fn runs_before(
     Ok(rows.into_iter().filter_map(|row| pair((row.job_id, row.earlier))).collect())
 }
 
-/// The queues had their turns.
+/// Records that these queues have had their turns.
 pub async fn turns_write(
     conn: &mut PgConnection,
     queues: &BTreeSet<String>,
@@ -220,7 +218,7 @@ pub async fn turns_write(
     Ok(())
 }
 
-/// Forgets turns before a time, up to a limit; returns how many.
+/// Deletes at most `limit` turns before a time; returns their number.
 pub async fn turns_prune(
     conn: &mut PgConnection,
     before: DateTime<Utc>,
@@ -239,8 +237,7 @@ pub async fn turns_prune(
     Ok(pruned.rows_affected())
 }
 
-/// Extends the leases of attempts that still have theirs, as far as each may be. A lease is never
-/// shortened.
+/// Extends the leases of attempts that still have one, each up to its `latest_at`. A lease is never shortened.
 pub async fn leases_extend(
     conn: &mut PgConnection,
     attempts: &[AttemptId],
@@ -278,7 +275,7 @@ pub async fn leases_extend(
     Ok(live)
 }
 
-/// The attempts that still have their lease.
+/// The attempts that still have a lease.
 pub async fn leases_live(
     conn: &mut PgConnection,
     attempts: &[AttemptId],

@@ -1,4 +1,4 @@
-//! Notifications between servers: a hint, without content, that events were committed.
+//! Notifications between servers: hints, without content, that events were committed.
 
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
@@ -7,15 +7,15 @@ use super::StoreError;
 
 const CHANNEL: &str = "windrow_events";
 
-/// Listens on a connection of its own.
+/// Starts listening, on a connection outside the pool.
 pub async fn listen(pool: &PgPool) -> Result<PgListener, StoreError> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     Ok(listener)
 }
 
-/// Tells every server that listens. Never called inside a writing transaction, whose commit would
-/// then take a lock of the whole cluster.
+/// Notifies every listening server. Never called inside a writing transaction: its commit would then take a
+/// lock for the whole cluster.
 pub async fn notify(pool: &PgPool) -> Result<(), StoreError> {
     sqlx::query!(r#"select pg_notify($1, '') is null as "done!""#, CHANNEL).fetch_one(pool).await?;
     Ok(())

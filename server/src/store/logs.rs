@@ -1,4 +1,4 @@
-//! Logs of runs. Written under the run's lock, so that a reader who has seen a number has seen all before.
+//! Logs of runs. Written under the run's lock, so a reader that has seen a line has seen all earlier ones.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -10,23 +10,20 @@ use super::StoreError;
 use crate::domain::id::RunId;
 use crate::domain::log::{Counts, KeptLine, Level, Line};
 
-/// Which lines a list is about.
+/// Selects log lines.
 #[derive(Clone, Debug)]
 pub struct LogFilter {
     pub run: RunId,
-    /// Only of this attempt.
     pub attempt: Option<i32>,
-    /// Only about this location.
     pub location: Option<String>,
-    /// Only at least as serious.
+    /// Minimum level.
     pub min_level: Level,
-    /// Only after this number.
+    /// Only lines with a higher number.
     pub after: i64,
-    /// At most so many.
     pub limit: i64,
 }
 
-/// How many lines an attempt has.
+/// Number of lines of each attempt.
 pub async fn log_counts(
     conn: &mut PgConnection,
     run: &RunId,
@@ -48,7 +45,7 @@ pub async fn log_counts(
     Ok(rows.into_iter().map(|row| (row.location, count(row.count))).collect())
 }
 
-/// Appends lines of an attempt; those that are there already are left as they are.
+/// Appends lines of an attempt, skipping lines that are already stored.
 pub async fn log_append(
     conn: &mut PgConnection,
     run: &RunId,
@@ -91,13 +88,13 @@ pub async fn log_append(
     Ok(())
 }
 
-/// Forgets lines of ended runs that were received before a time, up to a limit; returns how many.
+/// Deletes at most `limit` lines of ended runs that were received before a time; returns their number.
 pub async fn logs_prune(
     conn: &mut PgConnection,
     before: DateTime<Utc>,
     limit: i64,
 ) -> Result<u64, StoreError> {
-    // The numbers of a run's lines go on from the last one, so an active run keeps its lines.
+    // New lines are numbered from a run's last one, so an active run must keep its lines.
     let pruned = sqlx::query!(
         r#"
         delete from scraping_job_log

@@ -1,8 +1,8 @@
 //! All the SQL, and nothing else.
 //!
-//! A function is one statement, named thing first, and runs in the caller's transaction; functions
-//! that write take slices. Nothing here reads a clock or decides: times come in as parameters, states
-//! come from `domain`. Constraint names become meanings in [`StoreError`] only.
+//! A function is one statement, is named thing first, and runs in the caller's transaction. Functions that
+//! write take slices. Nothing here reads a clock or makes decisions: times are parameters, and states come from
+//! `domain`. Only [`StoreError`] translates constraint names.
 
 pub mod backfills;
 mod conditions;
@@ -38,7 +38,7 @@ pub use self::pool::{begin, begin_snapshot, connect};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// Brings the schema up to date. Safe to call from several servers at once: they wait for each other.
+/// Migrates the schema to this version. Safe to call from several servers at once: they wait for each other.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     MIGRATIONS.run(pool).await
 }

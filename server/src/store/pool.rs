@@ -7,22 +7,25 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use super::StoreError;
 
-/// A call waits at most so long for a connection before it is UNAVAILABLE.
+/// A call that waits longer for a connection fails with UNAVAILABLE.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A transaction of ours waits for nothing but the database.
+/// Our transactions wait for nothing but the database, so an idle one has lost its server.
 const IDLE_IN_TRANSACTION: &str = "5s";
 
-/// A pool of at most so many connections; an error tells why there cannot be one.
+/// Opens a pool with at most `connections` connections.
 pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<PgPool, sqlx::Error> {
     let options = options
         .application_name("windrow-server")
-        // Notices such as "already exists, skipping" tell nobody anything.
-        // A transaction whose server was stopped in the middle must not hold its locks for ever.
+        // - client_min_messages: notices such as "already exists, skipping" are noise.
+        // - idle_in_transaction_session_timeout: the transaction of a killed server must not keep its locks.
+        // - jit: our statements are short, and compiling them takes longer than running them. On a database
+        //   without statistics, pruning the feed took so long that it was logged as a slow statement.
         .options([
             ("client_min_messages", "warning"),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+            ("jit", "off"),
         ]);
-    // A pool would try for long and then only say that it timed out.
+    // Connect once without the pool, which would retry and then report a timeout instead of the cause.
     PgConnection::connect_with(&options).await?.close().await?;
     PgPoolOptions::new()
         .max_connections(connections)
@@ -31,15 +34,15 @@ pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<PgPo
         .await
 }
 
-/// Begins a transaction. It is begun to the end though the caller gives up meanwhile, as at a call's
-/// deadline, and ended then: sqlx 0.9.0 would give the connection back with the transaction open
-/// (<https://github.com/transact-rs/sqlx/issues/4393>), and whoever comes next would work inside it.
+/// Begins a transaction. If the caller is dropped meanwhile, as at a call's deadline, the transaction is still
+/// begun and then rolled back: sqlx 0.9.0 would return the connection to the pool with the transaction open
+/// (<https://github.com/transact-rs/sqlx/issues/4393>), and the next user would work inside it.
 pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
     begin_by(pool, "begin").await
 }
 
-/// A transaction whose statements all see the same state. Lists have conditions that mostly are not asked
-/// for, so each is planned for what is.
+/// Begins a read-only transaction whose statements all see the same state. Most conditions of a list are
+/// unused, so each execution is planned for its own parameters.
 pub async fn begin_snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
     let begin = "begin isolation level repeatable read read only; \
                  set local plan_cache_mode = force_custom_plan";

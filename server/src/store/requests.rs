@@ -1,4 +1,4 @@
-//! Request ids: which call made what, so that a repeat gets the same.
+//! Request ids, which make calls idempotent: a repeated call returns the first call's result.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -10,23 +10,22 @@ use super::StoreError;
 pub struct RequestRow<'a> {
     pub principal: &'a str,
     pub method: &'a str,
-    /// The caller's id for the call.
     pub request_id: &'a str,
     /// Hash of the request as sent.
     pub payload_hash: &'a [u8],
-    /// What the call makes.
+    /// Id of the resource that the call creates.
     pub made_id: &'a str,
 }
 
-/// What an earlier call with the same id was and made.
+/// An earlier call with the same request id.
 #[derive(Clone, Debug)]
 pub struct EarlierRequest {
-    /// Hash of that request.
+    /// Hash of the earlier request.
     pub payload_hash: Vec<u8>,
     pub made_id: String,
 }
 
-/// Claims the request id; false when an earlier call has it. Waits for one that is under way.
+/// Claims the request id; returns false if an earlier call has it. Waits for a call in progress.
 pub async fn request_insert(
     conn: &mut PgConnection,
     request: &RequestRow<'_>,
@@ -51,7 +50,7 @@ pub async fn request_insert(
     Ok(inserted == 1)
 }
 
-/// The earlier call with this id.
+/// The earlier call with this request id.
 pub async fn request_get(
     conn: &mut PgConnection,
     principal: &str,
@@ -76,7 +75,7 @@ pub async fn request_get(
     Ok(found)
 }
 
-/// Forgets up to `limit` request ids from before `before`; returns how many.
+/// Deletes at most `limit` request ids from before `before`; returns their number.
 pub async fn requests_prune(
     conn: &mut PgConnection,
     before: DateTime<Utc>,

@@ -9,20 +9,19 @@ use crate::domain::id::ScheduledJobId;
 use crate::domain::revision::{Change, Revision};
 use crate::domain::scheduled_job::ScheduledJob;
 
-/// A change that made a revision.
+/// A change of settings or status.
 #[derive(Clone, Debug)]
 pub struct NewRevision {
-    /// Whose. Its schedule says the revision's number.
+    /// The changed job. Its schedule row has the number of the revision.
     pub scheduled_job_id: ScheduledJobId,
-    /// It decides about the ticks after this instant.
+    /// The revision applies to ticks after this instant.
     pub valid_from: DateTime<Utc>,
-    /// How the job was changed.
     pub change: Change,
-    /// Who changed it; empty when a pause ended by itself.
+    /// The caller; empty when a pause ended by itself.
     pub changed_by: String,
 }
 
-/// Keeps settings and status as they are now.
+/// Records the current settings and status.
 pub async fn revisions_insert(
     conn: &mut PgConnection,
     new: &[NewRevision],
@@ -58,16 +57,15 @@ pub async fn revisions_insert(
     Ok(())
 }
 
-/// Which revision of a job to read.
+/// Selects a revision of a job.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {
-    /// The one with this number.
     Number(i64),
-    /// The one that decides about a tick at this instant.
+    /// The revision that applies to a tick at this instant.
     At(DateTime<Utc>),
 }
 
-/// A revision, if it is kept.
+/// A revision, unless it was pruned.
 pub async fn revision_get(
     conn: &mut PgConnection,
     id: &ScheduledJobId,
@@ -131,8 +129,8 @@ pub async fn revision_get(
     Ok(Some(Revision { valid_from: row.valid_from, changed_by: row.changed_by, change, job }))
 }
 
-/// Forgets revisions whose last tick is before a time, up to a limit; returns how many. The current one of
-/// a job stays.
+/// Deletes at most `limit` revisions that apply only to ticks before a time; returns their number. The current
+/// revision of a job stays.
 pub async fn revisions_prune(
     conn: &mut PgConnection,
     before: DateTime<Utc>,

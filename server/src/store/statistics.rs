@@ -1,4 +1,4 @@
-//! How the runs of a scheduled job went.
+//! Statistics of the runs of a scheduled job.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ pub struct EndedRuns {
     pub failed: i64,
     pub cancelled: i64,
     pub scraped: i64,
-    /// Properties they inserted or updated.
+    /// Properties that the runs inserted or updated.
     pub saved: i64,
-    /// How long the completed ones took, if there are any.
+    /// Durations of completed runs; `None` without any.
     pub durations: Option<Durations>,
 }
 
-/// How long completed runs took.
+/// Durations of completed runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Durations {
     pub average: Duration,
-    /// Half of them took at most so long.
+    /// 50th percentile.
     pub p50: Duration,
-    /// 95 of 100 took at most so long.
+    /// 95th percentile.
     pub p95: Duration,
 }
 
@@ -103,7 +103,7 @@ pub async fn last_success(
     Ok(last)
 }
 
-/// A clock that was corrected in between can make a run end before it starts.
+/// A corrected clock can make a run end before it started.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }

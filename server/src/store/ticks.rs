@@ -1,4 +1,4 @@
-//! The tick ledger, and what overlap has to know.
+//! The tick ledger, and the unfinished runs that overlap policies need.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -12,13 +12,13 @@ use crate::domain::tick::TickOutcome;
 pub struct LedgerRow {
     pub scheduled_job_id: ScheduledJobId,
     pub decided: TickOutcome,
-    /// The run it made.
+    /// The run that the tick created.
     pub job_id: Option<RunId>,
-    /// The number of the revision that decided.
+    /// Revision of the job's settings that applied.
     pub revision: i64,
 }
 
-/// Enters decisions of a server into the ledger.
+/// Records decisions of a server in the ledger.
 pub async fn ticks_insert(
     conn: &mut PgConnection,
     rows: &[LedgerRow],
@@ -44,11 +44,16 @@ pub async fn ticks_insert(
             scheduled_job_id, tick_at, until, count, decision, reason, job_id, starts_at,
             blocking_job_id, revision, server, decided_at
         )
-        select n.*, $11, $12
+        select
+            n.scheduled_job_id, n.tick_at, n.until, n.count, n.decision, n.reason, n.job_id,
+            n.starts_at, n.blocking_job_id, n.revision, $11, $12
         from unnest(
             $1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::text[],
             $6::text[], $7::text[], $8::timestamptz[], $9::text[], $10::bigint[]
-        ) as n
+        ) as n (
+            scheduled_job_id, tick_at, until, count, decision, reason, job_id, starts_at,
+            blocking_job_id, revision
+        )
         "#,
         &ids as _,
         &tick_at,
@@ -68,7 +73,7 @@ pub async fn ticks_insert(
     Ok(())
 }
 
-/// The runs of ticks of the jobs that have not ended, the oldest first.
+/// Unfinished runs that ticks of the jobs created, oldest first.
 pub async fn ticks_unfinished(
     conn: &mut PgConnection,
     jobs: &[String],
@@ -94,17 +99,17 @@ pub async fn ticks_unfinished(
         .collect()
 }
 
-/// A row of the ledger as it is read.
+/// A recorded decision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LedgerEntry {
     pub decided: TickOutcome,
-    /// The run it made.
+    /// The run that the tick created.
     pub job_id: Option<String>,
     pub decided_at: DateTime<Utc>,
     pub server: String,
-    /// The number of the revision that decided.
+    /// Revision of the job's settings that applied.
     pub revision: i64,
-    /// The run that a backfill made of it, if it is one tick.
+    /// The run that a backfill created for the tick; none for a range of ticks.
     pub backfill_job_id: Option<String>,
 }
 

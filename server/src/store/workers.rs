@@ -1,4 +1,4 @@
-//! Workers that were heard of lately.
+//! Workers that sent a request recently.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,8 @@ use sqlx::PgConnection;
 
 use super::StoreError;
 
-/// A worker asks for runs of these sources. Written only when it says something new, or after a while.
+/// Records that a worker asks for runs of these sources. Writes only if the sources changed or the last record is
+/// older than `unless_since`.
 pub async fn worker_seen(
     conn: &mut PgConnection,
     worker_id: &str,
@@ -37,7 +38,7 @@ pub async fn worker_seen(
     Ok(())
 }
 
-/// A worker that is known sends a heartbeat. Written only after a while.
+/// Records a heartbeat of a known worker. Writes only if the last record is older than `unless_since`.
 pub async fn worker_alive(
     conn: &mut PgConnection,
     worker_id: &str,
@@ -55,13 +56,12 @@ pub async fn worker_alive(
     Ok(())
 }
 
-/// A worker is gone.
 pub async fn worker_delete(conn: &mut PgConnection, worker_id: &str) -> Result<(), StoreError> {
     sqlx::query!("delete from worker where worker_id = $1", worker_id).execute(conn).await?;
     Ok(())
 }
 
-/// The sources that workers serve who were heard of since a time.
+/// Sources served by workers that were seen since a time.
 pub async fn sources_served(
     conn: &mut PgConnection,
     since: DateTime<Utc>,
@@ -75,7 +75,7 @@ pub async fn sources_served(
     Ok(served.into_iter().collect())
 }
 
-/// Forgets workers that were not heard of since a time; returns how many.
+/// Deletes workers that were not seen since a time; returns their number.
 pub async fn workers_prune(
     conn: &mut PgConnection,
     before: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! Reads the feed once for all watches of a server.
+//! Tails the feed once for all watches of a server.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
@@ -18,61 +18,62 @@ use crate::error_chain::error_chain;
 use crate::store::feed::{self, Feed, FeedPosition};
 use crate::store::{self, StoreError, listen};
 
-/// From a look that found changes to the next, and while nobody watches. What is committed meanwhile is
-/// read and told together, which costs a fraction of what it costs one by one; after a quiet time the hub
-/// looks at once.
+/// Pause after a poll that found changes, and after each poll while nothing is watched. Changes that are
+/// committed meanwhile are read and sent in one batch, which costs a fraction of one by one. After a quiet
+/// time the hub polls immediately.
 const GAP: Duration = Duration::from_millis(5);
-/// After a look that was hinted at and found nothing, as something holds the feed back or as another hint came
-/// for what was found.
+/// Pause after a hint that led to an empty poll: the feed is held back, or an earlier poll had already read
+/// the change.
 const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(1);
-/// How long the hub waits after the database failed.
-const PAUSE: Duration = Duration::from_secs(1);
-/// A connection that does not answer for so long is given up: its server may be gone.
-const ANSWER: Duration = Duration::from_secs(10);
-/// Changes that one read returns: they are in memory at once, and may be large.
+/// Pause after a database error.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// A connection that does not answer within this time is dropped: its server may be gone.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most changes of one read: all are in memory at the same time, and they may be large.
 const PAGE: i64 = 256;
-/// Whoever has not read for so long does not know whether there is news.
+/// A hub that has not read the feed for this long can no longer tell whether a watch is idle.
 const STALE_AFTER: Duration = Duration::from_secs(10);
-/// Of the pool's connections a quarter may be used by watches, for writers must not wait for them.
+/// Watches may use one in this many of the pool's connections, so that writers do not wait for them.
 const READERS_SHARE: u32 = 4;
 
-/// Tails the feed and hands it to the watches of this server.
+/// Tails the feed and passes changes on to the watches of this server.
 #[derive(Debug)]
 pub struct Hub {
     pool: PgPool,
     pub(super) registry: Registry,
     wake: Notify,
     hinted: Notify,
-    /// Its own, so that it reads on when the pool is exhausted.
+    /// Outside the pool, so that the hub keeps reading when the pool is exhausted.
     connection: Mutex<Option<PgConnection>>,
     readers: Semaphore,
     lag_millis: AtomicU64,
     overflows: AtomicU64,
-    /// When the feed was read last.
+    /// Time of the last successful read.
     read_at: StdMutex<Instant>,
-    /// Somebody has seen another feed than the hub's connection shows.
+    /// A watch has seen a feed other than the one on the hub's connection.
     is_in_doubt: AtomicBool,
 }
 
-/// What a watch reads with: one state of the database, whose feed is the one that the hub knows.
+/// A consistent view of the database for one watch. Its feed has the epoch that the hub knows.
 pub(super) struct Snapshot<'h> {
     pub(super) conn: Transaction<'static, Postgres>,
     pub(super) feed: Feed,
     _permit: Option<SemaphorePermit<'h>>,
 }
 
-/// What the hub has read at once.
+/// Result of one read.
 struct Page {
     changes: usize,
-    /// There may be more.
+    /// More changes may follow.
     is_full: bool,
-    /// The feed's horizon at that time, and its end: what an open transaction holds back is in between.
+    /// The feed's horizon at the time of the read, and its end. Changes in between are held back by an open
+    /// transaction.
     horizon: FeedPosition,
     end: FeedPosition,
 }
 
 impl Hub {
-    /// A hub that knows of every change that is committed from now on.
+    /// Starts a hub that sees every change committed from now on.
     pub async fn start(pool: PgPool) -> Result<Self, StoreError> {
         let mut connection = connect(&pool).await?;
         let feed = open(&mut connection).await?;
@@ -92,40 +93,38 @@ impl Hub {
         })
     }
 
-    /// A hint that something was committed.
+    /// Hints that something was committed.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// Ends when another server, or this one, has told that something was committed.
+    /// Waits for a notification, from any server, that something was committed.
     pub async fn hint(&self) {
         self.hinted.notified().await;
     }
 
-    /// Reads on until `stop`.
+    /// Polls the feed until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let (mut monitor, mut pace) = (Monitor::default(), PollBackoff::new());
+        let (mut monitor, mut backoff) = (Monitor::default(), PollBackoff::new());
         let mut is_hinted = false;
         while !stop.is_cancelled() {
             let read = async {
                 let last = self.tick().await?;
-                let gap = match is_hinted {
-                    _ if last.changes > 0 => GAP,
-                    true if self.registry.is_unwatched() => GAP,
-                    true => EMPTY_POLL_INTERVAL,
-                    false => Duration::ZERO,
-                };
+                let gap = self.gap_after(&last, is_hinted);
                 if std::mem::take(&mut is_hinted) {
-                    pace.expect(last.end);
+                    backoff.expect(last.end);
                 }
                 self.measure(&mut monitor).await?;
-                Ok::<_, StoreError>((gap, pace.pause(last.horizon)))
+                Ok::<_, StoreError>((gap, backoff.pause(last.horizon)))
             };
             let (gap, pause) = match read.await {
                 Ok(pauses) => pauses,
                 Err(error) => {
-                    warn!(error = error_chain(&error), "Changes cannot be read");
-                    (PAUSE, Duration::ZERO)
+                    warn!(
+                        error = error_chain(&error),
+                        "Failed to read changes for watches; retrying"
+                    );
+                    (RETRY_PAUSE, Duration::ZERO)
                 }
             };
             let hint = async {
@@ -134,13 +133,23 @@ impl Hub {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                // One that was not heeded, as the database failed, still counts.
+                // A hint stays pending if the database fails before it is used.
                 hinted = hint => is_hinted |= hinted,
             }
         }
     }
 
-    /// Reads all that was committed since the last time, and hands it to the watches concerned. Returns the
+    fn gap_after(&self, last: &Page, is_hinted: bool) -> Duration {
+        if last.changes > 0 || (is_hinted && self.registry.is_unwatched()) {
+            GAP
+        } else if is_hinted {
+            EMPTY_POLL_INTERVAL
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Reads everything committed since the last tick and passes it on to the watches concerned. Returns the
     /// last page.
     async fn tick(&self) -> Result<Page, StoreError> {
         let mut connection = self.connection.lock().await;
@@ -148,7 +157,7 @@ impl Hub {
             *connection = None;
         }
         loop {
-            // The connection is only put back after an answer, so that none is used in a doubtful state.
+            // Put the connection back only after an answer: one with a pending query must not be reused.
             let mut taken = match connection.take() {
                 Some(connection) => connection,
                 None => in_time(connect(&self.pool)).await?,
@@ -168,7 +177,7 @@ impl Hub {
             && let Some(mut taken) = connection.take()
         {
             self.registry.touch();
-            let lag = in_time(monitor.look(&mut taken)).await?;
+            let lag = in_time(monitor.check(&mut taken)).await?;
             let millis = lag.map_or(0, |lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX));
             self.lag_millis.store(millis, Ordering::Relaxed);
             *connection = Some(taken);
@@ -182,7 +191,7 @@ impl Hub {
         let position = self.registry.position();
         let is_set_back = position >= feed.end;
         if feed.epoch != self.registry.epoch() || is_set_back {
-            warn!("The database was restored or failed over; all watches begin anew");
+            warn!("The database was restored or failed over; ending all watches with FEED_RESET");
             let last = feed::feed_last(conn, &feed, feed.expired).await?;
             self.registry.reset(feed.epoch, last);
             return Ok(nothing);
@@ -208,17 +217,20 @@ impl Hub {
         Ok(Page { changes: changes.len(), is_full, ..nothing })
     }
 
-    /// Passes the hints of other servers on until `stop`.
+    /// Passes on notifications of other servers until `stop`.
     pub async fn listen(&self, stop: CancellationToken) {
         let hints = async {
             loop {
                 match self.listen_once().await {
                     Ok(never) => match never {},
                     Err(error) => {
-                        warn!(error = error_chain(&error), "Cannot listen for hints");
+                        warn!(
+                            error = error_chain(&error),
+                            "Failed to listen for notifications; retrying"
+                        );
                     }
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         };
         tokio::select! {
@@ -230,16 +242,16 @@ impl Hub {
     async fn listen_once(&self) -> Result<std::convert::Infallible, StoreError> {
         let mut listener = listen::listen(&self.pool).await?;
         loop {
-            // `None` tells of a lost connection, whose hints are lost too.
+            // `None` means that the connection was lost, and perhaps notifications with it: wake up anyway.
             let _hint = listener.try_recv().await?;
             self.wake();
             self.hinted.notify_one();
         }
     }
 
-    /// The database for a watch that reads itself; waits its turn.
-    pub(super) async fn look(&self) -> Result<Snapshot<'_>, StoreError> {
-        // Never closed, so there is always a permit in the end.
+    /// A view of the database for a watch that reads for itself. Waits while too many others do.
+    pub(super) async fn snapshot(&self) -> Result<Snapshot<'_>, StoreError> {
+        // The semaphore is never closed, so this always returns a permit.
         let permit = self.readers.acquire().await.ok();
         let mut conn = store::begin_snapshot(&self.pool).await?;
         let feed = feed::feed_get(&mut conn).await?;
@@ -251,16 +263,16 @@ impl Hub {
         Ok(Snapshot { conn, feed, _permit: permit })
     }
 
-    /// For how long there may be changes that cannot be shown: because of an open transaction, as it was a
-    /// second ago, or because the database does not answer.
+    /// Age of the oldest change that watches may not have received: because of an open transaction, measured
+    /// every second, or because the database does not answer.
     pub fn lag(&self) -> Option<Duration> {
         let held_back = Duration::from_millis(self.lag_millis.load(Ordering::Relaxed));
         let unread = Some(self.unread()).filter(|unread| *unread > 2 * POLL).unwrap_or_default();
         Some(held_back.max(unread)).filter(|lag| !lag.is_zero())
     }
 
-    /// Whether there may be much news that nobody knows of here.
-    pub(super) fn is_blind(&self) -> bool {
+    /// Whether many changes may have been missed.
+    pub(super) fn is_stale(&self) -> bool {
         self.unread() > STALE_AFTER
     }
 
@@ -272,21 +284,21 @@ impl Hub {
         self.read_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often a watch had more to take than is kept for it alone.
+    /// Number of times that the inbox of a watch overflowed.
     pub fn overflows(&self) -> u64 {
         self.overflows.load(Ordering::Relaxed)
     }
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    timeout(ANSWER, answer).await.unwrap_or(Err(StoreError::TimedOut))
+    timeout(ANSWER_TIMEOUT, answer).await.unwrap_or(Err(StoreError::TimedOut))
 }
 
 async fn connect(pool: &PgPool) -> Result<PgConnection, StoreError> {
     Ok(PgConnection::connect_with(&pool.connect_options()).await?)
 }
 
-/// The feed now, with a new epoch if the database is not what the last one was given to.
+/// Reads the feed, and starts a new epoch unless the database is still the one of the current epoch.
 async fn open(conn: &mut PgConnection) -> Result<Feed, StoreError> {
     let feed = feed::feed_get(conn).await?;
     if feed.is_current {
@@ -296,6 +308,6 @@ async fn open(conn: &mut PgConnection) -> Result<Feed, StoreError> {
     feed::feed_lock(&mut tx).await?;
     feed::feed_renew(&mut tx, Uuid::new_v4()).await?;
     tx.commit().await?;
-    info!("The feed begins a new epoch: the database is new, was restored or failed over");
+    info!("Started a new feed epoch: the database is new, was restored or failed over");
     feed::feed_get(conn).await
 }

@@ -1,5 +1,7 @@
-//! What was committed and a watch has not taken yet: bounded, and emptied when it is full, for the last
-//! changes are kept for all watches, and the database has everything.
+//! The inbox of a watch: committed changes that it has not received yet.
+//!
+//! An inbox is bounded. When it is full it is emptied, and the watch catches up from the replay buffer that
+//! all watches share, or from the database.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,19 +11,18 @@ use crate::domain::id::RunId;
 use crate::domain::matching::{RunSelection, Visibility};
 use crate::store::feed::{Change, FeedPosition};
 
-/// Most changes that are kept for a watch that does not take them.
+/// Most changes in the inbox of a watch that does not read.
 const CHANGES: usize = 128;
-/// Most bytes of them, as runs of a thousand locations are large.
+/// Most bytes in an inbox: runs with a thousand locations are large.
 const BYTES: usize = 256 * 1024;
 
-/// What a watch is about.
+/// Selects the changes of an inbox.
 #[derive(Clone, Debug)]
 pub(super) enum Interest {
     Run(RunId),
     Selection(Box<RunSelection>),
 }
 
-/// The inbox of one watch.
 #[derive(Debug)]
 pub(super) struct Inbox {
     pub(super) interest: Interest,
@@ -29,7 +30,7 @@ pub(super) struct Inbox {
     news: Notify,
 }
 
-/// All changes that the watch wants in `from..=until`.
+/// All changes of interest in `from..=until`.
 #[derive(Debug)]
 struct Held {
     changes: Vec<Arc<Change>>,
@@ -40,14 +41,14 @@ struct Held {
     is_reset: bool,
 }
 
-/// What a watch finds.
+/// Result of reading an inbox.
 #[derive(Debug)]
-pub(super) enum Taken {
-    /// The feed is another one now.
+pub(super) enum Received {
+    /// The feed has started a new epoch.
     Reset,
-    /// The inbox begins after the watch's place; what is in between is elsewhere.
+    /// The inbox starts after the watch's position; the changes in between must be read elsewhere.
     Lagged,
-    /// The changes up to a place.
+    /// The changes up to a position.
     Changes(Vec<Arc<Change>>, FeedPosition),
 }
 
@@ -64,8 +65,8 @@ impl Inbox {
         Self { interest, held: Mutex::new(held), news: Notify::new() }
     }
 
-    /// Puts in those of the changes that are interest; `until` is where the feed stands after them. False if
-    /// there was no room, and the inbox was emptied.
+    /// Adds the changes of interest; `until` is the position of the feed after them. Returns false if the inbox
+    /// overflowed and was emptied.
     pub(super) fn offer(&self, changes: &[Arc<Change>], until: FeedPosition) -> bool {
         let mut held = self.held();
         let before = held.changes.len();
@@ -87,48 +88,48 @@ impl Inbox {
         !is_full
     }
 
-    /// Nothing before `position` will be put in.
+    /// Continues at `position`; the watch must read earlier changes elsewhere.
     pub(super) fn skip_to(&self, position: FeedPosition) {
         self.held().lose(position);
         self.news.notify_one();
     }
 
-    /// The feed is another one now.
+    /// Ends the watch, because the feed has started a new epoch.
     pub(super) fn reset(&self) {
         self.held().is_reset = true;
         self.news.notify_one();
     }
 
-    /// Takes what there is for a watch of a selection that has seen everything up to `position`.
-    pub(super) fn take_after(&self, position: FeedPosition) -> Taken {
+    /// Empties the inbox for a watch of a selection that has everything up to `position`.
+    pub(super) fn receive_after(&self, position: FeedPosition) -> Received {
         let mut held = self.held();
         if held.is_reset {
-            return Taken::Reset;
+            return Received::Reset;
         }
         if position < held.from {
-            return Taken::Lagged;
+            return Received::Lagged;
         }
         let until = held.until.max(position);
         let mut changes = held.empty();
         (held.from, held.until) = (until, until);
         drop(held);
         changes.retain(|change| change.position > position);
-        Taken::Changes(changes, until)
+        Received::Changes(changes, until)
     }
 
-    /// Takes what there is for a watch of one run, which goes by revisions.
-    pub(super) fn take(&self) -> Taken {
+    /// Empties the inbox for a watch of one run, which goes by revisions.
+    pub(super) fn receive(&self) -> Received {
         let mut held = self.held();
         if held.is_reset {
-            return Taken::Reset;
+            return Received::Reset;
         }
         if std::mem::take(&mut held.has_lost) {
-            return Taken::Lagged;
+            return Received::Lagged;
         }
-        Taken::Changes(held.empty(), held.until)
+        Received::Changes(held.empty(), held.until)
     }
 
-    /// Ends when something was put in since it was last taken.
+    /// Waits until something arrives, or has arrived since the inbox was last emptied.
     pub(super) async fn news(&self) {
         self.news.notified().await;
     }

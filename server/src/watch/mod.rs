@@ -1,18 +1,18 @@
-//! Watching runs: what is current first, then every later change of status in order.
+//! Watches: the current state first, then every later change of status in order.
 //!
-//! Events in the database are the truth. The [`Hub`] reads what was committed once for all watches of a
-//! server and hands it to those concerned; a watch that is behind what is kept for it takes the rest from
-//! what is kept for all, or reads from the database itself, from where it is. Notifications between servers
-//! only make the hub look sooner.
+//! Events in the database are the truth. The [`Hub`] reads committed events once for all watches of a server
+//! and passes them on to the inboxes of the watches concerned. A watch whose inbox overflowed catches up from
+//! the replay buffer that all watches share, or reads from the database itself, from its own position.
+//! Notifications between servers only make the hub poll sooner.
 //!
 //! ```text
 //! current or missed ──▶ SYNCED ──▶ changes … ──▶ final state (one run) | bookmark, UNAVAILABLE (stop)
-//!                                   ▲     │ its inbox was full
-//!                                   └─────┘ takes what is kept for all, or reads from the database
+//!                                   ▲     │ inbox overflowed
+//!                                   └─────┘ catches up from the replay buffer or the database
 //! ```
 //!
-//! A token is a place in the feed of one epoch: good on every server and after restarts, as long as
-//! the database is the same and what comes after the place is kept.
+//! A resume token is a position in the feed of one epoch. It is valid on every server and after restarts, as
+//! long as the database is the same and the events after the position are retained.
 
 mod hub;
 mod inbox;
@@ -39,45 +39,42 @@ use crate::domain::id::RunId;
 use crate::domain::run::Run;
 use crate::store::StoreError;
 
-/// What a watch tells next.
+/// A message of a watch.
 #[derive(Clone, Debug)]
 pub enum Update {
-    /// A run as it is at the beginning.
+    /// A run as it was when the watch started.
     Current(Arc<Run>),
-    /// All that was current or missed at the beginning has been told.
+    /// Everything that was current or missed at the start has been sent.
     Synced(String),
-    /// A run has changed and matches.
+    /// A matching run has changed.
     Changed(Arc<Run>, String),
-    /// A run has changed and does not match any more.
+    /// A run has changed and no longer matches.
     Left(Arc<Run>, String),
-    /// Only the token is news.
+    /// Nothing but a newer token.
     Bookmark {
-        /// Where to go on.
         token: String,
-        /// How long the oldest change that cannot be shown yet has waited.
+        /// Age of the oldest change that is still held back.
         lag: Option<Duration>,
     },
 }
 
-/// Why a watch cannot begin or go on.
+/// A watch cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// There is no such run.
     #[error("Run not found: {0}")]
     NotFound(RunId),
-    /// The cursor is ahead of the run, as after a restore of the database.
-    #[error("the run is at revision {current}, before the cursor")]
+    /// The client has seen a later revision than the run has, as after a restore of the database.
+    #[error("the run is at revision {current}, behind the requested revision")]
     CursorAhead { current: i64 },
-    /// Not a token of this watch.
     #[error(transparent)]
     InvalidToken(#[from] InvalidToken),
-    /// What comes after the cursor is not kept any more.
-    #[error("changes after the cursor are no longer kept; watch from the beginning")]
+    /// Events after the cursor are no longer retained.
+    #[error("changes after the cursor are no longer retained; start a new watch without a token")]
     Expired,
-    /// The database is not the one that the watch or its token began with.
-    #[error("the database was restored or failed over; watch from the beginning")]
+    /// The database is not the one that the watch or its token started with.
+    #[error("the database was restored or failed over; start a new watch without a token")]
     FeedReset,
-    #[error("the server is stopping")]
+    #[error("the server is shutting down")]
     Stopping,
     #[error("the database failed")]
     Store(#[from] StoreError),

@@ -1,4 +1,4 @@
-//! The watch of one run. It goes by revisions, so it has no gap whatever wakes it.
+//! A watch of one run. It advances by revisions, so it has no gap however it is woken.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use futures::Stream;
 use futures::stream::try_unfold;
 use tokio_util::sync::CancellationToken;
 
-use super::inbox::{Interest, Taken};
+use super::inbox::{Interest, Received};
 use super::subscription::{Awake, Subscription};
 use super::token::Subject;
 use super::{Hub, Update, WatchError};
@@ -15,26 +15,26 @@ use crate::domain::id::RunId;
 use crate::domain::run::{Run, Status};
 use crate::store::{events, runs};
 
-/// States of one read: they are in memory at once, and may be large.
+/// Most states of one read: all are in memory at the same time, and they may be large.
 const PAGE: i64 = 64;
 
-/// Where the watch of a run begins.
+/// Start of a watch of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// With the current state.
+    /// The current state.
     Now,
-    /// With the first change after a revision.
+    /// The first change after a revision.
     After(i64),
-    /// With the first change after a token.
+    /// The first change after a token.
     Token(String),
 }
 
 struct Watch {
     subscription: Subscription,
     run: Arc<Run>,
-    /// The last revision that was told, or is about to be.
+    /// The last revision that was sent or is in `unsent`.
     seen: i64,
-    /// The status at that revision, if it is known.
+    /// The status at revision `seen`, if it is known.
     status: Option<Status>,
     unsent: VecDeque<Update>,
     phase: Phase,
@@ -42,19 +42,18 @@ struct Watch {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Tells what there was at the beginning.
+    /// Sends the states before the watch started.
     Beginning,
-    /// Tells what is new.
+    /// Sends new changes from the inbox.
     Live,
-    /// Tells what was too much for memory, or not in it.
+    /// Sends changes from the database that are not in the inbox.
     CatchingUp,
-    /// The final state was told.
+    /// The final state was sent.
     Ended,
     Stopping,
 }
 
-/// Watches a run, to its end. States that only differ in progress may be left out when a later one is
-/// known.
+/// Watches a run until it ends. States that differ in progress only may be left out if a later one is known.
 pub async fn watch_run(
     hub: Arc<Hub>,
     id: RunId,
@@ -63,18 +62,18 @@ pub async fn watch_run(
 ) -> Result<impl Stream<Item = Result<Update, WatchError>> + Send + use<>, WatchError> {
     let subject = Subject::of(&format!("run {id}"));
     let subscription = Subscription::begin(hub, Interest::Run(id.clone()), subject, closing);
-    let mut look = subscription.look().await?;
-    // Before the run: a restored database may not have it, and the token says why.
+    let mut snapshot = subscription.snapshot().await?;
+    // Check the token before reading the run: after a restore the run may be missing, and the token tells why.
     let after = match &start {
         Start::Now => None,
         Start::After(revision) => Some(*revision),
-        Start::Token(token) => Some(subscription.place_of(token, &look.feed)?.0),
+        Start::Token(token) => Some(subscription.position_of(token, &snapshot.feed)?.0),
     };
-    let run = runs::run_get(&mut look.conn, &id).await?.ok_or(WatchError::NotFound(id))?;
-    drop(look);
+    let run = runs::run_get(&mut snapshot.conn, &id).await?.ok_or(WatchError::NotFound(id))?;
+    drop(snapshot);
     if after.is_some_and(|seen| seen > run.state.revision) {
         return Err(match start {
-            // The database was set back without a trace.
+            // The database was reset without a change of its identity.
             Start::Token(_) => WatchError::FeedReset,
             Start::Now | Start::After(_) => WatchError::CursorAhead { current: run.state.revision },
         });
@@ -94,7 +93,7 @@ impl Watch {
     async fn next(&mut self) -> Result<Option<Update>, WatchError> {
         loop {
             if let Some(update) = self.unsent.pop_front() {
-                self.subscription.told();
+                self.subscription.mark_sent();
                 return Ok(Some(update));
             }
             match self.phase {
@@ -117,7 +116,7 @@ impl Watch {
         self.unsent.push_back(self.bookmark());
     }
 
-    /// Reads from the database until there is nothing more, which is the beginning's end.
+    /// Reads from the database until nothing is left, and then becomes live.
     async fn begin(&mut self) -> Result<(), WatchError> {
         if !self.read().await? {
             self.phase = if self.has_ended() { Phase::Ended } else { Phase::Live };
@@ -126,37 +125,36 @@ impl Watch {
         Ok(())
     }
 
-    /// Reads from the database until there is nothing more.
+    /// Reads from the database until nothing is left.
     async fn catch_up(&mut self) -> Result<(), WatchError> {
         if !self.read().await? {
             self.phase = Phase::Live;
         }
-        self.end();
+        self.end_if_final();
         Ok(())
     }
 
-    /// Takes what is new from memory, or waits.
+    /// Sends new changes from the inbox, or waits for some.
     async fn follow(&mut self) -> Result<(), WatchError> {
-        match self.subscription.inbox.take() {
-            Taken::Reset => return Err(WatchError::FeedReset),
-            Taken::Lagged => self.phase = Phase::CatchingUp,
-            Taken::Changes(changes, _) if changes.is_empty() => self.wait().await?,
-            Taken::Changes(changes, _) => {
+        match self.subscription.inbox.receive() {
+            Received::Reset => return Err(WatchError::FeedReset),
+            Received::Lagged => self.phase = Phase::CatchingUp,
+            Received::Changes(changes, _) if changes.is_empty() => self.wait().await?,
+            Received::Changes(changes, _) => {
                 let news = changes.iter().filter(|change| change.run.state.revision > self.seen);
                 let states: Vec<_> = news.map(|change| Arc::clone(&change.run)).collect();
                 if is_without_gap(&states, self.seen) {
-                    self.tell(&states);
+                    self.queue(&states);
                 } else {
                     self.phase = Phase::CatchingUp;
                 }
             }
         }
-        self.end();
+        self.end_if_final();
         Ok(())
     }
 
-    /// Notices the final state.
-    fn end(&mut self) {
+    fn end_if_final(&mut self) {
         if self.has_ended() {
             self.phase = Phase::Ended;
         }
@@ -166,7 +164,7 @@ impl Watch {
         if self.subscription.wait().await? == Awake::News {
             return Ok(());
         }
-        // What the feed must not show yet, the run's own events do.
+        // The run's own events may show changes that the feed must still hold back.
         if self.subscription.is_held_back() && self.read().await? {
             self.phase = Phase::CatchingUp;
         }
@@ -176,13 +174,14 @@ impl Watch {
         Ok(())
     }
 
-    /// Reads a page from the database; whether there was something.
+    /// Reads a page from the database. Returns whether it had any states.
     async fn read(&mut self) -> Result<bool, WatchError> {
-        let mut look = self.subscription.look().await?;
-        // With the state at the cursor, as long as its status is not known.
+        let mut snapshot = self.subscription.snapshot().await?;
+        // Include the state at the cursor while its status is unknown.
         let after = self.seen - i64::from(self.status.is_none());
-        let mut states = events::events_after(&mut look.conn, &self.run.spec, after, PAGE).await?;
-        drop(look);
+        let mut states =
+            events::events_after(&mut snapshot.conn, &self.run.spec, after, PAGE).await?;
+        drop(snapshot);
         if states.first().is_some_and(|state| state.state.revision == self.seen) {
             self.status = Some(states.remove(0).state.status);
         }
@@ -191,11 +190,11 @@ impl Watch {
         if is_missing || !is_without_gap(&states, self.seen) {
             return Err(WatchError::Expired);
         }
-        self.tell(&states);
+        self.queue(&states);
         Ok(!states.is_empty())
     }
 
-    fn tell(&mut self, states: &[Arc<Run>]) {
+    fn queue(&mut self, states: &[Arc<Run>]) {
         for (index, state) in states.iter().enumerate() {
             let is_progress = self.status == Some(state.state.status);
             (self.seen, self.status) = (state.state.revision, Some(state.state.status));
@@ -215,7 +214,7 @@ impl Watch {
     }
 }
 
-/// Whether the revisions are those that come after `seen`.
+/// Whether the revisions follow `seen` without a gap.
 fn is_without_gap(states: &[Arc<Run>], seen: i64) -> bool {
     states.iter().zip(seen + 1..).all(|(state, expected)| state.state.revision == expected)
 }

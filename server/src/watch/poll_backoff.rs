@@ -1,16 +1,19 @@
-//! When the hub looks again. A change is committed before the feed may show it as long as an earlier
-//! transaction is open, whose end nobody tells: so the hub looks again soon for what it was told of.
+//! Time until the hub polls again.
+//!
+//! A committed change stays hidden while an earlier transaction is open, and no notification announces that
+//! transaction's end. So after a hint the hub polls often, with growing pauses, until it has read everything
+//! that the hint may have been about. (Not `backon`: this backs off towards a position in the feed, and each
+//! hint resets it.)
 
 use std::time::Duration;
 
 use crate::store::feed::FeedPosition;
 
-/// How often it looks without being told: what a lost hint costs.
+/// Pause between polls without hints: the delay that a lost hint costs.
 pub(super) const POLL: Duration = Duration::from_secs(1);
-/// The first look for what is held back. Each later one takes twice as long, up to the poll.
+/// First pause while changes are held back. Each further pause is twice as long, up to [`POLL`].
 const SOON: Duration = Duration::from_millis(10);
 
-/// What is still expected, and for how long to wait for it.
 #[derive(Debug)]
 pub(super) struct PollBackoff {
     expected: FeedPosition,
@@ -22,13 +25,13 @@ impl PollBackoff {
         Self { expected: FeedPosition::default(), soon: SOON }
     }
 
-    /// Something was committed before the feed's `end`.
+    /// Expects changes before `end`: something was committed there.
     pub(super) fn expect(&mut self, end: FeedPosition) {
         self.expected = end;
         self.soon = SOON;
     }
 
-    /// How long to wait for a hint after everything before `horizon` was read.
+    /// Time to wait for a hint after everything before `horizon` was read.
     pub(super) fn pause(&mut self, horizon: FeedPosition) -> Duration {
         if horizon >= self.expected {
             return POLL;
@@ -48,20 +51,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_back_is_looked_for_soon_and_then_less_often() {
-        let mut pace = PollBackoff::new();
-        pace.expect(before(9));
-        let pauses: Vec<_> = (0..9).map(|_| pace.pause(before(8)).as_millis()).collect();
+    fn polls_for_held_back_changes_back_off() {
+        let mut backoff = PollBackoff::new();
+        backoff.expect(before(9));
+        let pauses: Vec<_> = (0..9).map(|_| backoff.pause(before(8)).as_millis()).collect();
         assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000]);
-        pace.expect(before(11));
-        assert_eq!(pace.pause(before(8)), SOON);
+        backoff.expect(before(11));
+        assert_eq!(backoff.pause(before(8)), SOON);
     }
 
     #[test]
-    fn transactions_that_nobody_told_of_are_not_waited_for() {
-        let mut pace = PollBackoff::new();
-        assert_eq!(pace.pause(before(8)), POLL);
-        pace.expect(before(9));
-        assert_eq!(pace.pause(before(9)), POLL);
+    fn transactions_without_a_hint_are_not_waited_for() {
+        let mut backoff = PollBackoff::new();
+        assert_eq!(backoff.pause(before(8)), POLL);
+        backoff.expect(before(9));
+        assert_eq!(backoff.pause(before(9)), POLL);
     }
 }

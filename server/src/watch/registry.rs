@@ -1,4 +1,4 @@
-//! Who watches what on this server, and up to where everybody was told.
+//! The inboxes of all watches on this server, and the position up to which they were filled.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,7 +11,6 @@ use super::replay_buffer::ReplayBuffer;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::store::feed::{Change, FeedPosition};
 
-/// The inboxes of all watches.
 #[derive(Debug)]
 pub(super) struct Registry(Mutex<State>);
 
@@ -21,7 +20,7 @@ struct State {
     position: FeedPosition,
     /// The last changes up to the position.
     recent: ReplayBuffer,
-    /// Apart, so that a change costs nothing for the watches of other runs and of other jobs.
+    /// Indexed, so that a change costs nothing for the watches of other runs and jobs.
     of_runs: HashMap<RunId, Vec<Arc<Inbox>>>,
     of_jobs: HashMap<ScheduledJobId, Vec<Arc<Inbox>>>,
     of_all: Vec<Arc<Inbox>>,
@@ -42,7 +41,7 @@ impl Registry {
         self.state().position
     }
 
-    /// An inbox that gets every change from now on, of the epoch that is returned with it.
+    /// Adds an inbox that receives every change from now on, and returns it with the feed's epoch.
     pub(super) fn add(&self, interest: Interest) -> (Arc<Inbox>, Uuid) {
         let mut state = self.state();
         let inbox = Arc::new(Inbox::new(interest, state.position));
@@ -72,7 +71,7 @@ impl Registry {
         self.state().is_unwatched()
     }
 
-    /// Moves on without reading if nobody watches.
+    /// Skips to `position` without reading, unless there is a watch.
     pub(super) fn skip_unwatched(&self, position: FeedPosition) -> bool {
         let mut state = self.state();
         let unwatched = state.is_unwatched();
@@ -83,10 +82,10 @@ impl Registry {
         unwatched
     }
 
-    /// Hands on the changes up to `position`. Returns how many inboxes were too full for them.
+    /// Passes on the changes up to `position`. Returns the number of inboxes that overflowed.
     pub(super) fn publish(&self, changes: &[Arc<Change>], position: FeedPosition) -> u64 {
         let mut state = self.state();
-        // Before the inboxes are gathered: one that comes later begins after these changes.
+        // Advance before collecting the inboxes: one that is added later starts after these changes.
         state.position = position;
         state.recent.add(changes);
         let of_all = state.of_all.clone();
@@ -109,15 +108,15 @@ impl Registry {
         for (change, inboxes) in of_runs {
             overflows += offer(&inboxes, std::slice::from_ref(&change), position);
         }
-        // All of a job at once: who takes some goes on from `position`.
+        // Offer all changes of a job at once: an inbox continues at `position` after each offer.
         for (changes, inboxes) in of_jobs.into_values() {
             overflows += offer(&inboxes, &changes, position);
         }
         overflows + offer(&of_all, changes, position)
     }
 
-    /// Tells the watches that were offered nothing how far the feed was read, so that their tokens do not
-    /// expire. Not while changes are handed on.
+    /// Advances the inboxes that were offered nothing, so that the tokens of their watches do not expire. Must
+    /// not run while changes are being published.
     pub(super) fn touch(&self) {
         let state = self.state();
         let position = state.position;
@@ -126,8 +125,8 @@ impl Registry {
         offer(&of_jobs, &[], position);
     }
 
-    /// The first of the last changes after `position`, and up to where these are all; `None` if some are
-    /// not in memory any more, or are of another epoch.
+    /// The first retained changes after `position`, and the position up to which they are complete. `None` if
+    /// some are no longer in memory or belong to another epoch.
     pub(super) fn recent_after(
         &self,
         epoch: Uuid,
@@ -143,7 +142,7 @@ impl Registry {
         Some((changes, until))
     }
 
-    /// Goes on at `position`, with what is before it left to the watches themselves.
+    /// Continues at `position`; watches must read earlier changes from the database.
     pub(super) fn skip_to(&self, position: FeedPosition) {
         let mut state = self.state();
         state.jump_to(position);
@@ -152,7 +151,7 @@ impl Registry {
         }
     }
 
-    /// Begins another epoch; all watches end.
+    /// Starts a new epoch, which ends all watches.
     pub(super) fn reset(&self, epoch: Uuid, position: FeedPosition) {
         let mut state = self.state();
         state.epoch = epoch;
@@ -168,7 +167,7 @@ impl Registry {
 }
 
 impl State {
-    /// Goes on at a place without what is before it.
+    /// Continues at `position` without the changes before it.
     fn jump_to(&mut self, position: FeedPosition) {
         self.position = position;
         self.recent = ReplayBuffer::new(position);
@@ -183,7 +182,7 @@ impl State {
     }
 }
 
-/// How many were too full.
+/// Returns the number of inboxes that overflowed.
 fn offer(inboxes: &[Arc<Inbox>], changes: &[Arc<Change>], position: FeedPosition) -> u64 {
     inboxes.iter().map(|inbox| u64::from(!inbox.offer(changes, position))).sum()
 }

@@ -1,17 +1,17 @@
-//! The last changes, kept once for all watches of a server. A watch whose inbox was full takes from here
-//! what it has missed: thousands that are behind at once need not read the same from the database.
+//! The latest changes, kept once for all watches of a server. A watch whose inbox overflowed catches up from
+//! here, so thousands of lagging watches do not all read the same changes from the database.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::store::feed::{Change, FeedPosition};
 
-/// Most changes that are kept.
+/// Most changes in the buffer.
 const CHANGES: usize = 8_192;
-/// Most bytes of them, as runs of a thousand locations are large.
+/// Most bytes in the buffer: runs with a thousand locations are large.
 const BYTES: usize = 16 * 1024 * 1024;
 
-/// All changes after a place, up to where the feed was read.
+/// All changes after `from`, up to the position of the feed.
 #[derive(Debug)]
 pub(super) struct ReplayBuffer {
     changes: VecDeque<Arc<Change>>,
@@ -20,12 +20,12 @@ pub(super) struct ReplayBuffer {
 }
 
 impl ReplayBuffer {
-    /// Nothing yet; what comes after `from` is to be added.
+    /// An empty buffer for the changes after `from`.
     pub(super) fn new(from: FeedPosition) -> Self {
         Self { changes: VecDeque::new(), bytes: 0, from }
     }
 
-    /// Adds what comes next, and forgets the oldest beyond the limits.
+    /// Adds the next changes, and drops the oldest beyond the limits.
     pub(super) fn add(&mut self, changes: &[Arc<Change>]) {
         self.bytes += changes.iter().map(|change| change.size).sum::<usize>();
         self.changes.extend(changes.iter().cloned());
@@ -36,7 +36,7 @@ impl ReplayBuffer {
         }
     }
 
-    /// The first changes after `position`; `None` if some of those are forgotten.
+    /// The first changes after `position`; `None` if some of them were dropped.
     pub(super) fn after(&self, position: FeedPosition, limit: usize) -> Option<Vec<Arc<Change>>> {
         if position < self.from {
             return None;
@@ -78,31 +78,31 @@ mod tests {
         Arc::new(Change { run, before: None, position: at(xid), size })
     }
 
-    fn places(changes: &[Arc<Change>]) -> Vec<FeedPosition> {
+    fn positions(changes: &[Arc<Change>]) -> Vec<FeedPosition> {
         changes.iter().map(|change| change.position).collect()
     }
 
     #[test]
-    fn what_comes_after_a_place_comes_page_by_page() {
+    fn changes_after_a_position_come_page_by_page() {
         let mut recent = ReplayBuffer::new(at(10));
         recent.add(&[change(11, 1), change(12, 1)]);
         recent.add(&[change(15, 1)]);
-        assert_eq!(places(&recent.after(at(10), 2).unwrap()), [at(11), at(12)]);
-        assert_eq!(places(&recent.after(at(12), 2).unwrap()), [at(15)]);
-        assert_eq!(places(&recent.after(FeedPosition { xid: 14, id: 0 }, 2).unwrap()), [at(15)]);
-        assert_eq!(places(&recent.after(at(15), 2).unwrap()), []);
+        assert_eq!(positions(&recent.after(at(10), 2).unwrap()), [at(11), at(12)]);
+        assert_eq!(positions(&recent.after(at(12), 2).unwrap()), [at(15)]);
+        assert_eq!(positions(&recent.after(FeedPosition { xid: 14, id: 0 }, 2).unwrap()), [at(15)]);
+        assert_eq!(positions(&recent.after(at(15), 2).unwrap()), []);
     }
 
     #[test]
-    fn what_was_before_it_or_is_forgotten_is_not_here() {
+    fn changes_before_the_buffer_or_dropped_from_it_are_not_found() {
         let mut recent = ReplayBuffer::new(at(10));
         assert!(recent.after(at(9), 2).is_none());
         recent.add(&[change(11, BYTES), change(12, 1)]);
         assert!(recent.after(at(10), 2).is_none());
-        assert_eq!(places(&recent.after(at(11), 2).unwrap()), [at(12)]);
+        assert_eq!(positions(&recent.after(at(11), 2).unwrap()), [at(12)]);
         let many: Vec<_> = (13..).map(|xid| change(xid, 1)).take(CHANGES).collect();
         recent.add(&many);
         assert!(recent.after(at(11), 2).is_none());
-        assert_eq!(places(&recent.after(at(12), 1).unwrap()), [at(13)]);
+        assert_eq!(positions(&recent.after(at(12), 1).unwrap()), [at(13)]);
     }
 }

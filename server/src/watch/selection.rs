@@ -1,4 +1,4 @@
-//! The watch of all runs that a selection matches. It goes by places in the feed.
+//! A watch of all runs that match a selection. It advances by positions in the feed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use futures::Stream;
 use futures::stream::try_unfold;
 use tokio_util::sync::CancellationToken;
 
-use super::inbox::{Interest, Taken};
+use super::inbox::{Interest, Received};
 use super::subscription::{Awake, Subscription};
 use super::token::Subject;
 use super::{Hub, Update, WatchError};
@@ -18,46 +18,46 @@ use crate::domain::run::Status;
 use crate::store::feed::{self, Change, Feed, FeedPosition};
 use crate::store::runs::{self, RunFilter};
 
-/// Runs or changes of one read: they are in memory at once, and may be large.
+/// Most runs or changes of one read: all are in memory at the same time, and they may be large.
 const PAGE: i64 = 128;
-/// Changes that are taken from memory at once: each watch makes its messages of them.
+/// Most changes taken from the replay buffer at once: each watch builds its own messages from them.
 const RECENT: usize = 128;
 
 struct Watch {
     subscription: Subscription,
     selection: RunSelection,
-    /// Everything up to here was told, or is about to be.
+    /// Everything up to here was sent or is in `unsent`.
     position: FeedPosition,
     unsent: VecDeque<Update>,
     phase: Phase,
-    /// Nothing was told for long.
+    /// Nothing was sent for some time.
     is_idle: bool,
-    /// What was told as current and may come once more as a change.
+    /// Runs that were sent as current and may appear once more as a change.
     current: Current,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Tells what is current; the next run is older than this one.
+    /// Sends the current runs; the next one is older than this one.
     Current(Option<(DateTime<Utc>, RunId)>),
-    /// Tells what was missed.
+    /// Sends changes that were missed before the start.
     Missed,
-    /// Tells what is new.
+    /// Sends new changes.
     Live,
     Stopping,
 }
 
-/// The runs are read page by page, while the feed goes on from where it stood at the first one. So a run
-/// may be told as it was after changes that the feed is yet to show; they are passed over until it has
-/// got to where it stood at the last page.
+/// Current runs are read page by page, while the watch continues from the feed's position at the first page.
+/// So a run may be sent in a state whose changes are still ahead in the feed. Those are skipped until the watch
+/// has passed the feed's position at the last page.
 #[derive(Debug, Default)]
 struct Current {
     revisions: HashMap<RunId, i64>,
     until: FeedPosition,
 }
 
-/// Watches the runs that `selection` matches, without end. `description` is the selection as the client
-/// gave it: a token is good for the same one only.
+/// Watches the runs that match `selection`, without end. `description` is the selection as the client sent
+/// it: a token is valid for the same description only.
 pub async fn watch_selection(
     hub: Arc<Hub>,
     selection: RunSelection,
@@ -73,15 +73,15 @@ pub async fn watch_selection(
         closing,
     );
     let known = subscription.hub_position();
-    let mut look = subscription.look().await?;
+    let mut snapshot = subscription.snapshot().await?;
     let (position, phase) = if let Some(token) = token {
-        (resumed(&subscription, token, &look.feed)?, Phase::Missed)
+        (resumed(&subscription, token, &snapshot.feed)?, Phase::Missed)
     } else {
-        let known = known.max(look.feed.expired);
-        let last = feed::feed_last(&mut look.conn, &look.feed, known).await?;
+        let known = known.max(snapshot.feed.expired);
+        let last = feed::feed_last(&mut snapshot.conn, &snapshot.feed, known).await?;
         (last, Phase::Current(None))
     };
-    drop(look);
+    drop(snapshot);
     let (unsent, current) = (VecDeque::new(), Current::default());
     let is_idle = false;
     let watch = Watch { subscription, selection, position, unsent, phase, is_idle, current };
@@ -93,10 +93,10 @@ fn resumed(
     token: &str,
     feed: &Feed,
 ) -> Result<FeedPosition, WatchError> {
-    let (xid, id) = subscription.place_of(token, feed)?;
+    let (xid, id) = subscription.position_of(token, feed)?;
     let position = FeedPosition { xid, id };
     if position >= feed.end {
-        // The database was set back without a trace.
+        // The database was reset without a change of its identity.
         return Err(WatchError::FeedReset);
     }
     if position < feed.expired {
@@ -109,7 +109,7 @@ impl Watch {
     async fn next(&mut self) -> Result<Update, WatchError> {
         loop {
             if let Some(update) = self.unsent.pop_front() {
-                self.subscription.told();
+                self.subscription.mark_sent();
                 return Ok(update);
             }
             match &self.phase {
@@ -132,10 +132,10 @@ impl Watch {
         after: Option<(DateTime<Utc>, RunId)>,
     ) -> Result<(), WatchError> {
         let filter = RunFilter { after, ..self.active() };
-        let mut look = self.subscription.look().await?;
-        let page = runs::runs_list(&mut look.conn, &filter, PAGE).await?;
-        self.current.until = look.feed.end;
-        drop(look);
+        let mut snapshot = self.subscription.snapshot().await?;
+        let page = runs::runs_list(&mut snapshot.conn, &filter, PAGE).await?;
+        self.current.until = snapshot.feed.end;
+        drop(snapshot);
         let is_full = i64::try_from(page.len()).is_ok_and(|count| count == PAGE);
         let last =
             page.last().filter(|_| is_full).map(|run| (run.spec.created_at, run.spec.id.clone()));
@@ -151,7 +151,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Those that can still change.
+    /// The part of the selection that has not ended.
     fn active(&self) -> RunFilter {
         let RunSelection { scheduled_job_id, mut conditions } = self.selection.clone();
         let accepted = conditions.status.unwrap_or(vec![Status::Pending, Status::Running]);
@@ -164,24 +164,24 @@ impl Watch {
         self.unsent.push_back(Update::Synced(self.token(self.position)));
     }
 
-    /// Takes what is new from its inbox; what is missing before that from memory, else from the database; or
-    /// waits.
+    /// Sends new changes from the inbox. Catches up from the replay buffer or the database if the inbox
+    /// overflowed, and waits if it is empty.
     async fn follow(&mut self) -> Result<(), WatchError> {
-        match self.subscription.inbox.take_after(self.position) {
-            Taken::Reset => Err(WatchError::FeedReset),
-            Taken::Lagged => {
+        match self.subscription.inbox.receive_after(self.position) {
+            Received::Reset => Err(WatchError::FeedReset),
+            Received::Lagged => {
                 match self.subscription.recent_after(self.position, RECENT) {
-                    Some((changes, until)) => self.tell(&changes, until),
+                    Some((changes, until)) => self.queue(&changes, until),
                     None => self.read_missed().await?,
                 }
-                // Much may be passed over before there is something to tell.
+                // Many changes may be skipped before one matches.
                 if self.unsent.is_empty() && self.subscription.is_silent() {
                     self.unsent.push_back(self.bookmark());
                 }
                 Ok(())
             }
-            Taken::Changes(changes, until) => {
-                self.tell(&changes, until);
+            Received::Changes(changes, until) => {
+                self.queue(&changes, until);
                 self.is_idle &= self.unsent.is_empty();
                 if self.phase == Phase::Missed {
                     self.synced();
@@ -193,7 +193,7 @@ impl Watch {
         }
     }
 
-    /// Waits; a bookmark comes after one more look, for the feed may have gone on meanwhile.
+    /// Waits. A bookmark is sent only after one more poll, because the feed may have advanced meanwhile.
     async fn rest(&mut self) -> Result<(), WatchError> {
         if self.is_idle {
             self.unsent.push_back(self.bookmark());
@@ -206,13 +206,13 @@ impl Watch {
 
     async fn read_missed(&mut self) -> Result<(), WatchError> {
         let known = self.subscription.hub_position();
-        let mut look = self.subscription.look().await?;
-        if self.position < look.feed.expired {
+        let mut snapshot = self.subscription.snapshot().await?;
+        if self.position < snapshot.feed.expired {
             return Err(WatchError::Expired);
         }
-        let feed = look.feed;
-        let changes = feed::feed_after(&mut look.conn, &feed, self.position, PAGE).await?;
-        drop(look);
+        let feed = snapshot.feed;
+        let changes = feed::feed_after(&mut snapshot.conn, &feed, self.position, PAGE).await?;
+        drop(snapshot);
         let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == PAGE);
         let until = match changes.last() {
             Some(last) if is_full => last.position,
@@ -220,22 +220,22 @@ impl Watch {
             None => self.position.max(known),
         };
         let changes: Vec<_> = changes.into_iter().map(Arc::new).collect();
-        self.tell(&changes, until);
+        self.queue(&changes, until);
         Ok(())
     }
 
-    /// Tells changes, save progress of a run that goes on among them.
-    fn tell(&mut self, changes: &[Arc<Change>], until: FeedPosition) {
+    /// Queues changes, except progress of a run that has a later change among them.
+    fn queue(&mut self, changes: &[Arc<Change>], until: FeedPosition) {
         let mut later: HashSet<&RunId> = HashSet::new();
-        let mut told = VecDeque::new();
+        let mut updates = VecDeque::new();
         for change in changes.iter().rev() {
             let is_last = later.insert(&change.run.spec.id);
             let passed = change.is_progress() && !is_last;
             if !passed && !self.current.has(change) {
-                told.extend(self.update(change));
+                updates.extend(self.update(change));
             }
         }
-        self.unsent.extend(told.into_iter().rev());
+        self.unsent.extend(updates.into_iter().rev());
         self.position = until;
         if self.position >= self.current.until {
             self.current = Current::default();
@@ -263,9 +263,9 @@ impl Watch {
 }
 
 impl Current {
-    /// Whether the change is in what was told as current.
+    /// Whether the change is part of a run that was sent as current.
     fn has(&self, change: &Change) -> bool {
-        let told: Option<&i64> = self.revisions.get(&change.run.spec.id);
-        told.is_some_and(|revision| change.run.state.revision <= *revision)
+        let sent: Option<&i64> = self.revisions.get(&change.run.spec.id);
+        sent.is_some_and(|revision| change.run.state.revision <= *revision)
     }
 }

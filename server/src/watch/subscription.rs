@@ -1,4 +1,4 @@
-//! A watch's part in the hub, which both kinds of watches stand on.
+//! A watch's connection to the hub, which both kinds of watches share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use super::{Update, WatchError};
 use crate::store::StoreError;
 use crate::store::feed::{Change, Feed, FeedPosition};
 
-/// A watch that has told nothing for so long tells where it is.
+/// A watch that has sent nothing for this long sends a bookmark.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Transactions of our own are shorter.
+/// A longer lag is not caused by our own transactions, which are shorter.
 const HELD_BACK: Duration = Duration::from_secs(1);
 
-/// What a watch gets from the hub, and when it told something last. Ended when dropped.
+/// An inbox at the hub, and the time of the last message sent. Dropping it removes the inbox.
 pub(super) struct Subscription {
     hub: Arc<Hub>,
     pub(super) inbox: Arc<Inbox>,
     epoch: Uuid,
     subject: Subject,
     closing: CancellationToken,
-    told_at: Instant,
+    sent_at: Instant,
 }
 
-/// Why a watch is awake.
+/// Reason for a wake-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awake {
     News,
@@ -38,7 +38,7 @@ pub(super) enum Awake {
 }
 
 impl Subscription {
-    /// To be begun before reading, or a change between the two would be lost.
+    /// Must be called before reading, or a change between the two would be lost.
     pub(super) fn begin(
         hub: Arc<Hub>,
         interest: Interest,
@@ -46,20 +46,20 @@ impl Subscription {
         closing: CancellationToken,
     ) -> Self {
         let (inbox, epoch) = hub.registry.add(interest);
-        Self { hub, inbox, epoch, subject, closing, told_at: Instant::now() }
+        Self { hub, inbox, epoch, subject, closing, sent_at: Instant::now() }
     }
 
-    /// One state of the database, of the epoch that the watch began with.
-    pub(super) async fn look(&self) -> Result<Snapshot<'_>, WatchError> {
-        let look = self.hub.look().await?;
-        if look.feed.epoch != self.epoch {
+    /// A view of the database, in the epoch that the watch started with.
+    pub(super) async fn snapshot(&self) -> Result<Snapshot<'_>, WatchError> {
+        let snapshot = self.hub.snapshot().await?;
+        if snapshot.feed.epoch != self.epoch {
             return Err(WatchError::FeedReset);
         }
-        Ok(look)
+        Ok(snapshot)
     }
 
-    /// The first of the last changes after `position`, and up to where these are all; `None` if some are
-    /// in the database only.
+    /// The first changes in the replay buffer after `position`, and the position up to which they are complete.
+    /// `None` if some are in the database only.
     pub(super) fn recent_after(
         &self,
         position: FeedPosition,
@@ -68,13 +68,13 @@ impl Subscription {
         self.hub.registry.recent_after(self.epoch, position, limit)
     }
 
-    /// The hub has read everything up to here.
+    /// The hub has read everything up to this position.
     pub(super) fn hub_position(&self) -> FeedPosition {
         self.hub.registry.position()
     }
 
-    /// The place that a token holds.
-    pub(super) fn place_of(&self, token: &str, feed: &Feed) -> Result<(i64, i64), WatchError> {
+    /// The position that a token holds.
+    pub(super) fn position_of(&self, token: &str, feed: &Feed) -> Result<(i64, i64), WatchError> {
         let token = Token::read(token, self.subject)?;
         if token.epoch != feed.epoch {
             return Err(WatchError::FeedReset);
@@ -90,7 +90,7 @@ impl Subscription {
         Update::Bookmark { token: self.token(place), lag: self.hub.lag() }
     }
 
-    /// Whether some transaction keeps changes from being shown for long.
+    /// Whether a long transaction holds changes back.
     pub(super) fn is_held_back(&self) -> bool {
         self.hub.lag().is_some_and(|lag| lag > HELD_BACK)
     }
@@ -99,24 +99,24 @@ impl Subscription {
         self.closing.is_cancelled()
     }
 
-    /// Something is told now.
-    pub(super) fn told(&mut self) {
-        self.told_at = Instant::now();
+    /// Records that a message is being sent now.
+    pub(super) fn mark_sent(&mut self) {
+        self.sent_at = Instant::now();
     }
 
-    /// Whether nothing was told for so long that the client may think that the watch is dead.
+    /// Whether nothing was sent for so long that the client may take the watch for dead.
     pub(super) fn is_silent(&self) -> bool {
-        self.told_at.elapsed() >= IDLE
+        self.sent_at.elapsed() >= IDLE
     }
 
-    /// Waits for news. A watch that is idle only because the hub cannot read ends, so that its client looks for
-    /// another server.
+    /// Waits for changes. A watch that is idle because the hub cannot read ends with an error, so that its client
+    /// tries another server.
     pub(super) async fn wait(&self) -> Result<Awake, WatchError> {
         tokio::select! {
             () = self.closing.cancelled() => Ok(Awake::News),
             () = self.inbox.news() => Ok(Awake::News),
-            () = tokio::time::sleep_until(self.told_at + IDLE) => {
-                if self.hub.is_blind() {
+            () = tokio::time::sleep_until(self.sent_at + IDLE) => {
+                if self.hub.is_stale() {
                     return Err(StoreError::TimedOut.into());
                 }
                 Ok(Awake::Idle)

@@ -1,26 +1,26 @@
-//! Tokens: places in the feed that clients keep, without meaning to them.
+//! Resume tokens: positions in the feed, opaque to clients.
 
 use sha2::{Digest, Sha256};
 use sqlx::types::Uuid;
 
-/// Of the bytes' form. Another form gets another number.
+/// Version of the token's layout.
 const VERSION: u8 = 1;
-/// Bytes of the checksum, against slips and cut copies. It is no secret: a forged token shows nothing
-/// that its owner could not watch from the beginning.
+/// Length of the checksum, which detects typos and truncated copies. It is no secret: a forged token shows
+/// nothing that its owner could not watch anyway.
 const CHECKSUM: usize = 4;
 
-/// Why a text is no token of a watch.
+/// A text is not a token of this watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
-    /// It never was one.
-    #[error("is not a resume token, or not all of it")]
+    #[error("is malformed or truncated")]
     Malformed,
-    /// It is of another run, or of another scheduled job or filter.
-    #[error("is of another watch: the run or the scheduled job and filter must be the same")]
-    OfAnother,
+    #[error(
+        "belongs to a different watch: the run, or the scheduled job and filter, must be the same"
+    )]
+    OfAnotherWatch,
 }
 
-/// What a watch is about, in a few bytes.
+/// Digest of the run or selection that a watch is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Subject([u8; 8]);
 
@@ -31,7 +31,7 @@ impl Subject {
     }
 }
 
-/// A place in a feed: a revision and nothing, or a transaction and an event.
+/// A position in a feed: a revision and 0, or a transaction and an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) epoch: Uuid,
@@ -53,7 +53,7 @@ impl Token {
         let bytes = hex::decode(text).map_err(|_| InvalidToken::Malformed)?;
         let (epoch, of, place) = parts(&bytes).ok_or(InvalidToken::Malformed)?;
         if of != subject {
-            return Err(InvalidToken::OfAnother);
+            return Err(InvalidToken::OfAnotherWatch);
         }
         Ok(Self { epoch, place })
     }
@@ -86,17 +86,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_good_for_its_own_watch_only() {
+    fn a_token_is_valid_for_its_own_watch_only() {
         let subject = Subject::of("runs status = failed");
         let token = Token { epoch: Uuid::from_u128(7), place: (1 << 40, 12) };
         let text = token.write(subject);
         assert_eq!(Token::read(&text, subject), Ok(token));
         let other = Subject::of("runs status = pending");
-        assert_eq!(Token::read(&text, other), Err(InvalidToken::OfAnother));
+        assert_eq!(Token::read(&text, other), Err(InvalidToken::OfAnotherWatch));
     }
 
     #[test]
-    fn what_is_cut_changed_or_made_up_is_no_token() {
+    fn truncated_changed_and_invented_tokens_are_malformed() {
         let subject = Subject::of("");
         let text = Token { epoch: Uuid::from_u128(7), place: (3, 4) }.write(subject);
         let mut changed = text.clone();

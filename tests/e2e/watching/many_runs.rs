@@ -186,9 +186,9 @@ async fn invalid_tokens_are_rejected_with_their_field() {
         async move { Feed::of(&address, filter, &token).await.err().unwrap() }
     };
     for (token, filter, reason) in [
-        (feed.token.clone(), "status = pending", "is of another watch"),
-        ("x".to_owned(), "", "is not a resume token"),
-        (feed.token[..40].to_owned(), "status = failed", "is not a resume token"),
+        (feed.token.clone(), "status = pending", "belongs to a different watch"),
+        ("x".to_owned(), "", "is malformed or truncated"),
+        (feed.token[..40].to_owned(), "status = failed", "is malformed or truncated"),
     ] {
         let status = refused(token, filter).await;
         assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
@@ -200,6 +200,9 @@ async fn invalid_tokens_are_rejected_with_their_field() {
         ..Default::default()
     };
     let status = service(&windrow.address()).await.watch_scraping_job(request).await.unwrap_err();
-    assert!(status.message().starts_with("resume_token: is of another watch"), "{status:?}");
+    assert!(
+        status.message().starts_with("resume_token: belongs to a different watch"),
+        "{status:?}"
+    );
     windrow.stop().await;
 }

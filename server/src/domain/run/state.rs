@@ -43,7 +43,7 @@ pub struct RunState {
     pub attempt_started_at: Option<DateTime<Utc>>,
     /// The policy's limit, plus one for each attempt that a stopping worker released.
     pub max_attempts: i32,
-    /// Why the last attempt failed; empty if it did not.
+    /// Reason of the last attempt's failure; empty if it did not fail.
     pub error_message: String,
     pub revision: i64,
     /// Present exactly while the run is running.

@@ -1,4 +1,4 @@
-//! Every transition that fits, and every one that does not.
+//! Valid and invalid transitions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +91,7 @@ fn a_run_is_leased_progresses_and_completes() {
 }
 
 #[test]
-fn a_failed_attempt_is_tried_again_later_and_the_third_is_final() {
+fn a_failed_attempt_is_retried_later_and_the_third_failure_is_final() {
     let once = after(pending(), [leased(), failed(1)]);
     assert_eq!((once.state.status, once.state.available_at), (Status::Pending, at(3)));
     assert_eq!(once.state.error_message, "no network");
@@ -100,7 +100,7 @@ fn a_failed_attempt_is_tried_again_later_and_the_third_is_final() {
 }
 
 #[test]
-fn another_attempt_than_the_current_one_is_fenced_off() {
+fn events_of_earlier_attempts_are_rejected() {
     let second = after(pending(), [leased(), failed(1), leased()]);
     for stale in
         [Event::Done { attempt: 1 }, failed(1), Event::Released { attempt: 1 }, nothing_new(1)]
@@ -110,7 +110,7 @@ fn another_attempt_than_the_current_one_is_fenced_off() {
 }
 
 #[test]
-fn a_lease_is_taken_only_after_it_expired() {
+fn a_lease_is_lost_only_after_it_expired() {
     let run = after(pending(), [leased()]);
     assert!(run.clone().apply(Event::LeaseExpired, at(20)).is_err());
     let lost = run.apply(Event::LeaseExpired, at(21)).unwrap();
@@ -133,7 +133,11 @@ fn a_cancel_ends_a_pending_run_and_marks_a_running_one() {
     let noticed = after(marked.clone(), [Event::CancelNoticed { attempt: 1 }]);
     assert_eq!(noticed.state.status, Status::Cancelled);
     let completed = after(marked.clone(), [Event::Done { attempt: 1 }]);
-    assert_eq!(completed.state.status, Status::Completed, "a completion before the notice stands");
+    assert_eq!(
+        completed.state.status,
+        Status::Completed,
+        "a completion before the worker noticed the cancellation counts"
+    );
     assert_eq!(after(marked.clone(), [failed(1)]).state.status, Status::Cancelled);
     assert_eq!(marked.apply(Event::LeaseExpired, at(99)).unwrap().state.status, Status::Cancelled);
 }
@@ -173,7 +177,7 @@ fn urgent_runs_rank_before_older_ones() {
 }
 
 #[test]
-fn a_run_made_from_a_run_is_named_like_a_one_off_and_stays_linked() {
+fn a_run_triggered_from_a_run_is_named_like_a_one_off_and_stays_linked() {
     let first = pending();
     let new = NewRun { original_job_id: Some(first.spec.id.clone()), ..new_run() };
     let second = Run::new(new, at(5), 7);
@@ -182,7 +186,7 @@ fn a_run_made_from_a_run_is_named_like_a_one_off_and_stays_linked() {
 }
 
 #[test]
-fn a_retry_goes_on_with_what_is_not_done() {
+fn a_retry_skips_completed_locations() {
     let first = progressed(1, vec![done("46220"), failed_at("46221", false)]);
     let lost = after(pending(), [leased(), first, failed(1)]);
     assert_eq!(lost.remaining_locations(), ["46221"]);
@@ -193,7 +197,7 @@ fn a_retry_goes_on_with_what_is_not_done() {
 }
 
 #[test]
-fn an_attempt_without_any_success_has_failed_for_good_if_all_its_errors_are() {
+fn an_attempt_whose_errors_are_all_permanent_fails_the_run() {
     let all = |permanent| {
         let results = vec![failed_at("46220", true), failed_at("46221", permanent)];
         after(pending(), [leased(), progressed(1, results), Event::Done { attempt: 1 }])
@@ -205,7 +209,7 @@ fn an_attempt_without_any_success_has_failed_for_good_if_all_its_errors_are() {
 }
 
 #[test]
-fn an_attempt_that_takes_too_long_loses_its_lease_however_alive_it_is() {
+fn an_attempt_that_times_out_loses_its_lease_despite_heartbeats() {
     let policy = RunPolicy { attempt_timeout: Some(Duration::from_secs(25)), ..steady() };
     let mut run =
         Run::new(NewRun { policy, ..new_run() }, at(0), 7).apply(leased(), at(0)).unwrap();
@@ -218,17 +222,17 @@ fn an_attempt_that_takes_too_long_loses_its_lease_however_alive_it_is() {
 }
 
 #[test]
-fn a_run_has_to_end_in_its_time_begun_or_not() {
+fn a_run_fails_at_its_deadline_whether_started_or_not() {
     let policy = RunPolicy { run_timeout: Some(Duration::from_secs(30)), ..steady() };
     let run = Run::new(NewRun { policy, ..new_run() }, at(0), 7);
     assert!(run.clone().apply(Event::DeadlinePassed, at(29)).is_err());
     let never = run.clone().apply(Event::DeadlinePassed, at(30)).unwrap();
     assert_eq!((never.state.status, never.state.attempt), (Status::Failed, 0));
     let late = run.clone().apply(leased(), at(20)).unwrap();
-    assert_eq!(late.state.lease.as_ref().unwrap().expires_at, at(30), "not beyond the run's time");
+    assert_eq!(late.state.lease.as_ref().unwrap().expires_at, at(30), "not beyond the deadline");
     assert_eq!(late.clone().apply(failed(1), at(25)).unwrap().state.status, Status::Pending);
     let ended = late.apply(failed(1), at(29)).unwrap();
-    assert_eq!(ended.state.status, Status::Failed, "there is no time for another attempt");
+    assert_eq!(ended.state.status, Status::Failed, "no time is left for another attempt");
     assert!(ended.state.error_message.contains("no network"), "{}", ended.state.error_message);
 }
 

@@ -7,17 +7,15 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
-    /// Waits for a worker.
+    /// Waiting for a worker.
     Pending,
-    /// A worker executes it.
     Running,
     Completed,
-    /// Final: no attempt succeeded.
     Failed,
     Cancelled,
 }
 
-/// Why a run exists.
+/// Reason for the existence of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Origin {
@@ -25,26 +23,25 @@ pub enum Origin {
     Triggered,
     Immediate,
     Recurring,
-    /// A tick of the past.
+    /// A past tick, requested by a backfill.
     Backfill,
-    /// The failed locations of another run.
+    /// Retries the failed locations of another run.
     Retry,
 }
 
-/// How urgent a run is.
+/// Urgency of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Priority {
-    /// When nothing else waits.
     Low,
-    /// Of schedules and one-offs.
+    /// Default for schedules and one-offs.
     Normal,
     High,
     Immediate,
 }
 
 impl Status {
-    /// Whether it never changes again.
+    /// Whether the status never changes again.
     pub fn is_final(self) -> bool {
         match self {
             Self::Pending | Self::Running => false,
@@ -66,16 +63,16 @@ impl Priority {
     }
 }
 
-/// Rows and properties: scraped = saved + skipped + duplicate.
+/// Counts of rows and properties: scraped = saved + skipped + duplicate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub scraped: i64,
     /// Properties inserted or updated.
     pub saved: i64,
     pub updated: i64,
-    /// Properties that were the same before.
+    /// Unchanged properties.
     pub skipped: i64,
-    /// Rows whose property was read before in the run.
+    /// Rows whose property the run had already read.
     pub duplicate: i64,
 }
 

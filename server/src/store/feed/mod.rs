@@ -1,9 +1,9 @@
-//! The outbox as one feed, in the order of commit: what it is now, what comes after a place in it, and what
-//! holds it back.
+//! The outbox as one feed, in the order of commit: its state, the changes after a position, and the transaction
+//! that holds it back.
 //!
-//! Places are transaction ids and ids, so they mean something in one epoch only: as long as the same
-//! cluster writes on the same timeline. Events of earlier epochs stay for their runs' stories and are no
-//! part of the feed.
+//! A position is a transaction id and an event id, so it is valid in one epoch only: while the same cluster
+//! writes on the same timeline. Events of earlier epochs remain for watches of single runs and are not part of
+//! the feed.
 
 mod prune;
 
@@ -20,30 +20,30 @@ use crate::domain::run::{Run, RunSpec, Status};
 
 pub use self::prune::feed_prune;
 
-/// Bytes of a run without its lists, and of a text in a list without its characters.
+/// Estimated bytes of a run without its lists, and of a list entry without its text.
 const BASE: usize = 1_024;
 const ENTRY: usize = 24;
 
-/// A place in the order of commit. All events of transactions before `xid`, and those of `xid` itself up
-/// to `id`, are at or before it.
+/// A position in the order of commit. All events of transactions before `xid`, and those of `xid` itself up to
+/// `id`, are at or before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedPosition {
     pub xid: i64,
     pub id: i64,
 }
 
-/// The feed at one moment.
+/// State of the feed.
 #[derive(Clone, Copy, Debug)]
 pub struct Feed {
-    /// Tokens of another epoch mean nothing.
+    /// Tokens of other epochs are invalid.
     pub epoch: Uuid,
-    /// Whether the database is still what the epoch was given to; else see [`feed_renew`].
+    /// Whether the database is still the one of the epoch; otherwise see [`feed_renew`].
     pub is_current: bool,
-    /// Everything before it is visible to whoever reads afterwards, and nothing comes in between.
+    /// Everything before it is visible to later reads, and no event will be added there.
     pub horizon: FeedPosition,
-    /// No transaction has got here yet.
+    /// No transaction has reached this position yet.
     pub end: FeedPosition,
-    /// Something before it was pruned.
+    /// Events before it have been pruned.
     pub expired: FeedPosition,
     first_id: i64,
 }
@@ -51,40 +51,39 @@ pub struct Feed {
 /// A change of a run.
 #[derive(Debug)]
 pub struct Change {
-    /// The run after it.
+    /// The run after the change.
     pub run: Arc<Run>,
-    /// The status before it; `None` for a new run.
+    /// The status before the change; `None` for a new run.
     pub before: Option<Status>,
-    /// Where the feed stands after it.
     pub position: FeedPosition,
-    /// About how many bytes it takes.
+    /// Estimated bytes in memory.
     pub size: usize,
 }
 
 /// A transaction that holds the feed back.
 #[derive(Debug)]
 pub struct BlockingTransaction {
-    /// Its process in the database server; none for a prepared transaction.
+    /// Process id of its backend; none for a prepared transaction.
     pub pid: Option<i32>,
-    /// The name of a prepared transaction, by which it is ended.
+    /// Name of a prepared transaction, needed to end it.
     pub prepared: Option<String>,
     pub user: Option<String>,
-    /// The database, perhaps another one of the cluster.
+    /// Its database, perhaps another one of the cluster.
     pub database: Option<String>,
-    /// What it calls itself, if we may see that.
+    /// Its application name, if we may see it.
     pub application: Option<String>,
-    /// How long it has been open, if we may see that.
+    /// Time since it began, if we may see it.
     pub age: Option<Duration>,
 }
 
 impl Change {
-    /// Whether it is of progress only.
+    /// Whether only the progress changed.
     pub fn is_progress(&self) -> bool {
         self.before == Some(self.run.state.status)
     }
 }
 
-/// The feed now. [`StoreError::Standby`] where nothing can be written.
+/// Reads the state of the feed. Fails with [`StoreError::Standby`] on a read-only standby.
 pub async fn feed_get(conn: &mut PgConnection) -> Result<Feed, StoreError> {
     let row = sqlx::query!(
         r#"
@@ -108,16 +107,16 @@ pub async fn feed_get(conn: &mut PgConnection) -> Result<Feed, StoreError> {
     })
 }
 
-/// Waits for whoever writes events, and keeps others from it until the transaction ends. Gives up after
-/// some seconds, as writers queue behind who waits.
+/// Waits for transactions that write events, and blocks new ones until this transaction ends. Times out after
+/// some seconds, because writers queue behind a waiting lock.
 pub async fn feed_lock(conn: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query!("set local lock_timeout = '5s'").execute(&mut *conn).await?;
     sqlx::query!("lock table run_event in share row exclusive mode").execute(conn).await?;
     Ok(())
 }
 
-/// Begins a new epoch unless the database is what the last one was given to. Needs [`feed_lock`]: an
-/// event written meanwhile would be in neither.
+/// Starts a new epoch unless the database is still the one of the current epoch. Needs [`feed_lock`]: an event
+/// written meanwhile would be in neither epoch.
 pub async fn feed_renew(conn: &mut PgConnection, epoch: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
@@ -184,10 +183,10 @@ pub async fn feed_after(
         .collect()
 }
 
-/// The place of the last change after `position` and before `feed`'s horizon; `position` if there is none.
+/// The position of the last change after `position` and before `feed`'s horizon; `position` if there is none.
 ///
-/// A place is always a change's, never the horizon: what is committed survives a crash of the database, but
-/// the ids of transactions that were not are given out anew, and there must be no place beyond those.
+/// A position is always that of a change, never the horizon: committed events survive a crash of the database,
+/// but the ids of transactions that were lost are assigned again, and no position may be beyond those.
 pub async fn feed_last(
     conn: &mut PgConnection,
     feed: &Feed,
@@ -213,7 +212,7 @@ pub async fn feed_last(
     Ok(row.map_or(position, |row| FeedPosition { xid: row.xid, id: row.id }))
 }
 
-/// For how long the first event beyond the horizon has waited; `None` if nothing waits.
+/// Age of the first event beyond the horizon; `None` if there is none.
 pub async fn feed_lag(conn: &mut PgConnection) -> Result<Option<Duration>, StoreError> {
     let seconds = sqlx::query_scalar!(
         r#"
@@ -231,8 +230,8 @@ pub async fn feed_lag(conn: &mut PgConnection) -> Result<Option<Duration>, Store
     Ok(seconds.and_then(seconds_of))
 }
 
-/// The oldest transaction that may write, in the whole cluster.
-pub async fn feed_culprit(
+/// The oldest transaction of the whole cluster that has written or may write.
+pub async fn feed_blocking_transaction(
     conn: &mut PgConnection,
 ) -> Result<Option<BlockingTransaction>, StoreError> {
     let row = sqlx::query!(
@@ -267,7 +266,7 @@ fn seconds_of(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Only lists can be large; the rest is bounded by the fields.
+/// Only the lists can be large; all other fields have small limits.
 fn size(run: &Run) -> usize {
     let locations: usize =
         run.spec.parameters.locations.iter().map(|text| ENTRY + text.len()).sum();

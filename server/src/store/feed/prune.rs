@@ -1,13 +1,24 @@
-//! What is old in the feed is removed, and the feed remembers up to where.
+//! Removes old events and records the position up to which they were removed.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::StoreError;
 
-/// Looks at the oldest events written before `cutoff`, at most so many, and removes them, save those
-/// that are still the last ones of an unfinished run: the state that later events change. Returns how
-/// many it looked at; 0 also while somebody else does, or an open transaction holds the feed back.
+/// Prunes at most `limit` of the oldest events, written before `cutoff`. The last event of an unfinished run
+/// stays, because the next event needs its status. Returns the number of events passed; 0 also while another
+/// server prunes, or while an open transaction holds the feed back.
+///
+/// The statement in steps:
+/// - `mark` locks the position up to which events were passed, or yields nothing if it is locked.
+/// - `page` reads the next events after it.
+/// - `aged` marks the prefix of the page that is old enough and was visible to all watches: the mark is a
+///   single id, so pruning stops at the first event that must stay.
+/// - `passed` is that prefix.
+/// - `gone` deletes, for each passed event, the event before it in the same run, and the event itself if it is
+///   final.
+/// - `marked` moves the mark to the end of the prefix, and records the highest feed position among the passed
+///   events of the current epoch: watches that have not reached it have missed something.
 pub async fn feed_prune(
     conn: &mut PgConnection,
     cutoff: DateTime<Utc>,

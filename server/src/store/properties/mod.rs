@@ -1,5 +1,5 @@
-//! Properties: what was found, what changed in it, and who has seen it. Slices are sorted by id, which
-//! keeps two runs that write the same properties from waiting for each other in a circle.
+//! Properties, their changes, and the runs and jobs that have seen them. Slices are sorted by id, so that two
+//! runs that write the same properties cannot deadlock.
 
 mod list;
 
@@ -20,29 +20,28 @@ pub use self::list::{
 /// One property of a batch.
 #[derive(Clone, Debug)]
 pub struct PropertyRow<'a> {
-    /// The source's id of it.
+    /// The source's id.
     pub property_id: &'a str,
-    /// Hash of what it says.
+    /// Hash of the content.
     pub content_hash: Vec<u8>,
     pub body: &'a Map<String, Value>,
-    /// Where it was found.
     pub location: &'a str,
-    /// Which kind of listing it is; empty if not known.
+    /// Kind of listing; empty if unknown.
     pub listing_type: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     pub field: String,
-    /// What it was, unless it is new.
+    /// The previous value; `None` for a new field.
     #[serde(default, deserialize_with = "null_too", skip_serializing_if = "Option::is_none")]
     pub old: Option<Value>,
-    /// What it is, unless it is gone.
+    /// The current value; `None` for a removed field.
     #[serde(default, deserialize_with = "null_too", skip_serializing_if = "Option::is_none")]
     pub new: Option<Value>,
 }
 
-/// A null is a value; only a field that is not there is none.
+/// Reads null as a value; only an absent field is `None`.
 fn null_too<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(from).map(Some)
 }
@@ -50,13 +49,13 @@ fn null_too<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Erro
 /// A run that writes properties.
 #[derive(Clone, Copy, Debug)]
 pub struct Writer<'a> {
-    /// The source of all of them.
+    /// The source of all its properties.
     pub source: &'a str,
     pub run: &'a RunId,
     pub now: DateTime<Utc>,
 }
 
-/// Marks properties as read by the run, and returns the ids that it had not read before.
+/// Records properties as read by the run; returns the ids that it had not read before.
 pub async fn run_properties_insert(
     conn: &mut PgConnection,
     run: &RunId,
@@ -78,7 +77,7 @@ pub async fn run_properties_insert(
     Ok(new)
 }
 
-/// Inserts the properties that do not exist, and returns their ids.
+/// Inserts new properties; returns their ids.
 pub async fn properties_insert(
     conn: &mut PgConnection,
     writer: Writer<'_>,
@@ -113,8 +112,8 @@ pub async fn properties_insert(
     Ok(new)
 }
 
-/// Locks properties in the order of their ids and returns those that differ from `rows`, with what
-/// they say now.
+/// Locks properties in the order of their ids; returns those that differ from `rows`, with their stored
+/// content.
 pub async fn properties_lock_changed(
     conn: &mut PgConnection,
     source: &str,
@@ -145,7 +144,7 @@ pub async fn properties_lock_changed(
         .collect())
 }
 
-/// Marks locked properties as seen.
+/// Records locked properties as seen.
 pub async fn properties_seen(
     conn: &mut PgConnection,
     writer: Writer<'_>,
@@ -176,8 +175,8 @@ pub async fn properties_seen(
     Ok(())
 }
 
-/// Writes what changed properties say now, and enters the changes into their history; they are locked.
-/// `changes` are those of `rows`, in their order.
+/// Writes the new content of locked properties and records their changes. `changes` are those of `rows`, in the
+/// same order.
 pub async fn properties_change(
     conn: &mut PgConnection,
     writer: Writer<'_>,
@@ -225,7 +224,7 @@ pub async fn properties_change(
     Ok(())
 }
 
-/// Notes that a run of the scheduled job has found these properties.
+/// Records that a run of the scheduled job has found these properties.
 pub async fn scheduled_job_properties_insert(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
@@ -249,7 +248,7 @@ pub async fn scheduled_job_properties_insert(
     Ok(())
 }
 
-/// Rows as columns, for `unnest`.
+/// Rows as arrays for `unnest`.
 struct Columns<'a> {
     ids: Vec<&'a str>,
     hashes: Vec<&'a [u8]>,

@@ -1,5 +1,5 @@
-//! Runs. [`runs_write`] is the only statement that changes a run's state, and every insert and every
-//! change appends its event in the same transaction.
+//! Runs. [`runs_write`] is the only statement that changes the state of a run, except that `leases` extends
+//! leases. Every insert and change appends its event in the same transaction.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -70,7 +70,7 @@ macro_rules! update_runs {
     };
 }
 
-// After the macro, which it uses.
+// After the macros, which it uses.
 mod list;
 
 pub use self::list::{COUNT_LIMIT, RunFilter, runs_count, runs_list, runs_to_cancel};
@@ -83,8 +83,8 @@ pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), St
     events::events_append(conn, &states).await
 }
 
-/// Writes runs that `Run::apply` has changed, with their events. [`StoreError::Stale`] when one of
-/// them is not at the revision before.
+/// Writes runs that `Run::apply` has changed, with their events. Fails with [`StoreError::Stale`] if one of them
+/// is no longer at the revision before.
 pub async fn runs_write(conn: &mut PgConnection, runs: &[Run]) -> Result<(), StoreError> {
     let states: Vec<StateRow> = runs.iter().map(StateRow::from).collect();
     let written =
@@ -100,7 +100,7 @@ pub async fn run_get(conn: &mut PgConnection, id: &RunId) -> Result<Option<Run>,
     row.map(Run::try_from).transpose()
 }
 
-/// Those of the runs that exist, in any order.
+/// The runs that exist among `ids`, in any order.
 pub(super) async fn runs_get(
     conn: &mut PgConnection,
     ids: &[&str],
@@ -109,7 +109,7 @@ pub(super) async fn runs_get(
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// Locks runs in the order of their ids, and returns those that exist.
+/// Locks runs in the order of their ids; returns those that exist.
 pub async fn runs_lock(conn: &mut PgConnection, ids: &[RunId]) -> Result<Vec<Run>, StoreError> {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let rows = select_runs!("where job_id = any($1) order by job_id for update", &ids)
@@ -118,7 +118,7 @@ pub async fn runs_lock(conn: &mut PgConnection, ids: &[RunId]) -> Result<Vec<Run
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// Locks those of the runs that are still pending, passing over runs that somebody else has locked.
+/// Locks the runs that are still pending, skipping locked ones.
 pub async fn runs_lock_pending(
     conn: &mut PgConnection,
     ids: &[RunId],
@@ -138,7 +138,7 @@ pub async fn runs_lock_pending(
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// The running runs of a worker whose lease still holds.
+/// Running runs of a worker with an unexpired lease.
 pub async fn runs_leased_to(
     conn: &mut PgConnection,
     worker_id: &str,
@@ -154,7 +154,7 @@ pub async fn runs_leased_to(
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// Locks pending runs whose time is over, passing over locked ones.
+/// Locks pending runs whose deadline has passed, skipping locked ones.
 pub async fn runs_lock_overdue(
     conn: &mut PgConnection,
     limit: i64,
@@ -176,7 +176,7 @@ pub async fn runs_lock_overdue(
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// Locks running runs whose lease has expired, passing over locked ones.
+/// Locks running runs whose lease has expired, skipping locked ones.
 pub async fn runs_lock_expired(
     conn: &mut PgConnection,
     limit: i64,
@@ -212,7 +212,7 @@ pub async fn runs_lock_pending_of(
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// The newest runs of a scheduled job, and those triggered from it by `original_job_id`.
+/// The newest runs of a scheduled job, including those linked by `original_job_id` only.
 pub async fn runs_newest_of(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
@@ -233,7 +233,7 @@ pub async fn runs_newest_of(
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// When the last run of a job began that read these parameters completely, without a failed location.
+/// Start of the last completed run of a job with these parameters and without a failed location.
 pub async fn run_complete_started(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
@@ -259,7 +259,7 @@ pub async fn run_complete_started(
     Ok(started)
 }
 
-/// How many runs of a scheduled job have not ended.
+/// Number of runs of a scheduled job that have not ended.
 pub async fn runs_count_active(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
@@ -278,7 +278,7 @@ pub async fn runs_count_active(
     Ok(count)
 }
 
-/// How many runs only `original_job_id` links to a scheduled job, as imported ones may be.
+/// Number of runs that only `original_job_id` links to a scheduled job, as in imported data.
 pub async fn runs_count_linked_by_original(
     conn: &mut PgConnection,
     job: &ScheduledJobId,

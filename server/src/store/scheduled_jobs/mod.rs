@@ -1,4 +1,4 @@
-//! Scheduled jobs: settings, schedule and history, which are three rows.
+//! Scheduled jobs, each in three rows: settings, schedule and history.
 
 mod row;
 mod write;
@@ -14,7 +14,7 @@ use super::StoreError;
 use crate::domain::id::ScheduledJobId;
 use crate::domain::scheduled_job::ScheduledJob;
 
-/// Selects whole scheduled jobs; the first argument is what follows the joined tables `j`, `s`, `h`.
+/// Selects whole scheduled jobs; the first argument follows the joined tables `j`, `s`, `h`.
 macro_rules! select_jobs {
     ($tail:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
@@ -60,8 +60,8 @@ pub async fn scheduled_job_lock(
     row.map(ScheduledJob::try_from).transpose()
 }
 
-/// Locks the schedules that are due, the longest waiting first, passing over locked ones. A job that
-/// cannot be read is an error of its own.
+/// Locks due schedules, longest waiting first, skipping locked ones. Each job that cannot be read is an error of
+/// its own.
 pub async fn scheduled_jobs_lock_due(
     conn: &mut PgConnection,
     except: &[String],
@@ -86,7 +86,7 @@ pub async fn scheduled_jobs_lock_due(
     Ok(rows.into_iter().map(named).collect())
 }
 
-/// Locks a job's settings against new runs of it, which hold on to them until they are committed.
+/// Locks a job's settings, which waits for transactions that insert runs of the job and blocks new ones.
 pub async fn settings_lock(conn: &mut PgConnection, id: &ScheduledJobId) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
@@ -102,7 +102,7 @@ pub async fn settings_lock(conn: &mut PgConnection, id: &ScheduledJobId) -> Resu
     Ok(())
 }
 
-/// When the next schedule is due, of those not in `except`.
+/// Earliest due time of a schedule that is not in `except`.
 pub async fn scheduled_jobs_next_due(
     conn: &mut PgConnection,
     except: &[String],

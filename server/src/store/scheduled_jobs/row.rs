@@ -1,5 +1,5 @@
-//! A scheduled job as a row. What somebody changed by hand may be unreadable: that is told with the job, so
-//! that it stops nothing but this job's ticks, and an update can mend it.
+//! A scheduled job as a row. A value that was edited by hand may be unreadable: it is reported as a problem of
+//! the job, so that only this job's ticks stop, and an update can repair it.
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
@@ -18,8 +18,8 @@ use crate::store::parameters::ParametersRow;
 use crate::store::policy::PolicyRow;
 use crate::store::tick_policy::TickPolicyRow;
 
-/// Settings, schedule and history of a job. JSON as it is, as a row that cannot be decoded would fail the
-/// whole query.
+/// Settings, schedule and history of a job. JSON stays undecoded, because one invalid row would fail the whole
+/// query.
 pub(in crate::store) struct JobRow {
     pub(in crate::store) scheduled_job_id: String,
     pub(in crate::store) name: String,
@@ -88,7 +88,7 @@ fn read(row: JobRow) -> Result<ScheduledJob, String> {
             paused_until: row.paused_until,
             deleted_at: row.deleted_at,
             watermark: row.watermark,
-            // Of what cannot be read nobody knows the next tick.
+            // The next tick of an unreadable job is unknown.
             next_tick_at: row.next_tick_at.filter(|_| problems.is_empty()),
         },
         history,
@@ -97,7 +97,7 @@ fn read(row: JobRow) -> Result<ScheduledJob, String> {
     })
 }
 
-/// The schedule, or one that is never due.
+/// Parses the schedule, or returns a placeholder and adds a problem.
 fn schedule(problems: &mut Vec<Violation>, cron_expression: String, timezone: String) -> Schedule {
     match Schedule::parse(&cron_expression, &timezone) {
         Ok(schedule) => schedule,
@@ -108,7 +108,7 @@ fn schedule(problems: &mut Vec<Violation>, cron_expression: String, timezone: St
     }
 }
 
-/// A part that is kept as JSON, or its default.
+/// Decodes a JSON column, or returns its default and adds a problem.
 fn part<R: DeserializeOwned, T: Default>(
     problems: &mut Vec<Violation>,
     field: &str,

@@ -1,4 +1,4 @@
-//! Writing settings and schedules.
+//! Writes settings and schedules.
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -10,7 +10,7 @@ use crate::store::parameters::ParametersRow;
 use crate::store::policy::PolicyRow;
 use crate::store::tick_policy::TickPolicyRow;
 
-/// Inserts the settings. [`StoreError::ScheduledJobExists`] when the id is or was in use.
+/// Inserts the settings. Fails with [`StoreError::ScheduledJobExists`] if the id is or was in use.
 pub async fn settings_insert(
     conn: &mut PgConnection,
     job: &ScheduledJob,
@@ -112,7 +112,7 @@ pub async fn history_insert(
     Ok(())
 }
 
-/// Writes the gates of jobs whose schedules are locked.
+/// Writes the schedule states of jobs whose schedules are locked.
 pub async fn schedules_write(
     conn: &mut PgConnection,
     jobs: &[ScheduledJob],
