@@ -3,10 +3,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{App, AppError, parameters_json};
+use super::{App, AppError};
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::Run;
-use crate::store::{runs, scheduled_jobs};
+use crate::store::{parameters_json, runs, scheduled_jobs};
 
 impl App {
     /// The lower bound for an incremental read: the start of the last complete run of the same scheduled

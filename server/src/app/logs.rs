@@ -7,9 +7,8 @@ use windrow_worker::LogLine;
 use super::page::query_limit;
 use super::{App, AppError, Page};
 use crate::domain::id::RunId;
-use crate::domain::log::{self, KeptLine, Level, Line};
-use crate::store::logs::{self, LogFilter};
-use crate::store::runs;
+use crate::domain::log::{self, KeptLine, Level, Line, LogFilter};
+use crate::store::{logs, runs};
 
 impl App {
     /// Lines of a run's log, oldest first.

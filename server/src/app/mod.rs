@@ -49,12 +49,9 @@ pub use self::runs::{Cancelled, RetryRequest, RunPage, RunQuery, Submission, Tri
 pub use self::scheduled_jobs::{Edit, HeldTicks, JobPage, JobQuery, NewScheduledJob};
 pub use self::signals::Signals;
 pub use self::statistics::JobStatistics;
-pub use self::tick_queries::{LedgerEntry, Preview, Previewed};
+pub use self::tick_queries::{Preview, Previewed};
 pub use self::ticks::TickReport;
 pub use self::watches::Watcher;
-pub use crate::store::logs::LogFilter;
-pub use crate::store::parameters_json;
-pub use crate::store::properties::{FieldChange, Property, PropertyChange, PropertyFilter};
 pub use crate::watch::{Start, TooManyWatches, Update, WatchLimits};
 
 use crate::clock::Clock;

@@ -5,10 +5,9 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use super::page::query_limit;
 use super::{App, AppError, Page};
 use crate::domain::id::ScheduledJobId;
+use crate::domain::ledger::LedgerEntry;
 use crate::domain::schedule::{Schedule, Tick};
 use crate::store::{scheduled_jobs, ticks};
-
-pub use crate::store::ticks::LedgerEntry;
 
 /// Maximum number of skipped local times in a preview.
 const SKIPPED_LIMIT: usize = 1_000;

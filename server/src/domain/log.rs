@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use super::id::RunId;
+
 /// Maximum number of lines about one location in one attempt.
 pub const LINES_OF_LOCATION: usize = 500;
 /// Maximum number of lines of one attempt.
@@ -58,6 +60,19 @@ pub struct KeptLine {
     pub number: i64,
     pub attempt: i32,
     pub line: Line,
+}
+
+/// Selects log lines of a run.
+#[derive(Clone, Debug)]
+pub struct LogFilter {
+    pub run: RunId,
+    pub attempt: Option<i32>,
+    pub location: Option<String>,
+    /// Only lines of this level or higher.
+    pub min_level: Level,
+    /// Only lines with a higher number.
+    pub after: i64,
+    pub limit: i64,
 }
 
 /// Number of lines of an attempt, by location.

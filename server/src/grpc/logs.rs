@@ -8,8 +8,8 @@ use windrow_worker::LogLine;
 
 use super::convert;
 use super::page::{self, PageTokens};
-use crate::app::{App, AppError, LogFilter};
-use crate::domain::log::{KeptLine, Level};
+use crate::app::{App, AppError};
+use crate::domain::log::{KeptLine, Level, LogFilter};
 
 /// Maximum number of lines in one request of a worker.
 const MAX_LINES: usize = 1_000;

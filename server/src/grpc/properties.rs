@@ -13,7 +13,8 @@ use windrow::v1::property_service_server::PropertyService;
 use super::convert::{self, to_time};
 use super::page::{self, PageTokens};
 use super::status::{status, within};
-use crate::app::{App, AppError, FieldChange, Property, PropertyChange, PropertyFilter};
+use crate::app::{App, AppError};
+use crate::domain::property::{FieldChange, Property, PropertyChange, PropertyFilter};
 
 /// Properties in one message of an export: one to two MiB if a body has a few KiB.
 const BATCH: i64 = 500;

@@ -1,4 +1,4 @@
-//! Ticks that a backfill made runs of, later than they were decided.
+//! Backfilled ticks, whose runs were created after the decision about the tick.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::StoreError;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::Run;
 
-/// The runs that ticks have, of their own or of a backfill; a tick's own run goes before.
+/// Runs of ticks, created by the tick itself or by a backfill; the tick's own run takes precedence.
 pub async fn runs_of_ticks(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
@@ -36,7 +36,7 @@ pub async fn runs_of_ticks(
     Ok(rows.into_iter().map(|row| (row.tick_at, row.job_id)).collect())
 }
 
-/// The run that a backfill made of a tick.
+/// The run that a backfill created for a tick.
 pub async fn backfill_get(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
@@ -52,7 +52,7 @@ pub async fn backfill_get(
     Ok(id.and_then(|id| RunId::parse(&id).ok()))
 }
 
-/// The ticks that a request made runs of.
+/// Ticks for which a request created runs, with those runs.
 pub async fn backfills_of_request(
     conn: &mut PgConnection,
     job: &ScheduledJobId,

@@ -8,20 +8,7 @@ use strum::VariantArray;
 
 use super::StoreError;
 use crate::domain::id::RunId;
-use crate::domain::log::{Counts, KeptLine, Level, Line};
-
-/// Selects log lines.
-#[derive(Clone, Debug)]
-pub struct LogFilter {
-    pub run: RunId,
-    pub attempt: Option<i32>,
-    pub location: Option<String>,
-    /// Minimum level.
-    pub min_level: Level,
-    /// Only lines with a higher number.
-    pub after: i64,
-    pub limit: i64,
-}
+use crate::domain::log::{Counts, KeptLine, Level, Line, LogFilter};
 
 /// Number of lines of each attempt.
 pub async fn log_counts(

@@ -5,9 +5,10 @@ use sqlx::PgConnection;
 
 use super::StoreError;
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::ledger::LedgerEntry;
 use crate::domain::tick::TickOutcome;
 
-/// A row for the ledger.
+/// A new entry of the ledger.
 #[derive(Clone, Debug)]
 pub struct LedgerRow {
     pub scheduled_job_id: ScheduledJobId,
@@ -99,20 +100,6 @@ pub async fn ticks_unfinished(
         .collect()
 }
 
-/// A recorded decision.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LedgerEntry {
-    pub decided: TickOutcome,
-    /// The run that the tick created.
-    pub job_id: Option<String>,
-    pub decided_at: DateTime<Utc>,
-    pub server: String,
-    /// Revision of the job's settings that applied.
-    pub revision: i64,
-    /// The run that a backfill created for the tick; none for a range of ticks.
-    pub backfill_job_id: Option<String>,
-}
-
 struct EntryRow {
     tick_at: DateTime<Utc>,
     until: DateTime<Utc>,
@@ -128,7 +115,7 @@ struct EntryRow {
     backfill_job_id: Option<String>,
 }
 
-/// Selects entries of the ledger; the first argument is what follows the joined tables `t`, `b`.
+/// Selects entries of the ledger; the first argument follows the joined tables `t`, `b`.
 macro_rules! select_entries {
     ($tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
@@ -149,7 +136,7 @@ macro_rules! select_entries {
     };
 }
 
-/// The ledger of a job before a tick, newest first.
+/// Entries of a job before a tick, newest first.
 pub async fn ticks_list(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
@@ -172,7 +159,7 @@ pub async fn ticks_list(
     rows.into_iter().map(|row| entry(job, row)).collect()
 }
 
-/// The entry that an instant belongs to.
+/// The entry whose tick or range contains an instant.
 pub async fn tick_covering(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
@@ -194,7 +181,7 @@ pub async fn tick_covering(
     covering.map(|row| entry(job, row)).transpose()
 }
 
-/// Forgets entries whose last tick is before a time, up to a limit; returns how many. The watermark keeps
+/// Deletes at most `limit` entries whose last tick is before a time; returns their number. The watermark keeps
 /// their ticks decided.
 pub async fn ticks_prune(
     conn: &mut PgConnection,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use windrow_server::app::{App, LogFilter};
-use windrow_server::domain::log::Level;
+use windrow_server::app::App;
+use windrow_server::domain::log::{Level, LogFilter};
 use windrow_server::domain::run::{Run, Status};
 use windrow_worker::{AttemptUpdate, HeartbeatItem, LogLine, Outcome};
 

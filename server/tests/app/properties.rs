@@ -2,7 +2,8 @@
 
 use futures::future::try_join_all;
 use serde_json::{Map, json};
-use windrow_server::app::{App, PropertyFilter};
+use windrow_server::app::App;
+use windrow_server::domain::property::PropertyFilter;
 use windrow_server::domain::run::{Counts, Run};
 use windrow_worker::{AttemptUpdate, Property, Report, ScrapedProperty};
 

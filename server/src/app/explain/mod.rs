@@ -6,8 +6,9 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sqlx::PgConnection;
 use strum::{Display, EnumString, IntoStaticStr};
 
-use super::{App, AppError, LedgerEntry};
+use super::{App, AppError};
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::ledger::LedgerEntry;
 use crate::domain::revision::Revision;
 use crate::domain::run::Run;
 use crate::domain::schedule::Tick;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::{Explanation, TickState};
-use crate::app::LedgerEntry;
 use crate::app::error::join_violations;
 use crate::domain::id::RunId;
+use crate::domain::ledger::LedgerEntry;
 use crate::domain::scheduled_job::{ScheduledJob, Status};
 use crate::domain::tick::{Decision, TickOutcome};
 use crate::domain::tick_policy::Overlap;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::domain::parameters::ListingType;
-use crate::store::properties::FieldChange;
+use crate::domain::property::FieldChange;
 
 /// Fields with the time of scraping. They are not part of the content.
 const SCRAPE_TIME_FIELDS: [&str; 5] =

@@ -4,7 +4,8 @@ use sqlx::PgConnection;
 
 use crate::app::page::query_limit;
 use crate::app::{App, AppError, Page};
-use crate::store::properties::{self, Property, PropertyChange, PropertyFilter};
+use crate::domain::property::{Property, PropertyChange, PropertyFilter};
+use crate::store::properties;
 use crate::store::runs::COUNT_LIMIT;
 use crate::store::{runs, scheduled_jobs};
 

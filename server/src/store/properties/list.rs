@@ -5,35 +5,10 @@ use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::FieldChange;
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::parameters::ListingType;
+use crate::domain::property::{FieldChange, Property, PropertyChange, PropertyFilter};
 use crate::store::StoreError;
 use crate::store::runs::COUNT_LIMIT;
-
-/// A property as the last run that saw it found it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Property {
-    pub source: String,
-    /// The source's id of it.
-    pub property_id: String,
-    /// What the source says.
-    pub body: Map<String, Value>,
-    /// Where it was found.
-    pub location: String,
-    /// Which kind of listing it is, if known.
-    pub listing_type: Option<ListingType>,
-    /// When it was first seen.
-    pub first_seen_at: DateTime<Utc>,
-    pub first_job_id: String,
-    /// When it was last seen.
-    pub last_seen_at: DateTime<Utc>,
-    pub last_job_id: String,
-    /// When it was first seen or last changed.
-    pub changed_at: DateTime<Utc>,
-    /// How often it has changed.
-    pub change_count: i64,
-}
 
 struct Row {
     source: String,
@@ -65,33 +40,6 @@ impl From<Row> for Property {
             change_count: row.change_count,
         }
     }
-}
-
-/// What one run changed in a property.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PropertyChange {
-    pub job_id: String,
-    pub changed_at: DateTime<Utc>,
-    pub fields: Vec<FieldChange>,
-}
-
-/// Which properties a list is about, and where its page begins.
-#[derive(Clone, Debug, Default)]
-pub struct PropertyFilter {
-    /// Only of this source.
-    pub source: Option<String>,
-    /// Only those that a run of this scheduled job has found.
-    pub scheduled_job_id: Option<ScheduledJobId>,
-    /// Only those that this run has read; `source` then is the run's.
-    pub job_id: Option<RunId>,
-    /// Only those last found there.
-    pub location: Option<String>,
-    /// Only of this kind.
-    pub listing_type: Option<ListingType>,
-    /// Only those first seen or changed since.
-    pub changed_since: Option<DateTime<Utc>>,
-    /// Only those after this source and id.
-    pub after: Option<(String, String)>,
 }
 
 /// Runs a query over the matching properties in their order. Each link has a statement of its own, which

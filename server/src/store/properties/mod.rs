@@ -4,18 +4,15 @@
 mod list;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::StoreError;
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::property::FieldChange;
 
-pub use self::list::{
-    Property, PropertyChange, PropertyFilter, properties_count, properties_list,
-    property_changes_list, property_get,
-};
+pub use self::list::{properties_count, properties_list, property_changes_list, property_get};
 
 /// One property of a batch.
 #[derive(Clone, Debug)]
@@ -28,22 +25,6 @@ pub struct PropertyRow<'a> {
     pub location: &'a str,
     /// Kind of listing; empty if unknown.
     pub listing_type: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FieldChange {
-    pub field: String,
-    /// The previous value; `None` for a new field.
-    #[serde(default, deserialize_with = "null_too", skip_serializing_if = "Option::is_none")]
-    pub old: Option<Value>,
-    /// The current value; `None` for a removed field.
-    #[serde(default, deserialize_with = "null_too", skip_serializing_if = "Option::is_none")]
-    pub new: Option<Value>,
-}
-
-/// Reads null as a value; only an absent field is `None`.
-fn null_too<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(from).map(Some)
 }
 
 /// A run that writes properties.
