@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::{Defaults, ids, parameters};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
-use crate::domain::policy::{MAX_ATTEMPTS, RunPolicy};
+use crate::domain::policy::RunPolicy;
 use crate::domain::run::{
     Counts, FailedLocation, Origin, Priority, Progress, Run, RunSpec, RunState, Status,
 };
@@ -78,21 +78,6 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
     let times = Times::read(fields, &id, status)?;
     let original = fields.text("original_job_id");
     let parameters = parameters::read(fields, &defaults.source);
-    let state = RunState {
-        status: if status.is_final() { status } else { Status::Failed },
-        available_at: times.created,
-        started_at: times.started,
-        completed_at: Some(times.ended),
-        cancel_requested_at: (status == Status::Cancelled).then_some(times.ended),
-        counts: counts(fields),
-        progress: progress(fields, parameters.locations.len()),
-        attempt: i32::from(times.started.is_some()),
-        attempt_started_at: times.started,
-        max_attempts: MAX_ATTEMPTS,
-        error_message: error_message(fields, status),
-        revision: 1,
-        lease: None,
-    };
     let spec = RunSpec {
         id,
         scheduled_job_id: None,
@@ -107,6 +92,18 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
         queued: false,
         policy: RunPolicy::default(),
         deadline_at: None,
+    };
+    let state = RunState {
+        status: if status.is_final() { status } else { Status::Failed },
+        started_at: times.started,
+        completed_at: Some(times.ended),
+        cancel_requested_at: (status == Status::Cancelled).then_some(times.ended),
+        counts: counts(fields),
+        progress: progress(fields, spec.parameters.locations.len()),
+        attempt: i32::from(times.started.is_some()),
+        attempt_started_at: times.started,
+        error_message: error_message(fields, status),
+        ..RunState::pending(&spec, times.created)
     };
     let run = Run { spec: Arc::new(spec), state };
     let scheduled_job_id = match fields.text("scheduled_job_id") {

@@ -51,7 +51,8 @@ pub struct RunState {
 }
 
 impl RunState {
-    pub(super) fn pending(spec: &RunSpec, available_at: DateTime<Utc>) -> Self {
+    /// The state of a new run.
+    pub fn pending(spec: &RunSpec, available_at: DateTime<Utc>) -> Self {
         Self {
             status: Status::Pending,
             available_at,
