@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{App, AppError};
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::Run;
-use crate::store::{parameters_json, runs, scheduled_jobs};
+use crate::store::{runs, scheduled_jobs};
 
 impl App {
     /// The lower bound for an incremental read: the start of the last complete run of the same scheduled
@@ -29,7 +29,7 @@ impl App {
         if ended % i64::from(full_every.max(1)) == 0 {
             return Ok(None);
         }
-        let alike = parameters_json(&read_parameters(&run.spec.parameters));
+        let alike = read_parameters(&run.spec.parameters);
         Ok(runs::run_complete_started(&mut conn, job, &alike).await?)
     }
 }

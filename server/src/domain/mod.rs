@@ -2,6 +2,7 @@
 //!
 //! All decisions are made here; the modules around it read, write and wait.
 
+mod duration_text;
 pub mod fairness;
 pub mod filter;
 mod fraction;

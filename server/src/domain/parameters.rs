@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr};
 
+use super::duration_text;
 use super::text::check_line;
 use super::violation::Violation;
 
@@ -24,32 +26,54 @@ pub const REQUEST_DELAY: Duration = Duration::from_mins(1);
 pub const DEFAULT_REQUEST_DELAY: Duration = Duration::from_secs(1);
 
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, IntoStaticStr,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    Serialize,
+    Deserialize,
 )]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ListingType {
+    #[serde(rename = "LISTING_TYPE_FOR_SALE")]
     ForSale,
+    #[serde(rename = "LISTING_TYPE_FOR_RENT")]
     ForRent,
+    #[serde(rename = "LISTING_TYPE_SOLD")]
     Sold,
+    #[serde(rename = "LISTING_TYPE_PENDING")]
     Pending,
 }
 
 /// Scrape parameters. As overrides, absent values and empty lists keep the job's values.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScrapeParameters {
     pub locations: Vec<String>,
     /// Empty: the source chooses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listing_types: Vec<ListingType>,
     /// Days to look back from the run's reference time.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub past_days: Option<i32>,
     /// Miles around each location.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub radius: Option<f64>,
     /// Maximum number of listings per location.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
     /// Pause between two locations.
+    #[serde(default, with = "duration_text", skip_serializing_if = "Option::is_none")]
     pub request_delay: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Scrape everything, not only changes since the last complete run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub full_scrape: Option<bool>,
 }
 
@@ -157,6 +181,40 @@ impl SourceNames {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stored_json_is_stable() {
+        let parameters = ScrapeParameters {
+            locations: vec!["Indianapolis, IN".to_owned()],
+            listing_types: vec![ListingType::ForSale, ListingType::Pending],
+            past_days: Some(7),
+            radius: Some(2.5),
+            limit: Some(10),
+            request_delay: Some(Duration::from_millis(250)),
+            source: Some("sample".to_owned()),
+            full_scrape: Some(true),
+        };
+        let json = serde_json::json!({
+            "locations": ["Indianapolis, IN"],
+            "listing_types": ["LISTING_TYPE_FOR_SALE", "LISTING_TYPE_PENDING"],
+            "past_days": 7,
+            "radius": 2.5,
+            "limit": 10,
+            "request_delay": "0.25s",
+            "source": "sample",
+            "full_scrape": true,
+        });
+        assert_eq!(serde_json::to_value(&parameters).unwrap(), json);
+        assert_eq!(serde_json::from_value::<ScrapeParameters>(json).unwrap(), parameters);
+    }
+
+    #[test]
+    fn absent_parameters_are_absent_in_the_stored_json() {
+        let json = serde_json::json!({ "locations": [] });
+        assert_eq!(serde_json::to_value(ScrapeParameters::default()).unwrap(), json);
+        let read: ScrapeParameters = serde_json::from_value(json).unwrap();
+        assert_eq!(read, ScrapeParameters::default());
+    }
 
     fn sources() -> SourceNames {
         SourceNames { names: BTreeSet::from(["sample".to_owned()]), default: None }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::duration_text;
 use super::fraction::fraction;
 use super::violation::Violation;
 
@@ -23,22 +26,30 @@ pub const RUN_TIMEOUT: [Duration; 2] = [Duration::from_secs(1), Duration::from_h
 pub const LEASE: [Duration; 2] = [Duration::from_secs(2), Duration::from_mins(10)];
 
 /// Retry and timeout policy. Absent fields have their defaults.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunPolicy {
     /// Attempts before the run fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<i32>,
     /// Pause after the first failed attempt.
+    #[serde(default, with = "duration_text", skip_serializing_if = "Option::is_none")]
     pub initial_backoff: Option<Duration>,
     /// Factor between one pause and the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff_factor: Option<f64>,
+    #[serde(default, with = "duration_text", skip_serializing_if = "Option::is_none")]
     pub max_backoff: Option<Duration>,
     /// Random part of a pause, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff_jitter: Option<f64>,
     /// Maximum duration of one attempt.
+    #[serde(default, with = "duration_text", skip_serializing_if = "Option::is_none")]
     pub attempt_timeout: Option<Duration>,
     /// Maximum time from `available_at` to the end of the run; none if absent.
+    #[serde(default, with = "duration_text", skip_serializing_if = "Option::is_none")]
     pub run_timeout: Option<Duration>,
     /// Time after the last heartbeat until the lease expires; the server's default if absent.
+    #[serde(default, with = "duration_text", skip_serializing_if = "Option::is_none")]
     pub lease_duration: Option<Duration>,
 }
 
@@ -125,6 +136,27 @@ impl RunPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stored_json_is_stable() {
+        let policy = RunPolicy {
+            max_attempts: Some(3),
+            backoff_factor: Some(2.0),
+            lease_duration: Some(Duration::from_millis(2_500)),
+            run_timeout: Some(Duration::from_mins(1)),
+            ..RunPolicy::default()
+        };
+        let json = serde_json::json!({
+            "max_attempts": 3,
+            "backoff_factor": 2.0,
+            "lease_duration": "2.5s",
+            "run_timeout": "60s",
+        });
+        assert_eq!(serde_json::to_value(&policy).unwrap(), json);
+        assert_eq!(serde_json::from_value::<RunPolicy>(json).unwrap(), policy);
+        let empty = serde_json::json!({});
+        assert_eq!(serde_json::from_value::<RunPolicy>(empty).unwrap(), RunPolicy::default());
+    }
 
     fn steady() -> RunPolicy {
         RunPolicy { backoff_jitter: Some(0.0), ..RunPolicy::default() }

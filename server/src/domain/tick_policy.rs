@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr};
 
+use super::duration_text;
 use super::fraction::fraction;
 use super::id::ScheduledJobId;
 use super::violation::Violation;
@@ -19,8 +21,11 @@ pub const GRACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(2
 pub const JITTER: Duration = Duration::from_hours(24);
 
 /// The due ticks that create runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, Serialize, Deserialize,
+)]
 #[strum(serialize_all = "snake_case", const_into_str)]
+#[serde(rename_all = "snake_case")]
 pub enum CatchUpMode {
     LatestOnly,
     /// None that is later than the grace period.
@@ -30,8 +35,11 @@ pub enum CatchUpMode {
 }
 
 /// Effect of a tick while runs of earlier ticks are unfinished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, Serialize, Deserialize,
+)]
 #[strum(serialize_all = "snake_case", const_into_str)]
+#[serde(rename_all = "snake_case")]
 pub enum Overlap {
     /// The tick creates no run.
     Skip,
@@ -44,25 +52,32 @@ pub enum Overlap {
 }
 
 /// Policy for ticks that no server decided in time. Absent fields have their defaults.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatchUp {
     /// Default: `latest_only`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<CatchUpMode>,
     /// Maximum number of runs for mode `all`. Default: 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
     /// Older ticks create no runs. Default: 366 days.
+    #[serde(default, with = "duration_text", skip_serializing_if = "Option::is_none")]
     pub window: Option<Duration>,
     /// For mode `skip`: a tick that is late by no more than this is on time. Default: one minute.
+    #[serde(default, with = "duration_text", skip_serializing_if = "Option::is_none")]
     pub grace: Option<Duration>,
 }
 
 /// Tick policy. Absent fields have their defaults.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TickPolicy {
+    #[serde(default)]
     pub catch_up: CatchUp,
     /// Default: `skip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub overlap: Option<Overlap>,
     /// Maximum delay from a tick to the start of its run. Default: none.
+    #[serde(default, with = "duration_text", skip_serializing_if = "Option::is_none")]
     pub jitter: Option<Duration>,
 }
 
@@ -141,6 +156,36 @@ impl TickPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stored_json_is_stable() {
+        let policy = TickPolicy {
+            catch_up: CatchUp {
+                mode: Some(CatchUpMode::LatestOnly),
+                limit: Some(5),
+                window: Some(Duration::from_hours(2)),
+                grace: Some(Duration::from_millis(1_500)),
+            },
+            overlap: Some(Overlap::CancelRunning),
+            jitter: Some(Duration::from_mins(3)),
+        };
+        let json = serde_json::json!({
+            "catch_up": { "mode": "latest_only", "limit": 5, "window": "7200s", "grace": "1.5s" },
+            "overlap": "cancel_running",
+            "jitter": "180s",
+        });
+        assert_eq!(serde_json::to_value(&policy).unwrap(), json);
+        assert_eq!(serde_json::from_value::<TickPolicy>(json).unwrap(), policy);
+        let empty = serde_json::json!({});
+        assert_eq!(serde_json::from_value::<TickPolicy>(empty).unwrap(), TickPolicy::default());
+    }
+
+    #[test]
+    fn an_unknown_word_is_named_in_the_error() {
+        let json = serde_json::json!({ "overlap": "maybe" });
+        let error = serde_json::from_value::<TickPolicy>(json).unwrap_err().to_string();
+        assert!(error.contains("`maybe`") && error.contains("`cancel_running`"), "{error}");
+    }
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()

@@ -7,9 +7,9 @@ use super::convert::{self, to_duration, to_job, to_run, to_time};
 use super::page::{self, PageTokens};
 use super::request_id::idempotency_key;
 use crate::app::{
-    App, AppError, Backfill, Backfilled, BackfilledTick, Explanation, LedgerEntry, Preview,
-    Previewed, TickState,
+    App, AppError, Backfill, Backfilled, BackfilledTick, Explanation, Preview, Previewed, TickState,
 };
+use crate::domain::ledger::LedgerEntry;
 use crate::domain::revision::{Change, Revision};
 use crate::domain::saturating::{saturating_i32, saturating_i64};
 use crate::domain::schedule::{Shift, Tick};

@@ -8,26 +8,26 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::StoreError;
-use super::parameters::ParametersRow;
-use super::policy::PolicyRow;
-use super::tick_policy::TickPolicyRow;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
+use crate::domain::parameters::ScrapeParameters;
+use crate::domain::policy::RunPolicy;
 use crate::domain::scheduled_job::ScheduledJob;
+use crate::domain::tick_policy::TickPolicy;
 
 /// A job with its schedule and history: the columns of all three tables, whose names differ.
 #[derive(Serialize)]
-struct ImportRow {
+struct ImportRow<'a> {
     scheduled_job_id: String,
     name: String,
     cron_expression: String,
     timezone: String,
-    parameters: ParametersRow,
+    parameters: &'a ScrapeParameters,
     priority: &'static str,
     labels: Labels,
-    policy: PolicyRow,
+    policy: &'a RunPolicy,
     max_concurrent_runs: i32,
-    tick_policy: TickPolicyRow,
+    tick_policy: &'a TickPolicy,
     version: i64,
     created_at: DateTime<Utc>,
     status: &'static str,
@@ -98,7 +98,8 @@ pub async fn scheduled_jobs_import(
     conn: &mut PgConnection,
     jobs: &[(&ScheduledJob, Option<DateTime<Utc>>)],
 ) -> Result<(), StoreError> {
-    let rows: Vec<ImportRow> = jobs.iter().map(|(job, ended)| import_row(job, *ended)).collect();
+    let rows: Vec<ImportRow<'_>> =
+        jobs.iter().map(|(job, ended)| import_row(job, *ended)).collect();
     sqlx::query!(
         r#"
         insert into scheduled_job (
@@ -145,19 +146,19 @@ pub async fn scheduled_jobs_import(
     Ok(())
 }
 
-fn import_row(job: &ScheduledJob, last_ended_at: Option<DateTime<Utc>>) -> ImportRow {
+fn import_row(job: &ScheduledJob, last_ended_at: Option<DateTime<Utc>>) -> ImportRow<'_> {
     let last = job.history.last.as_ref();
     ImportRow {
         scheduled_job_id: job.id.to_string(),
         name: job.settings.name.clone(),
         cron_expression: job.settings.schedule.cron_expression().to_owned(),
         timezone: job.settings.schedule.timezone().to_owned(),
-        parameters: ParametersRow::from(&job.settings.parameters),
+        parameters: &job.settings.parameters,
         priority: job.settings.priority.into_str(),
         labels: job.settings.labels.clone(),
-        policy: PolicyRow::from(&job.settings.policy),
+        policy: &job.settings.policy,
         max_concurrent_runs: job.settings.max_concurrent_runs,
-        tick_policy: TickPolicyRow::from(&job.settings.ticks),
+        tick_policy: &job.settings.ticks,
         version: job.version,
         created_at: job.created_at,
         status: job.gate.status.into_str(),

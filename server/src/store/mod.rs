@@ -14,8 +14,6 @@ pub mod imports;
 pub mod leases;
 pub mod listen;
 pub mod logs;
-mod parameters;
-mod policy;
 mod pool;
 pub mod properties;
 pub mod requests;
@@ -24,7 +22,6 @@ mod rows;
 pub mod runs;
 pub mod scheduled_jobs;
 pub mod statistics;
-mod tick_policy;
 pub mod ticks;
 pub mod workers;
 
@@ -33,7 +30,6 @@ use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 
 pub use self::error::StoreError;
-pub use self::parameters::json as parameters_json;
 pub use self::pool::{begin, begin_snapshot, connect};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");

@@ -14,8 +14,6 @@ use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
 use super::StoreError;
-use super::parameters::ParametersRow;
-use super::policy::PolicyRow;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
@@ -57,8 +55,8 @@ pub(super) struct SpecRow {
     origin: String,
     priority: String,
     rank_at: DateTime<Utc>,
-    parameters: ParametersRow,
-    policy: PolicyRow,
+    parameters: ScrapeParameters,
+    policy: RunPolicy,
     deadline_at: Option<DateTime<Utc>>,
     requested_by: String,
     labels: Labels,
@@ -118,8 +116,8 @@ impl From<&RunSpec> for SpecRow {
             origin: spec.origin.into_str().to_owned(),
             priority: spec.priority.into_str().to_owned(),
             rank_at: spec.rank_at(),
-            parameters: ParametersRow::from(&spec.parameters),
-            policy: PolicyRow::from(&spec.policy),
+            parameters: spec.parameters.clone(),
+            policy: spec.policy.clone(),
             deadline_at: spec.deadline_at,
             requested_by: spec.requested_by.clone(),
             labels: spec.labels.clone(),
@@ -182,8 +180,8 @@ impl SpecRow {
             original_job_id: original.map_err(|e| unreadable(e.to_string()))?,
             origin: word(job_id, "origin", &self.origin)?,
             priority: word(job_id, "priority", &self.priority)?,
-            parameters: ScrapeParameters::try_from(self.parameters).map_err(unreadable)?,
-            policy: RunPolicy::try_from(self.policy).map_err(unreadable)?,
+            parameters: self.parameters,
+            policy: self.policy,
             deadline_at: self.deadline_at,
             requested_by: self.requested_by,
             labels: self.labels,

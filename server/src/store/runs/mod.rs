@@ -2,13 +2,13 @@
 //! leases. Every insert and change appends its event in the same transaction.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::rows::{RunRow, SpecRow, StateRow, with_run_columns};
 use super::{StoreError, events};
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::Run;
 
 /// Selects whole runs; the first argument is the statement after `from scraping_job`.
@@ -237,7 +237,7 @@ pub async fn runs_newest_of(
 pub async fn run_complete_started(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
-    parameters: &Value,
+    parameters: &ScrapeParameters,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let started = sqlx::query_scalar!(
         r#"
@@ -252,7 +252,7 @@ pub async fn run_complete_started(
         limit 1
         "#,
         job.as_str(),
-        parameters,
+        Json(parameters) as _,
     )
     .fetch_optional(conn)
     .await?;

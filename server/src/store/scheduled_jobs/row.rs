@@ -6,17 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::labels::Labels;
-use crate::domain::parameters::ScrapeParameters;
-use crate::domain::policy::RunPolicy;
 use crate::domain::schedule::Schedule;
 use crate::domain::scheduled_job::{History, LastRun, ScheduleState, ScheduledJob, Settings};
-use crate::domain::tick_policy::TickPolicy;
 use crate::domain::violation::Violation;
 use crate::store::StoreError;
-use crate::store::parameters::ParametersRow;
-use crate::store::policy::PolicyRow;
-use crate::store::tick_policy::TickPolicyRow;
 
 /// Settings, schedule and history of a job. JSON stays undecoded, because one invalid row would fail the whole
 /// query.
@@ -62,16 +55,10 @@ fn read(row: JobRow) -> Result<ScheduledJob, String> {
     let status = row.status.parse().map_err(|_| "unknown status")?;
     let settings = Settings {
         schedule: schedule(&mut problems, row.cron_expression, row.timezone),
-        parameters: part(&mut problems, "parameters", row.parameters, |row: ParametersRow| {
-            ScrapeParameters::try_from(row)
-        }),
-        labels: part(&mut problems, "labels", row.labels, Ok::<Labels, String>),
-        policy: part(&mut problems, "policy", row.policy, |row: PolicyRow| {
-            RunPolicy::try_from(row)
-        }),
-        ticks: part(&mut problems, "catch_up", row.tick_policy, |row: TickPolicyRow| {
-            TickPolicy::try_from(row)
-        }),
+        parameters: part(&mut problems, "parameters", row.parameters),
+        labels: part(&mut problems, "labels", row.labels),
+        policy: part(&mut problems, "policy", row.policy),
+        ticks: part(&mut problems, "catch_up", row.tick_policy),
         name: row.name,
         priority: row.priority.parse().map_err(|_| "unknown priority")?,
         max_concurrent_runs: row.max_concurrent_runs,
@@ -109,15 +96,13 @@ fn schedule(problems: &mut Vec<Violation>, cron_expression: String, timezone: St
 }
 
 /// Decodes a JSON column, or returns its default and adds a problem.
-fn part<R: DeserializeOwned, T: Default>(
+fn part<T: DeserializeOwned + Default>(
     problems: &mut Vec<Violation>,
     field: &str,
     json: Value,
-    read: fn(R) -> Result<T, String>,
 ) -> T {
-    let decoded = serde_json::from_value(json).map_err(|error| error.to_string());
-    decoded.and_then(read).unwrap_or_else(|reason| {
-        problems.push(Violation::new(field, reason));
+    serde_json::from_value(json).unwrap_or_else(|error| {
+        problems.push(Violation::new(field, error.to_string()));
         T::default()
     })
 }

@@ -6,9 +6,6 @@ use sqlx::types::Json;
 use crate::domain::id::ScheduledJobId;
 use crate::domain::scheduled_job::{ScheduleState, ScheduledJob};
 use crate::store::StoreError;
-use crate::store::parameters::ParametersRow;
-use crate::store::policy::PolicyRow;
-use crate::store::tick_policy::TickPolicyRow;
 
 /// Inserts the settings. Fails with [`StoreError::ScheduledJobExists`] if the id is or was in use.
 pub async fn settings_insert(
@@ -27,14 +24,14 @@ pub async fn settings_insert(
         job.settings.name,
         job.settings.schedule.cron_expression(),
         job.settings.schedule.timezone(),
-        Json(ParametersRow::from(&job.settings.parameters)) as _,
+        Json(&job.settings.parameters) as _,
         job.settings.priority.into_str(),
         Json(&job.settings.labels) as _,
         job.version,
         job.created_at,
-        Json(PolicyRow::from(&job.settings.policy)) as _,
+        Json(&job.settings.policy) as _,
         job.settings.max_concurrent_runs,
-        Json(TickPolicyRow::from(&job.settings.ticks)) as _,
+        Json(&job.settings.ticks) as _,
     )
     .execute(conn)
     .await?;
@@ -63,13 +60,13 @@ pub async fn settings_write(conn: &mut PgConnection, job: &ScheduledJob) -> Resu
         job.settings.name,
         job.settings.schedule.cron_expression(),
         job.settings.schedule.timezone(),
-        Json(ParametersRow::from(&job.settings.parameters)) as _,
+        Json(&job.settings.parameters) as _,
         job.settings.priority.into_str(),
         Json(&job.settings.labels) as _,
         job.version,
-        Json(PolicyRow::from(&job.settings.policy)) as _,
+        Json(&job.settings.policy) as _,
         job.settings.max_concurrent_runs,
-        Json(TickPolicyRow::from(&job.settings.ticks)) as _,
+        Json(&job.settings.ticks) as _,
     )
     .execute(conn)
     .await?;
