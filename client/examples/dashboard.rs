@@ -1,4 +1,4 @@
-//! A dashboard on the terminal: what each scheduled job is doing, and what came of it since the start.
+//! A dashboard on the terminal: active runs per scheduled job, and results since the start.
 //!
 //! ```text
 //! cargo run -p windrow-client --example dashboard -- 'labels.team = sales'
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     let filter = std::env::args().nth(1).unwrap_or_default();
     let server = std::env::var("WINDROW_SERVER").unwrap_or_else(|_| "127.0.0.1:50051".to_owned());
     let client = Client::connect(&server).await?;
-    // It shows what is, so it may begin anew where changes are lost.
+    // Only shows the current state, so the watch may start over if changes are lost.
     let mut events = client.watch_all().filter(filter).resync().events();
     let mut redraw = tokio::time::interval(Duration::from_millis(500));
     let (mut dashboard, terminal) = (Dashboard::default(), Term::stdout());
@@ -78,7 +78,7 @@ impl Dashboard {
                 job.saved += run.properties_saved;
                 self.active.remove(&run.job_id);
             }
-            // What later versions tell.
+            // Kinds of events that later versions may add.
             _ => {}
         }
     }
@@ -102,7 +102,7 @@ impl Dashboard {
         }
         match &self.trouble {
             Some(trouble) => terminal.write_line(&style(trouble).red().to_string()),
-            None => terminal.write_line("Ctrl-C ends"),
+            None => terminal.write_line("Press Ctrl-C to quit"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Makes a run now and waits for its end, whatever happens to servers and connections meanwhile.
+//! Triggers a run and waits for its end, across restarted servers and lost connections.
 //!
 //! ```text
 //! cargo run -p windrow-client --example trigger_and_wait -- sample_sold_daily

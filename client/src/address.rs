@@ -16,7 +16,7 @@ pub(crate) enum Plaintext {
     WithoutToken,
 }
 
-/// A valid endpoint.
+/// An endpoint that was validated, with its URI.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     given: Arc<str>,

@@ -11,16 +11,16 @@ use crate::client::Limits;
 use crate::endpoints::{Endpoints, Transport};
 use crate::{Client, Error};
 
-/// Default of [`ClientBuilder::timeout`].
+/// Default of [`ClientBuilder::timeout`]: 30 seconds.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Default of [`ClientBuilder::connect_timeout`].
+/// Default of [`ClientBuilder::connect_timeout`]: 5 seconds.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Default of [`ClientBuilder::stream_idle_timeout`]. A server sends a bookmark on an idle stream every ten
+/// Default of [`ClientBuilder::stream_idle_timeout`]: 30 seconds. A server sends a bookmark on an idle stream every ten
 /// seconds: three of them are missing.
 pub const DEFAULT_STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Default of [`ClientBuilder::http2_keep_alive_interval`].
+/// Default of [`ClientBuilder::http2_keep_alive_interval`]: 20 seconds.
 pub const DEFAULT_HTTP2_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
-/// Default of [`ClientBuilder::keep_alive_timeout`].
+/// Default of [`ClientBuilder::keep_alive_timeout`]: 10 seconds.
 pub const DEFAULT_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time over which [`RetryBudget::percent`] is taken.

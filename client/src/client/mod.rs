@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     budget: TpsBudget,
 }
 
-/// Time limits.
+/// Time limits of calls and streams.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// For a unary call with its retries, or for opening a stream.
@@ -41,7 +41,7 @@ pub(crate) struct Limits {
     pub(crate) stream_idle_timeout: Duration,
 }
 
-/// Whether a call that may have been executed may be sent again.
+/// Retry policy for a call that the server may have executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
     /// The call changes nothing, or carries a request id.

@@ -11,7 +11,7 @@ pub(crate) use status::{is_late, is_lost, is_unsent, late, retry_after};
 
 /// A failed call or stream. Its text is one sentence for people.
 ///
-/// Most callers need [`Error::code`] and, to tell errors with the same code apart, [`Error::reason`]:
+/// Most callers match on [`Error::code`], and on [`Error::reason`] if one code has several causes:
 ///
 /// ```
 /// use windrow_client::{Code, Error, reason};
@@ -60,13 +60,13 @@ pub enum Error {
     InvalidEndpoint {
         /// The endpoint as given.
         endpoint: String,
-        /// The reason.
+        /// Why it cannot be used.
         description: String,
     },
     /// The bearer token is empty or has characters that a header cannot carry.
     #[error("the bearer token is empty or not visible ASCII")]
     InvalidBearerToken,
-    /// The server's response violates the contract: client and server do not fit together.
+    /// The server's response violates the contract: client and server have incompatible versions.
     #[error("unexpected response: {0}")]
     Protocol(String),
 }

@@ -14,7 +14,7 @@ use super::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
-    /// The gRPC code.
+    /// The gRPC status code.
     pub code: Code,
     /// One sentence for people.
     pub message: String,
@@ -83,7 +83,7 @@ impl Error {
     }
 }
 
-/// Whether the call may not have reached the server, or its response may not have reached us.
+/// True if the call may not have reached the server, or its response not the client.
 pub(crate) fn is_lost(status: &tonic::Status) -> bool {
     // A status with a source was made by the transport on this side: a broken connection shows as
     // UNKNOWN, INTERNAL or CANCELLED there.
@@ -91,12 +91,12 @@ pub(crate) fn is_lost(status: &tonic::Status) -> bool {
     status.code() == Code::Unavailable || (broken && is_local(status) && !is_late(status))
 }
 
-/// Whether no server has seen the call: there was no connection to send it over.
+/// True if no server has seen the call, because there was no connection.
 pub(crate) fn is_unsent(status: &tonic::Status) -> bool {
     causes(status).any(<dyn StdError>::is::<ConnectError>)
 }
 
-/// Whether the timeout expired before the response came. The transport's own timer says CANCELLED.
+/// True if the timeout expired before the response. The transport's own timer says CANCELLED.
 pub(crate) fn is_late(status: &tonic::Status) -> bool {
     status.code() == Code::DeadlineExceeded
         || causes(status).any(<dyn StdError>::is::<TimeoutExpired>)

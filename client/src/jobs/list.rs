@@ -1,4 +1,4 @@
-//! Lists of scheduled jobs.
+//! Lists of scheduled jobs, page by page.
 
 use futures::Stream;
 use futures::future::BoxFuture;
@@ -49,7 +49,7 @@ impl ListJobs {
         self
     }
 
-    /// Includes deleted jobs.
+    /// Includes deleted jobs, which are hidden by default.
     pub fn show_deleted(mut self) -> Self {
         self.request.show_deleted = true;
         self

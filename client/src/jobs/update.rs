@@ -59,7 +59,7 @@ impl UpdateJob {
         })
     }
 
-    /// Source to scrape.
+    /// Source that the runs scrape.
     pub fn source(self, source: impl Into<String>) -> Self {
         self.set("parameters.source", |job| {
             job.parameters.get_or_insert_default().source = Some(source.into());
@@ -76,7 +76,7 @@ impl UpdateJob {
         self.set("priority", |job| job.priority = priority.into())
     }
 
-    /// Replaces all labels.
+    /// Replaces all labels; runs that exist keep theirs.
     pub fn labels(self, labels: BTreeMap<String, String>) -> Self {
         self.set("labels", |job| job.labels = labels)
     }

@@ -1,4 +1,4 @@
-//! Exports of properties.
+//! Exports: streams of properties that survive lost connections.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Lists of properties.
+//! Lists of properties, page by page.
 
 use futures::Stream;
 use futures::future::BoxFuture;

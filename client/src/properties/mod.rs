@@ -45,7 +45,7 @@ macro_rules! filter_methods {
                 self.set(|filter| filter.changed_since = Some(time.into()))
             }
 
-            /// Replaces all conditions.
+            /// Replaces all conditions by those of the message.
             pub fn filter(self, filter: $crate::proto::PropertyFilter) -> Self {
                 self.set(|all| *all = filter)
             }
@@ -60,7 +60,8 @@ macro_rules! filter_methods {
 use filter_methods;
 
 impl Client {
-    /// Returns a property by its source and the source's id of it. For its changes see [`crate::Raw`].
+    /// Returns a property by its source and the source's id of it. For its changes use
+    /// [`Raw::get_property`](crate::Raw::get_property).
     pub async fn get_property(
         &self,
         source: impl Into<String>,

@@ -32,7 +32,7 @@ impl Raw<'_> {
             .await
     }
 
-    /// Returns a run.
+    /// Returns one run by its id.
     pub async fn get_scraping_job(
         self,
         request: proto::GetScrapingJobRequest,

@@ -1,4 +1,4 @@
-//! Lists of runs.
+//! Lists of runs, page by page.
 
 use futures::Stream;
 use futures::future::BoxFuture;

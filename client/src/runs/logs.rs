@@ -1,4 +1,4 @@
-//! Logs of runs.
+//! Logs of runs, page by page.
 
 use futures::Stream;
 use futures::future::BoxFuture;

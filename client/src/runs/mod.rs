@@ -81,7 +81,7 @@ impl Client {
         required(response.scraping_job, "scraping_job")
     }
 
-    /// Returns a run.
+    /// Returns a run in its current state.
     pub async fn get_run(&self, run_id: impl Into<String>) -> Result<ScrapingJob, Error> {
         let request = proto::GetScrapingJobRequest { job_id: run_id.into() };
         let response = self.raw().get_scraping_job(request).await?;

@@ -57,7 +57,7 @@ impl SubmitRun {
         self
     }
 
-    /// Adds a label.
+    /// Adds a label; its value has up to 63 characters.
     pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.labels.insert(key.into(), value.into());
         self

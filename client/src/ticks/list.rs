@@ -1,4 +1,4 @@
-//! The tick ledger.
+//! The tick ledger of a job, page by page.
 
 use futures::Stream;
 use futures::future::BoxFuture;

@@ -1,4 +1,4 @@
-//! Events of watches.
+//! Events of watches, and the stream of a watch of many runs.
 
 use std::fmt;
 use std::pin::Pin;

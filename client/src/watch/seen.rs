@@ -16,7 +16,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Whether this revision is new; records it.
+    /// True if this revision is new; records it.
     pub(super) fn is_new(&mut self, run: &ScrapingJob) -> bool {
         let known = self.revisions.get(&run.job_id).is_some_and(|seen| run.revision <= *seen);
         if !known {
