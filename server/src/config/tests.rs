@@ -130,7 +130,7 @@ fn an_error_in_the_file_starts_with_its_line() {
             "\n[sources.a]\nkind = 'sample'\npace = '9m'",
             "windrow.toml:2: source \"a\": pace must be",
         ),
-        ("\n[sources.' ']\nkind = 'sample'", "windrow.toml:2: source \" \": a name has"),
+        ("\n[sources.' ']\nkind = 'sample'", "windrow.toml:2: source \" \": the name must"),
     ] {
         let found = setup().file(text).error();
         assert!(found.starts_with(error), "{text:?}: {found}");

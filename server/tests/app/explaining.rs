@@ -162,7 +162,7 @@ async fn a_backfill_creates_a_run_for_each_past_tick_without_one_and_is_idempote
     assert_eq!(oldest, Some(at("2026-01-01T00:29:00Z")), "also before the job was created");
     assert!(runs.iter().all(|run| run.spec.reference_time() == run.spec.tick_at.unwrap()));
     let why = explain(&app, "00:32:00").await;
-    assert!(why.text.contains("backfill") && why.text.contains("stands for it"), "{}", why.text);
+    assert!(why.text.contains("backfill") && why.text.contains("replaced it"), "{}", why.text);
 }
 
 #[tokio::test]

@@ -132,7 +132,7 @@ async fn one_wrong_document_changes_nothing() {
         ),
         (
             JOBS.replace("source: quick}", "source: none}"),
-            "document 2: parameters.source: no source is named",
+            "document 2: parameters.source: unknown source",
         ),
         (JOBS.replace("name: Rentals", "nam: Rentals"), "document 2: field nam cannot be set"),
         (JOBS.replace("id: rent", "id: sold"), "document 2: sold is in"),

@@ -145,7 +145,7 @@ fn a_field_that_would_have_no_effect_is_refused() {
     );
     refused(
         "0 0 13 * 5#2",
-        "day of week '5#2' is a day of the month (# or l) already, so day of month must be '*' and \
+        "day of week '5#2' selects days of the month (# or l), so day of month must be '*' and \
          not '13'",
     );
 }
