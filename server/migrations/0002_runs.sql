@@ -94,5 +94,7 @@ create index scraping_job_unfinished on scraping_job (scheduled_job_id)
 create index scraping_job_newest on scraping_job (created_at desc, job_id desc);
 create index scraping_job_newest_by_status on scraping_job (status, created_at desc, job_id desc);
 create index scraping_job_newest_by_job on scraping_job (scheduled_job_id, created_at desc, job_id desc);
+create index scraping_job_newest_with_failed_locations on scraping_job (created_at desc, job_id desc)
+    where failed_locations <> '[]';
 create index scraping_job_by_label on scraping_job using gin (labels jsonb_path_ops) where labels <> '{}';
 create index scraping_job_by_original on scraping_job (original_job_id) where original_job_id is not null;

@@ -10,6 +10,8 @@ create table run_event (
     job_id text not null references scraping_job,
     revision bigint not null,
     status text not null,
+    -- Number of failed locations. With the status, the state that filters of watches depend on.
+    failed_locations int not null,
     -- The state of the run at this revision.
     run jsonb not null,
     -- For pruning by age; not used for ordering.

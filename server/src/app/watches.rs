@@ -6,8 +6,8 @@ use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 
 use super::{App, AppError};
+use crate::domain::filter::RunFilter;
 use crate::domain::id::RunId;
-use crate::domain::matching::RunSelection;
 use crate::watch::{Start, Update, WatchError, watch_run, watch_selection};
 
 /// The client of a watch.
@@ -41,7 +41,7 @@ impl App {
     pub async fn watch_runs(
         &self,
         watcher: Watcher,
-        selection: RunSelection,
+        selection: RunFilter,
         description: &str,
         token: Option<&str>,
     ) -> Result<impl Stream<Item = Result<Update, AppError>> + Send + use<>, AppError> {

@@ -12,9 +12,9 @@ use super::page::{self, PageTokens};
 use super::request_id::idempotency_key;
 use super::status::{status, within};
 use crate::app::{App, AppError, Edit, HeldTicks, JobQuery, NewScheduledJob};
+use crate::domain::filter::{JobConditions, JobFilter};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::scheduled_job::{ScheduledJob, SettingsDraft};
-use crate::domain::wanted::JobConditions;
 
 const JOB: &str = "scheduled_job";
 const JOB_ID: &str = "scheduled_job_id";
@@ -68,11 +68,13 @@ impl ScheduledJobs {
         let proto::ListScheduledJobsRequest { status, show_deleted, filter, .. } = request;
         let list = format!("ScheduledJobs {status} {show_deleted} {filter}");
         let tokens = PageTokens::new(&list);
+        let conditions =
+            JobConditions::parse(filter).map_err(|text| AppError::invalid("filter", text))?;
         let query = JobQuery {
-            status: convert::job_status(request.status)?,
-            show_deleted: request.show_deleted,
-            conditions: JobConditions::read(filter)
-                .map_err(|text| AppError::invalid("filter", text))?,
+            filter: JobFilter {
+                show_deleted: request.show_deleted,
+                conditions: conditions.with_status(convert::job_status(request.status)?),
+            },
             after: tokens.read(&request.page_token)?,
             limit: page::size("page_size", request.page_size)?,
         };

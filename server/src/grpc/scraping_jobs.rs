@@ -14,6 +14,7 @@ use super::request_id::idempotency_key;
 use super::status::{status, within};
 use super::watches::{self, Responses};
 use crate::app::{App, AppError, RetryRequest, RunQuery, Submission, Trigger, Watcher};
+use crate::domain::filter::RunFilter;
 use crate::domain::pending_reason::PendingReason;
 use crate::domain::run::Run;
 
@@ -83,13 +84,15 @@ impl ScrapingJobs {
         let proto::ListScrapingJobsRequest { status, scheduled_job_id, filter, .. } = request;
         let list = format!("ScrapingJobs {status} {scheduled_job_id} {filter}");
         let tokens = PageTokens::new(&list);
+        let conditions = convert::run_conditions(filter)?;
         let query = RunQuery {
-            scheduled_job_id: convert::optional_scheduled_job_id(
-                "scheduled_job_id",
-                scheduled_job_id,
-            )?,
-            status: convert::run_status(request.status)?,
-            conditions: convert::run_conditions(filter)?,
+            filter: RunFilter {
+                scheduled_job_id: convert::optional_scheduled_job_id(
+                    "scheduled_job_id",
+                    scheduled_job_id,
+                )?,
+                conditions: conditions.with_status(convert::run_status(request.status)?),
+            },
             after: tokens.read(&request.page_token)?,
             limit: page::size("page_size", request.page_size)?,
         };
@@ -112,9 +115,14 @@ impl ScrapingJobs {
             let text = "is required without scheduled_job_id: it would cancel every run";
             return Err(AppError::invalid("filter", text));
         }
-        let job = convert::optional_scheduled_job_id("scheduled_job_id", &scheduled_job_id)?;
-        let conditions = convert::run_conditions(&filter)?;
-        let all = self.app.cancel_runs(job, conditions, super::mode(validate_only)).await?;
+        let filter = RunFilter {
+            scheduled_job_id: convert::optional_scheduled_job_id(
+                "scheduled_job_id",
+                &scheduled_job_id,
+            )?,
+            conditions: convert::run_conditions(&filter)?,
+        };
+        let all = self.app.cancel_runs(&filter, super::mode(validate_only)).await?;
         let (cancelled, cancel_requested) = (all.pending, all.running);
         Ok(proto::CancelScrapingJobsResponse { cancelled, cancel_requested })
     }

@@ -13,7 +13,7 @@ use windrow::v1::{ScrapingJobView as View, WatchKind as Kind};
 use super::convert::{self, to_duration, to_run};
 use super::status::status;
 use crate::app::{App, AppError, Start, Update, Watcher};
-use crate::domain::matching::RunSelection;
+use crate::domain::filter::RunFilter;
 use crate::domain::run::Run;
 
 pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -42,7 +42,7 @@ pub(super) async fn watch_many(
 {
     let view = view(request.view)?;
     let description = format!("{} {}", request.scheduled_job_id, request.filter);
-    let selection = RunSelection {
+    let selection = RunFilter {
         scheduled_job_id: convert::optional_scheduled_job_id(
             "scheduled_job_id",
             &request.scheduled_job_id,

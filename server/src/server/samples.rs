@@ -4,6 +4,7 @@
 use tracing::info;
 
 use crate::app::{App, AppError, JobQuery, Mode, NewScheduledJob};
+use crate::domain::filter::JobFilter;
 use crate::domain::id::ScheduledJobId;
 use crate::domain::labels::Labels;
 use crate::domain::parameters::{ListingType, ScrapeParameters};
@@ -11,7 +12,6 @@ use crate::domain::policy::RunPolicy;
 use crate::domain::run::Priority;
 use crate::domain::scheduled_job::SettingsDraft;
 use crate::domain::tick_policy::TickPolicy;
-use crate::domain::wanted::JobConditions;
 use crate::sources::SAMPLE;
 
 const LOCATIONS: [&str; 3] = ["Indianapolis, IN", "Fort Wayne, IN", "Carmel, IN"];
@@ -19,9 +19,7 @@ const LOCATIONS: [&str; 3] = ["Indianapolis, IN", "Fort Wayne, IN", "Carmel, IN"
 /// Creates the sample jobs unless there is, or ever was, a scheduled job.
 pub(super) async fn create_in_new(app: &App) -> Result<(), AppError> {
     let any = JobQuery {
-        status: None,
-        show_deleted: true,
-        conditions: JobConditions::default(),
+        filter: JobFilter { show_deleted: true, ..JobFilter::default() },
         after: None,
         limit: 1,
     };

@@ -18,7 +18,7 @@ pub(super) async fn events_append(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
-        insert into run_event (xid, job_id, revision, status, run)
+        insert into run_event (xid, job_id, revision, status, failed_locations, run)
         select
             greatest(
                 pg_current_xact_id(),
@@ -31,7 +31,8 @@ pub(super) async fn events_append(
                         and p.id > (select first_id from feed)
                 )
             ),
-            n ->> 'job_id', (n ->> 'revision')::bigint, n ->> 'status', n
+            n ->> 'job_id', (n ->> 'revision')::bigint, n ->> 'status',
+            jsonb_array_length(n -> 'failed_locations'), n
         from jsonb_array_elements($1) n
         "#,
         Json(states) as _,

@@ -41,12 +41,9 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Stor
     begin_by(pool, "begin").await
 }
 
-/// Begins a read-only transaction whose statements all see the same state. Most conditions of a list are
-/// unused, so each execution is planned for its own parameters.
+/// Begins a read-only transaction whose statements all see the same snapshot.
 pub async fn begin_snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    let begin = "begin isolation level repeatable read read only; \
-                 set local plan_cache_mode = force_custom_plan";
-    begin_by(pool, begin).await
+    begin_by(pool, "begin isolation level repeatable read read only").await
 }
 
 #[expect(clippy::disallowed_methods, reason = "it ends with the database's answer")]

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::domain::filter::{RunFilter, Visibility};
 use crate::domain::id::RunId;
-use crate::domain::matching::{RunSelection, Visibility};
 use crate::store::feed::{Change, FeedPosition};
 
 /// Most changes in the inbox of a watch that does not read.
@@ -20,7 +20,7 @@ const BYTES: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub(super) enum Interest {
     Run(RunId),
-    Selection(Box<RunSelection>),
+    Selection(Box<RunFilter>),
 }
 
 #[derive(Debug)]

@@ -12,11 +12,11 @@ use super::inbox::{Interest, Received};
 use super::subscription::{Awake, Subscription};
 use super::token::Subject;
 use super::{Hub, Update, WatchError};
+use crate::domain::filter::{RunFilter, Visibility};
 use crate::domain::id::RunId;
-use crate::domain::matching::{RunSelection, Visibility};
 use crate::domain::run::Status;
 use crate::store::feed::{self, Change, Feed, FeedPosition};
-use crate::store::runs::{self, RunFilter};
+use crate::store::runs;
 
 /// Most runs or changes of one read: all are in memory at the same time, and they may be large.
 const PAGE: i64 = 128;
@@ -25,7 +25,7 @@ const RECENT: usize = 128;
 
 struct Watch {
     subscription: Subscription,
-    selection: RunSelection,
+    selection: RunFilter,
     /// Everything up to here was sent or is in `unsent`.
     position: FeedPosition,
     unsent: VecDeque<Update>,
@@ -60,7 +60,7 @@ struct Current {
 /// it: a token is valid for the same description only.
 pub async fn watch_selection(
     hub: Arc<Hub>,
-    selection: RunSelection,
+    selection: RunFilter,
     description: &str,
     token: Option<&str>,
     closing: CancellationToken,
@@ -131,9 +131,9 @@ impl Watch {
         &mut self,
         after: Option<(DateTime<Utc>, RunId)>,
     ) -> Result<(), WatchError> {
-        let filter = RunFilter { after, ..self.active() };
+        let filter = self.active();
         let mut snapshot = self.subscription.snapshot().await?;
-        let page = runs::runs_list(&mut snapshot.conn, &filter, PAGE).await?;
+        let page = runs::runs_list(&mut snapshot.conn, &filter, after.as_ref(), PAGE).await?;
         self.current.until = snapshot.feed.end;
         drop(snapshot);
         let is_full = i64::try_from(page.len()).is_ok_and(|count| count == PAGE);
@@ -153,10 +153,10 @@ impl Watch {
 
     /// The part of the selection that has not ended.
     fn active(&self) -> RunFilter {
-        let RunSelection { scheduled_job_id, mut conditions } = self.selection.clone();
+        let RunFilter { scheduled_job_id, mut conditions } = self.selection.clone();
         let accepted = conditions.status.unwrap_or(vec![Status::Pending, Status::Running]);
         conditions.status = Some(accepted.into_iter().filter(|one| !one.is_final()).collect());
-        RunFilter { scheduled_job_id, conditions, ..RunFilter::default() }
+        RunFilter { scheduled_job_id, conditions }
     }
 
     fn synced(&mut self) {
@@ -230,9 +230,14 @@ impl Watch {
         let mut updates = VecDeque::new();
         for change in changes.iter().rev() {
             let is_last = later.insert(&change.run.spec.id);
-            let passed = change.is_progress() && !is_last;
-            if !passed && !self.current.has(change) {
-                updates.extend(self.update(change));
+            if self.current.has(change) {
+                continue;
+            }
+            let update = self.update(change);
+            // The last message of a run that stops matching is never merged.
+            let has_left = matches!(update, Some(Update::Left(..)));
+            if is_last || has_left || !change.is_progress() {
+                updates.extend(update);
             }
         }
         self.unsent.extend(updates.into_iter().rev());

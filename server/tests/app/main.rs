@@ -6,6 +6,7 @@
 mod deleting;
 mod events;
 mod explaining;
+mod filters;
 mod incremental;
 mod leases;
 mod overlap;

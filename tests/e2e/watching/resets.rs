@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Streaming};
 use windrow_client::{Error, WatchEvent, WatchEvents, proto};
-use windrow_server::domain::matching::RunSelection;
+use windrow_server::domain::filter::RunFilter;
 use windrow_server::store;
 use windrow_server::watch::{Hub, Update, watch_selection};
 
@@ -102,7 +102,7 @@ async fn a_crash_of_the_database_hides_no_change_from_a_watch() {
     // No server runs, because each commits something now and then.
     let pool = store::connect(url.parse().unwrap(), 4).await.unwrap();
     let hub = Arc::new(Hub::start(pool).await.unwrap());
-    let (all, closing) = (RunSelection::default(), CancellationToken::new());
+    let (all, closing) = (RunFilter::default(), CancellationToken::new());
     let watch = watch_selection(Arc::clone(&hub), all, "", None, closing).await.unwrap();
     let mut updates = Box::pin(watch);
     assert!(matches!(updates.next().await, Some(Ok(Update::Synced(_)))));

@@ -30,9 +30,9 @@ const PROMISES: [Promise; 8] = [
              or min(revision) <> 1 or max(revision) <> count(*)",
         violated_by: &[
             "update run_event set status = 'completed' where revision = 2",
-            "insert into run_event (xid, job_id, revision, status, run)
-             select xid, job_id, revision + 1, 'running', run from scraping_job
-             join run_event using (job_id, revision)",
+            "insert into run_event (xid, job_id, revision, status, failed_locations, run)
+             select xid, job_id, revision + 1, 'running', e.failed_locations, e.run
+             from scraping_job join run_event e using (job_id, revision)",
             "delete from run_event where revision = 2",
         ],
     },

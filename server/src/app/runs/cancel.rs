@@ -5,11 +5,11 @@ use sqlx::PgConnection;
 
 use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError, Mode, commit, run_log};
-use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::filter::RunFilter;
+use crate::domain::id::RunId;
 use crate::domain::run::{Event, Run, Status};
 use crate::domain::saturating::saturating_i64;
-use crate::domain::wanted::RunConditions;
-use crate::store::runs::{self, RunFilter};
+use crate::store::runs;
 
 /// Maximum number of runs in one transaction.
 const BATCH: i64 = 200;
@@ -46,22 +46,12 @@ impl App {
 
     /// Cancels all active runs that match. Each batch has its own transaction, so an error leaves the earlier
     /// batches cancelled.
-    pub async fn cancel_runs(
-        &self,
-        scheduled_job_id: Option<ScheduledJobId>,
-        conditions: RunConditions,
-        mode: Mode,
-    ) -> Result<Cancelled, AppError> {
+    pub async fn cancel_runs(&self, filter: &RunFilter, mode: Mode) -> Result<Cancelled, AppError> {
         let now = self.now();
         let (mut all, mut after) = (Cancelled::default(), String::new());
         loop {
-            let filter = RunFilter {
-                scheduled_job_id: scheduled_job_id.clone(),
-                conditions: conditions.clone(),
-                ..RunFilter::default()
-            };
             let mut tx = self.begin().await?;
-            let ids = runs::runs_to_cancel(&mut tx, &filter, &after, now, BATCH).await?;
+            let ids = runs::runs_to_cancel(&mut tx, filter, &after, now, BATCH).await?;
             let Some(last) = ids.last() else { return Ok(all) };
             after = last.to_string();
             let changed = cancel_batch(&mut tx, &ids, mode, now).await?;

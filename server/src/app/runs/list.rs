@@ -5,18 +5,16 @@ use sqlx::PgConnection;
 
 use crate::app::page::query_limit;
 use crate::app::{App, AppError, Page};
-use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::run::{Run, Status};
-use crate::domain::wanted::RunConditions;
-use crate::store::runs::{self, COUNT_LIMIT, RunFilter};
+use crate::domain::filter::{RunConditions, RunFilter};
+use crate::domain::id::RunId;
+use crate::domain::run::Run;
+use crate::store::runs::{self, COUNT_LIMIT};
 use crate::store::scheduled_jobs;
 
 /// Filters and position of a page of runs.
 #[derive(Clone, Debug)]
 pub struct RunQuery {
-    pub scheduled_job_id: Option<ScheduledJobId>,
-    pub status: Option<Status>,
-    pub conditions: RunConditions,
+    pub filter: RunFilter,
     /// Creation and id of the last run on the previous page.
     pub after: Option<(DateTime<Utc>, RunId)>,
     pub limit: i64,
@@ -36,20 +34,15 @@ impl App {
     pub async fn list_runs(&self, query: RunQuery) -> Result<RunPage, AppError> {
         // One snapshot for page and total: a run that ended in between would be in neither count.
         let mut conn = self.begin_snapshot().await?;
-        let filter = RunFilter {
-            scheduled_job_id: query.scheduled_job_id,
-            status: query.status,
-            conditions: query.conditions,
-            after: query.after,
-        };
-        let rows = runs::runs_list(&mut conn, &filter, query_limit(query.limit)).await?;
+        let RunQuery { filter, after, limit } = query;
+        let rows = runs::runs_list(&mut conn, &filter, after.as_ref(), query_limit(limit)).await?;
         let (total, total_is_lower_bound) = count(&mut conn, &filter).await?;
-        Ok(RunPage { runs: Page::from_rows(rows, query.limit), total, total_is_lower_bound })
+        Ok(RunPage { runs: Page::from_rows(rows, limit), total, total_is_lower_bound })
     }
 }
 
 async fn count(conn: &mut PgConnection, filter: &RunFilter) -> Result<(i64, bool), AppError> {
-    let all = filter.status.is_none() && filter.conditions == RunConditions::default();
+    let all = filter.conditions == RunConditions::default();
     if let (Some(job), true) = (&filter.scheduled_job_id, all) {
         let kept = scheduled_jobs::scheduled_job_get(conn, job).await?;
         let ended = kept.map_or(0, |job| job.history.run_count);

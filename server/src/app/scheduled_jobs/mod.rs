@@ -12,17 +12,15 @@ use sqlx::{Postgres, Transaction};
 
 use super::page::query_limit;
 use super::{App, AppError, IdempotencyKey, Mode, Page, commit, run_log};
+use crate::domain::filter::JobFilter;
 use crate::domain::id::ScheduledJobId;
 use crate::domain::revision::Change;
 use crate::domain::run::Run;
-use crate::domain::scheduled_job::{
-    History, ScheduleState, ScheduledJob, Settings, SettingsDraft, Status,
-};
+use crate::domain::scheduled_job::{History, ScheduleState, ScheduledJob, Settings, SettingsDraft};
 use crate::domain::tick;
-use crate::domain::wanted::JobConditions;
 use crate::store::revisions::{self, NewRevision};
 use crate::store::runs;
-use crate::store::scheduled_jobs::{self, JobFilter};
+use crate::store::scheduled_jobs;
 
 /// A request to create a scheduled job.
 #[derive(Clone, Debug)]
@@ -47,9 +45,7 @@ pub struct Edit<'a> {
 /// Filters and position of a page of scheduled jobs.
 #[derive(Clone, Debug)]
 pub struct JobQuery {
-    pub status: Option<Status>,
-    pub show_deleted: bool,
-    pub conditions: JobConditions,
+    pub filter: JobFilter,
     /// The last job on the previous page.
     pub after: Option<ScheduledJobId>,
     pub limit: i64,
@@ -109,16 +105,12 @@ impl App {
 
     pub async fn list_scheduled_jobs(&self, query: JobQuery) -> Result<JobPage, AppError> {
         let mut conn = self.begin_snapshot().await?;
-        let filter = JobFilter {
-            status: query.status,
-            show_deleted: query.show_deleted,
-            conditions: query.conditions,
-            after: query.after,
-        };
-        let limit = query_limit(query.limit);
-        let rows = scheduled_jobs::scheduled_jobs_list(&mut conn, &filter, limit).await?;
+        let JobQuery { filter, after, limit } = query;
+        let (after, row_limit) = (after.as_ref(), query_limit(limit));
+        let rows =
+            scheduled_jobs::scheduled_jobs_list(&mut conn, &filter, after, row_limit).await?;
         let total = scheduled_jobs::scheduled_jobs_count(&mut conn, &filter).await?;
-        Ok(JobPage { jobs: Page::from_rows(rows, query.limit), total })
+        Ok(JobPage { jobs: Page::from_rows(rows, limit), total })
     }
 
     /// Applies `change` to the settings. If that changes nothing, nothing is written.

@@ -7,10 +7,10 @@ use super::policy::to_policy;
 use super::primitives::to_time;
 use super::priority::to_priority;
 use crate::app::AppError;
+use crate::domain::filter::RunConditions;
 use crate::domain::pending_reason::PendingReason;
 use crate::domain::run::{FailedLocation, Origin, Run, Status};
 use crate::domain::saturating::saturating_i32;
-use crate::domain::wanted::RunConditions;
 
 /// The status to filter by; `None` if unspecified.
 pub(in crate::grpc) fn run_status(number: i32) -> Result<Option<Status>, AppError> {
@@ -27,7 +27,7 @@ pub(in crate::grpc) fn run_status(number: i32) -> Result<Option<Status>, AppErro
 
 /// The parsed `filter` of a request for runs.
 pub(in crate::grpc) fn run_conditions(filter: &str) -> Result<RunConditions, AppError> {
-    RunConditions::read(filter).map_err(|text| AppError::invalid("filter", text))
+    RunConditions::parse(filter).map_err(|text| AppError::invalid("filter", text))
 }
 
 /// A run without its pending reason, which only the calls that show pending runs look up.

@@ -16,7 +16,8 @@ use sqlx::types::{Json, Uuid};
 
 use super::rows::StateRow;
 use super::{StoreError, runs};
-use crate::domain::run::{Run, RunSpec, Status};
+use crate::domain::filter::FilteredState;
+use crate::domain::run::{Run, RunSpec};
 
 pub use self::prune::feed_prune;
 
@@ -53,8 +54,8 @@ pub struct Feed {
 pub struct Change {
     /// The run after the change.
     pub run: Arc<Run>,
-    /// The status before the change; `None` for a new run.
-    pub before: Option<Status>,
+    /// The filterable state before the change; `None` for a new run.
+    pub before: Option<FilteredState>,
     pub position: FeedPosition,
     /// Estimated bytes in memory.
     pub size: usize,
@@ -79,7 +80,7 @@ pub struct BlockingTransaction {
 impl Change {
     /// Whether only the progress changed.
     pub fn is_progress(&self) -> bool {
-        self.before == Some(self.run.state.status)
+        self.before.is_some_and(|before| before.status == self.run.state.status)
     }
 }
 
@@ -147,7 +148,7 @@ pub async fn feed_after(
         r#"
         select
             e.id, e.xid::text::bigint as "xid!", e.job_id, e.run as "run: Json<StateRow>",
-            p.status as "before?"
+            p.status as "status_before?", p.failed_locations as "failed_before?"
         from run_event e
         left join run_event p on p.job_id = e.job_id and p.revision = e.revision - 1
         where (e.xid, e.id) > ($1::bigint::text::xid8, $2::bigint)
@@ -168,9 +169,8 @@ pub async fn feed_after(
     let runs = runs::runs_get(conn, &ids).await?;
     let specs: HashMap<&str, &Arc<RunSpec>> =
         runs.iter().map(|run| (run.spec.id.as_str(), &run.spec)).collect();
-    let change = |spec: &Arc<RunSpec>, state: StateRow, before: Option<String>, position| {
+    let change = |spec: &Arc<RunSpec>, state: StateRow, before: Option<FilteredState>, position| {
         let run = Arc::new(Run { spec: Arc::clone(spec), state: state.read()? });
-        let before = before.as_deref().and_then(|word| word.parse().ok());
         let size = size(&run);
         Ok(Change { run, before, position, size })
     };
@@ -178,9 +178,15 @@ pub async fn feed_after(
         .filter_map(|row| {
             let spec = specs.get(row.job_id.as_str())?;
             let position = FeedPosition { xid: row.xid, id: row.id };
-            Some(change(spec, row.run.0, row.before, position))
+            let before = before(row.status_before.as_deref(), row.failed_before);
+            Some(change(spec, row.run.0, before, position))
         })
         .collect()
+}
+
+fn before(status: Option<&str>, failed_locations: Option<i32>) -> Option<FilteredState> {
+    let status = status?.parse().ok()?;
+    Some(FilteredState { status, failed_locations: failed_locations?.into() })
 }
 
 /// The position of the last change after `position` and before `feed`'s horizon; `position` if there is none.

@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::property::{FieldChange, Property, PropertyChange, PropertyFilter};
 use crate::store::StoreError;
+use crate::store::conditions::{Statement, push_equal};
 use crate::store::runs::COUNT_LIMIT;
 
+#[derive(sqlx::FromRow)]
 struct Row {
     source: String,
     property_id: String,
@@ -42,132 +43,81 @@ impl From<Row> for Property {
     }
 }
 
-/// Runs a query over the matching properties in their order. Each link has a statement of its own, which
-/// reads its index from where the page begins; one statement for all would read everything before.
-macro_rules! matching {
-    ($query:ident, $conn:expr, $filter:expr, $limit:expr) => {{
-        let f: &PropertyFilter = $filter;
-        let (job, run) = (f.scheduled_job_id.as_ref(), f.job_id.as_ref());
-        match (job.map(ScheduledJobId::as_str), run.map(RunId::as_str)) {
-            (_, Some(run)) => $query!(
-                r#"
-                from run_property l
-                join property p on p.source = $2 and p.property_id = l.property_id
-                where l.job_id = $1
-                    and ($2, l.property_id) > ($6, $7)
-                "#,
-                "order by l.property_id",
-                $conn,
-                run,
-                f,
-                $limit
-            ),
-            (Some(job), None) => $query!(
-                r#"
-                from scheduled_job_property l
-                join property p using (source, property_id)
-                where l.scheduled_job_id = $1
-                    and (l.source, l.property_id) > ($6, $7)
-                "#,
-                "order by l.source, l.property_id",
-                $conn,
-                job,
-                f,
-                $limit
-            ),
-            (None, None) => $query!(
-                r#"
-                from property p
-                where $1 = ''
-                    and (p.source, p.property_id) > ($6, $7)
-                "#,
-                "order by p.source, p.property_id",
-                $conn,
-                "",
-                f,
-                $limit
-            ),
+const COLUMNS: &str = "p.source, p.property_id, p.body, p.location, p.listing_type, \
+                       p.first_seen_at, p.first_job_id, p.last_seen_at, p.last_job_id, \
+                       p.changed_at, p.change_count";
+
+/// Appends the tables and the conditions of a filter, and returns the columns that order the list.
+/// They are the columns of an index on the table that the filter is about, so that a page is read from
+/// its own beginning and not from that of the list.
+fn push_matching(sql: &mut Statement, filter: &PropertyFilter) -> &'static [&'static str] {
+    let order = match (&filter.scheduled_job_id, &filter.job_id) {
+        (_, Some(run)) => {
+            sql.push(
+                " from run_property l \
+                 join property p on p.property_id = l.property_id \
+                 where l.job_id = ",
+            );
+            sql.push_bind(run.as_str());
+            // A run has one source.
+            &["l.property_id"][..]
         }
-    }};
-}
-
-/// The rows of a page.
-macro_rules! page {
-    ($tail:literal, $order:literal, $conn:expr, $link:expr, $filter:expr, $limit:expr) => {
-        sqlx::query_as!(
-            Row,
-            r#"
-            select
-                p.source, p.property_id, p.body as "body: Json<Map<String, Value>>", p.location,
-                p.listing_type, p.first_seen_at, p.first_job_id, p.last_seen_at, p.last_job_id,
-                p.changed_at, p.change_count
-            "#
-                + $tail
-                + r#"
-                and ($2::text is null or p.source = $2)
-                and ($3::text is null or p.location = $3)
-                and ($4::text is null or p.listing_type = $4)
-                and ($5::timestamptz is null or p.changed_at >= $5)
-            "#
-                + $order
-                + " limit $8",
-            $link,
-            $filter.source.as_deref(),
-            $filter.location.as_deref(),
-            $filter.listing_type.map(<&str>::from),
-            $filter.changed_since,
-            $filter.after.as_ref().map_or("", |(source, _)| source.as_str()),
-            $filter.after.as_ref().map_or("", |(_, id)| id.as_str()),
-            $limit,
-        )
-        .fetch_all($conn)
-        .await?
+        (Some(job), None) => {
+            sql.push(
+                " from scheduled_job_property l \
+                 join property p using (source, property_id) \
+                 where l.scheduled_job_id = ",
+            );
+            sql.push_bind(job.as_str());
+            &["l.source", "l.property_id"]
+        }
+        (None, None) => {
+            sql.push(" from property p where true");
+            &["p.source", "p.property_id"]
+        }
     };
+    push_equal(sql, "p.source", filter.source.as_deref());
+    push_equal(sql, "p.location", filter.location.as_deref());
+    push_equal(sql, "p.listing_type", filter.listing_type.map(<&str>::from));
+    if let Some(since) = filter.changed_since {
+        sql.push(" and p.changed_at >= ").push_bind(since);
+    }
+    order
 }
 
-/// Their number up to a limit, as the only row.
-macro_rules! number {
-    ($tail:literal, $order:literal, $conn:expr, $link:expr, $filter:expr, $limit:expr) => {
-        sqlx::query_scalar!(
-            r#"select count(*) as "count!" from (select 1"#
-                + $tail
-                + r#"
-                and ($2::text is null or p.source = $2)
-                and ($3::text is null or p.location = $3)
-                and ($4::text is null or p.listing_type = $4)
-                and ($5::timestamptz is null or p.changed_at >= $5)
-            limit $8) matching
-            "#,
-            $link,
-            $filter.source.as_deref(),
-            $filter.location.as_deref(),
-            $filter.listing_type.map(<&str>::from),
-            $filter.changed_since,
-            "",
-            "",
-            $limit,
-        )
-        .fetch_one($conn)
-        .await?
-    };
-}
-
-/// A page of properties by source and id.
+/// Properties that match, by source and id.
 pub async fn properties_list(
     conn: &mut PgConnection,
     filter: &PropertyFilter,
     limit: i64,
 ) -> Result<Vec<Property>, StoreError> {
-    let rows = matching!(page, conn, filter, limit);
+    let mut sql = Statement::new("select ");
+    sql.push(COLUMNS);
+    let columns = push_matching(&mut sql, filter);
+    let order = columns.join(", ");
+    if let Some((source, id)) = &filter.after {
+        sql.push(" and (").push(&order).push(") > (");
+        let mut values = sql.separated(", ");
+        for value in [source, id].into_iter().skip(2 - columns.len()) {
+            values.push_bind(value);
+        }
+        sql.push(")");
+    }
+    sql.push(" order by ").push(&order);
+    sql.push(" limit ").push_bind(limit);
+    let rows: Vec<Row> = sql.build_query_as().persistent(false).fetch_all(conn).await?;
     Ok(rows.into_iter().map(Property::from).collect())
 }
 
-/// How many properties match, counted up to one more than [`COUNT_LIMIT`].
+/// Number of properties that match on all pages, counted up to one more than [`COUNT_LIMIT`].
 pub async fn properties_count(
     conn: &mut PgConnection,
     filter: &PropertyFilter,
 ) -> Result<i64, StoreError> {
-    Ok(matching!(number, conn, filter, COUNT_LIMIT + 1))
+    let mut sql = Statement::new("select count(*) from (select");
+    push_matching(&mut sql, filter);
+    sql.push(" limit ").push_bind(COUNT_LIMIT + 1).push(") matching");
+    Ok(sql.build_query_scalar().persistent(false).fetch_one(conn).await?)
 }
 
 pub async fn property_get(

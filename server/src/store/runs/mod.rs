@@ -73,7 +73,7 @@ macro_rules! update_runs {
 // After the macros, which it uses.
 mod list;
 
-pub use self::list::{COUNT_LIMIT, RunFilter, runs_count, runs_list, runs_to_cancel};
+pub use self::list::{COUNT_LIMIT, runs_count, runs_list, runs_to_cancel};
 
 /// Inserts new runs with their first events.
 pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), StoreError> {

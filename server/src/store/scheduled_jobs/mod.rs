@@ -38,7 +38,7 @@ macro_rules! select_jobs {
 // After the macro, which it uses.
 mod list;
 
-pub use self::list::{JobFilter, scheduled_jobs_count, scheduled_jobs_list};
+pub use self::list::{scheduled_jobs_count, scheduled_jobs_list};
 
 pub async fn scheduled_job_get(
     conn: &mut PgConnection,

@@ -13,6 +13,7 @@ use crate::store::StoreError;
 
 /// Settings, schedule and history of a job. JSON stays undecoded, because one invalid row would fail the whole
 /// query.
+#[derive(sqlx::FromRow)]
 pub(in crate::store) struct JobRow {
     pub(in crate::store) scheduled_job_id: String,
     pub(in crate::store) name: String,

@@ -1,9 +1,9 @@
-//! The `filter` of lists: a subset of AIP-160 (<https://google.aip.dev/160>).
+//! Syntax of filters: a subset of AIP-160 (<https://google.aip.dev/160>).
 //!
-//! Comparisons joined by `AND`, each perhaps after `NOT` or `-`: `status = failed AND labels.team =
-//! "sales" AND NOT labels:draft AND created_at >= "2026-01-01T00:00:00Z"`. A value is a word or a text
-//! in double or single quotes, in which a backslash takes the next character as it is. `OR`,
-//! parentheses, functions and wildcards of AIP-160 are refused.
+//! Comparisons joined by `AND`, each optionally negated by `NOT` or `-`: `status = failed AND labels.team =
+//! "sales" AND NOT labels:draft AND created_at >= "2026-01-01T00:00:00Z"`. A value is a word, or text in
+//! double or single quotes, in which a backslash escapes the next character. `OR`, parentheses, functions
+//! and wildcards of AIP-160 are rejected.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
@@ -13,7 +13,7 @@ pub const LENGTH: usize = 1_000;
 /// Most comparisons of one filter.
 pub const COMPARISONS: usize = 20;
 
-/// How a field is compared.
+/// Comparison operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
     Equal,
@@ -61,8 +61,8 @@ pub struct Comparison {
     pub value: String,
 }
 
-/// The comparisons of a filter, all of which must hold; none if it is empty. The error says what is
-/// wrong and where.
+/// Parses the comparisons of a filter, all of which must hold; an empty filter has none. The error
+/// says what is wrong and where.
 pub fn parse(text: &str) -> Result<Vec<Comparison>, String> {
     if text.chars().count() > LENGTH {
         return Err(format!("must have at most {LENGTH} characters"));
@@ -78,7 +78,7 @@ pub fn parse(text: &str) -> Result<Vec<Comparison>, String> {
             None => break,
             Some(Token { kind: Kind::Word(word), .. })
                 if word == "AND" && tokens.peek().is_some() => {}
-            Some(token) => return Err(token.refused("AND and another comparison")),
+            Some(token) => return Err(token.unexpected("AND and another comparison")),
         }
     }
     Ok(comparisons)
@@ -95,42 +95,42 @@ enum Kind {
 #[derive(Clone, Debug)]
 struct Token {
     kind: Kind,
-    /// Which character it begins with, from 1.
-    place: usize,
+    /// Position of its first character, from 1.
+    position: usize,
 }
 
 impl Token {
-    fn refused(&self, wanted: &str) -> String {
-        let shown = match &self.kind {
+    fn unexpected(&self, expected: &str) -> String {
+        let found = match &self.kind {
             Kind::Word(word) if word == "OR" => {
-                return format!("OR is not supported (character {})", self.place);
+                return format!("OR is not supported (character {})", self.position);
             }
             Kind::Word(word) => word,
-            Kind::Quoted(_) => "a quoted text",
+            Kind::Quoted(_) => "quoted text",
             Kind::Sign(operator) => operator.sign(),
             Kind::Minus => "-",
         };
-        format!("expected {wanted} at character {}, found {shown}", self.place)
+        format!("expected {expected} at character {}, found {found}", self.position)
     }
 }
 
 fn comparison(tokens: &mut impl Iterator<Item = Token>) -> Result<Comparison, String> {
     let mut next =
-        |wanted: &str| tokens.next().ok_or_else(|| format!("ends where {wanted} should be"));
+        |expected: &str| tokens.next().ok_or_else(|| format!("expected {expected} at the end"));
     let mut token = next("a field")?;
     let mut negated = false;
     while token.kind == Kind::Minus || token.kind == Kind::Word("NOT".to_owned()) {
         negated = !negated;
         token = next("a field")?;
     }
-    let Kind::Word(field) = token.kind else { return Err(token.refused("a field")) };
+    let Kind::Word(field) = token.kind else { return Err(token.unexpected("a field")) };
     let sign = next("one of = != < <= > >= :")?;
     let Kind::Sign(operator) = sign.kind else {
-        return Err(sign.refused("one of = != < <= > >= :"));
+        return Err(sign.unexpected("one of = != < <= > >= :"));
     };
     let value = match next("a value")? {
         Token { kind: Kind::Word(value) | Kind::Quoted(value), .. } => value,
-        other => return Err(other.refused("a value")),
+        other => return Err(other.unexpected("a value")),
     };
     let operator = if negated { operator.negated() } else { operator };
     Ok(Comparison { field, operator, value })
@@ -140,10 +140,10 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut rest = text.char_indices().peekable();
     let mut tokens = Vec::new();
     while let Some((at, c)) = rest.next() {
-        let place = text.get(..at).map_or(0, |before| before.chars().count()) + 1;
+        let position = text.get(..at).map_or(0, |before| before.chars().count()) + 1;
         let kind = match c {
             c if c.is_whitespace() => continue,
-            '"' | '\'' => Kind::Quoted(quoted(&mut rest, c, place)?),
+            '"' | '\'' => Kind::Quoted(quoted(&mut rest, c, position)?),
             '-' => Kind::Minus,
             '=' => Kind::Sign(Operator::Equal),
             ':' => Kind::Sign(Operator::Has),
@@ -153,23 +153,25 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             '>' if follows(&mut rest, '=') => Kind::Sign(Operator::GreaterOrEqual),
             '>' => Kind::Sign(Operator::Greater),
             c if is_word(c) => Kind::Word(word(&mut rest, c)),
-            '(' | ')' => return Err(format!("parentheses are not supported (character {place})")),
-            c => return Err(format!("'{}' at character {place} has no meaning", c.escape_debug())),
+            '(' | ')' => {
+                return Err(format!("parentheses are not supported (character {position})"));
+            }
+            c => return Err(format!("unexpected '{}' at character {position}", c.escape_debug())),
         };
-        tokens.push(Token { kind, place });
+        tokens.push(Token { kind, position });
     }
     Ok(tokens)
 }
 
-fn follows(rest: &mut Peekable<CharIndices<'_>>, wanted: char) -> bool {
-    rest.next_if(|(_, c)| *c == wanted).is_some()
+fn follows(rest: &mut Peekable<CharIndices<'_>>, expected: char) -> bool {
+    rest.next_if(|(_, c)| *c == expected).is_some()
 }
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | '+')
 }
 
-/// A word may have a minus sign, and a time its colons need quotes.
+/// A word may contain a minus sign. A time needs quotes because of its colons.
 fn word(rest: &mut Peekable<CharIndices<'_>>, first: char) -> String {
     let mut word = String::from(first);
     while let Some((_, c)) = rest.next_if(|(_, c)| is_word(*c) || *c == '-') {
@@ -181,10 +183,10 @@ fn word(rest: &mut Peekable<CharIndices<'_>>, first: char) -> String {
 fn quoted(
     rest: &mut Peekable<CharIndices<'_>>,
     quote: char,
-    place: usize,
+    position: usize,
 ) -> Result<String, String> {
     let mut text = String::new();
-    let unclosed = || format!("the quote at character {place} is not closed");
+    let unclosed = || format!("the quote at character {position} is not closed");
     loop {
         match rest.next().ok_or_else(unclosed)? {
             (_, '\\') => text.push(rest.next().ok_or_else(unclosed)?.1),
@@ -199,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comparisons_are_read() {
+    fn comparisons_are_parsed() {
         let check = |text: &str, expected: &[(&str, Operator, &str)]| {
             let expected: Vec<Comparison> = expected
                 .iter()
@@ -228,21 +230,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_said_with_its_place() {
+    fn an_invalid_filter_is_rejected_with_the_position_of_the_mistake() {
         let check = |text: &str, expected: &str| {
-            let said = parse(text).unwrap_err();
-            assert!(said.contains(expected), "{text}: {said}");
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
         };
         check("a = 1 OR b = 2", "OR is not supported (character 7)");
         check("(a = 1)", "parentheses are not supported (character 1)");
-        check("a", "ends where one of = != < <= > >= : should be");
-        check("a =", "ends where a value should be");
+        check("a", "expected one of = != < <= > >= : at the end");
+        check("a =", "expected a value at the end");
         check("a = 1 AND", "expected AND and another comparison at character 7");
         check("a = 1 b = 2", "at character 7, found b");
         check("= 1", "expected a field at character 1, found =");
         check("a = \"1", "the quote at character 5 is not closed");
-        check("a ! b", "'!' at character 3");
-        check("é = * ", "'*' at character 5");
+        check("a ! b", "unexpected '!' at character 3");
+        check("é = * ", "unexpected '*' at character 5");
         check(&"a".repeat(1_001), "at most 1000 characters");
         check(&vec!["a = 1"; 21].join(" AND "), "at most 20 comparisons");
     }
