@@ -4,7 +4,7 @@ use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::InvalidTransition;
 use crate::domain::violation::Violation;
 use crate::store::StoreError;
-use crate::watch::TooManyWatches;
+use crate::watch::{TooManyWatches, WatchError};
 
 /// The error of a use case. Every variant except `Store` guarantees that nothing was changed; after a
 /// database failure the outcome of the commit may be unknown.
@@ -47,19 +47,10 @@ pub enum AppError {
     /// The attempt is no longer the current one: its lease expired, or the run ended.
     #[error("attempt {attempt} of run {run} has lost its lease")]
     LeaseLost { run: RunId, attempt: i32 },
-    /// The requested revision does not exist yet, for example after a restore of the database.
-    #[error("after_revision is beyond the run's current revision {current}")]
-    CursorAhead { current: i64 },
-    /// The position of a watch is older than the retained events.
-    #[error("the requested position is older than the retained events; restart the watch")]
-    TokenExpired,
-    /// The database is not the one in which the watch started.
-    #[error("the database was restored or failed over; restart the watch")]
-    FeedReset,
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     #[error(transparent)]
     TooManyWatches(#[from] TooManyWatches),
-    #[error("the server is shutting down")]
-    Stopping,
     /// The database failed. [`StoreError::is_transient`] says whether a retry can help.
     #[error("database error")]
     Store(#[from] StoreError),

@@ -52,7 +52,7 @@ pub use self::statistics::JobStatistics;
 pub use self::tick_queries::{Preview, Previewed};
 pub use self::ticks::TickReport;
 pub use self::watches::Watcher;
-pub use crate::watch::{Start, TooManyWatches, Update, WatchLimits};
+pub use crate::watch::{Start, TooManyWatches, Update, WatchError, WatchLimits};
 
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;

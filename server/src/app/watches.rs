@@ -8,14 +8,14 @@ use tokio_util::sync::CancellationToken;
 use super::{App, AppError};
 use crate::domain::filter::RunFilter;
 use crate::domain::id::RunId;
-use crate::watch::{Start, Update, WatchError, watch_run, watch_selection};
+use crate::watch::{Start, Update, watch_run, watch_selection};
 
 /// The client of a watch.
 #[derive(Clone, Debug)]
 pub struct Watcher {
     /// Identifies the client for the limit on its open watches.
     pub client: String,
-    /// When cancelled, the watch ends with a bookmark and [`AppError::Stopping`].
+    /// When cancelled, the watch ends with a bookmark and [`super::WatchError::Stopping`].
     pub closing: CancellationToken,
 }
 
@@ -57,19 +57,5 @@ impl App {
     /// The number of open watches on this server.
     pub fn open_watches(&self) -> u32 {
         self.limiter.count()
-    }
-}
-
-impl From<WatchError> for AppError {
-    fn from(error: WatchError) -> Self {
-        match error {
-            WatchError::NotFound(run) => Self::RunNotFound(run),
-            WatchError::CursorAhead { current } => Self::CursorAhead { current },
-            WatchError::InvalidToken(error) => Self::invalid("resume_token", error.to_string()),
-            WatchError::Expired => Self::TokenExpired,
-            WatchError::FeedReset => Self::FeedReset,
-            WatchError::Stopping => Self::Stopping,
-            WatchError::Store(error) => Self::Store(error),
-        }
     }
 }

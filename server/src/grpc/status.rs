@@ -10,7 +10,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use tracing::{error, warn};
 use windrow::reason;
 
-use crate::app::AppError;
+use crate::app::{AppError, WatchError};
 use crate::domain::violation::Violation;
 use crate::error_chain::error_chain;
 
@@ -60,15 +60,10 @@ pub(super) fn status(error: AppError) -> Status {
         AppError::LeaseLost { .. } => {
             with_reason(Code::FailedPrecondition, message, reason::LEASE_LOST)
         }
-        AppError::CursorAhead { .. } => {
-            with_reason(Code::OutOfRange, message, reason::CURSOR_AHEAD)
-        }
-        AppError::TokenExpired => with_reason(Code::OutOfRange, message, reason::TOKEN_EXPIRED),
-        AppError::FeedReset => with_reason(Code::OutOfRange, message, reason::FEED_RESET),
+        AppError::Watch(error) => watch_status(error),
         AppError::TooManyWatches(_) => {
             with_reason(Code::ResourceExhausted, message, reason::TOO_MANY_WATCHES)
         }
-        AppError::Stopping => unavailable(&message, reason::SERVER_STOPPING),
         AppError::Store(store) if store.is_transient() => {
             warn!(
                 error = error_chain(&store),
@@ -77,6 +72,21 @@ pub(super) fn status(error: AppError) -> Status {
             unavailable("the database is not available", reason::DATABASE_UNAVAILABLE)
         }
         AppError::Store(_) => internal(&error),
+    }
+}
+
+fn watch_status(error: WatchError) -> Status {
+    let message = error.to_string();
+    match error {
+        WatchError::NotFound(id) => status(AppError::RunNotFound(id)),
+        WatchError::CursorAhead { .. } => {
+            with_reason(Code::OutOfRange, message, reason::CURSOR_AHEAD)
+        }
+        WatchError::InvalidToken(_) => invalid(vec![Violation::new("resume_token", message)]),
+        WatchError::Expired => with_reason(Code::OutOfRange, message, reason::TOKEN_EXPIRED),
+        WatchError::FeedReset => with_reason(Code::OutOfRange, message, reason::FEED_RESET),
+        WatchError::Stopping => unavailable(&message, reason::SERVER_STOPPING),
+        WatchError::Store(error) => status(AppError::Store(error)),
     }
 }
 

@@ -19,7 +19,7 @@ pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<PgPo
         // - client_min_messages: notices such as "already exists, skipping" are noise.
         // - idle_in_transaction_session_timeout: the transaction of a killed server must not keep its locks.
         // - jit: our statements are short, and compiling them takes longer than running them. On a database
-        //   without statistics, pruning the feed took so long that it was logged as a slow statement.
+        //   without statistics, compiling the pruning of the feed was logged as a slow statement.
         .options([
             ("client_min_messages", "warning"),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),

@@ -63,16 +63,16 @@ pub enum Update {
 pub enum WatchError {
     #[error("Run not found: {0}")]
     NotFound(RunId),
-    /// The client has seen a later revision than the run has, as after a restore of the database.
-    #[error("the run is at revision {current}, behind the requested revision")]
+    /// The requested revision does not exist yet, for example after a restore of the database.
+    #[error("after_revision is beyond the run's current revision {current}")]
     CursorAhead { current: i64 },
     #[error(transparent)]
     InvalidToken(#[from] InvalidToken),
     /// Events after the cursor are no longer retained.
-    #[error("changes after the cursor are no longer retained; start a new watch without a token")]
+    #[error("the requested position is older than the retained events; restart the watch")]
     Expired,
     /// The database is not the one that the watch or its token started with.
-    #[error("the database was restored or failed over; start a new watch without a token")]
+    #[error("the database was restored or failed over; restart the watch")]
     FeedReset,
     #[error("the server is shutting down")]
     Stopping,

@@ -104,7 +104,7 @@ impl Subscription {
         self.sent_at = Instant::now();
     }
 
-    /// Whether nothing was sent for so long that the client may take the watch for dead.
+    /// Whether the client may take the watch for dead, because nothing was sent for [`IDLE`].
     pub(super) fn is_silent(&self) -> bool {
         self.sent_at.elapsed() >= IDLE
     }
