@@ -13,7 +13,7 @@ pub const COUNT: usize = 64;
 /// Maximum length of a key, and of a value, in characters.
 pub const LENGTH: usize = 63;
 
-/// Whether a text is a valid key: `[a-z][a-z0-9_-]{0,62}`.
+/// True for a valid key: `[a-z][a-z0-9_-]{0,62}`.
 pub fn is_key(text: &str) -> bool {
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     text.starts_with(|c: char| c.is_ascii_lowercase())

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_of_a_location_tells_that_more_are_dropped() {
+    fn the_last_line_of_a_location_says_that_more_are_dropped() {
         let counts = Counts::from([("a".to_owned(), LINES_OF_LOCATION - 2)]);
         let lines = vec![line("a", "x"), line("a", "y"), line("a", "z"), line("b", "free")];
         let kept = within_bounds(lines, counts);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_of_an_attempt_tells_that_more_are_dropped() {
+    fn the_last_line_of_an_attempt_says_that_more_are_dropped() {
         let counts = (0..).map(|n: i32| (n.to_string(), 400)).take(24).collect();
         let lines = (0..400).map(|_| line("x", "t")).chain([line("y", "too late")]).collect();
         let kept = within_bounds(lines, counts);

@@ -199,7 +199,7 @@ impl ScheduleState {
         }
     }
 
-    /// Whether ticks create runs.
+    /// True if ticks create runs.
     pub fn is_open(&self) -> bool {
         self.status == Status::Active && self.deleted_at.is_none()
     }

@@ -42,7 +42,7 @@ impl RunFilter {
             && self.conditions.failed_locations.contains(state.failed_locations)
     }
 
-    /// Whether the fields match that never change.
+    /// Checks the fields that never change.
     fn accepts_fixed_fields(&self, run: &Run) -> bool {
         let conditions = &self.conditions;
         let is_of =

@@ -1,15 +1,15 @@
-//! The days that an expression names, on the calendar: by month, day of month and day of week.
+//! Calendar days that an expression names, by month, day of month and day of week.
 //!
-//! A walk of our own, day by day, since the `cron` crate has neither last nor nth days and wants
-//! both day fields to match. A day costs nanoseconds, and the longest walk, which finds that there
-//! is no such day, has 131 years of them.
+//! The search goes day by day instead of using the `cron` crate, which has neither last nor nth days and
+//! requires that both day fields match. Each day takes nanoseconds, and the longest search, for a day
+//! that does not exist, covers 131 years.
 
 use chrono::{Datelike, Months, NaiveDate};
 
 use super::LAST_YEAR;
 use super::field::Field;
 
-/// The three fields about days.
+/// The three fields that select days.
 #[derive(Clone, Debug)]
 pub(super) struct Days {
     pub(super) day_of_month: Field<OnDay>,
@@ -21,27 +21,27 @@ pub(super) struct Days {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum OnDay {
     Number(u32),
-    /// The 28th to the 31st.
+    /// The last day of the month, the 28th to the 31st.
     Last,
 }
 
-/// A day of the week, 0 for Sunday to 6.
+/// A day of the week, from 0 (Sunday) to 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum OnWeekday {
     Every(u32),
-    /// The first to fifth of the month.
+    /// Day of the week, and its number within the month from 1 to 5.
     Nth(u32, u32),
-    /// The last of the month.
+    /// Last such day of the month.
     Last(u32),
 }
 
 impl Days {
-    /// Unix cron's rule: two restricted day fields are alternatives, else both must match.
+    /// As in Unix cron, a day needs to match only one of two restricted day fields. Otherwise it must match
+    /// both.
     pub(super) fn are_alternatives(&self) -> bool {
         !self.day_of_month.starred && !self.day_of_week.starred
     }
 
-    /// Whether `date` is one of them.
     pub(super) fn include(&self, date: NaiveDate) -> bool {
         let day = self.day_of_month.values.iter().any(|day| day.is(date));
         let weekday = self.day_of_week.values.iter().any(|weekday| weekday.is(date));
@@ -49,12 +49,12 @@ impl Days {
         self.has_month_of(date) && either_or_both
     }
 
-    /// The first of all.
+    /// The first day since 1970.
     pub(super) fn first(&self) -> Option<NaiveDate> {
         self.first_from(NaiveDate::default())
     }
 
-    /// The first after `date`, until the end of the last year.
+    /// The first day after `date`, up to the end of the last year.
     pub(super) fn next_after(&self, date: NaiveDate) -> Option<NaiveDate> {
         self.first_from(date.succ_opt()?)
     }
@@ -65,7 +65,7 @@ impl Days {
             .find(|date| self.include(*date))
     }
 
-    /// The next day that is worth a look.
+    /// The next day to check. Skips months that do not match.
     fn step(&self, date: NaiveDate) -> Option<NaiveDate> {
         if self.has_month_of(date) {
             return date.succ_opt();
@@ -88,7 +88,7 @@ impl OnDay {
 }
 
 impl OnWeekday {
-    /// Whether it is one day of the month rather than one of every week.
+    /// True for a single day of the month, false for a day of every week.
     pub(super) fn is_one_of_the_month(&self) -> bool {
         match self {
             Self::Every(_) => false,

@@ -1,20 +1,20 @@
-//! Reads one field of an expression: a list of numbers, names, ranges and steps.
+//! Parser of one field of an expression: a list of numbers, names, ranges and steps.
 //!
-//! Where croniter surprises, its way is kept; the list is in `parser`.
+//! It keeps the surprising rules of croniter, which `parser` lists.
 
 use std::collections::BTreeSet;
 
 use super::ScheduleError;
 
-/// One field: what matches, and whether it was written with a star.
+/// The values of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Field<T> {
     pub(super) values: BTreeSet<T>,
-    /// It starts with `*`, or lists a bare `*` (which is the whole field either way).
+    /// The field starts with `*` or lists a bare `*`. Either way, all of its values match.
     pub(super) starred: bool,
 }
 
-/// What may stand in a field.
+/// A field's name and valid values.
 #[derive(Debug)]
 pub(super) struct Part {
     name: &'static str,
@@ -39,19 +39,19 @@ pub(super) const DAY_OF_WEEK: Part = Part {
     max: 6,
     names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
 };
-/// What stands behind a `#`.
+/// The number after `#`.
 pub(super) const NTH: Part = Part { name: "nth day of week", min: 1, max: 5, names: &[] };
 
 impl<T: Ord> Field<T> {
-    /// A list whose items mean what `read` makes of them.
-    pub(super) fn read(
+    /// Parses a list, each item with `item_values`.
+    pub(super) fn parse(
         text: &str,
-        read: impl Fn(&str) -> Result<Vec<T>, ScheduleError>,
+        item_values: impl Fn(&str) -> Result<Vec<T>, ScheduleError>,
     ) -> Result<Self, ScheduleError> {
         let mut field = Self { values: BTreeSet::new(), starred: text.starts_with('*') };
         for item in text.split(',') {
             field.starred |= item == "*";
-            field.values.extend(read(item)?);
+            field.values.extend(item_values(item)?);
         }
         Ok(field)
     }
@@ -60,7 +60,7 @@ impl<T: Ord> Field<T> {
 impl Part {
     /// A list whose items mean numbers.
     pub(super) fn field(&self, text: &str) -> Result<Field<u32>, ScheduleError> {
-        Field::read(text, |item| self.item(item))
+        Field::parse(text, |item| self.item(item))
     }
 
     /// One list item: `*`, `a`, `a-b`, and each with a step.
@@ -84,14 +84,14 @@ impl Part {
         if !is_digits(digits) {
             return Err(self.misread(digits, item));
         }
-        // A step beyond the field only ever reaches its start, however far beyond it is.
+        // All steps beyond the field select only its start.
         match digits.parse().unwrap_or(u32::MAX) {
             0 => Err(ScheduleError::ZeroStep { part: self.name, text: item.to_owned() }),
             step => Ok(step),
         }
     }
 
-    /// In the day of month `10-l` is `10-31`.
+    /// In the day of month, `10-l` means `10-31`.
     fn upper_bound(&self, word: &str, item: &str) -> Result<u32, ScheduleError> {
         if word == "l" && self.max == DAY_OF_MONTH.max {
             return Ok(self.max);
@@ -121,7 +121,7 @@ impl Part {
             .ok_or_else(|| self.misread(word, item))
     }
 
-    /// From `low` to `high`, over the end of the field if `high` is lower.
+    /// Numbers from `low` to `high`. If `high` is lower, the range wraps at the end of the field.
     pub(super) fn range(&self, low: u32, high: u32, step: u32) -> Vec<u32> {
         if low == high {
             return stepped(self.min, self.max, step);
@@ -135,8 +135,8 @@ impl Part {
         values
     }
 
-    /// How much of the start of the field a wrapped range leaves out, by croniter's arithmetic: the
-    /// step counts on from the last number before the wrap, one too far in some phases.
+    /// Count of numbers that a wrapped range skips at the start of the field. As in croniter, the step
+    /// continues from the last number before the wrap, and is one too long in some phases.
     fn skipped_after_wrap(&self, last: Option<&u32>, step: u32) -> u32 {
         let last = last.copied().unwrap_or(self.max);
         let passed = self.max.saturating_sub(last);
@@ -149,7 +149,7 @@ impl Part {
         ScheduleError::OutOfRange { part: self.name, value: word.to_owned(), min: self.min, max }
     }
 
-    /// The most helpful refusal of a word that is no number: naming the dialect it comes from.
+    /// The error for a word that is not a number. It names the feature of another dialect, if it is one.
     fn misread(&self, word: &str, item: &str) -> ScheduleError {
         let (part, text) = (self.name, item.to_owned());
         match foreign_feature(word, item) {
@@ -175,13 +175,13 @@ fn foreign_feature(word: &str, item: &str) -> Option<&'static str> {
     }
 }
 
-/// `low`, `low + step`, … up to `high`; nothing when `low` is above it.
+/// `low`, `low + step`, … up to `high`; empty if `low` is above `high`.
 fn stepped(low: u32, high: u32, step: u32) -> Vec<u32> {
     let step = usize::try_from(step).unwrap_or(usize::MAX);
     (low..=high).step_by(step.max(1)).collect()
 }
 
-/// Unlike `str::parse`, which takes `+5` as well.
+/// Stricter than `str::parse`, which also accepts `+5`.
 pub(super) fn is_digits(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -95,9 +95,9 @@ fn unquestioned(field: &str) -> &str {
 
 fn days(day_of_month: &str, month: &str, day_of_week: &str) -> Result<Days, ScheduleError> {
     let days = Days {
-        day_of_month: Field::read(day_of_month, on_day)?,
+        day_of_month: Field::parse(day_of_month, on_day)?,
         month: MONTH.field(month)?,
-        day_of_week: Field::read(day_of_week, on_weekday)?,
+        day_of_week: Field::parse(day_of_week, on_weekday)?,
     };
     if days.day_of_week.values.iter().any(OnWeekday::is_one_of_the_month) {
         if !days.day_of_week.values.iter().all(OnWeekday::is_one_of_the_month) {

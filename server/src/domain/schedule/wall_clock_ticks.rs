@@ -87,8 +87,8 @@ impl WallClockTicks {
         (tick_at > after).then_some(Tick { tick_at, local_time: wall, shift })
     }
 
-    /// When `after` is in the first showing of a fold: the first tick of the second showing. Its local
-    /// time may be earlier than the time shown at `after`, so [`Self::tick_ahead`] would miss it.
+    /// The first tick of a fold's second showing, if `after` is in the first showing. Its local time may
+    /// be earlier than the time shown at `after`, so [`Self::tick_ahead`] would miss it.
     fn tick_shown_again(&self, after: DateTime<Utc>) -> Option<Tick> {
         let shown = wall_at(self.zone, after);
         let Instants::Fold { first, second } = instants(self.zone, shown) else {

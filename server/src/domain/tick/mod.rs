@@ -26,9 +26,9 @@ use super::scheduled_job::{ScheduleState, ScheduledJob, Status};
 /// Maximum count of the ticks in a range; a range with this count may have more.
 pub const COUNT_LIMIT: u64 = 10_000;
 
+/// Decision about a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
-/// Decision about a tick.
 pub enum Decision {
     /// The tick created a run.
     Fired,

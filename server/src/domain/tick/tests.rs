@@ -110,7 +110,7 @@ fn of_several_due_ticks_the_latest_fires_and_the_others_are_merged_into_it() {
 }
 
 #[test]
-fn a_tick_outside_of_the_window_makes_no_run() {
+fn a_tick_outside_of_the_window_creates_no_run() {
     let window =
         |hours| CatchUp { window: Some(Duration::from_hours(hours)), ..CatchUp::default() };
     let check = |mode, hours, now, expected: &[_]| {
@@ -133,7 +133,7 @@ fn a_tick_outside_of_the_window_makes_no_run() {
 }
 
 #[test]
-fn missed_ticks_can_be_skipped_and_a_little_lateness_is_none() {
+fn missed_ticks_can_be_skipped_after_a_grace_period() {
     let grace = CatchUp { grace: Some(Duration::from_secs(30)), ..CatchUp::default() };
     let job = catching_up(CatchUpMode::Skip, &grace, Overlap::Skip);
     let late = decided(&job, &unfinished(&[]), "13:00:31");
@@ -146,7 +146,7 @@ fn missed_ticks_can_be_skipped_and_a_little_lateness_is_none() {
 }
 
 #[test]
-fn all_missed_ticks_can_be_made_up_for_up_to_a_limit() {
+fn all_missed_ticks_can_be_caught_up_to_a_limit() {
     let limit = CatchUp { limit: Some(2), ..CatchUp::default() };
     let job = catching_up(CatchUpMode::All, &limit, Overlap::Allow);
     let plan = decided(&job, &unfinished(&[]), "14:10:00");
@@ -159,7 +159,7 @@ fn all_missed_ticks_can_be_made_up_for_up_to_a_limit() {
 }
 
 #[test]
-fn what_is_made_up_for_overlaps_too() {
+fn caught_up_ticks_obey_the_overlap_policy() {
     let fate = |overlap| {
         let job = catching_up(CatchUpMode::All, &CatchUp::default(), overlap);
         let plan = decided(&job, &unfinished(&[]), "14:10:00");
@@ -174,7 +174,7 @@ fn what_is_made_up_for_overlaps_too() {
 }
 
 #[test]
-fn a_tick_meets_an_earlier_run_as_the_overlap_policy_says() {
+fn the_overlap_policy_decides_about_a_tick_during_an_earlier_run() {
     let check = |overlap, before: &[u32], word, blocking: Option<u32>, cancelled: &[u32]| {
         let plan = decided(&overlapping(overlap), &unfinished(before), "11:00:01");
         let decided = &plan.outcomes[0];
@@ -211,7 +211,7 @@ fn a_clock_that_steps_back_reopens_nothing() {
 }
 
 #[test]
-fn a_pause_ends_by_itself_at_its_own_end() {
+fn a_pause_ends_at_its_set_time() {
     let job = with_status(usual(), Status::Paused);
     let gate = ScheduleState { paused_until: Some(at("13:00:00")), ..job.gate.clone() };
     let job = ScheduledJob { gate, ..job };
@@ -224,7 +224,7 @@ fn a_pause_ends_by_itself_at_its_own_end() {
 }
 
 #[test]
-fn settling_a_closed_gate_records_its_ticks_as_one_range() {
+fn ticks_of_a_paused_job_are_one_range_in_the_ledger() {
     let job = with_status(usual(), Status::Inactive);
     let plan = decide_up_to_now(&job, &unfinished(&[]), at("12:30:00"));
     assert_eq!(rows(&plan), [row("paused", "11:00", "12:00", 2)]);
@@ -233,7 +233,7 @@ fn settling_a_closed_gate_records_its_ticks_as_one_range() {
 }
 
 #[test]
-fn settling_an_open_gate_is_deciding() {
+fn deciding_up_to_now_in_an_active_job_is_a_normal_decision() {
     let decided = decided(&usual(), &unfinished(&[]), "11:00:00");
     assert_eq!(decide_up_to_now(&usual(), &unfinished(&[]), at("11:00:00")), decided);
 }

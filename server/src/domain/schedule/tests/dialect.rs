@@ -1,16 +1,16 @@
-//! Which days and times an expression names, and what is refused.
+//! Days and times that expressions name, and rejected expressions.
 //!
-//! Beyond these the end-to-end tests compare thousands of expressions with croniter's.
+//! The differential test in `server/tests/schedule` compares thousands more with croniter.
 
-use super::{check, check_refused};
+use super::{check, check_rejected};
 use crate::domain::schedule::{Schedule, ScheduleError};
 
-fn refused(cron_expression: &str, reason: &str) {
-    check_refused(cron_expression, "", "cron_expression", reason);
+fn rejected(cron_expression: &str, reason: &str) {
+    check_rejected(cron_expression, "", "cron_expression", reason);
 }
 
 #[test]
-fn expressions_mean_what_croniter_reads() {
+fn expressions_mean_the_same_as_in_croniter() {
     let after = "2024-01-18 05:07"; // A Thursday.
     check("*/20 * * * *", "", after, &["01-18 05:20", "01-18 05:40", "01-18 06:00"]);
     check("50/5 6 * * *", "", after, &["01-18 06:50", "01-18 06:55", "01-19 06:50"]);
@@ -29,7 +29,7 @@ fn expressions_mean_what_croniter_reads() {
 }
 
 #[test]
-fn nicknames_are_spelled_out() {
+fn nicknames_stand_for_expressions() {
     let after = "2024-01-18 05:07";
     check("@hourly", "", after, &["01-18 06:00", "01-18 07:00"]);
     check("@daily", "", after, &["01-19 00:00", "01-20 00:00"]);
@@ -57,32 +57,32 @@ fn a_day_field_with_a_star_must_match_as_well() {
 }
 
 #[test]
-fn what_is_no_schedule_is_refused_with_its_reason() {
-    refused(" ", "an expression of 5 fields is required, such as '0 6 * * *'");
-    refused("* * * *", "expected 5 fields, found 4");
-    refused("0 * * * * *", "expected 5 fields, found 6: seconds and years are not supported");
-    refused("61 * * * *", "minute 61 is out of range 0-59");
-    refused("1-99999999999 * * * *", "minute 99999999999 is out of range 0-59");
-    refused("* 24 * * *", "hour 24 is out of range 0-23");
-    refused("* * 0 * *", "day of month 0 is out of range 1-31");
-    refused("* * * 13 *", "month 13 is out of range 1-12");
-    refused("* * * * 8", "day of week 8 is out of range 0-7");
-    refused("*/0 * * * *", "minute '*/0' has a step of zero");
-    refused("+5 * * * *", "minute '+5' is not a number, name, range or step");
-    refused("5, * * * *", "minute '' is not a number, name, range or step");
-    refused("-5 * * * *", "minute '-5' is not a number, name, range or step");
-    refused("*/2/3 * * * *", "minute '*/2/3' is not a number, name, range or step");
-    refused("* mon * * *", "hour 'mon' is not a number, name, range or step");
-    refused("* * 15w * *", "day of month '15w' uses W (nearest weekday), which is not supported");
-    refused("H(0-9)/3 * * * *", "minute 'h(0-9)/3' uses H (hashed), which is not supported");
-    refused("r * * * *", "minute 'r' uses R (random), which is not supported");
-    refused(&"0,".repeat(600), "expression is longer than 1000 bytes");
+fn an_invalid_expression_is_rejected_with_the_reason() {
+    rejected(" ", "an expression of 5 fields is required, such as '0 6 * * *'");
+    rejected("* * * *", "expected 5 fields, found 4");
+    rejected("0 * * * * *", "expected 5 fields, found 6: seconds and years are not supported");
+    rejected("61 * * * *", "minute 61 is out of range 0-59");
+    rejected("1-99999999999 * * * *", "minute 99999999999 is out of range 0-59");
+    rejected("* 24 * * *", "hour 24 is out of range 0-23");
+    rejected("* * 0 * *", "day of month 0 is out of range 1-31");
+    rejected("* * * 13 *", "month 13 is out of range 1-12");
+    rejected("* * * * 8", "day of week 8 is out of range 0-7");
+    rejected("*/0 * * * *", "minute '*/0' has a step of zero");
+    rejected("+5 * * * *", "minute '+5' is not a number, name, range or step");
+    rejected("5, * * * *", "minute '' is not a number, name, range or step");
+    rejected("-5 * * * *", "minute '-5' is not a number, name, range or step");
+    rejected("*/2/3 * * * *", "minute '*/2/3' is not a number, name, range or step");
+    rejected("* mon * * *", "hour 'mon' is not a number, name, range or step");
+    rejected("* * 15w * *", "day of month '15w' uses W (nearest weekday), which is not supported");
+    rejected("H(0-9)/3 * * * *", "minute 'h(0-9)/3' uses H (hashed), which is not supported");
+    rejected("r * * * *", "minute 'r' uses R (random), which is not supported");
+    rejected(&"0,".repeat(600), "expression is longer than 1000 bytes");
     let nickname = Schedule::parse("@reboot", "").unwrap_err();
     assert_eq!(nickname, ScheduleError::UnknownNickname { text: "@reboot".into() });
 }
 
 #[test]
-fn the_last_day_of_a_month_is_named_by_an_l() {
+fn l_is_the_last_day_of_a_month() {
     let after = "2024-01-18 05:07"; // A Thursday.
     check("0 0 L * *", "", after, &["01-31 00:00", "02-29 00:00", "03-31 00:00", "04-30 00:00"]);
     check("0 0 15,l 2 *", "", "2023-01-01 00:00", &["02-15 00:00", "02-28 00:00"]);
@@ -93,7 +93,7 @@ fn the_last_day_of_a_month_is_named_by_an_l() {
 }
 
 #[test]
-fn the_last_weekday_of_a_month_is_named_by_an_l_before_it() {
+fn l_before_a_weekday_is_the_last_one_of_a_month() {
     let after = "2024-01-18 05:07";
     check("0 0 * * L5", "", after, &["01-26 00:00", "02-23 00:00", "03-29 00:00"]);
     check("0 0 * * l7", "", after, &["01-28 00:00", "02-25 00:00", "03-31 00:00"]);
@@ -101,7 +101,7 @@ fn the_last_weekday_of_a_month_is_named_by_an_l_before_it() {
 }
 
 #[test]
-fn the_nth_weekday_of_a_month_is_named_by_a_hash_behind_it() {
+fn a_hash_after_a_weekday_is_the_nth_one_of_a_month() {
     let after = "2024-01-18 05:07";
     check("0 0 * * 5#3", "", after, &["01-19 00:00", "02-16 00:00", "03-15 00:00"]);
     check("0 0 ? * FRI#3", "", after, &["01-19 00:00", "02-16 00:00", "03-15 00:00"]);
@@ -116,34 +116,34 @@ fn the_nth_weekday_of_a_month_is_named_by_a_hash_behind_it() {
 }
 
 #[test]
-fn an_l_and_a_hash_out_of_their_places_are_refused() {
+fn a_misplaced_l_or_hash_is_rejected() {
     let l = "L other than in day of month as 'l' or '10-l' and in day of week as 'l5', which is \
              not supported";
-    refused("l * * * *", &format!("minute 'l' uses {l}"));
-    refused("* * l-3 * *", &format!("day of month 'l-3' uses {l}"));
-    refused("* * l/2 * *", &format!("day of month 'l/2' uses {l}"));
-    refused("* * * * L", &format!("day of week 'l' uses {l}"));
-    refused("* * * * 5L", &format!("day of week '5l' uses {l}"));
+    rejected("l * * * *", &format!("minute 'l' uses {l}"));
+    rejected("* * l-3 * *", &format!("day of month 'l-3' uses {l}"));
+    rejected("* * l/2 * *", &format!("day of month 'l/2' uses {l}"));
+    rejected("* * * * L", &format!("day of week 'l' uses {l}"));
+    rejected("* * * * 5L", &format!("day of week '5l' uses {l}"));
     let hash = "# other than in day of week as '5#3', 'fri#3' or 'mon-fri#3', which is not \
                 supported";
-    refused("* * 5#3 * *", &format!("day of month '5#3' uses {hash}"));
-    refused("* * * * 1-5#3", &format!("day of week '1-5#3' uses {hash}"));
-    refused("* * * * 5#l", &format!("nth day of week '5#l' uses {hash}"));
-    refused("* * * * *#2", &format!("day of week '*#2' uses {hash}"));
-    refused("* * * * 1#6", "nth day of week 6 is out of range 1-5");
-    refused("* * * * 1#0", "nth day of week 0 is out of range 1-5");
-    refused("* * * * 8#1", "day of week 8 is out of range 0-7");
-    refused("* * * * l8", "day of week 8 is out of range 0-7");
+    rejected("* * 5#3 * *", &format!("day of month '5#3' uses {hash}"));
+    rejected("* * * * 1-5#3", &format!("day of week '1-5#3' uses {hash}"));
+    rejected("* * * * 5#l", &format!("nth day of week '5#l' uses {hash}"));
+    rejected("* * * * *#2", &format!("day of week '*#2' uses {hash}"));
+    rejected("* * * * 1#6", "nth day of week 6 is out of range 1-5");
+    rejected("* * * * 1#0", "nth day of week 0 is out of range 1-5");
+    rejected("* * * * 8#1", "day of week 8 is out of range 0-7");
+    rejected("* * * * l8", "day of week 8 is out of range 0-7");
 }
 
 #[test]
-fn a_field_that_would_have_no_effect_is_refused() {
-    refused(
+fn a_field_that_would_have_no_effect_is_rejected() {
+    rejected(
         "* * * * 2,1#1",
         "day of week '2,1#1' mixes days of every week with days of the month (# or l), which is \
          not supported",
     );
-    refused(
+    rejected(
         "0 0 13 * 5#2",
         "day of week '5#2' selects days of the month (# or l), so day of month must be '*' and \
          not '13'",
@@ -151,8 +151,8 @@ fn a_field_that_would_have_no_effect_is_refused() {
 }
 
 #[test]
-fn what_can_never_fire_is_refused() {
-    let never = |text| refused(text, "can never fire: there is no such day in such a month");
+fn an_expression_that_never_fires_is_rejected() {
+    let never = |text| rejected(text, "can never fire: there is no such day in such a month");
     never("0 0 30 2 *");
     never("0 0 31 4,jun */2");
     never("0 0 */31 * 1#4");

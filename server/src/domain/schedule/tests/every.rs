@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Timelike};
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::select;
 
-use super::{Shift, check, check_refused, schedule, utc};
+use super::{Shift, check, check_rejected, schedule, utc};
 
 #[test]
 fn a_period_ticks_at_multiples_since_the_epoch() {
@@ -34,9 +34,9 @@ fn a_period_ignores_clock_changes() {
 }
 
 #[test]
-fn a_period_that_is_not_understood_or_out_of_range_is_rejected() {
+fn an_invalid_period_is_rejected() {
     let check = |period: &str, reason: &str| {
-        check_refused(&format!("@every{period}"), "UTC", "cron_expression", reason);
+        check_rejected(&format!("@every{period}"), "UTC", "cron_expression", reason);
     };
     for (period, shown) in [
         ("", ""),
@@ -64,7 +64,7 @@ fn a_period_that_is_not_understood_or_out_of_range_is_rejected() {
         check(period, &format!("'@every {shown}' is out of range 1s to 8784h (366 days)"));
     }
     assert_eq!(schedule("@every 8784h", "").cron_expression(), "@every 8784h");
-    check_refused(
+    check_rejected(
         "@everyday",
         "UTC",
         "cron_expression",

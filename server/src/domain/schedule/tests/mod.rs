@@ -17,7 +17,7 @@ fn utc(text: &str) -> DateTime<Utc> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc()
 }
 
-/// The ticks after `after` as `01-31 23:59` in UTC, as many as are expected.
+/// As many ticks after `after` as are expected, formatted like `01-31 23:59` in UTC.
 fn check(cron_expression: &str, timezone: &str, after: &str, expected: &[&str]) {
     let schedule = schedule(cron_expression, timezone);
     let ticks = schedule.ticks_after(utc(after)).take(expected.len());
@@ -26,15 +26,15 @@ fn check(cron_expression: &str, timezone: &str, after: &str, expected: &[&str]) 
     assert_eq!(found, expected, "{cron_expression} {timezone} after {after}");
 }
 
-fn check_refused(cron_expression: &str, timezone: &str, field: &str, reason: &str) {
+fn check_rejected(cron_expression: &str, timezone: &str, field: &str, reason: &str) {
     let error = Schedule::parse(cron_expression, timezone).unwrap_err();
     assert_eq!((error.field(), error.to_string().as_str()), (field, reason), "{cron_expression}");
 }
 
 #[test]
 fn a_zone_is_an_iana_name_and_utc_by_default() {
-    check_refused("* * * * *", "Mars/X", "timezone", "unknown IANA time zone 'Mars/X'");
-    check_refused(
+    check_rejected("* * * * *", "Mars/X", "timezone", "unknown IANA time zone 'Mars/X'");
+    check_rejected(
         "* * * * *",
         "europe/berlin",
         "timezone",
@@ -45,7 +45,7 @@ fn a_zone_is_an_iana_name_and_utc_by_default() {
 }
 
 #[test]
-fn a_tick_tells_what_the_clock_change_did_to_it() {
+fn a_tick_has_the_effect_of_the_clock_change() {
     let shifts = |text: &str, after: &str| -> Vec<(String, Shift)> {
         let schedule = schedule(text, "America/New_York");
         let ticks = schedule.ticks_after(utc(after)).take(2);
@@ -86,7 +86,7 @@ fn the_newest_ticks_of_decades_are_found() {
 }
 
 #[test]
-fn a_tick_is_told_from_an_instant_without_one() {
+fn only_the_instant_of_a_tick_has_a_tick() {
     let daily = schedule("30 2 * * *", "America/New_York");
     let shift_at = |instant| daily.tick_at(instant).map(|tick| tick.shift);
     assert_eq!(shift_at(utc("2024-03-09 07:30")), Some(Shift::None));
@@ -107,7 +107,7 @@ fn counting_stops_at_the_limit() {
 }
 
 #[test]
-fn the_ends_of_time_are_quiet() {
+fn there_are_no_ticks_outside_of_the_supported_years() {
     let minutely = schedule("* * * * *", "America/New_York");
     assert_eq!(minutely.next_after(DateTime::<Utc>::MAX_UTC), None);
     assert!(minutely.next_after(DateTime::<Utc>::MIN_UTC).is_some());

@@ -1,6 +1,6 @@
-//! Ticks against a scan of every minute around clock changes, with a matcher of its own.
+//! Comparison of ticks with a scan of every minute around clock changes, which has its own matcher.
 //!
-//! A failure prints the smallest input that fails, which is all it takes to repeat it.
+//! A failure prints the smallest failing input.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use proptest::sample::select;
 
 use super::{Schedule, schedule, utc};
 
-/// Zones, and an instant in the three days before a clock change of theirs.
+/// Zones, each with an instant up to three days before one of its clock changes.
 const CHANGES: [(&str, &str); 10] = [
     ("America/New_York", "2024-03-09 06:00"),
     ("America/New_York", "2024-11-02 06:00"),
@@ -30,7 +30,7 @@ const CHANGES: [(&str, &str); 10] = [
 
 const MINUTES_SCANNED: i64 = 3 * 24 * 60;
 
-/// A field as numbers, and `None` for a star.
+/// Numbers of a field; `None` for a star.
 type Numbers = Option<BTreeSet<u32>>;
 
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Fields {
             && (if either { day || weekday } else { day && weekday })
     }
 
-    /// Every tick of the scanned days: minute by minute, looking at the clock.
+    /// All ticks of the scanned days, found minute by minute from the local time.
     fn scan(&self, zone: Tz, start: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         let follows_clock = self.minute.is_none() || self.hour.is_none();
         let mut shown_before = start.with_timezone(&zone).naive_local();
@@ -91,7 +91,7 @@ fn numbers(max: u32, least: u32) -> impl Strategy<Value = Numbers> {
 }
 
 fn fields() -> impl Strategy<Value = Fields> {
-    // Small hours, since that is when clocks change.
+    // Early hours, because clocks change then.
     let hour = prop_oneof![numbers(23, 0), numbers(3, 0)];
     (numbers(59, 0), hour, numbers(31, 1), numbers(6, 0))
         .prop_map(|(minute, hour, day, weekday)| Fields { minute, hour, day, weekday })

@@ -1,10 +1,10 @@
 //! Schedules around the clock changes of real zones, each expectation derived by hand.
 //!
-//! The rule is cron(8)'s. A wildcard (minute or hour starts with `*`) follows the clock: it is due at
-//! the instants at which clocks show a named time, so never in a gap and twice in a fold. A fixed
-//! time is due once for each time it names: at the first instant after the gap, and at the first of
-//! the two in a fold. Hence a change takes three facts, which stand above each test: what clocks
-//! show, and by which offsets that is UTC before and after.
+//! The rule is that of cron(8). A wildcard (minute or hour starts with `*`) follows the clock: it is due
+//! whenever clocks show a named time, so never in a gap and twice in a fold. A fixed time is due once for
+//! each time it names: at the first instant after the gap, and at the first of the two in a fold. The
+//! comment above each test has the facts of the change: the local times, and the offsets from UTC before
+//! and after.
 
 use super::check;
 
@@ -37,7 +37,7 @@ fn new_york_shows_an_hour_twice() {
     due("30 * * * *", "2024-11-03 05:00", &["11-03 05:30", "11-03 06:30", "11-03 07:30"]);
     due("30 1 * * *", "2024-11-03 00:00", &["11-03 05:30", "11-04 06:30"]);
     due("30 2 * * *", "2024-11-03 00:00", &["11-03 07:30", "11-04 07:30"]);
-    // Whoever asks during the fold gets what is left of it.
+    // From an instant within the fold, only the rest of the fold has ticks.
     due("30 1 * * *", "2024-11-03 05:30", &["11-04 06:30"]);
     due("10 1 * * *", "2024-11-03 06:05", &["11-04 06:10"]);
     due("10 * * * *", "2024-11-03 05:45", &["11-03 06:10", "11-03 07:10"]);
@@ -165,13 +165,13 @@ fn moscow_changed_its_rules() {
 /// 2019-02-17, 00:00 (-2) was 23:00 of the 16th (-3), at 02:00 UTC, so that 23:30 was 01:30 and 02:30 on
 /// the 17th. Then it stopped: no change in November 2019.
 #[test]
-fn sao_paulo_gave_its_changes_up() {
+fn sao_paulo_stopped_changing_its_clocks() {
     let due = zone("America/Sao_Paulo");
     due("*/30 * * * *", "2018-11-04 02:15", &["11-04 02:30", "11-04 03:00", "11-04 03:30"]);
     due("30 0 * * *", "2018-11-03 12:00", &["11-04 03:00", "11-05 02:30"]);
     due("30 * * * *", "2019-02-17 00:45", &["02-17 01:30", "02-17 02:30", "02-17 03:30"]);
     due("30 23 * * *", "2019-02-16 12:00", &["02-17 01:30", "02-18 02:30"]);
-    // The 16th is over twice, and its last hour is still the 16th's.
+    // The 16th ends twice, and its repeated last hour still belongs to the 16th.
     due("*/30 23 16 2 *", "2019-02-16 12:00", &["02-17 01:00", "02-17 01:30", "02-17 02:00"]);
     due("30 0 * * *", "2019-11-02 12:00", &["11-03 03:30", "11-04 03:30"]);
 }
