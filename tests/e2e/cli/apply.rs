@@ -67,7 +67,7 @@ async fn files_create_then_change_nothing_then_only_what_differs() {
     let unasked = said(&it.apply(JOBS, &[]).await, 2);
     assert_eq!(windrow.client.list_jobs().await.unwrap().total, 0);
     assert!(dry.contains("create sold") && dry.contains("+ parameters.past_days: 7"), "{dry}");
-    assert!(unasked.contains("--yes"), "{unasked}");
+    assert!(unasked.contains("not a terminal: pass --yes"), "{unasked}");
     let created = said(&it.apply(JOBS, &["--yes"]).await, 0);
     assert!(created.contains("2 created, 0 restored, 0 updated, 0 deleted"), "{created}");
 
@@ -135,7 +135,7 @@ async fn one_wrong_document_changes_nothing() {
             "document 2: parameters.source: unknown source",
         ),
         (JOBS.replace("name: Rentals", "nam: Rentals"), "document 2: field nam cannot be set"),
-        (JOBS.replace("id: rent", "id: sold"), "document 2: sold is in"),
+        (JOBS.replace("id: rent", "id: sold"), "document 2: sold is already in"),
     ] {
         let refused = said(&it.apply(&wrong, &["--yes"]).await, 1);
         assert!(refused.contains(expected) && refused.contains("nothing was changed"), "{refused}");
@@ -172,7 +172,7 @@ async fn answers_come_as_yaml_and_contexts_name_servers() {
     assert!(yaml.starts_with("---\n") && yaml.contains("scheduled_job_id: job"), "{yaml}");
     assert!(yaml.contains(&format!("source: {QUICK}")), "{yaml}");
     assert_eq!(said(&listed, 0).trim(), format!("* here  {address}"));
-    assert!(said(&unknown, 1).contains("there is no context 'nowhere'; known: here"));
+    assert!(said(&unknown, 1).contains("unknown context 'nowhere'; known: here"));
     windrow.stop().await;
 }
 

@@ -1,10 +1,10 @@
-//! The command `windrow` and the program `windrow-server`, as a user types them.
+//! The command `windrow`, as a user types it.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::program::{self, Program, open_to_all};
+use crate::support::program;
 use crate::support::{QUICK, SLOW, Windrow, job, parameters};
 use windrow_client::proto;
 
@@ -66,9 +66,10 @@ async fn json_is_one_object_for_each_answer() {
 
     let answers: Vec<Value> =
         watched.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(answers[0]["status"], "SCRAPING_JOB_STATUS_PENDING");
+    assert_eq!(answers[0]["status"], "pending");
     let last = answers.last().unwrap();
-    assert_eq!(last["status"], "SCRAPING_JOB_STATUS_COMPLETED");
+    assert_eq!(last["kind"], "changed");
+    assert_eq!(last["scraping_job"]["status"], "completed");
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["total"], 1);
     assert_eq!(listed["scraping_jobs"][0]["job_id"], answers[0]["job_id"]);
@@ -88,9 +89,9 @@ async fn what_was_found_is_listed_shown_and_exported() {
     let id = first["property_id"].as_str().unwrap();
     let shown = stdout(&run(&address, &["properties", "get", QUICK, id]).await);
 
-    assert!(listed.contains("5 of 5 properties"), "{listed}");
+    assert!(listed.contains("5 properties"), "{listed}");
     assert_eq!((exported.lines().count(), &first["body"]["sample"]), (5, &Value::from(true)));
-    assert!(shown.contains(id) && shown.contains("0 of 0 changes"), "{shown}");
+    assert!(shown.contains(id) && shown.contains("No changes since"), "{shown}");
     windrow.stop().await;
 }
 
@@ -116,114 +117,95 @@ async fn the_exit_code_says_what_happened() {
     windrow.stop().await;
 }
 
+#[tokio::test]
+async fn changes_say_what_happened_and_how_to_undo_it() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let address = windrow.address();
+    let lead = async |arguments: &[&str]| {
+        stdout(&run(&address, arguments).await).lines().next().unwrap().to_owned()
+    };
+
+    let dry = lead(&["jobs", "update", "job", "--cron", "@daily", "--dry-run"]).await;
+    let changed = lead(&["jobs", "update", "job", "--cron", "@daily"]).await;
+    let paused = lead(&["jobs", "pause", "job"]).await;
+    let would_delete = lead(&["jobs", "delete", "job", "--dry-run"]).await;
+    let deleted = lead(&["jobs", "delete", "job"]).await;
+
+    assert_eq!(dry, "Dry run: would change cron_expression of scheduled job job");
+    assert!(changed.contains("Undo: windrow jobs update job --cron "), "{changed}");
+    assert_eq!(paused, "Paused scheduled job job. Undo: windrow jobs resume job");
+    assert_eq!(would_delete, "Dry run: would delete scheduled job job");
+    assert!(deleted.ends_with("Undo: windrow jobs undelete job"), "{deleted}");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn quiet_output_is_ids_for_other_commands() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let address = windrow.address();
+
+    let triggered = stdout(&run(&address, &["trigger", "job", "-q"]).await);
+    let runs = stdout(&run(&address, &["runs", "list", "--all", "-q"]).await);
+    let jobs = stdout(&run(&address, &["jobs", "list", "-q"]).await);
+    let none = stdout(&run(&address, &["jobs", "list", "--status", "paused"]).await);
+
+    assert_eq!((runs, &*jobs), (triggered, "job\n"));
+    assert!(none.starts_with("No scheduled jobs match"), "{none}");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn a_backfill_without_a_terminal_needs_yes() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let address = windrow.address();
+    stdout(&run(&address, &["jobs", "update", "job", "--cron", "@hourly"]).await);
+    let range =
+        ["backfill", "job", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T02:30:00Z"];
+    let backfill = async |flags: &[&str]| run(&address, &[&range, flags].concat()).await;
+
+    let dry = stdout(&backfill(&["--dry-run"]).await);
+    let refused = backfill(&[]).await;
+    let created = stdout(&backfill(&["--yes"]).await);
+    let again = stdout(&backfill(&["--yes"]).await);
+
+    assert!(dry.ends_with("Dry run: would create 3 runs\n"), "{dry}");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("not a terminal: pass --yes to create runs"), "{said}");
+    assert!(
+        created.starts_with("Created 3 runs. Undo: windrow runs cancel --job job"),
+        "{created}"
+    );
+    assert_eq!(again, "Nothing to do: all 3 ticks have runs\n");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn ticks_are_previewed_for_a_job_and_for_an_expression() {
+    let windrow = Windrow::start().await;
+    windrow.create("job").await;
+    let address = windrow.address();
+    let after = ["--after", "2026-01-01T00:00:00Z", "--count", "1", "-q"];
+    let preview = async |flags: &[&str]| {
+        stdout(&run(&address, &[&["preview"], flags, &after].concat()).await)
+    };
+
+    let of_job = preview(&["--job", "job"]).await;
+    let of_expression = preview(&["--cron", "30 2 * * *", "--timezone", "America/New_York"]).await;
+
+    assert_eq!(of_job.lines().count(), 1, "{of_job}");
+    assert_eq!(of_expression, "2026-01-01T07:30:00Z\n");
+    assert_eq!(run(&address, &["preview"]).await.status.code(), Some(2));
+    windrow.stop().await;
+}
+
 #[test]
-fn a_server_that_is_not_there_is_named() {
+fn an_unreachable_server_is_named() {
     let output = program::windrow("127.0.0.1:1", &["runs", "list"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("cannot reach Windrow at 127.0.0.1:1"), "{said}");
-}
-
-#[test]
-fn a_new_embedded_directory_has_sample_jobs_and_survives_kill() {
-    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
-    open_to_all(dir.path());
-    let data = dir.path().join("data");
-    let flags = ["--data-dir", data.to_str().unwrap()];
-    let mut server = Program::start(&flags, "", &[]);
-    let watched =
-        stdout(&program::windrow(&server.address, &["trigger", "sample_sold_daily", "--watch"]));
-    assert!(watched.contains("completed"), "{watched}");
-
-    server.process.kill();
-    let again = Program::start(&flags, "", &[]);
-
-    let listed = stdout(&program::windrow(&again.address, &["--output", "json", "jobs", "list"]));
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    let jobs = listed["scheduled_jobs"].as_array().unwrap();
-    let counts: Vec<_> = jobs
-        .iter()
-        .map(|job| (job["scheduled_job_id"].as_str(), job["run_count"].as_i64()))
-        .collect();
-    // An hourly tick may have come in between.
-    assert_eq!(counts[1], (Some("sample_sold_daily"), Some(1)));
-    assert_eq!((counts.len(), counts[0].0), (2, Some("sample_for_sale_hourly")));
-    assert_eq!(again.process.terminate(), Some(0));
-}
-
-#[test]
-fn an_embedded_postgres_that_dies_is_started_again() {
-    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
-    open_to_all(dir.path());
-    let data = dir.path().join("data");
-    let server = Program::start(&["--data-dir", data.to_str().unwrap()], "", &[]);
-    let run = stdout(&program::windrow(
-        &server.address,
-        &["--output", "json", "trigger", "sample_sold_daily"],
-    ));
-    let run: Value = serde_json::from_str(&run).unwrap();
-    let pid = std::fs::read_to_string(data.join("postgres/postmaster.pid")).unwrap();
-
-    let killed = Command::new("kill").args(["-9", pid.lines().next().unwrap()]).status().unwrap();
-
-    assert!(killed.success());
-    let watched = program::windrow(&server.address, &["watch", run["job_id"].as_str().unwrap()]);
-    assert!(stdout(&watched).contains("completed"), "{watched:?}");
-    assert_eq!(server.process.terminate(), Some(0));
-}
-
-#[test]
-fn a_bad_setting_is_named_with_file_and_line() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("windrow.toml"), "# mine\nlisten = \"nowhere\"\n").unwrap();
-
-    let output = program::command("windrow-server").current_dir(dir.path()).output().unwrap();
-
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("windrow.toml:2"), "{said}");
-}
-
-#[test]
-fn a_source_can_be_tried_before_it_is_used() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = r#"
-        [sources.good]
-        kind = "exec"
-        command = ["sh", "-c", "echo '{\"property_id\": \"1\", \"price\": 7}'; echo hm >&2"]
-        [sources.bad]
-        kind = "exec"
-        command = ["sh", "-c", "echo '{\"property_id\": \"1\"}'; exit 3"]
-    "#;
-    std::fs::write(dir.path().join("windrow.toml"), settings).unwrap();
-    let check = |name: &str| {
-        program::command("windrow-server")
-            .args(["source", "check", name, "--location", "98001"])
-            .current_dir(dir.path())
-            .output()
-            .unwrap()
-    };
-    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
-
-    let (good, bad, none) = (check("good"), check("bad"), check("none"));
-
-    let row: Value = serde_json::from_str(&stdout(&good)).unwrap();
-    assert_eq!((&row["property_id"], &row["price"]), (&Value::from("1"), &Value::from(7)));
-    assert!(said(&good).contains("hm") && said(&good).contains("1 rows"), "{}", said(&good));
-    assert_eq!((bad.status.code(), none.status.code()), (Some(1), Some(1)));
-    assert!(said(&bad).contains("after 1 rows"), "{}", said(&bad));
-    assert!(said(&none).contains("there are: bad, good, sample"), "{}", said(&none));
-}
-
-#[test]
-fn the_settings_in_force_are_shown_without_passwords() {
-    let output = program::command("windrow-server")
-        .args(["config", "--database-url", "postgres://me:hush@host/db", "--lease", "30s"])
-        .output()
-        .unwrap();
-
-    let shown = stdout(&output);
-    assert!(shown.contains("lease = \"30s\"") && shown.contains("--lease"), "{shown}");
-    assert!(shown.contains("postgres://me:***@host/db"), "{shown}");
-    assert!(!shown.contains("hush"), "{shown}");
 }

@@ -2,4 +2,5 @@
 
 mod apply;
 mod command;
+mod server;
 mod watch;

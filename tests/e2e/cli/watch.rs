@@ -52,7 +52,7 @@ async fn followed<T>(
         then.await
     };
     let both = tokio::time::timeout(PATIENCE, futures::future::join(following, then));
-    let (followed, done) = both.await.expect("the line does not come");
+    let (followed, done) = both.await.expect("the line was not printed");
     let (lines, code) = followed.unwrap();
     (lines, code, done)
 }
@@ -86,11 +86,11 @@ async fn objects_have_the_token_from_which_another_watch_goes_on() {
     let flags = &["--json"];
 
     let made = windrow.trigger("job");
-    let (lines, code, made) = followed(&windrow, flags, "_COMPLETED", made).await;
+    let (lines, code, made) = followed(&windrow, flags, "\"completed\"", made).await;
 
     let objects: Vec<Value> = lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!((code, &objects[0]["kind"]), (Some(130), &Value::from("WATCH_KIND_SYNCED")));
-    let kinds = ["WATCH_KIND_CHANGED", "WATCH_KIND_BOOKMARK"].map(Value::from);
+    assert_eq!((code, &objects[0]["kind"]), (Some(130), &Value::from("synced")));
+    let kinds = ["changed", "bookmark"].map(Value::from);
     assert!(objects[1..].iter().all(|object| kinds.contains(&object["kind"])), "{objects:#?}");
     let changed = objects.iter().find(|object| object["kind"] == kinds[0]).unwrap();
     let run = &changed["scraping_job"];
@@ -100,12 +100,12 @@ async fn objects_have_the_token_from_which_another_watch_goes_on() {
     let (address, (begun, _)) = (windrow.address(), oneshot::channel());
     let token = objects[0]["resume_token"].as_str().unwrap().to_owned();
     let again = tokio::task::spawn_blocking(move || {
-        follow(&address, &["--output", "json", "--resume-token", &token], "_SYNCED", begun).0
+        follow(&address, &["--output", "json", "--resume-token", &token], "\"synced\"", begun).0
     });
     let again = again.await.unwrap();
     let missed: Value = serde_json::from_str(&again[0]).unwrap();
     assert_eq!(missed["scraping_job"]["job_id"], run["job_id"]);
-    assert!(again.iter().any(|line| line.contains("_COMPLETED")), "{again:#?}");
+    assert!(again.iter().any(|line| line.contains("\"completed\"")), "{again:#?}");
     windrow.stop().await;
 }
 
@@ -116,11 +116,11 @@ async fn objects_of_a_watch_without_news_have_its_token_as_it_moves() {
     let flags = &["--json", "--filter", "labels.team = nobody"];
 
     let made = windrow.trigger("job");
-    let (lines, code, _) = followed(&windrow, flags, "_BOOKMARK", made).await;
+    let (lines, code, _) = followed(&windrow, flags, "\"bookmark\"", made).await;
 
     let objects: Vec<Value> = lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
     let kinds: Vec<_> = objects.iter().map(|o| o["kind"].as_str().unwrap()).collect();
-    assert_eq!((code, kinds), (Some(130), vec!["WATCH_KIND_SYNCED", "WATCH_KIND_BOOKMARK"]));
+    assert_eq!((code, kinds), (Some(130), vec!["synced", "bookmark"]));
     let tokens: Vec<_> = objects.iter().map(|o| o["resume_token"].as_str().unwrap()).collect();
     assert!(!tokens[1].is_empty() && tokens[0] != tokens[1], "{tokens:?}");
     windrow.stop().await;
@@ -149,11 +149,11 @@ async fn a_watch_of_one_run_says_that_its_connection_is_lost_and_found() {
         windrow.cancel(&run).await.unwrap();
         (first, lost, found, process.wait().await.unwrap().code())
     });
-    let (first, lost, found, code) = watched.await.expect("the watch does not go on");
+    let (first, lost, found, code) = watched.await.expect("the watch does not resume");
 
     assert!(first.starts_with("running"), "{first}");
-    assert!(lost.starts_with("Trying again: "), "{lost}");
-    assert_eq!((&*found, code), ("Following again", Some(5)));
+    assert!(lost.starts_with("Connection lost; reconnecting: "), "{lost}");
+    assert_eq!((&*found, code), ("Reconnected", Some(5)));
     windrow.stop().await;
 }
 
