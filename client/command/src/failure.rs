@@ -1,26 +1,26 @@
-//! Why the command did not succeed, and how it says so.
+//! Errors of the command, their text and their exit code.
 
 use std::error::Error as StdError;
 use std::io::{self, Write};
 
 use windrow_client::Error;
 
-use crate::text::clean;
+use crate::render::clean;
 
-/// An error is said once, here, on stderr.
+/// An error, reported once on stderr.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
     Client(#[from] Error),
     #[error("{0}")]
     Usage(&'static str),
-    #[error("cannot write: {0}")]
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
-    #[error("cannot show the answer as JSON: {0}")]
+    #[error("cannot convert the response to JSON: {0}")]
     Json(String),
     #[error("{0}")]
     Refused(String),
-    #[error("the server's answer has no {0}")]
+    #[error("the response has no {0}")]
     Incomplete(&'static str),
 }
 
@@ -36,10 +36,10 @@ impl Failure {
         }
     }
 
-    /// Writes the error; a reader who closed the pipe has heard enough.
+    /// Writes the error, unless the reader of a pipe closed it.
     pub(crate) fn report(&self) {
         if !matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
-            // Nothing is left to tell if stderr is closed as well.
+            // If stderr is closed too, there is no other place for the error.
             io::stderr().write_all(self.text().as_bytes()).ok();
         }
     }
@@ -47,14 +47,14 @@ impl Failure {
     fn text(&self) -> String {
         let mut lines = vec![format!("error: {self}")];
         if let Self::Client(error) = self {
-            let of_field =
+            let field =
                 |v: &windrow_client::FieldViolation| format!("  {}: {}", v.field, v.description);
-            let more = error.field_violations().iter().map(of_field);
-            // A single field is often all that the message says.
+            let more = error.field_violations().iter().map(field);
+            // With a single field, the message often repeats it.
             lines.extend(more.filter(|line| self.to_string() != line.trim_start()));
             lines.extend(root_cause(error).map(|cause| format!("  cause: {cause}")));
         }
-        // A refusal of files has a line for each of them.
+        // Rejected files have one line each.
         let lines = lines.iter().flat_map(|line| line.lines());
         let mut text = lines.map(clean).collect::<Vec<_>>().join("\n");
         text.push('\n');
@@ -76,24 +76,21 @@ mod tests {
 
     use super::*;
 
-    fn rejected(message: &str, violation: FieldViolation) -> Failure {
+    fn rejected(message: &str) -> Failure {
+        let violation = FieldViolation { field: "a.b".into(), description: "is empty".into() };
         let mut status = Status::new(Code::InvalidArgument, message);
         status.field_violations = vec![violation];
-        Failure::Client(status.into())
+        Failure::Client(Error::Status(status))
     }
 
     #[test]
-    fn each_refused_field_has_its_line() {
-        let violation = FieldViolation { field: "a.b".into(), description: "is empty".into() };
-        let failure = rejected("Wrong.", violation);
-        assert_eq!(failure.text(), "error: Wrong.\n  a.b: is empty\n");
+    fn each_rejected_field_has_its_line() {
+        assert_eq!(rejected("Wrong.").text(), "error: Wrong.\n  a.b: is empty\n");
     }
 
     #[test]
     fn a_single_field_is_named_once() {
-        let violation = FieldViolation { field: "a.b".into(), description: "is empty".into() };
-        let failure = rejected("a.b: is empty", violation);
-        assert_eq!(failure.text(), "error: a.b: is empty\n");
+        assert_eq!(rejected("a.b: is empty").text(), "error: a.b: is empty\n");
     }
 
     #[test]

@@ -1,0 +1,110 @@
+//! `windrow context …`: named servers.
+
+use std::path;
+
+use clap::{Args, Subcommand};
+
+use crate::connection::{Connection, ConnectionFlags, Contexts};
+use crate::failure::Failure;
+use crate::output::{Format, Output, line, yaml};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContextCommand {
+    /// List the contexts; a star marks the current one.
+    List,
+    /// Show the current context.
+    Current,
+    /// Create or replace a context with the server of --server.
+    #[command(after_long_help = "Example:
+  windrow context set prod --server https://windrow.internal --ca-file ca.pem --token-file token")]
+    Set(NameArgs),
+    /// Make a context the current one.
+    Use(NameArgs),
+    /// Delete a context.
+    Delete(NameArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NameArgs {
+    /// Name of the context.
+    name: String,
+}
+
+pub(crate) fn run(
+    command: ContextCommand,
+    output: Output,
+    flags: &ConnectionFlags,
+) -> Result<u8, Failure> {
+    let path = Contexts::path()?;
+    let mut contexts = Contexts::read(&path)?;
+    match command {
+        ContextCommand::List => list(&contexts, output)?,
+        ContextCommand::Current => current(&contexts, output)?,
+        ContextCommand::Set(NameArgs { name }) => {
+            contexts.contexts.insert(name.clone(), permanent(flags)?);
+            contexts.write(&path)?;
+            line(&format!("Set context {name}. Use it: windrow context use {name}"))?;
+        }
+        ContextCommand::Use(NameArgs { name }) => {
+            let server = contexts.get(&name)?.server.clone();
+            contexts.current = Some(name);
+            contexts.write(&path)?;
+            line(&format!("Using {server}"))?;
+        }
+        ContextCommand::Delete(NameArgs { name }) => {
+            let server = contexts.get(&name)?.server.clone();
+            contexts.contexts.remove(&name);
+            contexts.current = contexts.current.filter(|current| *current != name);
+            contexts.write(&path)?;
+            line(&format!(
+                "Deleted context {name}. Undo: windrow context set {name} --server {server}"
+            ))?;
+        }
+    }
+    Ok(0)
+}
+
+fn list(contexts: &Contexts, output: Output) -> Result<(), Failure> {
+    match output.format {
+        Format::Json => line(&serde_json::json!(contexts).to_string())?,
+        Format::Yaml => line(&yaml(contexts)?)?,
+        Format::Quiet => contexts.contexts.keys().try_for_each(|name| line(name))?,
+        Format::Table if contexts.contexts.is_empty() => {
+            line("No contexts. Create one: windrow context set NAME --server ADDRESS")?;
+        }
+        Format::Table => {
+            for (name, context) in &contexts.contexts {
+                let mark = if contexts.current.as_ref() == Some(name) { '*' } else { ' ' };
+                line(&format!("{mark} {name}  {}", context.server))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn current(contexts: &Contexts, output: Output) -> Result<(), Failure> {
+    let server = contexts.select(None)?;
+    match (output.format, &contexts.current) {
+        (Format::Json, _) => line(&serde_json::json!(server).to_string())?,
+        (Format::Yaml, _) => line(&yaml(&server)?)?,
+        (Format::Quiet, current) => current.iter().try_for_each(|name| line(name))?,
+        (Format::Table, Some(name)) => line(&format!("{name}  {}", server.server))?,
+        (Format::Table, None) => {
+            line("No current context. Choose one: windrow context use NAME")?;
+        }
+    }
+    Ok(())
+}
+
+/// With absolute paths, because a context is used from any directory.
+fn permanent(flags: &ConnectionFlags) -> Result<Connection, Failure> {
+    let server = Connection::from(flags);
+    if server.server.is_empty() {
+        return Err(Failure::Usage("--server is required"));
+    }
+    Ok(Connection {
+        ca_file: server.ca_file.map(path::absolute).transpose()?,
+        token_file: server.token_file.map(path::absolute).transpose()?,
+        ..server
+    })
+}

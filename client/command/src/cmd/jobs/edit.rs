@@ -1,0 +1,223 @@
+//! `windrow jobs create` and `windrow jobs update`.
+
+use clap::Args;
+use windrow_client::{Client, proto};
+
+use super::show_changed;
+use crate::failure::Failure;
+use crate::flags::{CreationFlags, DryRunFlag, JobFlags};
+use crate::output::Output;
+use crate::render::{Setting, clean, command_line, job_settings};
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  windrow jobs create daily-sold --name 'Daily Sold' --cron '0 6 * * *' \\
+      --timezone America/Indiana/Indianapolis --location 46220 --listing-type sold --past-days 2")]
+pub(crate) struct CreateArgs {
+    /// ID of the job [default: generated from the name].
+    #[arg(value_name = "JOB")]
+    scheduled_job_id: Option<String>,
+    /// Display name (required).
+    #[arg(long)]
+    name: String,
+    /// Five-field cron expression, or '@every 90s' (required).
+    #[arg(long = "cron", value_name = "EXPRESSION")]
+    cron_expression: String,
+    /// Location to scrape, for example 'Indianapolis, IN' or a ZIP code; repeatable (required).
+    #[arg(long = "location", value_name = "LOCATION", required = true)]
+    locations: Vec<String>,
+    #[command(flatten)]
+    creation: CreationFlags,
+    #[command(flatten)]
+    job: JobFlags,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example: windrow jobs update daily-sold --cron '30 5 * * *'")]
+pub(crate) struct UpdateArgs {
+    /// ID of the scheduled job.
+    #[arg(value_name = "JOB")]
+    scheduled_job_id: String,
+    /// Display name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Five-field cron expression, or '@every 90s'.
+    #[arg(long = "cron", value_name = "EXPRESSION")]
+    cron_expression: Option<String>,
+    /// Location to scrape; repeatable. The given locations replace all locations of the job.
+    #[arg(long = "location", value_name = "LOCATION")]
+    locations: Vec<String>,
+    /// Fail if the job was changed since it had this etag; see `windrow jobs get`.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+    #[command(flatten)]
+    dry_run: DryRunFlag,
+    #[command(flatten)]
+    job: JobFlags,
+}
+
+impl UpdateArgs {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.paths().is_empty() {
+            return Err(Failure::Usage("no setting to change; see windrow jobs update --help"));
+        }
+        Ok(())
+    }
+
+    /// Paths of the given flags for the update mask.
+    fn paths(&self) -> Vec<&'static str> {
+        let own = [
+            ("name", self.name.is_some()),
+            ("cron_expression", self.cron_expression.is_some()),
+            ("parameters.locations", !self.locations.is_empty()),
+        ];
+        let own = own.into_iter().filter(|(_, is_given)| *is_given).map(|(path, _)| path);
+        own.chain(self.job.paths()).collect()
+    }
+
+    fn into_request(self) -> proto::UpdateScheduledJobRequest {
+        let paths = self.paths().into_iter().map(str::to_owned).collect();
+        let job = proto::ScheduledJob {
+            scheduled_job_id: self.scheduled_job_id,
+            name: self.name.unwrap_or_default(),
+            cron_expression: self.cron_expression.unwrap_or_default(),
+            etag: self.etag,
+            ..self.job.into_proto(self.locations)
+        };
+        proto::UpdateScheduledJobRequest {
+            scheduled_job: Some(job),
+            update_mask: Some(prost_types::FieldMask { paths }),
+            validate_only: self.dry_run.dry_run,
+        }
+    }
+}
+
+pub(super) async fn create(
+    client: &Client,
+    output: Output,
+    args: CreateArgs,
+) -> Result<(), Failure> {
+    let is_dry_run = args.creation.dry_run;
+    let job = proto::ScheduledJob {
+        scheduled_job_id: args.scheduled_job_id.unwrap_or_default(),
+        name: args.name,
+        cron_expression: args.cron_expression,
+        ..args.job.into_proto(args.locations)
+    };
+    let request = proto::CreateScheduledJobRequest {
+        scheduled_job: Some(job),
+        request_id: args.creation.request_id,
+        validate_only: is_dry_run,
+    };
+    let job = client.raw().create_scheduled_job(request).await?.scheduled_job;
+    let job = job.ok_or(Failure::Incomplete("scheduled job"))?;
+    let id = clean(&job.scheduled_job_id);
+    let lead = if is_dry_run {
+        format!("Dry run: would create scheduled job {id}")
+    } else {
+        format!("Created scheduled job {id}. Undo: windrow jobs delete {id}")
+    };
+    show_changed(output, &lead, job)
+}
+
+pub(super) async fn update(
+    client: &Client,
+    output: Output,
+    args: UpdateArgs,
+) -> Result<(), Failure> {
+    let (id, paths) = (args.scheduled_job_id.clone(), args.paths());
+    let is_dry_run = args.dry_run.dry_run;
+    // The server does not return the settings before the update, and the undo command needs them.
+    let before = client.get_job(&id).await?;
+    let job = client.raw().update_scheduled_job(args.into_request()).await?.scheduled_job;
+    let job = job.ok_or(Failure::Incomplete("scheduled job"))?;
+    let lead = if is_dry_run {
+        format!("Dry run: would change {} of scheduled job {id}", paths.join(", "))
+    } else {
+        let undo = undo(&before, &paths);
+        format!("Changed {} of scheduled job {id}. {undo}", paths.join(", "))
+    };
+    show_changed(output, &lead, job)
+}
+
+/// The command that sets the former values again, as far as flags can.
+fn undo(before: &proto::ScheduledJob, paths: &[&str]) -> String {
+    let settings = job_settings(before).into_iter().filter(|it| paths.contains(&it.path));
+    let (set, unset): (Vec<_>, Vec<_>) = settings.partition(|it| it.flags().is_some());
+    if let [first, ..] = unset.as_slice() {
+        return format!("{} was not set; only windrow apply can unset it", first.path);
+    }
+    let flags: Vec<_> = set.iter().filter_map(Setting::flags).collect();
+    let command = command_line(&["windrow", "jobs", "update", &before.scheduled_job_id]);
+    format!("Undo: {command} {}", flags.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Update {
+        #[command(flatten)]
+        args: UpdateArgs,
+    }
+
+    fn update(flags: &[&str]) -> UpdateArgs {
+        Update::parse_from(["update", "x"].iter().chain(flags)).args
+    }
+
+    #[test]
+    fn the_mask_names_the_given_flags() {
+        let check = |flags: &[&str], expected: &[&str]| assert_eq!(update(flags).paths(), expected);
+        check(&[], &[]);
+        check(&["--cron", "@daily"], &["cron_expression"]);
+        check(&["--timezone", "", "--name", "N"], &["name", "timezone"]);
+        check(&["--location", "a", "--location", "b"], &["parameters.locations"]);
+        check(
+            &["--priority", "high", "--past-days", "3", "--source", "sample"],
+            &["priority", "parameters.past_days", "parameters.source"],
+        );
+        check(
+            &["--request-delay", "2s", "--radius", "1.5", "--limit", "9", "--listing-type", "sold"],
+            &[
+                "parameters.listing_types",
+                "parameters.radius",
+                "parameters.limit",
+                "parameters.request_delay",
+            ],
+        );
+        check(
+            &["--max-concurrent-runs", "0", "--lease-duration", "1m", "--jitter", "5m"],
+            &["max_concurrent_runs", "policy.lease_duration", "jitter"],
+        );
+        assert!(update(&[]).check().is_err() && update(&["--name", "N"]).check().is_ok());
+    }
+
+    #[test]
+    fn flags_become_the_message() {
+        let flags = ["--max-attempts", "5", "--request-delay", "1500ms", "--listing-type", "sold"];
+        let job = update(&flags).into_request().scheduled_job.unwrap();
+        let parameters = job.parameters.unwrap();
+        let delay = prost_types::Duration { seconds: 1, nanos: 500_000_000 };
+        assert_eq!(parameters.request_delay, Some(delay));
+        assert_eq!(parameters.listing_types, [i32::from(proto::ListingType::Sold)]);
+        assert_eq!(job.policy.unwrap().max_attempts, Some(5));
+        let without = update(&["--name", "N"]).into_request().scheduled_job.unwrap();
+        assert_eq!((without.policy, &*without.name), (None, "N"));
+    }
+
+    #[test]
+    fn an_update_is_undone_by_its_former_values() {
+        let before = proto::ScheduledJob {
+            scheduled_job_id: "x".to_owned(),
+            cron_expression: "0 2 * * *".to_owned(),
+            ..Default::default()
+        };
+        let undone = undo(&before, &["cron_expression", "timezone"]);
+        assert_eq!(undone, "Undo: windrow jobs update x --cron '0 2 * * *' --timezone UTC");
+        let unset = undo(&before, &["parameters.radius"]);
+        assert_eq!(unset, "parameters.radius was not set; only windrow apply can unset it");
+    }
+}

@@ -1,0 +1,199 @@
+//! A watch of one run, until it ends.
+
+use std::io::{self, IsTerminal};
+use std::mem;
+use std::time::Duration;
+
+use futures::{Stream, TryStreamExt};
+use windrow_client::proto::{ScrapingJob, ScrapingJobStatus};
+use windrow_client::{Client, Error, WatchEvent};
+
+use super::bar::Bar;
+use super::object::show_event;
+use super::{INTERRUPTED, connection_lost, unless_interrupted};
+use crate::failure::Failure;
+use crate::output::{Format, Output, hint, line};
+use crate::render::{self, Layout};
+
+/// Redraws the bar at this interval, so that the remaining time decreases between events.
+const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Position in the history of the run at which a watch starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start {
+    Now,
+    History,
+    /// After this revision.
+    After(i64),
+}
+
+/// Follows the run until it ends or Ctrl-C is pressed. After Ctrl-C the run continues.
+pub(crate) async fn one(
+    client: &Client,
+    output: Output,
+    job_id: &str,
+    start: Start,
+) -> Result<u8, Failure> {
+    let mut view = View::new(output);
+    let watch = match start {
+        Start::Now => client.watch(job_id),
+        Start::History => client.watch(job_id).from_start(),
+        Start::After(revision) => client.watch(job_id).after(revision),
+    };
+    let followed = unless_interrupted(follow(watch.events(), &mut view)).await;
+    view.clear();
+    match followed? {
+        Some(Some(run)) => {
+            view.end(&run)?;
+            Ok(exit_code(&run))
+        }
+        // The run had ended at or before the given revision.
+        Some(None) => Ok(exit_code(&client.get_run(job_id).await?)),
+        None => {
+            hint(&format!(
+                "The run continues. Watch it again: windrow watch {job_id}\n\
+                 Cancel it: windrow runs cancel {job_id}"
+            ))?;
+            Ok(INTERRUPTED)
+        }
+    }
+}
+
+async fn follow(
+    mut events: impl Stream<Item = Result<WatchEvent, Error>> + Unpin,
+    view: &mut View,
+) -> Result<Option<ScrapingJob>, Failure> {
+    let (mut last, mut is_interrupted) = (None, false);
+    let mut redraw = tokio::time::interval(REDRAW_INTERVAL);
+    loop {
+        tokio::select! {
+            event = events.try_next() => match event? {
+                Some(WatchEvent::Interrupted(error)) => {
+                    view.connection_lost(&error)?;
+                    is_interrupted = true;
+                }
+                Some(event) => {
+                    if mem::take(&mut is_interrupted) {
+                        view.reconnected()?;
+                    }
+                    view.show(&event)?;
+                    last = event.run().cloned().or(last);
+                }
+                None => return Ok(last),
+            },
+            _ = redraw.tick() => view.redraw(),
+        }
+    }
+}
+
+fn exit_code(run: &ScrapingJob) -> u8 {
+    match run.status() {
+        ScrapingJobStatus::Completed if run.failed_location_count == 0 => 0,
+        ScrapingJobStatus::Completed => 3,
+        ScrapingJobStatus::Failed => 4,
+        ScrapingJobStatus::Cancelled => 5,
+        ScrapingJobStatus::Unspecified
+        | ScrapingJobStatus::Pending
+        | ScrapingJobStatus::Running => 1,
+    }
+}
+
+enum View {
+    /// One object per event.
+    Objects(Output),
+    /// One line per state that reads differently from the one before.
+    Lines { layout: Layout, last: String },
+    /// A bar on the terminal, and finally a line.
+    Bar { layout: Layout, bar: Box<Bar> },
+    /// Only the exit code.
+    Nothing,
+}
+
+impl View {
+    fn new(output: Output) -> Self {
+        let layout = output.layout;
+        match output.format {
+            Format::Json | Format::Yaml => Self::Objects(output),
+            Format::Quiet => Self::Nothing,
+            Format::Table if io::stderr().is_terminal() => {
+                Self::Bar { layout, bar: Box::new(Bar::new(layout)) }
+            }
+            Format::Table => Self::Lines { layout, last: String::new() },
+        }
+    }
+
+    fn show(&mut self, event: &WatchEvent) -> Result<(), Failure> {
+        match (self, event.run()) {
+            (Self::Objects(output), _) => {
+                show_event(*output, event, "", None)?;
+            }
+            (Self::Lines { layout, last }, Some(run)) => {
+                let text = render::progress(layout, run);
+                if *last != text {
+                    line(&text)?;
+                    *last = text;
+                }
+            }
+            (Self::Bar { bar, .. }, Some(run)) => bar.show(run),
+            (Self::Lines { .. } | Self::Bar { .. }, None) | (Self::Nothing, _) => {}
+        }
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, error: &Error) -> io::Result<()> {
+        match self {
+            Self::Bar { bar, .. } => bar.connection_lost(connection_lost(error)),
+            Self::Objects(_) | Self::Lines { .. } | Self::Nothing => {
+                return hint(&connection_lost(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn reconnected(&mut self) -> io::Result<()> {
+        match self {
+            Self::Bar { bar, .. } => bar.reconnected(),
+            Self::Objects(_) | Self::Lines { .. } | Self::Nothing => return hint("Reconnected"),
+        }
+        Ok(())
+    }
+
+    fn redraw(&mut self) {
+        if let Self::Bar { bar, .. } = self {
+            bar.redraw();
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Self::Bar { bar, .. } = self {
+            bar.clear();
+        }
+    }
+
+    /// Prints the final state in place of a bar; the other views have shown it.
+    fn end(&self, run: &ScrapingJob) -> io::Result<()> {
+        match self {
+            Self::Bar { layout, .. } => line(&render::progress(layout, run)),
+            Self::Objects(_) | Self::Lines { .. } | Self::Nothing => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_the_end_of_the_run() {
+        let check = |status: ScrapingJobStatus, failed_location_count, expected| {
+            let status = status.into();
+            let run = ScrapingJob { status, failed_location_count, ..Default::default() };
+            assert_eq!(exit_code(&run), expected);
+        };
+        check(ScrapingJobStatus::Completed, 0, 0);
+        check(ScrapingJobStatus::Completed, 1, 3);
+        check(ScrapingJobStatus::Failed, 0, 4);
+        check(ScrapingJobStatus::Cancelled, 0, 5);
+        check(ScrapingJobStatus::Running, 0, 1);
+    }
+}

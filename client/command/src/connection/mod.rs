@@ -1,0 +1,166 @@
+//! The connection to a server, configured by flags, the environment or a context.
+
+mod contexts;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use windrow_client::Client;
+
+pub(crate) use contexts::{Connection, Contexts};
+
+use crate::failure::Failure;
+
+const DEFAULT_SERVER: &str = "127.0.0.1:50051";
+const DEFAULT_PORT: u16 = 50051;
+/// Not a flag: every user of the machine can see command lines.
+const TOKEN: &str = "WINDROW_TOKEN";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionFlags {
+    /// Server, for example windrow.internal or https://windrow.example.com [default: 127.0.0.1:50051].
+    ///
+    /// The default is the server of the context. The default port is 50051, and 443 for https. A comma
+    /// separates several servers of one database; the command uses one that answers. May also be set as
+    /// WINDROW_SERVER.
+    #[arg(long, global = true, env = "WINDROW_SERVER", hide_env = true, value_name = "ADDRESS")]
+    pub(crate) server: Option<String>,
+    /// Use the server of this context instead of the current one; see `windrow context`.
+    ///
+    /// May also be set as WINDROW_CONTEXT.
+    #[arg(long, global = true, env = "WINDROW_CONTEXT", hide_env = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// File with the CA certificates (PEM) to trust [default: those of the system].
+    ///
+    /// May also be set as WINDROW_CA_FILE.
+    #[arg(long, global = true, env = "WINDROW_CA_FILE", hide_env = true, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// File with the bearer token to send. WINDROW_TOKEN may hold the token itself.
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Allow sending the token without TLS, in networks that are private by other means.
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) plaintext_token: bool,
+}
+
+/// Connects to the server of the flags, or of a context, or on this machine.
+pub(crate) async fn connect(flags: ConnectionFlags) -> Result<Client, Failure> {
+    let given = Connection::from(&flags);
+    let base = if given.server.is_empty() {
+        Contexts::read(&Contexts::path()?)?.select(flags.context.as_deref())?
+    } else {
+        // The token of a context is only for the server of that context.
+        Connection::default()
+    };
+    let token = token(&given, &base)?;
+    let server = given.over(base);
+    let mut builder = Client::builder().endpoint(with_ports(&server.server));
+    builder = builder.user_agent(concat!("windrow/", env!("CARGO_PKG_VERSION")));
+    if let Some(file) = &server.ca_file {
+        builder = builder.ca_certificate(read(file)?);
+    }
+    if let Some(token) = token {
+        builder = builder.bearer_token(token);
+    }
+    if server.plaintext_token {
+        builder = builder.bearer_token_over_plaintext();
+    }
+    Ok(builder.connect().await?)
+}
+
+impl From<&ConnectionFlags> for Connection {
+    fn from(flags: &ConnectionFlags) -> Self {
+        Self {
+            server: flags.server.clone().unwrap_or_default(),
+            ca_file: flags.ca_file.clone(),
+            token_file: flags.token_file.clone(),
+            plaintext_token: flags.plaintext_token,
+        }
+    }
+}
+
+impl Connection {
+    fn over(self, base: Self) -> Self {
+        let server = [self.server, base.server].into_iter().find(|server| !server.is_empty());
+        Self {
+            server: server.unwrap_or_else(|| DEFAULT_SERVER.to_owned()),
+            ca_file: self.ca_file.or(base.ca_file),
+            token_file: self.token_file.or(base.token_file),
+            plaintext_token: self.plaintext_token || base.plaintext_token,
+        }
+    }
+}
+
+/// The token of the flags, or else of the environment, or else of the context.
+fn token(given: &Connection, base: &Connection) -> Result<Option<String>, Failure> {
+    let set = env::var(TOKEN).ok().filter(|token| !token.is_empty());
+    match (&given.token_file, set, &base.token_file) {
+        (Some(file), _, _) | (None, None, Some(file)) => Ok(Some(read_token(file)?)),
+        (None, set, _) => Ok(set),
+    }
+}
+
+fn read_token(file: &Path) -> Result<String, Failure> {
+    let text = String::from_utf8(read(file)?);
+    let text = text.map_err(|error| Failure::Refused(format!("{}: {error}", file.display())))?;
+    Ok(text.trim().to_owned())
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(file).map_err(|error| Failure::Refused(format!("{}: {error}", file.display())))
+}
+
+/// Adds the default port to every plaintext address without one.
+fn with_ports(servers: &str) -> String {
+    servers.split(',').map(|server| with_port(server.trim())).collect::<Vec<_>>().join(",")
+}
+
+fn with_port(server: &str) -> String {
+    let authority = server.strip_prefix("http://").unwrap_or(server).trim_end_matches('/');
+    // An IPv6 address is in brackets, and only a colon after them starts a port.
+    let after_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+    if server.is_empty() || server.starts_with("https://") || after_host.contains(':') {
+        return server.to_owned();
+    }
+    format!("{}:{DEFAULT_PORT}", server.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_override_the_context_and_that_the_default() {
+        let server = |server: &str, ca: Option<&str>| Connection {
+            server: server.to_owned(),
+            ca_file: ca.map(PathBuf::from),
+            ..Default::default()
+        };
+        let check = |given: Connection, base: Connection, expected: Connection| {
+            assert_eq!(given.over(base), expected);
+        };
+        check(Connection::default(), Connection::default(), server(DEFAULT_SERVER, None));
+        check(server("", Some("b")), server("a:1", Some("a")), server("a:1", Some("b")));
+        check(Connection::default(), server("a:1", Some("a")), server("a:1", Some("a")));
+    }
+
+    #[test]
+    fn an_address_without_a_port_has_the_default_port() {
+        for (given, expected) in [
+            ("host", "host:50051"),
+            ("host:1", "host:1"),
+            ("http://host/", "http://host:50051"),
+            ("http://host:1", "http://host:1"),
+            ("https://host", "https://host"),
+            ("[::1]", "[::1]:50051"),
+            ("[::1]:1", "[::1]:1"),
+            ("one, two:2", "one:50051,two:2"),
+        ] {
+            assert_eq!(with_ports(given), expected);
+        }
+    }
+}

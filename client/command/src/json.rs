@@ -1,0 +1,253 @@
+//! Messages of the contract as JSON: proto JSON with `snake_case` names, 64-bit integers as numbers, and
+//! enum values as the words that flags and filters use (`completed`, not `SCRAPING_JOB_STATUS_COMPLETED`).
+
+use std::sync::LazyLock;
+
+use prost::{Message, Name};
+use prost_reflect::{
+    DescriptorError, DescriptorPool, DeserializeOptions, DynamicMessage, EnumDescriptor,
+    FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, SerializeOptions, Value,
+};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::failure::Failure;
+
+type Json = serde_json::Value;
+
+static POOL: LazyLock<Result<DescriptorPool, DescriptorError>> =
+    LazyLock::new(|| DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET));
+
+/// A message that serializes as described above: every field without presence, and of the others those that
+/// are set.
+pub(crate) struct Shown(DynamicMessage);
+
+impl Shown {
+    pub(crate) fn new<M: Message + Name>(message: &M) -> Result<Self, Failure> {
+        let bytes = message.encode_to_vec();
+        let dynamic = DynamicMessage::decode(descriptor::<M>()?, bytes.as_slice());
+        Ok(Self(dynamic.map_err(failed)?))
+    }
+}
+
+pub(crate) fn to_json<M: Message + Name>(message: &M) -> Result<String, Failure> {
+    serde_json::to_string(&Shown::new(message)?).map_err(failed)
+}
+
+/// Reads a message. Accepts both forms of an enum value and rejects unknown fields; the error names the field.
+pub(crate) fn from_json<M: Message + Name + Default>(mut json: Json) -> Result<M, String> {
+    let descriptor = descriptor::<M>().map_err(|error| error.to_string())?;
+    lengthen_words(&descriptor, &mut json)?;
+    let options = DeserializeOptions::new().deny_unknown_fields(true);
+    let read = DynamicMessage::deserialize_with_options(descriptor, json, &options);
+    read.map_err(|error| error.to_string())?.transcode_to().map_err(|error| error.to_string())
+}
+
+/// The word of an enum value: its name without the prefix of the enum, in lower case.
+pub(crate) fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+}
+
+fn descriptor<M: Name>() -> Result<MessageDescriptor, Failure> {
+    let pool = POOL.as_ref().map_err(failed)?;
+    let name = M::full_name();
+    let unknown = || Failure::Json(format!("the contract has no message {name}"));
+    pool.get_message_by_name(&name).ok_or_else(unknown)
+}
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        message(&self.0, serializer)
+    }
+}
+
+fn message<S: Serializer>(message: &DynamicMessage, serializer: S) -> Result<S::Ok, S::Error> {
+    let descriptor = message.descriptor();
+    if is_well_known(&descriptor) {
+        return message.serialize_with_options(serializer, &SerializeOptions::new());
+    }
+    let mut map = serializer.serialize_map(None)?;
+    for field in descriptor.fields() {
+        if !field.supports_presence() || message.has_field(&field) {
+            let kind = field.kind();
+            map.serialize_entry(field.name(), &Field(&message.get_field(&field), &kind))?;
+        }
+    }
+    map.end()
+}
+
+/// A value and its type.
+struct Field<'a>(&'a Value, &'a Kind);
+
+impl Serialize for Field<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Bool(is) => serializer.serialize_bool(*is),
+            Value::I32(number) => serializer.serialize_i32(*number),
+            Value::I64(number) => serializer.serialize_i64(*number),
+            Value::U32(number) => serializer.serialize_u32(*number),
+            Value::U64(number) => serializer.serialize_u64(*number),
+            Value::F32(number) => serializer.serialize_f32(*number),
+            Value::F64(number) => serializer.serialize_f64(*number),
+            Value::String(text) => serializer.serialize_str(text),
+            Value::Bytes(bytes) => serializer.serialize_bytes(bytes),
+            Value::EnumNumber(number) => enum_word(self.1, *number, serializer),
+            Value::Message(value) => message(value, serializer),
+            Value::List(items) => {
+                serializer.collect_seq(items.iter().map(|item| Field(item, self.1)))
+            }
+            Value::Map(entries) => {
+                let value_kind = match self.1 {
+                    Kind::Message(entry) => entry.map_entry_value_field().kind(),
+                    other => other.clone(),
+                };
+                // Maps of the contract have string keys. Sorted, so that equal messages look equal.
+                let mut sorted: Vec<_> = entries.iter().collect();
+                sorted.sort_by_key(|(key, _)| *key);
+                let text = |key: &MapKey| key.as_str().unwrap_or_default().to_owned();
+                let entry = |(key, value)| (text(key), Field(value, &value_kind));
+                serializer.collect_map(sorted.into_iter().map(entry))
+            }
+        }
+    }
+}
+
+fn enum_word<S: Serializer>(kind: &Kind, number: i32, serializer: S) -> Result<S::Ok, S::Error> {
+    let value = kind.as_enum().and_then(|descriptor| {
+        Some((descriptor.get_value(number)?.name().to_owned(), prefix(descriptor)))
+    });
+    match value {
+        Some((name, prefix)) => serializer.serialize_str(&word(&name, &prefix)),
+        // A value of a newer server.
+        None => serializer.serialize_i32(number),
+    }
+}
+
+/// `SCRAPING_JOB_STATUS_` of an enum whose zero value is `SCRAPING_JOB_STATUS_UNSPECIFIED`.
+fn prefix(descriptor: &EnumDescriptor) -> String {
+    let zero = descriptor.default_value();
+    zero.name().trim_end_matches("UNSPECIFIED").to_owned()
+}
+
+/// Replaces the words of enum values by their names in the contract.
+fn lengthen_words(descriptor: &MessageDescriptor, json: &mut Json) -> Result<(), String> {
+    let Json::Object(fields) = json else { return Ok(()) };
+    if is_well_known(descriptor) {
+        return Ok(());
+    }
+    for (name, value) in fields {
+        if let Some(field) = descriptor.get_field_by_name(name) {
+            lengthen_field(&field, value).map_err(|error| match error.strip_prefix(':') {
+                Some(error) => format!("{name}:{error}"),
+                None => format!("{name}.{error}"),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn lengthen_field(field: &FieldDescriptor, json: &mut Json) -> Result<(), String> {
+    match (field.kind(), json) {
+        (kind, Json::Array(items)) => {
+            items.iter_mut().try_for_each(|item| lengthen_value(&kind, item))
+        }
+        (kind, json) => lengthen_value(&kind, json),
+    }
+}
+
+fn lengthen_value(kind: &Kind, json: &mut Json) -> Result<(), String> {
+    match (kind, json) {
+        (Kind::Message(descriptor), json) if !descriptor.is_map_entry() => {
+            lengthen_words(descriptor, json)
+        }
+        (Kind::Enum(descriptor), Json::String(text)) => {
+            *text = full_name(descriptor, text)?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn full_name(descriptor: &EnumDescriptor, text: &str) -> Result<String, String> {
+    let prefix = prefix(descriptor);
+    let mut names = descriptor.values().map(|value| value.name().to_owned());
+    let matches = |name: &String| name == text || word(name, &prefix) == text;
+    names.find(matches).ok_or_else(|| {
+        let words = descriptor.values().map(|value| word(value.name(), &prefix));
+        let words: Vec<_> = words.filter(|word| word != "unspecified").collect();
+        format!(": unknown value '{text}'; expected one of {}", words.join(", "))
+    })
+}
+
+/// Types with a JSON form of their own, such as timestamps.
+fn is_well_known(descriptor: &MessageDescriptor) -> bool {
+    descriptor.package_name() == "google.protobuf"
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Json(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use windrow_client::proto;
+
+    use super::*;
+
+    fn run() -> proto::ScrapingJob {
+        proto::ScrapingJob {
+            job_id: "run".into(),
+            status: proto::ScrapingJobStatus::Pending.into(),
+            parameters: Some(proto::ScrapeParameters {
+                listing_types: vec![proto::ListingType::ForSale.into()],
+                request_delay: Some(prost_types::Duration { seconds: 1, nanos: 500_000_000 }),
+                ..Default::default()
+            }),
+            created_at: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+            properties_saved: 7,
+            labels: [("team".to_owned(), "sales".to_owned())].into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn json_has_proto_names_times_numbers_and_words() {
+        let json: Json = serde_json::from_str(&to_json(&run()).unwrap()).unwrap();
+
+        assert_eq!(json["job_id"], "run");
+        assert_eq!(json["status"], "pending");
+        assert_eq!(json["origin"], "unspecified");
+        assert_eq!(json["parameters"]["listing_types"][0], "for_sale");
+        assert_eq!(json["parameters"]["request_delay"], "1.500s");
+        assert_eq!(json["created_at"], "2023-11-14T22:13:20Z");
+        assert_eq!(json["properties_saved"], 7);
+        assert_eq!(json["properties_skipped"], 0);
+        assert_eq!(json["labels"]["team"], "sales");
+        assert_eq!(json["failed_locations"], Json::Array(vec![]));
+        assert_eq!(json.get("completed_at"), None);
+    }
+
+    #[test]
+    fn json_is_read_as_it_was_written() {
+        let json = serde_json::from_str(&to_json(&run()).unwrap()).unwrap();
+        assert_eq!(from_json::<proto::ScrapingJob>(json).unwrap(), run());
+        let long = serde_json::json!({"status": "SCRAPING_JOB_STATUS_FAILED"});
+        let run: proto::ScrapingJob = from_json(long).unwrap();
+        assert_eq!(run.status(), proto::ScrapingJobStatus::Failed);
+    }
+
+    #[test]
+    fn a_wrong_word_is_rejected_with_its_field_and_the_right_ones() {
+        let check = |json: Json, expected: &str| {
+            let error = from_json::<proto::ScheduledJob>(json).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        };
+        check(
+            serde_json::json!({"priority": "urgent"}),
+            "priority: unknown value 'urgent'; expected one of low, normal, high, immediate",
+        );
+        check(
+            serde_json::json!({"parameters": {"listing_types": ["sold", "rent"]}}),
+            "parameters.listing_types: unknown value 'rent'",
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! Layout of text: the width of the terminal, and times in a zone and relative to now.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Local, SecondsFormat};
+use console::Term;
+use prost_types::Timestamp;
+
+use super::NONE;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// Columns of the terminal; `None` if there is no limit.
+    pub(crate) width: Option<usize>,
+    pub(crate) zone: Zone,
+    clock: Clock,
+}
+
+/// Zone of times for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Zone {
+    Local,
+    Utc,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Clock {
+    System,
+    #[cfg(test)]
+    Fixed(i64),
+}
+
+impl Layout {
+    /// For stdout. Without a terminal, or if everything is to be shown, there is no limit.
+    pub(crate) fn new(is_wide: bool, zone: Zone) -> Self {
+        let width = Term::stdout().size_checked().map(|(_, columns)| columns.into());
+        Self { width: width.filter(|_| !is_wide), zone, clock: Clock::System }
+    }
+
+    /// UTC, at the given seconds since 1970.
+    #[cfg(test)]
+    pub(crate) fn fixed(width: Option<usize>, now: i64) -> Self {
+        Self { width, zone: Zone::Utc, clock: Clock::Fixed(now) }
+    }
+
+    /// RFC 3339 without fractions, as flags accept it: `2026-12-01T06:00:00Z`.
+    pub(crate) fn instant(&self, at: &Timestamp) -> String {
+        let utc = || Timestamp { seconds: at.seconds, nanos: 0 }.to_string();
+        match self.zone {
+            Zone::Utc => utc(),
+            Zone::Local => DateTime::from_timestamp(at.seconds, 0).map_or_else(utc, |at| {
+                at.with_timezone(&Local).to_rfc3339_opts(SecondsFormat::Secs, true)
+            }),
+        }
+    }
+
+    /// The instant, or a dash.
+    pub(crate) fn time(&self, at: Option<&Timestamp>) -> String {
+        at.map_or_else(|| NONE.to_owned(), |at| self.instant(at))
+    }
+
+    /// `5m ago` or `in 2h`, or a dash.
+    pub(crate) fn relative(&self, at: Option<&Timestamp>) -> String {
+        let Some(at) = at else { return NONE.to_owned() };
+        let seconds = at.seconds.saturating_sub(self.now());
+        let distance = distance(seconds);
+        if seconds > 0 { format!("in {distance}") } else { format!("{distance} ago") }
+    }
+
+    /// Age as `5m`, or a dash.
+    pub(crate) fn age(&self, at: Option<&Timestamp>) -> String {
+        at.map_or_else(
+            || NONE.to_owned(),
+            |at| distance(self.now().saturating_sub(at.seconds).max(0)),
+        )
+    }
+
+    /// The instant and its distance from now, or a dash.
+    pub(crate) fn time_and_distance(&self, at: Option<&Timestamp>) -> String {
+        match at {
+            Some(_) => format!("{} ({})", self.time(at), self.relative(at)),
+            None => NONE.to_owned(),
+        }
+    }
+
+    /// Time from `start` to `end` or, if that is absent, to now; a dash without a start.
+    pub(crate) fn span(&self, start: Option<&Timestamp>, end: Option<&Timestamp>) -> String {
+        let Some(start) = start else { return NONE.to_owned() };
+        let end = end.map_or_else(|| self.now(), |end| end.seconds);
+        // Negative if the server's clock is ahead of ours.
+        let seconds = u64::try_from(end.saturating_sub(start.seconds)).unwrap_or_default();
+        duration(Duration::from_secs(seconds))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "ages are by the clock of the reader")]
+    fn now(&self) -> i64 {
+        match self.clock {
+            #[cfg(test)]
+            Clock::Fixed(now) => now,
+            Clock::System => {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                let seconds = since.ok().map(|since| since.as_secs());
+                seconds.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// `1h 5m 3s`, as flags accept it.
+pub(crate) fn duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+/// Whole units, the largest that gives at least two of them from two days on: 47 hours, 2 days.
+fn distance(seconds: i64) -> String {
+    match seconds.saturating_abs() {
+        seconds if seconds < MINUTE => format!("{seconds}s"),
+        seconds if seconds < HOUR => format!("{}m", seconds / MINUTE),
+        seconds if seconds < 2 * DAY => format!("{}h", seconds / HOUR),
+        seconds => format!("{}d", seconds / DAY),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn at(seconds: i64) -> Option<Timestamp> {
+        Some(Timestamp { seconds: NOW + seconds, nanos: 999 })
+    }
+
+    #[test]
+    fn distances_are_in_whole_units() {
+        let layout = Layout::fixed(None, NOW);
+        for (seconds, expected) in [
+            (0, "0s ago"),
+            (-59, "59s ago"),
+            (61, "in 1m"),
+            (-3_599, "59m ago"),
+            (-7_300, "2h ago"),
+            (47 * HOUR, "in 47h"),
+            (-5 * DAY - 1, "5d ago"),
+        ] {
+            assert_eq!(layout.relative(at(seconds).as_ref()), expected);
+        }
+    }
+
+    #[test]
+    fn times_show_their_zone_and_absent_ones_are_dashes() {
+        let layout = Layout::fixed(None, NOW);
+        assert_eq!(layout.time_and_distance(at(0).as_ref()), "2023-11-14T22:13:20Z (0s ago)");
+        let absent = [layout.time(None), layout.relative(None), layout.time_and_distance(None)];
+        assert_eq!(absent, ["-", "-", "-"]);
+    }
+
+    #[test]
+    fn local_times_have_an_offset() {
+        let local = Layout { zone: Zone::Local, ..Layout::fixed(None, NOW) };
+        let shown = local.time(at(0).as_ref());
+        assert!(crate::flags::time(&shown).unwrap().seconds == NOW, "{shown}");
+    }
+}

@@ -1,0 +1,50 @@
+//! Responses as text for people: tables, details, and the lines of a watch.
+
+mod jobs;
+mod properties;
+mod runs;
+mod stats;
+mod ticks;
+
+mod details;
+mod layout;
+mod settings;
+mod table;
+
+pub(crate) use jobs::{changed_job, job_with_runs, jobs};
+pub(crate) use layout::{Layout, Zone};
+pub(crate) use properties::{properties, property_with_changes};
+pub(crate) use runs::{live, log, progress, run, run_id_lines, runs};
+pub(crate) use settings::{Setting, command_line, job_settings};
+pub(crate) use stats::stats;
+pub(crate) use table::clean;
+pub(crate) use ticks::{backfill, decided_ticks, explanation, ticks};
+
+/// Stands for a value that is absent.
+const NONE: &str = "-";
+
+/// A list of which only one page is shown, for the line below it.
+pub(crate) struct PageCount {
+    pub(crate) shown: usize,
+    pub(crate) total: i64,
+    /// More than `total` match.
+    pub(crate) is_lower_bound: bool,
+}
+
+impl PageCount {
+    /// `50 of 310 runs; 260 more: --all shows everything`
+    fn footer(&self, things: &str) -> String {
+        let total = usize::try_from(self.total).unwrap_or_default().max(self.shown);
+        let (shown, more) = (self.shown, total.saturating_sub(self.shown));
+        match (more, self.is_lower_bound) {
+            (0, false) => format!("{shown} {things}"),
+            (_, false) => format!("{shown} {things}, {more} more; --all shows everything"),
+            (_, true) => {
+                format!("{shown} {things}, more than {more} more; --all shows everything")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
