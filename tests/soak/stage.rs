@@ -18,21 +18,14 @@ use crate::support::proxy::{Line, Proxy, Upstream};
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct Stage {
-    setup: ServerSetup,
+    /// Text of the servers' `windrow.toml`.
+    settings: &'static str,
     servers: Vec<Server>,
     workers: Vec<Worker>,
     database_lines: Vec<DatabaseLine>,
     postgres: Option<Postgres>,
     /// Takes turns among the servers.
     calls: AtomicUsize,
-}
-
-/// Settings and environment of the servers.
-#[derive(Clone, Copy)]
-pub struct ServerSetup {
-    /// Text of their `windrow.toml`.
-    pub settings: &'static str,
-    pub environment: &'static [(&'static str, &'static str)],
 }
 
 /// A server, and the line through which workers and watchers reach it.
@@ -57,15 +50,15 @@ pub struct DatabaseLine {
 
 impl Stage {
     /// Starts one server per database URL.
-    pub async fn start(setup: ServerSetup, database_urls: &[String]) -> Self {
+    pub async fn start(settings: &'static str, database_urls: &[String]) -> Self {
         let mut servers = Vec::new();
         for url in database_urls {
-            let program = start_server(setup, url);
+            let program = start_server(settings, url);
             let line = Proxy::start(&program.address).await;
             servers.push(Server { database_url: url.clone(), program: Mutex::new(program), line });
         }
         Self {
-            setup,
+            settings,
             servers,
             workers: Vec::new(),
             database_lines: Vec::new(),
@@ -132,7 +125,7 @@ impl Stage {
     /// Blocks until the server listens.
     pub fn restart_server(&self, number: usize) {
         let Server { database_url, program, line } = &self.servers[number];
-        let server = start_server(self.setup, database_url);
+        let server = start_server(self.settings, database_url);
         line.leads_to(Upstream::Address(server.address.clone()));
         *program.lock().unwrap() = server;
     }
@@ -212,11 +205,10 @@ pub async fn wait_until_all_runs_ended(pool: &PgPool) {
     }
 }
 
-fn start_server(setup: ServerSetup, database_url: &str) -> Program {
+fn start_server(settings: &str, database_url: &str) -> Program {
     // One module logs the address; the others would report every fault.
-    let mut environment = vec![("WINDROW_LOG", "error,windrow_server::server=info")];
-    environment.extend(setup.environment);
-    Program::start(&["--database-url", database_url], setup.settings, &environment)
+    let environment = [("WINDROW_LOG", "error,windrow_server::server=info")];
+    Program::start(&["--database-url", database_url], settings, &environment)
 }
 
 fn is_transient(error: &Error) -> bool {

@@ -16,7 +16,7 @@ use crate::faults::Fault::{KillAllServers, KillPostgres, KillServer, SuspendServ
 use crate::faults::{Concurrency, FaultPlan, Injector};
 use crate::options;
 use crate::postgres::Postgres;
-use crate::stage::{ServerSetup, Stage};
+use crate::stage::Stage;
 use crate::support::eventually;
 
 /// Seconds between two ticks of a job.
@@ -31,9 +31,7 @@ const FAULTS: FaultPlan = FaultPlan {
 };
 /// Half of the runs take two seconds: some overlap the next tick, and there are more than the servers can
 /// execute at once.
-const SETUP: ServerSetup = ServerSetup {
-    environment: &[],
-    settings: r#"
+const SETTINGS: &str = r#"
 lease = "4s"
 heartbeat = "1s"
 max_concurrent_runs = 8
@@ -45,8 +43,7 @@ listings_per_location = 1
 [sources.two_seconds]
 kind = "exec"
 command = ["sh", "-c", "sleep 2; echo '{\"property_id\": \"1\"}'"]
-"#,
-};
+"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
@@ -55,7 +52,7 @@ async fn every_tick_is_decided_exactly_once() {
     let length = Duration::from_secs(options::number("WINDROW_ACCOUNTING_SECONDS", SECONDS));
     let postgres = Postgres::start().await;
     let pool = PgPool::connect_lazy(&postgres.url).unwrap();
-    let stage = Stage::start(SETUP, &vec![postgres.url.clone(); SERVERS]).await;
+    let stage = Stage::start(SETTINGS, &vec![postgres.url.clone(); SERVERS]).await;
     let stage = Arc::new(stage.with_postgres(postgres));
     let jobs = users::create_jobs(&stage).await;
 

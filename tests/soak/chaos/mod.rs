@@ -22,7 +22,7 @@ use crate::faults::Fault::{
 };
 use crate::faults::{Concurrency, FaultPlan, Injector};
 use crate::options;
-use crate::stage::{ServerSetup, Stage, wait_until_all_runs_ended};
+use crate::stage::{Stage, wait_until_all_runs_ended};
 use crate::support::database::new_database;
 use crate::support::program::Program;
 use crate::support::{eventually, job, parameters, python};
@@ -41,9 +41,7 @@ const FAULTS: FaultPlan = FaultPlan {
     interval: 200..1_200,
 };
 /// The servers themselves execute the source `local`, so a suspended server loses leases too.
-const SETUP: ServerSetup = ServerSetup {
-    environment: &[],
-    settings: r#"
+const SETTINGS: &str = r#"
 lease = "4s"
 heartbeat = "1s"
 max_concurrent_runs = 3
@@ -57,8 +55,7 @@ kind = "worker"
 [sources.local]
 kind = "exec"
 command = ["awk", '''BEGIN { for (i = 1; i <= 30; i++) { printf "{\"property_id\":\"%s %s %d\",\"attempt\":%d}\n", ENVIRON["WINDROW_JOB_ID"], ENVIRON["WINDROW_LOCATION"], i, ENVIRON["WINDROW_ATTEMPT"]; if (i % 6 == 0) { fflush(); system("sleep 0.2") } } }''']
-"#,
-};
+"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
@@ -68,7 +65,7 @@ async fn every_run_ends_once_and_calls_after_a_lost_lease_change_nothing() {
     tokio::task::spawn_blocking(python::install).await.unwrap();
     let url = new_database().await;
     let pool = PgPool::connect(&url).await.unwrap();
-    let servers = Stage::start(SETUP, &[url.clone(), url]).await;
+    let servers = Stage::start(SETTINGS, &[url.clone(), url]).await;
     let with_workers =
         servers.with_workers(worker::rust_worker).with_workers(worker::python_worker);
     let stage = Arc::new(with_workers);
@@ -122,7 +119,7 @@ async fn wait_for_effects(pool: &PgPool, calls: &StaleCalls) {
 async fn the_queries_notice_every_violated_promise() {
     let url = new_database().await;
     let pool = PgPool::connect(&url).await.unwrap();
-    let server = Program::start(&["--database-url", &url], SETUP.settings, &[]);
+    let server = Program::start(&["--database-url", &url], SETTINGS, &[]);
     create_jobs(&server.address).await;
     let client = Client::connect(&server.address).await.unwrap();
     let request = proto::TriggerJobRequest { job_id: "local".to_owned(), ..Default::default() };

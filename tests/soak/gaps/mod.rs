@@ -24,7 +24,7 @@ use crate::faults::Fault::{
 };
 use crate::faults::{Concurrency, FaultPlan, Injector};
 use crate::options;
-use crate::stage::{DatabaseLine, ServerSetup, Stage, wait_until_all_runs_ended};
+use crate::stage::{DatabaseLine, Stage, wait_until_all_runs_ended};
 use crate::support::database::new_database;
 use crate::support::proxy::Line;
 use crate::support::{QUICK, job, parameters};
@@ -53,9 +53,7 @@ const FAULTS: FaultPlan = FaultPlan {
 /// Distance of the second server from the database. Its transactions stay open for long while those of the
 /// first server commit, so events become visible out of the order of their ids.
 const FAR: Line = Line::Slow(Duration::from_millis(10));
-const SETUP: ServerSetup = ServerSetup {
-    environment: &[],
-    settings: r#"
+const SETTINGS: &str = r#"
 lease = "4s"
 heartbeat = "1s"
 stop_grace = "1s"
@@ -65,8 +63,7 @@ max_concurrent_runs = 8
 kind = "sample"
 listings_per_location = 2
 pace = "0s"
-"#,
-};
+"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_watcher_sees_exactly_what_the_outbox_holds() {
@@ -109,7 +106,7 @@ async fn start_stage(database_url: &str) -> Stage {
     let near = DatabaseLine::start(database_url, Line::Clear).await;
     let far = DatabaseLine::start(database_url, FAR).await;
     let urls = [near.url(database_url), far.url(database_url)];
-    Stage::start(SETUP, &urls).await.with_database_lines(vec![near, far])
+    Stage::start(SETTINGS, &urls).await.with_database_lines(vec![near, far])
 }
 
 fn interest(index: usize) -> Interest {
