@@ -214,6 +214,7 @@ fn start_server(settings: &str, database_url: &str) -> Program {
 fn is_transient(error: &Error) -> bool {
     match error.code() {
         Code::Unavailable
+        | Code::Aborted
         | Code::Unknown
         | Code::DeadlineExceeded
         | Code::Cancelled

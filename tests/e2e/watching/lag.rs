@@ -51,7 +51,7 @@ async fn a_transaction_that_holds_the_feed_back_is_logged_and_the_lag_is_reporte
     let watch = proto::WatchScrapingJobRequest { job_id: run.clone(), ..Default::default() };
     let mut states = service(&server.address).await.watch_scraping_job(watch).await.unwrap();
 
-    let warning = server.log_line("Watches are ").await;
+    let warning = server.log_line("Watches lag ").await;
     assert!(warning.contains("forgotten") && warning.contains("postgres"), "{warning}");
     // Only bookmarks may come.
     while feed.bookmark().await < Some(Duration::from_secs(5)) {}
@@ -137,7 +137,7 @@ async fn read_to_the_end(feed: &mut Feed) {
 }
 
 async fn metric(server: &Program, name: &str) -> String {
-    let line = server.log_line("Metrics are at ").await;
+    let line = server.log_line("Serving metrics on ").await;
     let address = line.split_once("http://").unwrap().1.split_once('/').unwrap().0;
     read(address, name).await
 }

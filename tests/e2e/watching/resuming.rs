@@ -155,7 +155,7 @@ async fn a_revision_and_a_token_cannot_be_combined() {
         ..Default::default()
     };
     let refused = service(&windrow.address()).await.watch_scraping_job(both).await.unwrap_err();
-    assert_eq!(refused.message(), "resume_token: cannot be given with after_revision");
+    assert_eq!(refused.message(), "resume_token: cannot be combined with after_revision");
     let unknown = proto::WatchScrapingJobsRequest { view: 9, ..request("", "") };
     let refused = Feed::open(&windrow.address(), unknown).await.err().unwrap();
     assert_eq!(refused.message(), "view: 9 is not a view");
