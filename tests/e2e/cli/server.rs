@@ -99,7 +99,7 @@ fn a_source_can_be_tried_before_it_is_used() {
     assert!(said(&good).contains("hm") && said(&good).contains("1 rows"), "{}", said(&good));
     assert_eq!((bad.status.code(), none.status.code()), (Some(1), Some(1)));
     assert!(said(&bad).contains("after 1 rows"), "{}", said(&bad));
-    assert!(said(&none).contains("there are: bad, good, sample"), "{}", said(&none));
+    assert!(said(&none).contains("available: bad, good, sample"), "{}", said(&none));
 }
 
 #[test]
