@@ -25,7 +25,7 @@ pub(crate) struct TickPolicyFlags {
     /// With `skip`: a tick is missed only if it is decided later than this [default: 1m].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     catch_up_grace: Option<Duration>,
-    /// Maximum random delay between a tick and the start of its run [default: 0s].
+    /// Maximum delay between a tick and the start of its run [default: 0s].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     jitter: Option<Duration>,
 }

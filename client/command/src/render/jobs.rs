@@ -6,11 +6,11 @@ use super::details::details;
 use super::runs::{runs_table, sample_note};
 use super::settings::job_settings;
 use super::table::{Column, table};
-use super::{Layout, NONE, PageCount};
+use super::{Layout, NONE, PageCount, counted};
 use crate::json::word;
 
-/// On a narrow terminal RUNS is left out first, then NAME, SOURCE, LAST RUN, CRON, TIME ZONE, NEXT RUN,
-/// LAST STATUS, STATUS.
+/// LAST is the status of the run that ended last, and NEXT the time to the next tick. On a narrow terminal RUNS
+/// is left out first, then NAME, SOURCE, LAST RUN, CRON, TIME ZONE, NEXT, LAST, STATUS.
 pub(crate) fn jobs(layout: &Layout, jobs: &[proto::ScheduledJob], total: &PageCount) -> String {
     if jobs.is_empty() {
         return "No scheduled jobs match. Create one: windrow jobs create --help\n\
@@ -20,8 +20,8 @@ pub(crate) fn jobs(layout: &Layout, jobs: &[proto::ScheduledJob], total: &PageCo
     let columns = [
         Column::id("ID"),
         Column::state("STATUS", 1),
-        Column::state("LAST STATUS", 2),
-        Column::text("NEXT RUN", 3),
+        Column::state("LAST", 2),
+        Column::text("NEXT", 3),
         Column::text("CRON", 5),
         Column::text("TIME ZONE", 4),
         Column::text("LAST RUN", 6),
@@ -43,7 +43,8 @@ pub(crate) fn jobs(layout: &Layout, jobs: &[proto::ScheduledJob], total: &PageCo
             job.run_count.to_string(),
         ]
     });
-    let table = table(layout, columns, rows).with_footer(&total.footer("scheduled jobs"));
+    let table =
+        table(layout, columns, rows).with_footer(&total.footer("scheduled job", "scheduled jobs"));
     let note = sample_note(jobs.iter().map(|job| job.parameters.as_ref()));
     format!("{table}{note}")
 }
@@ -57,7 +58,7 @@ pub(crate) fn job_with_runs(layout: &Layout, response: &proto::GetScheduledJobRe
         let total = usize::try_from(response.total_runs).unwrap_or_default();
         let more = total.saturating_sub(shown);
         let footer = if more == 0 {
-            format!("{shown} runs")
+            counted(shown, "run", "runs")
         } else {
             let id = &job.scheduled_job_id;
             format!("{shown} runs, {more} more: windrow runs list --job {id}")

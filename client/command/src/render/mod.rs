@@ -32,18 +32,20 @@ pub(crate) struct PageCount {
 }
 
 impl PageCount {
-    /// `50 of 310 runs; 260 more: --all shows everything`
-    fn footer(&self, things: &str) -> String {
+    /// `50 runs, 260 more; --all shows everything`
+    fn footer(&self, one: &str, many: &str) -> String {
         let total = usize::try_from(self.total).unwrap_or_default().max(self.shown);
-        let (shown, more) = (self.shown, total.saturating_sub(self.shown));
+        let (shown, more) = (counted(self.shown, one, many), total.saturating_sub(self.shown));
         match (more, self.is_lower_bound) {
-            (0, false) => format!("{shown} {things}"),
-            (_, false) => format!("{shown} {things}, {more} more; --all shows everything"),
-            (_, true) => {
-                format!("{shown} {things}, more than {more} more; --all shows everything")
-            }
+            (0, false) => shown,
+            (_, false) => format!("{shown}, {more} more; --all shows everything"),
+            (_, true) => format!("{shown}, more than {more} more; --all shows everything"),
         }
     }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(crate) fn properties(layout: &Layout, properties: &[Property], total: &PageC
             layout.relative(property.last_seen_at.as_ref()),
         ]
     });
-    table(layout, columns, rows).with_footer(&total.footer("properties"))
+    table(layout, columns, rows).with_footer(&total.footer("property", "properties"))
 }
 
 /// On a narrow terminal RUN is left out first, then OLD, NEW, FIELD.

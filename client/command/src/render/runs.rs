@@ -14,7 +14,7 @@ pub(crate) fn runs(layout: &Layout, runs: &[proto::ScrapingJob], total: &PageCou
         return "No runs match. Create one: windrow trigger JOB (ids: windrow jobs list -q)"
             .to_owned();
     }
-    let table = runs_table(layout, runs).with_footer(&total.footer("runs"));
+    let table = runs_table(layout, runs).with_footer(&total.footer("run", "runs"));
     format!("{table}{}", sample_note(runs.iter().map(|run| run.parameters.as_ref())))
 }
 

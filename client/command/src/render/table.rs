@@ -1,15 +1,15 @@
 //! Tables that fit the terminal.
 //!
 //! A table is never cut at the right edge and never wraps, unless its ids alone are wider than the terminal.
-//! Below its natural width it leaves out columns, the one with the highest rank first. Ids are shown whole,
-//! because people copy them. Text of others cannot move the cursor: control characters become spaces.
+//! Below its natural width it shortens long free text and leaves out columns, the one with the highest rank
+//! first. Ids are shown whole, because people copy them. Text of others cannot move the cursor: control characters become spaces.
 
 use console::{Alignment, measure_text_width, pad_str, style, truncate_str};
 
 use super::{Layout, NONE};
 
 pub(super) const GAP: usize = 2;
-/// Maximum width of free text in a table that has to fit a terminal.
+/// Maximum width of free text in a table that does not fit the terminal otherwise.
 const MAX_TEXT: usize = 40;
 
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +94,7 @@ pub(super) fn table<const N: usize>(
     for row in rows {
         height += 1;
         for (column, cell) in filled.iter_mut().zip(row) {
-            column.push(&cell, layout.width.is_some());
+            column.push(&cell);
         }
     }
     filled.retain(|column| !column.column.is_optional || column.has_content());
@@ -119,15 +119,19 @@ impl Filled {
         Self { column, cells: Vec::new(), width: column.name.len() }
     }
 
-    fn push(&mut self, cell: &str, is_limited: bool) {
+    fn push(&mut self, cell: &str) {
         let cell = clean(cell);
-        let cell = if is_limited && self.column.kind == Kind::Text {
-            truncate_str(&cell, MAX_TEXT, "…").into_owned()
-        } else {
-            cell
-        };
         self.width = self.width.max(measure_text_width(&cell));
         self.cells.push(cell);
+    }
+
+    fn shorten(&mut self) {
+        if self.column.kind == Kind::Text {
+            for cell in &mut self.cells {
+                *cell = truncate_str(cell, MAX_TEXT, "…").into_owned();
+            }
+            self.width = self.width.min(MAX_TEXT.max(self.column.name.len()));
+        }
     }
 
     fn has_content(&self) -> bool {
@@ -153,9 +157,12 @@ impl Filled {
     }
 }
 
-/// Leaves out the column with the highest rank until the rest fits.
+/// Shortens free text, and then leaves out the column with the highest rank until the rest fits.
 fn fit(columns: &mut Vec<Filled>, width: Option<usize>) {
     let Some(width) = width else { return };
+    if total_width(columns) > width {
+        columns.iter_mut().for_each(Filled::shorten);
+    }
     while total_width(columns) > width {
         let ranks = columns.iter().enumerate().map(|(number, column)| (column.column.rank, number));
         match ranks.max() {
@@ -245,10 +252,11 @@ mod tests {
     }
 
     #[test]
-    fn free_text_is_shortened_only_on_a_terminal() {
+    fn free_text_is_shortened_only_if_it_does_not_fit() {
         let long = "x".repeat(100);
         let rows = [["a", "b", "1", long.as_str()]];
-        assert!(shown(Some(200), &rows).text.contains(&format!(" {}…", "x".repeat(39))));
+        assert!(shown(Some(100), &rows).text.contains(&format!(" {}…", "x".repeat(39))));
+        assert!(shown(Some(200), &rows).text.contains(&long));
         assert!(shown(None, &rows).text.contains(&long));
     }
 }

@@ -15,7 +15,9 @@ use crate::render::{self, PageCount};
 use edit::{CreateArgs, UpdateArgs};
 use status::{DeactivateArgs, DeleteArgs, PauseArgs, ResumeArgs, UndeleteArgs};
 
-const LIST: &str = "Filters: up to 20 comparisons joined by AND, each optionally preceded by NOT.
+const LIST: &str = "LAST is the status of the run that ended last, NEXT the time to the next tick.
+
+Filters: up to 20 comparisons joined by AND, each optionally preceded by NOT.
   status, priority           =  !=
   parameters.source          =
   created_at                 <  <=  >  >=   with a quoted RFC 3339 time

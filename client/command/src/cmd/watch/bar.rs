@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use console::Term;
+use console::{Term, measure_text_width};
 use windrow_client::proto::{ScrapingJob, ScrapingJobStatus};
 
 use super::area::Area;
 use crate::render::{self, Layout};
 
-const WIDTH: usize = 20;
+/// Maximum width; on a narrow terminal the text goes first.
+const MAX_WIDTH: usize = 30;
 
 pub(super) struct Bar {
     area: Area,
@@ -45,7 +46,7 @@ impl Bar {
     }
 
     pub(super) fn redraw(&mut self) {
-        let text = self.text();
+        let text = self.text(self.area.size().map(|(_, columns)| columns));
         self.area.draw(&text);
     }
 
@@ -53,10 +54,12 @@ impl Bar {
         self.area.clear();
     }
 
-    fn text(&self) -> String {
+    fn text(&self, columns: Option<usize>) -> String {
         let run = self.run.as_ref().map(|run| {
-            let bar = bar(run.completed_locations, run.total_locations);
-            format!("{bar} {}{}", render::progress(&self.layout, run), self.speed(run))
+            let text = format!("{}{}", render::progress(&self.layout, run), self.speed(run));
+            let room = columns.map(|columns| columns.saturating_sub(measure_text_width(&text) + 1));
+            let width = room.unwrap_or(MAX_WIDTH).min(MAX_WIDTH);
+            format!("{} {text}", bar(run.completed_locations, run.total_locations, width))
         });
         let lines: Vec<_> = run.into_iter().chain(self.lost.clone()).collect();
         lines.join("\n")
@@ -75,11 +78,11 @@ impl Bar {
 }
 
 /// Empty if there are no locations.
-fn bar(done: i32, total: i32) -> String {
+fn bar(done: i32, total: i32, width: usize) -> String {
     let (done, total) = (usize::try_from(done), usize::try_from(total));
     let (done, total) = (done.unwrap_or_default(), total.unwrap_or_default());
-    let full = done.min(total).saturating_mul(WIDTH).checked_div(total).unwrap_or(0);
-    format!("{}{}", "█".repeat(full), "░".repeat(WIDTH.saturating_sub(full)))
+    let full = done.min(total).saturating_mul(width).checked_div(total).unwrap_or(0);
+    format!("{}{}", "█".repeat(full), "░".repeat(width.saturating_sub(full)))
 }
 
 /// Average since the first state. Nothing until rows or locations have increased.
@@ -94,7 +97,7 @@ fn speed(first: &ScrapingJob, run: &ScrapingJob, elapsed: Duration) -> String {
         return rows;
     }
     let left = Duration::from_secs_f64((seconds * f64::from(left) / f64::from(done)).min(1e9));
-    format!("{rows}, about {} left", rounded(left))
+    format!("{rows}, {} left", rounded(left))
 }
 
 /// In its largest unit: `2m`.
@@ -126,15 +129,15 @@ mod tests {
         let after = |run: &ScrapingJob, seconds| speed(&first, run, Duration::from_secs(seconds));
         assert_eq!(after(&first, 10), "");
         assert_eq!(after(&running(2, 12_445), 10), " (1234/s)");
-        assert_eq!(after(&running(4, 100), 60), ", about 2m left");
+        assert_eq!(after(&running(4, 100), 60), ", 2m left");
         assert_eq!(after(&running(8, 300), 10), " (20/s)");
     }
 
     #[test]
     fn a_bar_is_as_full_as_the_run_is_done() {
         for (done, total, full) in [(0, 8, 0), (4, 8, 10), (8, 8, 20), (9, 8, 20), (0, 0, 0)] {
-            assert_eq!(bar(done, total).matches('█').count(), full);
-            assert_eq!(bar(done, total).chars().count(), WIDTH);
+            assert_eq!(bar(done, total, 20).matches('█').count(), full);
+            assert_eq!(bar(done, total, 20).chars().count(), 20);
         }
     }
 
@@ -142,11 +145,16 @@ mod tests {
     fn a_bar_shows_progress_and_a_lost_connection() {
         let mut bar = Bar::new(Layout::fixed(None, 0));
         bar.connection_lost("Connection lost".to_owned());
-        assert_eq!(bar.text(), "Connection lost");
+        assert_eq!(bar.text(None), "Connection lost");
         bar.show(&running(2, 40));
-        let text = bar.text();
+        let text = bar.text(None);
         assert!(text.ends_with("running 2/8 locations, 40 scraped\nConnection lost"), "{text}");
         bar.reconnected();
-        assert!(bar.text().ends_with("running 2/8 locations, 40 scraped"), "{}", bar.text());
+        assert!(
+            bar.text(None).ends_with("running 2/8 locations, 40 scraped"),
+            "{}",
+            bar.text(None)
+        );
+        assert_eq!(bar.text(Some(40)), "█░░░░░ running 2/8 locations, 40 scraped");
     }
 }
