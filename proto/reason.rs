@@ -90,7 +90,8 @@ mod tests {
             // Comments name reasons as `NOT_FOUND / RUN_NOT_FOUND`.
             for three in words.windows(3).filter(|three| three[1] == "/") {
                 let reason = three[2].trim_matches(|c: char| !c.is_alphabetic());
-                if reason.contains('_') {
+                let is_reason = |c: char| c == '_' || c.is_ascii_uppercase();
+                if reason.contains('_') && reason.chars().all(is_reason) {
                     named.insert(reason.to_owned());
                 }
             }
