@@ -1,4 +1,4 @@
-//! Who may use whom. A module of a row may use the modules of its list, and its own.
+//! The layering of the server: a module of a row may use the modules of its list, and itself.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 

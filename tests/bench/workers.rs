@@ -1,4 +1,4 @@
-//! How soon workers hear: from a trigger to the source that is called, at 50 runs a second, and from a
+//! Latency of workers: from a trigger to the source that is called, at 50 runs a second, and from a
 //! cancellation to the end of the work; beside an INSERT's commit and a gRPC echo in the same run.
 //! `.dev/bench --bench workers` runs it.
 

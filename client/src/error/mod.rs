@@ -60,7 +60,7 @@ pub enum Error {
     InvalidEndpoint {
         /// The endpoint as given.
         endpoint: String,
-        /// Why it cannot be used.
+        /// Reason why it cannot be used.
         description: String,
     },
     /// The bearer token is empty or has characters that a header cannot carry.

@@ -31,7 +31,7 @@ pub struct Status {
 pub struct FieldViolation {
     /// Path of the field, for example `scheduled_job.parameters.locations`.
     pub field: String,
-    /// Why it was rejected.
+    /// Reason of the rejection.
     pub description: String,
 }
 

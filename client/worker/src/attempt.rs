@@ -105,7 +105,7 @@ pub struct AttemptUpdate {
 }
 
 impl AttemptUpdate {
-    /// Whether there is no news.
+    /// True if there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.results.is_empty() && self.lines.is_empty()
     }

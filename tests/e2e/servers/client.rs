@@ -78,7 +78,7 @@ async fn every_state_of_all_runs_arrives_once_although_a_server_is_killed() {
             }
         }
     });
-    watched.await.expect("not all runs are seen to end");
+    watched.await.expect("the watch did not show the end of all runs");
 
     assert!(lost, "the killed server was not the one in use");
     for seen in states.values() {

@@ -19,7 +19,7 @@ const QUERY_GAP: Duration = Duration::from_millis(20);
 impl App {
     /// Handles the heartbeat of a worker for all its attempts: writes their news, extends leases of which
     /// less than two thirds are left, and returns the leases that are still held. Waits up to `wait` while
-    /// there is no news for the worker.
+    /// nothing has changed for the worker.
     pub async fn heartbeat(
         &self,
         worker_id: &str,
