@@ -1,28 +1,28 @@
-//! The lines of several files, each with its place.
+//! Reads the lines of several files, each with its position.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// MongoDB's limit of a document is 16 MiB; extended JSON may be longer.
-const LONGEST: u64 = 64 * 1024 * 1024;
+/// MongoDB limits a document to 16 MiB; extended JSON may be longer.
+const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
 
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub(super) text: String,
-    pub(super) place: String,
-    /// Which line it is over all files, from 1.
-    pub(super) count: u64,
+    /// File and line number, as `file:line`.
+    pub(super) position: String,
+    /// Line number over all files, from 1.
+    pub(super) overall_number: u64,
 }
 
-/// All lines that hold something. A list, as `mongoexport --jsonArray` writes it, has a document a line
-/// too.
+/// All nonempty lines. A list from `mongoexport --jsonArray` also has one document per line.
 pub(super) fn lines(files: &[PathBuf]) -> impl Iterator<Item = io::Result<Line>> {
     let all = files.iter().flat_map(|file| match read(file) {
         Ok(lines) => Either::Lines(lines),
-        Err(error) => Either::Failed(Some(named(file, &error))),
+        Err(error) => Either::Failed(Some(with_file_name(file, &error))),
     });
-    all.zip(1..).map(|(line, count)| line.map(|line| Line { count, ..line }))
+    all.zip(1..).map(|(line, overall_number)| line.map(|line| Line { overall_number, ..line }))
 }
 
 enum Either<L> {
@@ -46,17 +46,18 @@ fn read(file: &Path) -> io::Result<impl Iterator<Item = io::Result<Line>> + use<
     let mut number = 0_u64;
     let numbered = std::iter::from_fn(move || {
         number += 1;
-        let text = line(&mut reader).map_err(|error| named(file, &error)).transpose()?;
-        let place = format!("{}:{number}", file.display());
-        Some(text.map(|text| Line { text, place, count: 0 }))
+        let text =
+            next_line(&mut reader).map_err(|error| with_file_name(file, &error)).transpose()?;
+        let position = format!("{}:{number}", file.display());
+        Some(text.map(|text| Line { text, position, overall_number: 0 }))
     });
     Ok(numbered.filter(|line| line.as_ref().map_or(true, |line| !line.text.is_empty())))
 }
 
-/// The next line without what a list puts around it; `None` at the end.
-fn line(reader: &mut BufReader<File>) -> io::Result<Option<String>> {
+/// The next line without the brackets and commas of a list; `None` at the end.
+fn next_line(reader: &mut BufReader<File>) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
-    if reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes)? == 0 {
+    if reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut bytes)? == 0 {
         return Ok(None);
     }
     let text = String::from_utf8_lossy(&bytes);
@@ -64,6 +65,6 @@ fn line(reader: &mut BufReader<File>) -> io::Result<Option<String>> {
     Ok(Some(text.trim_end_matches([',', ']']).trim().to_owned()))
 }
 
-fn named(file: &Path, error: &io::Error) -> io::Error {
+fn with_file_name(file: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", file.display()))
 }

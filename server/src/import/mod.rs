@@ -1,7 +1,8 @@
-//! `windrow-server import`: takes over what an earlier system left behind.
+//! `windrow-server import`: imports the jobs and runs of an earlier system.
 //!
-//! Two passes over the files: the first finds all scheduled jobs, as documents come in any order, and
-//! the second the runs. Besides the jobs they hold a batch of runs and the ids of all in memory.
+//! The import makes two passes over the files, because documents come in any order: the first
+//! imports all scheduled jobs, and the second the runs. It holds the jobs, a batch of runs and the
+//! ids of all runs in memory.
 
 mod files;
 mod report;
@@ -21,14 +22,14 @@ use windrow_server::sources::SAMPLE;
 use self::files::{Line, lines};
 use self::report::{Kind, Report};
 
-/// Rows of one transaction: a few statements of some milliseconds.
+/// Rows per transaction: a few statements that take some milliseconds.
 const BATCH: usize = 500;
-/// Lines between two signs of progress.
+/// Number of lines between two progress messages.
 const PROGRESS: u64 = 10_000;
-/// Some lines could not be taken over.
-const REFUSED: u8 = 3;
+/// Exit code if some lines were rejected.
+const EXIT_REJECTED: u8 = 3;
 
-/// Exit code 0 if every line was taken over, 3 if some were not.
+/// Returns exit code 0 if every line was imported, 3 if some were rejected.
 pub(crate) async fn run(
     offline: &OfflineApp,
     args: &ImportArgs,
@@ -37,17 +38,18 @@ pub(crate) async fn run(
     let mode = if args.dry_run { Mode::ValidateOnly } else { Mode::Commit };
     let defaults = Defaults { source, now: offline.app.now() };
     let mut import = Importer { offline, args, defaults, mode, report: Report::default() };
-    let jobs = import.jobs().await?;
-    import.runs(&jobs).await?;
+    let jobs = import.import_jobs().await?;
+    import.import_runs(&jobs).await?;
     let report = import.report;
     io::stdout().write_all(report.summary(mode).as_bytes())?;
     if let Some(file) = &args.report {
-        std::fs::write(file, report.whole(mode))?;
+        std::fs::write(file, report.full(mode))?;
     }
-    Ok(if report.has_refused() { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+    Ok(if report.has_rejected() { ExitCode::from(EXIT_REJECTED) } else { ExitCode::SUCCESS })
 }
 
-/// The source that the jobs shall use; sample data must never pass for theirs by accident.
+/// The source of the jobs. The sample source is never the default, so that sample data does not get
+/// mixed with real data by accident.
 fn source(offline: &OfflineApp, args: &ImportArgs) -> Result<String, String> {
     let names = &offline.app.sources().names;
     let known: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -57,11 +59,11 @@ fn source(offline: &OfflineApp, args: &ImportArgs) -> Result<String, String> {
     ) {
         (Some(name), _) if names.contains(name) => Ok(name.clone()),
         (Some(name), _) => {
-            Err(format!("no source is named '{name}'; there are: {}", known.join(", ")))
+            Err(format!("unknown source '{name}'; available sources: {}", known.join(", ")))
         }
         (None, [only]) => Ok((**only).to_owned()),
         (None, _) => Err(format!(
-            "say with --source which source the jobs shall use; there are: {}",
+            "--source is required to select the source of the jobs; available sources: {}",
             known.join(", ")
         )),
     }
@@ -76,23 +78,23 @@ struct Importer<'a> {
 }
 
 impl Importer<'_> {
-    /// Imports the scheduled jobs, and returns all that there are then.
-    async fn jobs(&mut self) -> Result<BTreeSet<ScheduledJobId>, Box<dyn Error>> {
+    /// Imports the scheduled jobs. Returns the ids of the imported and the existing ones.
+    async fn import_jobs(&mut self) -> Result<BTreeSet<ScheduledJobId>, Box<dyn Error>> {
         let mut plan = Plan::default();
-        let mut named = BTreeSet::new();
+        let mut job_ids = BTreeSet::new();
         for line in lines(&self.args.files) {
             let line = line?;
-            progress("looked at", &line)?;
+            progress("scheduled jobs", &line)?;
             match legacy::read(&line.text, &self.defaults) {
-                Ok(understood) => self.plan(&mut plan, &mut named, &line, understood),
-                Err(reason) => self.report.add(Kind::Refused, Some(&line), reason),
+                Ok(document) => self.add_document(&mut plan, &mut job_ids, &line, document),
+                Err(reason) => self.report.add(Kind::Rejected, Some(&line), reason),
             }
         }
-        let existing = self.offline.app.existing_scheduled_jobs(&named).await?;
-        let (jobs, refused) = plan.jobs(&existing, self.defaults.now);
-        for reason in refused {
-            self.report.jobs.refused += 1;
-            self.report.add(Kind::Refused, None, reason);
+        let existing = self.offline.app.existing_scheduled_jobs(&job_ids).await?;
+        let (jobs, rejected) = plan.jobs(&existing, self.defaults.now);
+        for reason in rejected {
+            self.report.jobs.rejected += 1;
+            self.report.add(Kind::Rejected, None, reason);
         }
         let mut known = existing;
         known.extend(jobs.iter().map(|imported| imported.job.id.clone()));
@@ -104,7 +106,7 @@ impl Importer<'_> {
                 self.report.jobs.count(new.contains(&imported.job.id));
                 if new.contains(&imported.job.id) {
                     for note in &imported.notes {
-                        self.report.add(Kind::Mended, None, note.clone());
+                        self.report.add(Kind::Repaired, None, note.clone());
                     }
                 }
             }
@@ -112,59 +114,59 @@ impl Importer<'_> {
         Ok(known)
     }
 
-    fn plan(
+    fn add_document(
         &mut self,
         plan: &mut Plan,
-        named: &mut BTreeSet<ScheduledJobId>,
+        job_ids: &mut BTreeSet<ScheduledJobId>,
         line: &Line,
-        understood: ParsedDocument,
+        document: ParsedDocument,
     ) {
-        let ParsedDocument { job, run, notes, unknown } = understood;
-        self.report.unknown(unknown);
+        let ParsedDocument { job, run, notes, unknown_fields } = document;
+        self.report.add_unknown_fields(unknown_fields);
         for note in notes {
-            self.report.add(Kind::Mended, Some(line), note);
+            self.report.add(Kind::Repaired, Some(line), note);
         }
         if let Some(run) = run {
-            named.extend(run.job_names());
+            job_ids.extend(run.possible_job_ids());
             plan.add_run(&run);
         }
         if let Some(job) = job {
             self.report.jobs.read += 1;
             let id = job.id.clone();
-            named.insert(id.clone());
+            job_ids.insert(id.clone());
             if !plan.add_job(job) {
-                self.report.jobs.refused += 1;
-                let reason = format!("scheduled job '{id}' came before; the first one counts");
-                self.report.add(Kind::Refused, Some(line), reason);
+                self.report.jobs.rejected += 1;
+                let reason = format!("duplicate scheduled job '{id}'; kept the first one");
+                self.report.add(Kind::Rejected, Some(line), reason);
             }
         }
     }
 
-    async fn runs(&mut self, jobs: &BTreeSet<ScheduledJobId>) -> Result<(), Box<dyn Error>> {
+    async fn import_runs(&mut self, jobs: &BTreeSet<ScheduledJobId>) -> Result<(), Box<dyn Error>> {
         let mut seen: BTreeSet<RunId> = BTreeSet::new();
         let mut batch = Vec::with_capacity(BATCH);
         for line in lines(&self.args.files) {
             let line = line?;
-            progress("took over", &line)?;
-            // What was refused or mended was told in the first pass.
-            let Ok(understood) = legacy::read(&line.text, &self.defaults) else { continue };
-            let Some(run) = understood.run else { continue };
+            progress("runs", &line)?;
+            // The first pass reported the repairs and rejections.
+            let Ok(document) = legacy::read(&line.text, &self.defaults) else { continue };
+            let Some(run) = document.run else { continue };
             self.report.runs.read += 1;
             if seen.insert(run.id().clone()) {
                 batch.push((line, run));
             } else {
-                self.report.runs.refused += 1;
-                let reason = format!("run '{}' came before; the first one counts", run.id());
-                self.report.add(Kind::Refused, Some(&line), reason);
+                self.report.runs.rejected += 1;
+                let reason = format!("duplicate run '{}'; kept the first one", run.id());
+                self.report.add(Kind::Rejected, Some(&line), reason);
             }
             if batch.len() == BATCH {
-                self.batch(std::mem::take(&mut batch), jobs).await?;
+                self.import_batch(std::mem::take(&mut batch), jobs).await?;
             }
         }
-        self.batch(batch, jobs).await
+        self.import_batch(batch, jobs).await
     }
 
-    async fn batch(
+    async fn import_batch(
         &mut self,
         batch: Vec<(Line, LegacyRun)>,
         jobs: &BTreeSet<ScheduledJobId>,
@@ -176,18 +178,20 @@ impl Importer<'_> {
         for (line, id) in lines.iter().zip(ids) {
             self.report.runs.count(imported.new.contains(&id));
             if imported.second_of_tick.contains(&id) {
-                let note = format!("run '{id}' is its tick's second; its origin is recurring");
-                self.report.add(Kind::Mended, Some(line), note);
+                let note = format!(
+                    "run '{id}' is the second run of its tick; imported with origin recurring"
+                );
+                self.report.add(Kind::Repaired, Some(line), note);
             }
         }
         Ok(())
     }
 }
 
-/// Says every now and then how far a pass got.
-fn progress(done: &str, line: &Line) -> io::Result<()> {
-    if line.count.is_multiple_of(PROGRESS) {
-        writeln!(io::stderr(), "{done} {} lines", line.count)?;
+/// Prints the progress of a pass every `PROGRESS` lines.
+fn progress(pass: &str, line: &Line) -> io::Result<()> {
+    if line.overall_number.is_multiple_of(PROGRESS) {
+        writeln!(io::stderr(), "{pass}: read {} lines", line.overall_number)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What an import did, what it mended and what it refused, with the places.
+//! Report of an import: its counts, and the repaired and rejected lines with their positions.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,25 +7,25 @@ use windrow_server::app::Mode;
 
 use super::files::Line;
 
-/// Most mended lines that a summary shows; refused ones are shown all.
-const SHOWN: usize = 20;
+/// Maximum number of repaired lines in a summary; it contains all rejected lines.
+const MAX_SHOWN_REPAIRS: usize = 20;
 
-/// How bad it is.
+/// Kind of a report entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It was not taken over.
-    Refused,
-    /// It was taken over, changed as the text says.
-    Mended,
+    /// Not imported.
+    Rejected,
+    /// Imported with the change that the text describes.
+    Repaired,
 }
 
-/// What became of the documents of one kind.
+/// Counts of the documents of one kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) read: u64,
     new: u64,
     existing: u64,
-    pub(super) refused: u64,
+    pub(super) rejected: u64,
 }
 
 impl Tally {
@@ -38,81 +38,85 @@ impl Tally {
     }
 
     fn line(&self, name: &str, mode: Mode) -> String {
-        let Self { read, new, existing, refused } = self;
+        let Self { read, new, existing, rejected } = self;
         let imported = match mode {
             Mode::Commit => "imported",
             Mode::ValidateOnly => "would be imported",
         };
         format!(
-            "{name}: {read} read, {new} {imported}, {existing} there already, {refused} refused\n"
+            "{name}: {read} read, {new} {imported}, {existing} already existed, \
+             {rejected} rejected\n"
         )
     }
 }
 
-/// All that is to be told. Holds a text for each line that was not plain.
+/// Report of an import. Holds a text for each line that was repaired or rejected.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) jobs: Tally,
     pub(super) runs: Tally,
-    refused: Vec<String>,
-    mended: Vec<String>,
-    unknown: BTreeMap<String, u64>,
+    rejected: Vec<String>,
+    repaired: Vec<String>,
+    unknown_fields: BTreeMap<String, u64>,
 }
 
 impl Report {
     pub(super) fn add(&mut self, kind: Kind, line: Option<&Line>, text: String) {
-        let told = match line {
-            Some(line) => format!("{}: {text}", line.place),
+        let entry = match line {
+            Some(line) => format!("{}: {text}", line.position),
             None => text,
         };
         match kind {
-            Kind::Refused => self.refused.push(told),
-            Kind::Mended => self.mended.push(told),
+            Kind::Rejected => self.rejected.push(entry),
+            Kind::Repaired => self.repaired.push(entry),
         }
     }
 
-    pub(super) fn unknown(&mut self, names: Vec<String>) {
+    pub(super) fn add_unknown_fields(&mut self, names: Vec<String>) {
         for name in names {
-            *self.unknown.entry(name).or_default() += 1;
+            *self.unknown_fields.entry(name).or_default() += 1;
         }
     }
 
-    pub(super) fn has_refused(&self) -> bool {
-        !self.refused.is_empty()
+    pub(super) fn has_rejected(&self) -> bool {
+        !self.rejected.is_empty()
     }
 
-    /// For the terminal: the counts, what was refused, and the beginning of what was mended.
+    /// Text for the terminal: the counts, all rejected lines, and the first repaired ones.
     pub(super) fn summary(&self, mode: Mode) -> String {
-        self.written(mode, SHOWN)
+        self.render(mode, MAX_SHOWN_REPAIRS)
     }
 
-    pub(super) fn whole(&self, mode: Mode) -> String {
-        self.written(mode, usize::MAX)
+    pub(super) fn full(&self, mode: Mode) -> String {
+        self.render(mode, usize::MAX)
     }
 
-    fn written(&self, mode: Mode, most: usize) -> String {
+    fn render(&self, mode: Mode, max_repairs: usize) -> String {
         let mut text = self.jobs.line("scheduled jobs", mode) + &self.runs.line("runs", mode);
-        section(&mut text, "refused", &self.refused, usize::MAX);
-        section(&mut text, "mended", &self.mended, most);
-        if !self.unknown.is_empty() {
-            let fields: Vec<String> =
-                self.unknown.iter().map(|(name, count)| format!("{name} ({count})")).collect();
-            // Writing to a text cannot fail.
-            writeln!(text, "\nfields without a meaning here: {}", fields.join(", ")).ok();
+        section(&mut text, "rejected", &self.rejected, usize::MAX);
+        section(&mut text, "repaired", &self.repaired, max_repairs);
+        if !self.unknown_fields.is_empty() {
+            let fields: Vec<String> = self
+                .unknown_fields
+                .iter()
+                .map(|(name, count)| format!("{name} ({count})"))
+                .collect();
+            // Writing to a string cannot fail.
+            writeln!(text, "\nunknown fields: {}", fields.join(", ")).ok();
         }
         text
     }
 }
 
-fn section(text: &mut String, title: &str, lines: &[String], most: usize) {
+fn section(text: &mut String, title: &str, lines: &[String], limit: usize) {
     if lines.is_empty() {
         return;
     }
     writeln!(text, "\n{title}: {}", lines.len()).ok();
-    for line in lines.iter().take(most) {
+    for line in lines.iter().take(limit) {
         writeln!(text, "  {line}").ok();
     }
-    if lines.len() > most {
-        writeln!(text, "  … and {} more; --report FILE has them all", lines.len() - most).ok();
+    if lines.len() > limit {
+        writeln!(text, "  … and {} more; use --report FILE for all", lines.len() - limit).ok();
     }
 }

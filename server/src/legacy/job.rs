@@ -12,26 +12,23 @@ use crate::domain::schedule::Schedule;
 use crate::domain::scheduled_job::{NAME_LENGTH, Status};
 use crate::domain::text::check_line;
 
-/// Of a job whose own schedule cannot be read; such a job is inactive.
+/// Schedule of a job whose own schedule is invalid; such a job is inactive.
 const PLACEHOLDER_CRON: &str = "0 0 * * *";
 
-/// A scheduled job as the old system had it, mended.
+/// A scheduled job of the old system, repaired.
 #[derive(Clone, Debug)]
 pub struct LegacyJob {
     pub id: ScheduledJobId,
     pub name: String,
     pub schedule: Schedule,
-    /// Whether ticks make runs.
     pub status: Status,
-    /// Of the runs its ticks make.
+    /// Priority of the runs that its ticks create.
     pub priority: Priority,
     pub parameters: ScrapeParameters,
-    /// When it was made.
     pub created_at: Option<DateTime<Utc>>,
-    /// When it was last changed.
     pub updated_at: Option<DateTime<Utc>>,
     pub run_count: Option<i64>,
-    /// Start of the last one.
+    /// Start of the last run.
     pub last_run_at: Option<DateTime<Utc>>,
     pub last_run_status: Option<RunStatus>,
     pub last_run_job_id: Option<RunId>,
@@ -40,10 +37,11 @@ pub struct LegacyJob {
 pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyJob, String> {
     let old = fields.text("scheduled_job_id").ok_or("scheduled_job_id is missing")?;
     let status = status(fields);
-    described(fields, defaults, &old, status)
+    parse(fields, defaults, &old, status)
 }
 
-/// A recurring job: its `status` is that of its last execution, which says whether it goes on.
+/// Parses a recurring job. Its `status` is that of its last execution, which decides if it stays
+/// active.
 pub(super) fn read_recurring(
     fields: &mut Fields,
     defaults: &Defaults,
@@ -54,15 +52,15 @@ pub(super) fn read_recurring(
         "cancelled" | "canceled" | "failed" | "inactive" | "paused" => Status::Inactive,
         _ => Status::Active,
     };
-    let job = described(fields, defaults, &old, status)?;
-    // What belongs to it as a run was read from a copy, if it ran.
-    run::forget(fields);
-    fields.note(format!("the recurring job '{old}' is the scheduled job '{}'", job.id));
+    let job = parse(fields, defaults, &old, status)?;
+    // If it ran, the fields of the run were read from a copy.
+    run::ignore_run_fields(fields);
+    fields.note(format!("the recurring job '{old}' became the scheduled job '{}'", job.id));
     Ok(job)
 }
 
-/// A job that is known only because runs name it.
-pub(super) fn unknown(id: ScheduledJobId, parameters: ScrapeParameters) -> Option<LegacyJob> {
+/// An inactive job for runs that refer to a scheduled job that does not exist.
+pub(super) fn placeholder(id: ScheduledJobId, parameters: ScrapeParameters) -> Option<LegacyJob> {
     Some(LegacyJob {
         name: id.to_string(),
         schedule: Schedule::parse(PLACEHOLDER_CRON, "").ok()?,
@@ -79,15 +77,16 @@ pub(super) fn unknown(id: ScheduledJobId, parameters: ScrapeParameters) -> Optio
     })
 }
 
-fn described(
+fn parse(
     fields: &mut Fields,
     defaults: &Defaults,
     old: &str,
     status: Status,
 ) -> Result<LegacyJob, String> {
-    let id = ids::legal(old).ok_or_else(|| format!("no id can be made of '{old}'"))?;
+    let id = ids::valid_id(old)
+        .ok_or_else(|| format!("cannot derive a scheduled job id from '{old}'"))?;
     if id.as_str() != old {
-        fields.note(format!("the id '{old}' has not the form of one; it is '{id}' here"));
+        fields.note(format!("id '{old}' is not a valid scheduled job id; replaced by '{id}'"));
     }
     let (schedule, status) = schedule(fields, status)?;
     Ok(LegacyJob {
@@ -108,11 +107,11 @@ fn described(
 
 fn status(fields: &mut Fields) -> Status {
     let Some(word) = fields.text("status") else {
-        fields.note("status is missing; the job is inactive".to_owned());
+        fields.note("status is missing; imported the job as inactive".to_owned());
         return Status::Inactive;
     };
     word.to_lowercase().parse().unwrap_or_else(|_| {
-        fields.note(format!("status '{word}' is unknown; the job is inactive"));
+        fields.note(format!("status '{word}' is unknown; imported the job as inactive"));
         Status::Inactive
     })
 }
@@ -122,7 +121,7 @@ fn name(fields: &mut Fields, id: &ScheduledJobId) -> String {
     match check_line(&given, NAME_LENGTH) {
         Ok(()) => given,
         Err(reason) => {
-            fields.note(format!("name {reason}; it is named like its id"));
+            fields.note(format!("name {reason}; using the id as the name"));
             id.to_string()
         }
     }
@@ -132,14 +131,14 @@ fn schedule(fields: &mut Fields, status: Status) -> Result<(Schedule, Status), S
     let cron = fields.text("cron_expression").unwrap_or_default();
     let mut timezone = fields.text("timezone").unwrap_or_default();
     if let Err(error) = Schedule::parse(PLACEHOLDER_CRON, &timezone) {
-        fields.note(format!("timezone '{timezone}': {error}; it is read in UTC"));
+        fields.note(format!("timezone '{timezone}': {error}; using UTC"));
         timezone = String::new();
     }
     if let Ok(schedule) = Schedule::parse(&cron, &timezone) {
         return Ok((schedule, status));
     }
     let error = Schedule::parse(&cron, &timezone).map_or_else(|e| e.to_string(), |_| String::new());
-    fields.note(format!("cron_expression '{cron}': {error}; the job is inactive"));
+    fields.note(format!("cron_expression '{cron}': {error}; imported the job as inactive"));
     let placeholder = Schedule::parse(PLACEHOLDER_CRON, &timezone).map_err(|e| e.to_string())?;
     Ok((placeholder, Status::Inactive))
 }
@@ -148,7 +147,7 @@ fn last_run_status(fields: &mut Fields) -> Option<RunStatus> {
     let word = fields.text("last_run_status")?;
     let status = run::status_of(&word).filter(|status| status.is_final());
     if status.is_none() {
-        fields.note(format!("last_run_status '{word}' is no end of a run and was left out"));
+        fields.note(format!("last_run_status '{word}' is not a final status; ignored"));
     }
     status
 }

@@ -1,19 +1,20 @@
-//! The documents of the system that Windrow replaces, as `mongoexport` writes them: read, mended where
-//! that is safe, and refused with a reason where it is not. Pure: no I/O, no clock.
+//! Parses the documents of the system that Windrow replaces, as `mongoexport` writes them. Invalid
+//! values are repaired where that is safe; otherwise the document is rejected with a reason. Pure:
+//! no I/O, no clock.
 //!
 //! ```text
 //! line ──read──▶ job or run, with notes ──plan──▶ scheduled jobs ──▶ linked runs
 //! ```
 //!
-//! What is decided here, and nowhere else:
+//! Rules, all of them implemented in this module only:
 //!
-//! - Ids are kept. A scheduled job's id that has not the form of one gets one that follows from it.
-//! - A `jobs` document with a cron expression of its own is a recurring job: it becomes a scheduled job,
-//!   and also a run if it says that it ran.
-//! - A run that names a scheduled job which is nowhere stays linked: an inactive job is made for it.
-//! - A run that had not ended failed: nothing is left that could go on with it.
-//! - A job whose schedule cannot be read is inactive, due at midnight once somebody resumes it.
-//! - Ticks that were missed before the import are not run.
+//! - Ids are kept. An invalid scheduled job id is replaced by a valid one that is derived from it.
+//! - A `jobs` document with its own cron expression is a recurring job: it becomes a scheduled job,
+//!   and also a run if its fields show that it ran.
+//! - A run of a scheduled job that does not exist stays linked: an inactive job is created for it.
+//! - A run that had not ended is imported as failed, because nothing can continue it.
+//! - A job with an invalid schedule becomes inactive. If it is resumed, it runs daily at midnight.
+//! - Ticks that were missed before the import do not run.
 
 mod fields;
 mod ids;
@@ -33,28 +34,26 @@ pub use self::job::LegacyJob;
 pub use self::plan::{ImportedJob, Plan};
 pub use self::run::LegacyRun;
 
-/// What a line holds: a job that is due again and again, one execution, or a recurring job that says
-/// that it ran, which is both.
+/// Content of a line: a scheduled job, a run, or a recurring job that ran, which is both.
 #[derive(Clone, Debug)]
 pub struct ParsedDocument {
     pub job: Option<LegacyJob>,
     pub run: Option<LegacyRun>,
-    /// What was mended in it, a sentence each.
+    /// Repairs of the document, one sentence each.
     pub notes: Vec<String>,
-    /// Fields that mean nothing here.
-    pub unknown: Vec<String>,
+    pub unknown_fields: Vec<String>,
 }
 
-/// What the documents leave open.
+/// Values that the documents do not contain.
 #[derive(Clone, Debug)]
 pub struct Defaults {
-    /// The source of jobs and runs; the old system had one only.
+    /// The source of jobs and runs; the old system had only one.
     pub source: String,
     /// The time of the import.
     pub now: DateTime<Utc>,
 }
 
-/// Reads one line; the error says why it cannot be taken over.
+/// Parses one line. The error is the reason for the rejection.
 pub fn read(line: &str, defaults: &Defaults) -> Result<ParsedDocument, String> {
     let value: Value = serde_json::from_str(line).map_err(|e| format!("not JSON: {e}"))?;
     let Value::Object(document) = value else { return Err("not a JSON object".to_owned()) };
@@ -65,11 +64,11 @@ pub fn read(line: &str, defaults: &Defaults) -> Result<ParsedDocument, String> {
         (false, true) => (Some(job::read(&mut fields, defaults)?), None),
         (false, false) => return Err("has neither a job_id nor a scheduled_job_id".to_owned()),
     };
-    let (notes, unknown) = fields.finish();
-    Ok(ParsedDocument { job, run, notes, unknown })
+    let (notes, unknown_fields) = fields.finish();
+    Ok(ParsedDocument { job, run, notes, unknown_fields })
 }
 
-/// A job with a schedule of its own, from before there were scheduled jobs.
+/// Parses a job with its own schedule, from before scheduled jobs existed.
 fn recurring(
     fields: &mut Fields,
     defaults: &Defaults,
@@ -77,6 +76,6 @@ fn recurring(
     let ran = fields.has("completed_at") && run::has_ended(fields);
     let run = ran.then(|| run::read(&mut fields.clone(), defaults)).transpose()?;
     let job = job::read_recurring(fields, defaults)?;
-    let run = run.map(|run| run.of(&job.id));
+    let run = run.map(|run| run.with_job(&job.id));
     Ok((Some(job), run))
 }

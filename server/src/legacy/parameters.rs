@@ -1,4 +1,4 @@
-//! What a document says is to be scraped. What is out of bounds is left out, with a note.
+//! The scrape parameters of a document. Values out of bounds are ignored, with a note.
 
 use std::time::Duration;
 
@@ -23,30 +23,27 @@ pub(super) fn read(fields: &mut Fields, source: &str) -> ScrapeParameters {
 }
 
 fn locations(fields: &mut Fields) -> Vec<String> {
-    let mut given = fields.list("locations");
-    given.extend(fields.list("location"));
+    let mut locations = fields.list("locations");
+    locations.extend(fields.list("location"));
     let mut kept = Vec::new();
-    for location in given {
+    for location in locations {
         match check_line(&location, LOCATION_LENGTH) {
-            Err(reason) => fields.note(format!("a location was left out: it {reason}")),
+            Err(reason) => fields.note(format!("ignored a location: it {reason}")),
             Ok(()) if kept.contains(&location) => {
-                fields.note(format!("location '{location}' came twice"));
+                fields
+                    .note(format!("location '{location}' is listed twice; ignored the duplicate"));
             }
             Ok(()) => kept.push(location),
         }
     }
     if kept.len() > LOCATIONS {
-        fields.note(format!(
-            "{} of {} locations were left out",
-            kept.len() - LOCATIONS,
-            kept.len()
-        ));
+        fields.note(format!("ignored {} of {} locations", kept.len() - LOCATIONS, kept.len()));
         kept.truncate(LOCATIONS);
     }
     kept
 }
 
-/// One or several kinds; where both fields are given, all that they name.
+/// The listing types of both fields, without duplicates. Each field holds one or several.
 fn listing_types(fields: &mut Fields) -> Vec<ListingType> {
     let mut words = fields.list("listing_types");
     words.extend(fields.list("listing_type"));
@@ -55,18 +52,18 @@ fn listing_types(fields: &mut Fields) -> Vec<ListingType> {
         match word.to_lowercase().replace([' ', '-'], "_").parse().ok() {
             Some(kind) if kinds.contains(&kind) => {}
             Some(kind) => kinds.push(kind),
-            None => fields.note(format!("listing type '{word}' is unknown and was left out")),
+            None => fields.note(format!("listing type '{word}' is unknown; ignored")),
         }
     }
     kinds
 }
 
-fn bounded(fields: &mut Fields, name: &str, most: i32) -> Option<i32> {
+fn bounded(fields: &mut Fields, name: &str, max: i32) -> Option<i32> {
     let number = fields.count(name)?;
     match i32::try_from(number) {
-        Ok(fits) if (1..=most).contains(&fits) => Some(fits),
+        Ok(fits) if (1..=max).contains(&fits) => Some(fits),
         Ok(_) | Err(_) => {
-            fields.note(format!("{name} {number} is not 1 to {most} and was left out"));
+            fields.note(format!("{name} {number} is not between 1 and {max}; ignored"));
             None
         }
     }
@@ -77,7 +74,7 @@ fn radius(fields: &mut Fields) -> Option<f64> {
     if (0.0..=RADIUS).contains(&miles) {
         return Some(miles);
     }
-    fields.note(format!("radius {miles} is not 0 to {RADIUS} and was left out"));
+    fields.note(format!("radius {miles} is not between 0 and {RADIUS}; ignored"));
     None
 }
 
@@ -86,7 +83,7 @@ fn request_delay(fields: &mut Fields) -> Option<Duration> {
     match Duration::try_from_secs_f64(seconds) {
         Ok(delay) if delay <= REQUEST_DELAY => Some(delay),
         Ok(_) | Err(_) => {
-            fields.note(format!("request_delay {seconds} is not 0 to 60 and was left out"));
+            fields.note(format!("request_delay {seconds} is not between 0 and 60; ignored"));
             None
         }
     }

@@ -1,4 +1,5 @@
-//! What an export makes together: all scheduled jobs, with what their runs say where they say nothing.
+//! Combines the documents of an export into scheduled jobs, with missing values taken from their
+//! runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,27 +17,28 @@ use crate::domain::scheduled_job::{
 };
 use crate::domain::tick_policy::TickPolicy;
 
-/// A scheduled job to be written, with what `ScheduledJob` does not say.
+/// A scheduled job to insert, with the values that `ScheduledJob` does not contain.
 #[derive(Clone, Debug)]
 pub struct ImportedJob {
     pub job: ScheduledJob,
     /// End of its last run.
     pub last_ended_at: Option<DateTime<Utc>>,
-    /// What was found out about it, a sentence each.
+    /// Repairs of the job, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// The jobs of an export, and what its runs say about them. Holds one entry a job, and none a run.
+/// The jobs of an export, with a summary of the runs of each. Holds one entry per job, and none per
+/// run.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     jobs: BTreeMap<ScheduledJobId, LegacyJob>,
-    /// By the job that a run names as its own.
+    /// Runs by the job that they belong to.
     runs: BTreeMap<ScheduledJobId, RunsOfJob>,
-    /// By the job, or run, that a run without a link was triggered from.
+    /// Runs without such a job, by the job or run that they were triggered from.
     triggered: BTreeMap<ScheduledJobId, RunsOfJob>,
 }
 
-/// What is remembered of the runs of one job.
+/// Summary of the runs of one job.
 #[derive(Clone, Debug)]
 struct RunsOfJob {
     count: i64,
@@ -47,7 +49,7 @@ struct RunsOfJob {
 }
 
 impl Plan {
-    /// Adds a job; false if there was one of the same id, which stays.
+    /// Adds a job. Returns false, and keeps the first one, if the id is a duplicate.
     pub fn add_job(&mut self, job: LegacyJob) -> bool {
         let new = !self.jobs.contains_key(&job.id);
         if new {
@@ -56,44 +58,46 @@ impl Plan {
         new
     }
 
-    /// Adds what a run says about its job.
+    /// Adds a run to the summary of its job.
     pub fn add_run(&mut self, run: &LegacyRun) {
-        let of = match (run.job(), run.original()) {
+        let entry = match (run.job(), run.original()) {
             (Some(job), _) => self.runs.entry(job.clone()),
             (None, Some(original)) => self.triggered.entry(original.clone()),
             (None, None) => return,
         };
-        let Some(seen) = RunsOfJob::of(run.run()) else { return };
-        of.and_modify(|known| known.add(seen.clone())).or_insert(seen);
+        let Some(summary) = RunsOfJob::from_run(run.run()) else { return };
+        entry.and_modify(|runs| runs.merge(summary.clone())).or_insert(summary);
     }
 
-    /// All jobs, and why some cannot be. `known` are those that the database has.
+    /// Returns the jobs to import, and the reasons for rejecting the others. `existing` are those
+    /// in the database.
     pub fn jobs(
         mut self,
-        known: &BTreeSet<ScheduledJobId>,
+        existing: &BTreeSet<ScheduledJobId>,
         now: DateTime<Utc>,
     ) -> (Vec<ImportedJob>, Vec<String>) {
-        let nowhere =
-            self.runs.keys().filter(|id| !self.jobs.contains_key(*id) && !known.contains(*id));
-        let nowhere: Vec<ScheduledJobId> = nowhere.cloned().collect();
+        let missing =
+            self.runs.keys().filter(|id| !self.jobs.contains_key(*id) && !existing.contains(*id));
+        let missing: Vec<ScheduledJobId> = missing.cloned().collect();
         let mut notes: BTreeMap<ScheduledJobId, String> = BTreeMap::new();
-        for id in nowhere {
+        for id in missing {
             let parameters = self.runs.get(&id).map(|runs| runs.parameters.clone());
-            if let Some(job) = job::unknown(id.clone(), parameters.unwrap_or_default()) {
+            if let Some(job) = job::placeholder(id.clone(), parameters.unwrap_or_default()) {
                 let note = format!(
-                    "runs name the scheduled job '{id}', which is nowhere; it is made, inactive"
+                    "runs refer to the scheduled job '{id}', which is not in the export; \
+                     created it as inactive"
                 );
                 notes.insert(id.clone(), note);
                 self.jobs.insert(id, job);
             }
         }
-        let (mut jobs, mut refused) = (Vec::new(), Vec::new());
+        let (mut jobs, mut rejected) = (Vec::new(), Vec::new());
         let Self { jobs: legacy, mut runs, mut triggered } = self;
         for (id, job) in legacy {
             let mut of_job = runs.remove(&id);
             if let Some(more) = triggered.remove(&id) {
                 match &mut of_job {
-                    Some(known) => known.add(more),
+                    Some(runs) => runs.merge(more),
                     None => of_job = Some(more),
                 }
             }
@@ -102,21 +106,21 @@ impl Plan {
                     imported.notes.extend(notes.remove(&id));
                     jobs.push(imported);
                 }
-                Err(reason) => refused.push(format!("scheduled job '{id}': {reason}")),
+                Err(reason) => rejected.push(format!("scheduled job '{id}': {reason}")),
             }
         }
-        (jobs, refused)
+        (jobs, rejected)
     }
 
-    /// The run with its link and origin, given all jobs that there are.
+    /// Returns the run with its link and origin. `jobs` are all that exist.
     pub fn link(run: LegacyRun, jobs: &BTreeSet<ScheduledJobId>) -> Run {
         let link = run.job().or(run.original()).filter(|id| jobs.contains(*id)).cloned();
-        run.linked(link)
+        run.into_linked(link)
     }
 }
 
 impl RunsOfJob {
-    fn of(run: &Run) -> Option<Self> {
+    fn from_run(run: &Run) -> Option<Self> {
         let ended_at = run.state.completed_at?;
         let run_at = run.state.started_at.unwrap_or(ended_at);
         Some(Self {
@@ -128,15 +132,15 @@ impl RunsOfJob {
         })
     }
 
-    fn add(&mut self, more: Self) {
-        self.count += more.count;
-        self.first_created = self.first_created.min(more.first_created);
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.first_created = self.first_created.min(other.first_created);
         if self.parameters.locations.is_empty() {
-            self.parameters = more.parameters;
+            self.parameters = other.parameters;
         }
-        if more.last_ended_at >= self.last_ended_at {
-            self.last = more.last;
-            self.last_ended_at = more.last_ended_at;
+        if other.last_ended_at >= self.last_ended_at {
+            self.last = other.last;
+            self.last_ended_at = other.last_ended_at;
         }
     }
 }
@@ -153,11 +157,14 @@ fn imported(
         && let Some(runs) = runs
         && !runs.parameters.locations.is_empty()
     {
-        notes.push(format!("scheduled job '{}' has the locations of a run", legacy.id));
+        notes.push(format!(
+            "scheduled job '{}' has no locations; using those of its runs",
+            legacy.id
+        ));
         parameters.locations.clone_from(&runs.parameters.locations);
     }
     if parameters.locations.is_empty() {
-        return Err("has no locations, and neither has any of its runs".to_owned());
+        return Err("neither the job nor its runs have locations".to_owned());
     }
     let first = runs.map(|runs| runs.first_created).or(legacy.last_run_at);
     let created_at = legacy.created_at.or(first).unwrap_or(now).min(now);
@@ -190,7 +197,7 @@ fn imported(
     Ok(ImportedJob { job, last_ended_at, notes })
 }
 
-/// What the export says; where it says nothing, what its runs say.
+/// The history in the job's document; missing values come from its runs.
 fn history(
     legacy: &LegacyJob,
     runs: Option<&RunsOfJob>,
@@ -200,22 +207,26 @@ fn history(
     let present = runs.map_or(0, |runs| runs.count);
     let run_count = legacy.run_count.unwrap_or(present);
     if run_count < present {
-        notes.push(format!("scheduled job '{id}' says {run_count} runs; the export has {present}"));
+        notes.push(format!(
+            "scheduled job '{id}' has run_count {run_count}, but {present} runs are in the export"
+        ));
     }
-    let known = runs.map(|runs| &runs.last);
-    let run_at = legacy.last_run_at.or(known.map(|last| last.run_at));
-    let status = legacy.last_run_status.or(known.map(|last| last.status));
-    let job_id = legacy.last_run_job_id.clone().or(known.map(|last| last.job_id.clone()));
+    let newest = runs.map(|runs| &runs.last);
+    let run_at = legacy.last_run_at.or(newest.map(|last| last.run_at));
+    let status = legacy.last_run_status.or(newest.map(|last| last.status));
+    let job_id = legacy.last_run_job_id.clone().or(newest.map(|last| last.job_id.clone()));
     let (Some(run_at), Some(status), Some(job_id)) = (run_at, status, job_id) else {
         if run_count > 0 {
-            notes.push(format!("scheduled job '{id}' does not say what its last run was"));
+            notes.push(format!("the last run of scheduled job '{id}' is unknown"));
         }
         return (History { run_count, last: None }, None);
     };
     let ended_at = runs.filter(|runs| runs.last.job_id == job_id).map(|runs| runs.last_ended_at);
     let last = Some(LastRun { run_at, status, job_id });
     if run_count == 0 {
-        notes.push(format!("scheduled job '{id}' says no runs, and which was its last"));
+        notes.push(format!(
+            "scheduled job '{id}' has run_count 0, but a last run; changed run_count to 1"
+        ));
     }
     (History { run_count: run_count.max(1), last }, Some(ended_at.unwrap_or(run_at).max(run_at)))
 }

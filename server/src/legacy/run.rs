@@ -14,23 +14,23 @@ use crate::domain::run::{
     Counts, FailedLocation, Origin, Priority, Progress, Run, RunSpec, RunState, Status,
 };
 
-/// Who asked for imported runs.
+/// `requested_by` of imported runs.
 const REQUESTED_BY: &str = "import";
-const NOT_ENDED: &str = "had not ended when it was exported";
+const NOT_ENDED: &str = "run had not ended at the time of the export";
 
-/// A run as the old system had it, mended; links and origin are decided when all jobs are known.
+/// A run of the old system, repaired. Its link and origin are set once all jobs are known.
 #[derive(Clone, Debug)]
 pub struct LegacyRun {
     run: Run,
     scheduled_job_id: Option<ScheduledJobId>,
-    /// The job that it was triggered from, if that is one.
+    /// The scheduled job or run that it was triggered from.
     original: Option<ScheduledJobId>,
-    /// The nominal instant it was for.
+    /// The nominal time of its tick.
     tick_at: Option<DateTime<Utc>>,
 }
 
 impl LegacyRun {
-    /// The scheduled job that it belongs to, as far as its own fields say.
+    /// The scheduled job in its own fields.
     pub(super) fn job(&self) -> Option<&ScheduledJobId> {
         self.scheduled_job_id.as_ref()
     }
@@ -40,8 +40,8 @@ impl LegacyRun {
         self.original.as_ref()
     }
 
-    /// The ids of scheduled jobs that it may belong to.
-    pub fn job_names(&self) -> impl Iterator<Item = ScheduledJobId> {
+    /// The ids of the scheduled jobs that it may belong to.
+    pub fn possible_job_ids(&self) -> impl Iterator<Item = ScheduledJobId> {
         self.scheduled_job_id.clone().into_iter().chain(self.original.clone())
     }
 
@@ -49,18 +49,18 @@ impl LegacyRun {
         &self.run.spec.id
     }
 
-    /// The run, not linked yet.
+    /// The run before it is linked.
     pub(super) fn run(&self) -> &Run {
         &self.run
     }
 
-    /// The same run as one of `job`.
-    pub(super) fn of(self, job: &ScheduledJobId) -> Self {
+    /// The same run with the scheduled job `job`.
+    pub(super) fn with_job(self, job: &ScheduledJobId) -> Self {
         Self { scheduled_job_id: Some(job.clone()), ..self }
     }
 
     /// The run linked to `job`.
-    pub(super) fn linked(self, job: Option<ScheduledJobId>) -> Run {
+    pub(super) fn into_linked(self, job: Option<ScheduledJobId>) -> Run {
         let origin = origin(&self.run.spec, job.is_some());
         let tick_at = if origin == Origin::Scheduled { self.tick_at } else { None };
         let spec =
@@ -71,7 +71,7 @@ impl LegacyRun {
 
 pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun, String> {
     let id = fields.text("job_id").ok_or("job_id is missing")?;
-    // Copied from its scheduled job, if it is there.
+    // A copy of its scheduled job's field.
     fields.value("cron_expression");
     let id = RunId::parse(&id).map_err(|error| format!("job_id '{id}' {error}"))?;
     let status = status(fields)?;
@@ -107,28 +107,31 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
     };
     let run = Run { spec: Arc::new(spec), state };
     let scheduled_job_id = match fields.text("scheduled_job_id") {
-        Some(old) => Some(ids::legal(&old).ok_or_else(|| format!("no id can be made of '{old}'"))?),
+        Some(old) => Some(
+            ids::valid_id(&old)
+                .ok_or_else(|| format!("cannot derive a scheduled job id from '{old}'"))?,
+        ),
         None => None,
     };
     let tick = fields.time("scheduled_at").or_else(|| fields.time("scheduled_for"));
-    let tick_at = tick.or_else(|| time_in(&run.spec.id)).or(Some(run.spec.created_at));
+    let tick_at = tick.or_else(|| timestamp_in(&run.spec.id)).or(Some(run.spec.created_at));
     Ok(LegacyRun {
         run,
         scheduled_job_id,
-        original: original.as_deref().and_then(ids::legal),
+        original: original.as_deref().and_then(ids::valid_id),
         tick_at,
     })
 }
 
-/// Whether the document's status is final.
+/// True if the document's status is final.
 pub(super) fn has_ended(fields: &Fields) -> bool {
     let word = fields.clone().text("status").unwrap_or_default();
     status_of(&word).is_some_and(Status::is_final)
 }
 
-/// Passes over what only a run has.
-pub(super) fn forget(fields: &mut Fields) {
-    const OF_RUNS: [&str; 12] = [
+/// Marks the fields that only runs have as read.
+pub(super) fn ignore_run_fields(fields: &mut Fields) {
+    const RUN_FIELDS: [&str; 12] = [
         "started_at",
         "completed_at",
         "original_job_id",
@@ -142,7 +145,7 @@ pub(super) fn forget(fields: &mut Fields) {
         "completed_locations",
         "failed_locations",
     ];
-    for name in OF_RUNS {
+    for name in RUN_FIELDS {
         fields.value(name);
     }
 }
@@ -157,7 +160,7 @@ pub(super) fn status_of(word: &str) -> Option<Status> {
 pub(super) fn priority(fields: &mut Fields, default: Priority) -> Priority {
     let Some(word) = fields.text("priority") else { return default };
     word.to_lowercase().parse().unwrap_or_else(|_| {
-        fields.note(format!("priority '{word}' is unknown; it is {default}"));
+        fields.note(format!("priority '{word}' is unknown; using {default}"));
         default
     })
 }
@@ -166,7 +169,7 @@ fn status(fields: &mut Fields) -> Result<Status, String> {
     let word = fields.text("status").ok_or("status is missing")?;
     let status = status_of(&word).ok_or_else(|| format!("status '{word}' is unknown"))?;
     if !status.is_final() {
-        fields.note(format!("it was {status} and {NOT_ENDED}: it failed"));
+        fields.note(format!("{NOT_ENDED} and was {status}; imported as failed"));
     }
     Ok(status)
 }
@@ -183,32 +186,34 @@ impl Times {
         let created = fields.time("created_at");
         let mut started = fields.time("started_at");
         let ended = fields.time("completed_at");
-        let first = created.or(started).or(ended).or_else(|| time_in(id));
-        let first = first.ok_or("says nowhere when it was")?;
+        let first = created.or(started).or(ended).or_else(|| timestamp_in(id));
+        let first = first.ok_or("has no timestamp")?;
         if created.is_none() {
-            fields.note("created_at is missing; its first time was taken".to_owned());
+            fields.note("created_at is missing; using the first known time of the run".to_owned());
         }
         if let Some(early) = started.filter(|started| *started < first) {
-            fields.note(format!("started_at {early} is before created_at and was taken as that"));
+            fields.note(format!("started_at {early} is before created_at; using created_at"));
             started = Some(first);
         }
         let latest = started.unwrap_or(first);
         if ended.is_none() && status.is_final() {
-            fields.note("completed_at is missing; its last time was taken".to_owned());
+            fields.note("completed_at is missing; using the last known time of the run".to_owned());
         }
         if let Some(early) = ended.filter(|ended| *ended < latest) {
-            fields.note(format!("completed_at {early} is before its start and was taken as that"));
+            fields.note(format!("completed_at {early} is before the start; using the start time"));
         }
         Ok(Self { created: first, started, ended: ended.unwrap_or(latest).max(latest) })
     }
 }
 
-/// Saved rows were read; those that were not saved were there already.
+/// Scraped properties include the saved ones; those that were not saved already existed.
 fn counts(fields: &mut Fields) -> Counts {
     let saved = fields.count("properties_saved").unwrap_or(0);
     let scraped = fields.count("properties_scraped").unwrap_or(saved);
     if saved > scraped {
-        fields.note(format!("properties_scraped {scraped} is less than properties_saved {saved}"));
+        fields.note(format!(
+            "properties_scraped {scraped} is less than properties_saved {saved}; using {saved}"
+        ));
     }
     let scraped = scraped.max(saved);
     Counts { scraped, saved, skipped: scraped - saved, ..Counts::default() }
@@ -225,12 +230,12 @@ fn progress(fields: &mut Fields, locations: usize) -> Progress {
     progress.failed = match fields.value("failed_locations") {
         Some(Value::Array(failed)) => failed.iter().filter_map(failed_location).collect(),
         Some(_) => {
-            fields.note("failed_locations is not a list and was left out".to_owned());
+            fields.note("failed_locations is not a list; ignored".to_owned());
             Vec::new()
         }
         None => Vec::new(),
     };
-    // How many is known, which ones is not.
+    // The export has the number of completed locations, but not their indices.
     let done = completed - small(i64::try_from(progress.failed.len()).unwrap_or(i64::MAX));
     progress.done = (0..done).collect();
     progress
@@ -244,14 +249,15 @@ fn failed_location(value: &Value) -> Option<FailedLocation> {
 }
 
 fn error_message(fields: &mut Fields, status: Status) -> String {
-    let said = fields.text("error_message").or_else(|| fields.text("error")).unwrap_or_default();
-    match said.as_str() {
+    let message = fields.text("error_message").or_else(|| fields.text("error")).unwrap_or_default();
+    match message.as_str() {
         "" if !status.is_final() => NOT_ENDED.to_owned(),
-        _ => said,
+        _ => message,
     }
 }
 
-/// The only place that looks into a run's id: documents of the old system do not say their origin.
+/// Derives the origin from the run's id, because documents of the old system do not contain it.
+/// Only this and `timestamp_in` interpret a run's id.
 fn origin(spec: &RunSpec, linked: bool) -> Origin {
     let id = spec.id.as_str();
     match id.split('_').next() {
@@ -264,7 +270,7 @@ fn origin(spec: &RunSpec, linked: bool) -> Origin {
 }
 
 /// The seconds in `{origin}_{job}_{unix seconds}_{random}`.
-fn time_in(id: &RunId) -> Option<DateTime<Utc>> {
+fn timestamp_in(id: &RunId) -> Option<DateTime<Utc>> {
     /// 2001 to 2286: ten digits.
     const PLAUSIBLE: std::ops::Range<i64> = 1_000_000_000..10_000_000_000;
     let seconds = id.as_str().rsplit('_').nth(1)?.parse().ok()?;

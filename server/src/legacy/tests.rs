@@ -21,7 +21,7 @@ fn id(text: &str) -> ScheduledJobId {
     ScheduledJobId::parse(text).unwrap()
 }
 
-fn understood(document: &Value) -> ParsedDocument {
+fn parsed(document: &Value) -> ParsedDocument {
     read(&document.to_string(), &defaults()).unwrap()
 }
 
@@ -66,18 +66,18 @@ fn run_document() -> Value {
 }
 
 fn job(changes: Value) -> (LegacyJob, Vec<String>) {
-    let ParsedDocument { job, notes, .. } = understood(&with(job_document(), changes));
+    let ParsedDocument { job, notes, .. } = parsed(&with(job_document(), changes));
     (job.unwrap(), notes)
 }
 
 fn run(changes: Value) -> (Run, Vec<String>) {
-    let ParsedDocument { run, notes, .. } = understood(&with(run_document(), changes));
+    let ParsedDocument { run, notes, .. } = parsed(&with(run_document(), changes));
     let jobs = BTreeSet::from([id("sold_daily_indy")]);
     (Plan::link(run.unwrap(), &jobs), notes)
 }
 
 #[test]
-fn the_seeds_documents_need_no_mending() {
+fn the_seeds_documents_need_no_repair() {
     let (job, notes) = job(json!({}));
     assert_eq!(notes, [""; 0]);
     assert_eq!(
@@ -138,7 +138,7 @@ fn numbers_come_in_many_forms() {
 }
 
 #[test]
-fn what_is_missing_follows_from_what_is_there() {
+fn missing_fields_are_derived_from_the_others() {
     let nothing = json!({
         "created_at": null, "started_at": null, "completed_at": null, "priority": null,
         "properties_scraped": null, "properties_saved": null
@@ -156,11 +156,11 @@ fn what_is_missing_follows_from_what_is_there() {
 }
 
 #[test]
-fn a_run_that_had_not_ended_failed() {
+fn an_unfinished_run_is_imported_as_failed() {
     for word in ["pending", "running"] {
         let (run, notes) = run(json!({ "status": word, "completed_at": null }));
         assert_eq!((run.state.status, notes.len()), (RunStatus::Failed, 1));
-        assert_eq!(run.state.error_message, "had not ended when it was exported");
+        assert_eq!(run.state.error_message, "run had not ended at the time of the export");
     }
     let (run, notes) = run(json!({ "status": "Canceled" }));
     assert_eq!(
@@ -170,7 +170,7 @@ fn a_run_that_had_not_ended_failed() {
 }
 
 #[test]
-fn a_jobs_oddities_are_mended_and_told() {
+fn invalid_fields_of_a_job_are_repaired_and_reported() {
     let check = |changes: Value, note: &str, holds: fn(&LegacyJob) -> bool| {
         let (job, notes) = job(changes.clone());
         assert!(holds(&job), "{changes}: {job:?}");
@@ -179,24 +179,24 @@ fn a_jobs_oddities_are_mended_and_told() {
     check(json!({ "cron_expression": "0 0 2 * * *" }), "expected 5 fields, found 6", |job| {
         job.status == Status::Inactive && job.schedule.cron_expression() == "0 0 * * *"
     });
-    check(json!({ "timezone": "Mars/Olympus" }), "it is read in UTC", |job| {
+    check(json!({ "timezone": "Mars/Olympus" }), "using UTC", |job| {
         job.status == Status::Active && job.schedule.cron_expression() == "0 2 * * *"
     });
     check(json!({ "status": "on" }), "status 'on' is unknown", |job| {
         job.status == Status::Inactive
     });
-    check(json!({ "name": null }), "named like its id", |job| job.name == "sold_daily_indy");
-    check(json!({ "scheduled_job_id": "Sold Daily" }), "it is 'legacy_sold_daily_", |job| {
+    check(json!({ "name": null }), "using the id as the name", |job| job.name == "sold_daily_indy");
+    check(json!({ "scheduled_job_id": "Sold Daily" }), "replaced by 'legacy_sold_daily_", |job| {
         job.id.as_str().starts_with("legacy_sold_daily_")
     });
-    check(json!({ "past_days": 0 }), "past_days 0 is not 1 to 3650", |job| {
+    check(json!({ "past_days": 0 }), "past_days 0 is not between 1 and 3650", |job| {
         job.parameters.past_days.is_none()
     });
     check(json!({ "limit": 20_000 }), "limit 20000", |job| job.parameters.limit.is_none());
     check(json!({ "listing_type": "barter" }), "'barter' is unknown", |job| {
         job.parameters.listing_types.is_empty()
     });
-    check(json!({ "locations": ["a", "a"] }), "location 'a' came twice", |job| {
+    check(json!({ "locations": ["a", "a"] }), "location 'a' is listed twice", |job| {
         job.parameters.locations == ["a"]
     });
     check(json!({ "priority": "urgent" }), "priority 'urgent' is unknown", |job| {
@@ -212,10 +212,10 @@ fn a_jobs_oddities_are_mended_and_told() {
 }
 
 #[test]
-fn what_cannot_be_taken_over_says_why() {
+fn a_rejected_document_has_a_reason() {
     let check = |line: &str, expected: &str| {
-        let said = read(line, &defaults()).unwrap_err();
-        assert!(said.contains(expected), "{line}: {said}");
+        let reason = read(line, &defaults()).unwrap_err();
+        assert!(reason.contains(expected), "{line}: {reason}");
     };
     check("{\"job_id\": ", "not JSON");
     check("[1]", "not a JSON object");
@@ -226,13 +226,13 @@ fn what_cannot_be_taken_over_says_why() {
     );
     check("{\"job_id\": \"a\"}", "status is missing");
     check("{\"job_id\": \"a\", \"status\": \"done\"}", "status 'done' is unknown");
-    check("{\"job_id\": \"a\", \"status\": \"failed\"}", "says nowhere when it was");
+    check("{\"job_id\": \"a\", \"status\": \"failed\"}", "has no timestamp");
 }
 
 #[test]
-fn unknown_fields_are_named() {
-    let understood = understood(&with(run_document(), json!({ "colour": 1, "owner": null })));
-    assert_eq!(understood.unknown, ["colour"]);
+fn unknown_fields_are_reported() {
+    let document = parsed(&with(run_document(), json!({ "colour": 1, "owner": null })));
+    assert_eq!(document.unknown_fields, ["colour"]);
 }
 
 #[test]
@@ -240,23 +240,25 @@ fn a_recurring_job_is_a_scheduled_job_and_its_runs_are_linked() {
     let old = "recurring_1736000000_aa";
     let changes =
         json!({ "job_id": old, "scheduled_job_id": null, "cron_expression": "0 3 * * *" });
-    let both = understood(&with(run_document(), changes));
+    let both = parsed(&with(run_document(), changes));
     let (job, own) = (both.job.unwrap(), both.run.unwrap());
     assert_eq!((job.id.as_str(), job.status), ("legacy_recurring_1736000000_aa", Status::Active));
     assert!(
-        both.notes.iter().any(|note| note.contains("is the scheduled job")),
+        both.notes.iter().any(|note| note.contains("became the scheduled job")),
         "{:?}",
         both.notes
     );
-    let changes = json!({ "job_id": "recurring_1736100000_bb", "scheduled_job_id": null, "original_job_id": old });
-    let later = understood(&with(run_document(), changes)).run.unwrap();
+    let changes = json!({
+        "job_id": "recurring_1736100000_bb", "scheduled_job_id": null, "original_job_id": old
+    });
+    let later = parsed(&with(run_document(), changes)).run.unwrap();
     let mut plan = Plan::default();
     plan.add_run(&own);
     plan.add_run(&later);
     assert!(plan.add_job(job.clone()));
     assert!(!plan.add_job(job.clone()));
-    let (jobs, refused) = plan.jobs(&BTreeSet::new(), defaults().now);
-    assert_eq!((jobs.len(), refused.len()), (1, 0));
+    let (jobs, rejected) = plan.jobs(&BTreeSet::new(), defaults().now);
+    assert_eq!((jobs.len(), rejected.len()), (1, 0));
     assert_eq!(jobs[0].job.history.run_count, 2);
     let known = BTreeSet::from([job.id.clone()]);
     for run in [own, later] {
@@ -269,12 +271,12 @@ fn a_recurring_job_is_a_scheduled_job_and_its_runs_are_linked() {
 }
 
 #[test]
-fn a_job_that_is_nowhere_is_made_inactive() {
-    let run = understood(&run_document()).run.unwrap();
+fn a_job_that_is_not_in_the_export_is_created_as_inactive() {
+    let run = parsed(&run_document()).run.unwrap();
     let mut plan = Plan::default();
     plan.add_run(&run);
-    let (jobs, refused) = plan.clone().jobs(&BTreeSet::new(), defaults().now);
-    assert_eq!((jobs.len(), refused.len()), (1, 0));
+    let (jobs, rejected) = plan.clone().jobs(&BTreeSet::new(), defaults().now);
+    assert_eq!((jobs.len(), rejected.len()), (1, 0));
     let job = &jobs[0].job;
     assert_eq!((job.gate.status, job.history.run_count), (Status::Inactive, 1));
     assert_eq!(job.settings.parameters.locations, ["Indianapolis, IN"]);
@@ -284,22 +286,22 @@ fn a_job_that_is_nowhere_is_made_inactive() {
 }
 
 #[test]
-fn the_history_is_what_the_export_says() {
+fn the_history_matches_the_export() {
     let history = |changes: Value| {
         let mut plan = Plan::default();
         plan.add_job(job(changes).0);
-        let run = understood(&run_document()).run.unwrap();
+        let run = parsed(&run_document()).run.unwrap();
         plan.add_run(&run);
         let (mut jobs, _) = plan.jobs(&BTreeSet::new(), defaults().now);
         let imported = jobs.pop().unwrap();
         let last = imported.job.history.last.map(|last| last.job_id.to_string());
         (imported.job.history.run_count, last, imported.notes.len())
     };
-    let said = Some("scheduled_sold_daily_indy_1736830800_def456".to_owned());
+    let exported = Some("scheduled_sold_daily_indy_1736830800_def456".to_owned());
     let ran = Some("triggered_sold_daily_indy_1736841234_abc123".to_owned());
-    assert_eq!(history(json!({})), (15, said.clone(), 0));
-    assert_eq!(history(json!({ "run_count": 15.0 })), (15, said.clone(), 0));
-    assert_eq!(history(json!({ "run_count": 0 })), (1, said, 2));
+    assert_eq!(history(json!({})), (15, exported.clone(), 0));
+    assert_eq!(history(json!({ "run_count": 15.0 })), (15, exported.clone(), 0));
+    assert_eq!(history(json!({ "run_count": 0 })), (1, exported, 2));
     let nothing = json!({
         "run_count": null, "last_run_at": null, "last_run_status": null, "last_run_job_id": null
     });

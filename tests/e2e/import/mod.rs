@@ -36,14 +36,14 @@ async fn jobs_and_runs_are_imported_as_exported() {
     let total = JOBS * RUNS_EACH;
     let refused = export.refused.len();
     for (output, runs) in [
-        (&dry, format!("{total} read, {total} would be imported, 0 there already")),
-        (&first, format!("{total} read, {total} imported, 0 there already")),
-        (&again, format!("{total} read, 0 imported, {total} there already")),
+        (&dry, format!("{total} read, {total} would be imported, 0 already existed")),
+        (&first, format!("{total} read, {total} imported, 0 already existed")),
+        (&again, format!("{total} read, 0 imported, {total} already existed")),
     ] {
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(3), "{output:?}");
         assert!(text.contains(&format!("runs: {runs}")), "{text}");
-        assert!(text.contains(&format!("refused: {refused}\n")), "{text}");
+        assert!(text.contains(&format!("rejected: {refused}\n")), "{text}");
         for line in &export.refused {
             assert!(
                 text.contains(&format!("runs.jsonl:{line}: ")),
@@ -52,7 +52,7 @@ async fn jobs_and_runs_are_imported_as_exported() {
         }
     }
     let report = std::fs::read_to_string(dir.path().join("report.txt")).unwrap();
-    assert!(report.contains("fields without a meaning here: batch ("), "{report}");
+    assert!(report.contains("unknown fields: batch ("), "{report}");
     let windrow = Windrow::start_on(&url, |_| {}).await;
     for (id, expected) in &export.expected {
         assert_is_as_expected(&windrow, id, expected).await;
@@ -85,9 +85,9 @@ fn an_import_without_a_source_or_with_a_missing_file_fails() {
     };
     check(
         &import(&[]),
-        "say with --source which source the jobs shall use; there are: a, b, sample",
+        "--source is required to select the source of the jobs; available sources: a, b, sample",
     );
-    check(&import(&["--source", "c"]), "no source is named 'c'");
+    check(&import(&["--source", "c"]), "unknown source 'c'");
     check(&import(&["--source", "a"]), "none.jsonl: No such file");
 }
 
