@@ -50,7 +50,7 @@ pub(crate) async fn run(
     let preview = call(client, &args).validate_only().await?;
     let count = preview.created_count;
     if args.dry_run {
-        let lead = format!("Dry run: would create {count} runs");
+        let lead = format!("Dry run: would create {}", runs(count));
         return show(output, &preview, |layout| {
             format!("{}\n{lead}", render::backfill(layout, &preview))
         });
@@ -63,18 +63,22 @@ pub(crate) async fn run(
         if output.is_table() {
             line(&render::backfill(&output.layout, &preview))?;
         }
-        if !confirm(&format!("Create {count} runs?"), NOT_A_TERMINAL)? {
+        if !confirm(&format!("Create {}?", runs(count)), NOT_A_TERMINAL)? {
             hint("Nothing was created.")?;
             return Ok(1);
         }
     }
     let response = call(client, &args).await?;
     let job = &args.scheduled_job_id;
+    let created = runs(response.created_count);
     let lead = format!(
-        "Created {} runs. Undo: windrow runs cancel --job {job} --filter 'origin = backfill'",
-        response.created_count
+        "Created {created}. Undo: windrow runs cancel --job {job} --filter 'origin = backfill'"
     );
     show(output, &response, |_| lead)
+}
+
+fn runs(count: i32) -> String {
+    render::counted(usize::try_from(count).unwrap_or_default(), "run", "runs")
 }
 
 fn call(client: &Client, args: &BackfillArgs) -> BackfillJob {
