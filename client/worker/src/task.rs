@@ -85,7 +85,7 @@ impl ScrapeRequest {
 
 impl Task {
     /// A task and the end that receives what its source finds. Workers create tasks; tests of a source may
-    /// do so with [`scrape`](crate::scrape).
+    /// do so with [`scrape`](crate::scrape()).
     pub fn new(request: ScrapeRequest) -> (Self, TaskOutput) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let log = Arc::new(TaskLog::default());

@@ -72,10 +72,9 @@ async fn wait_for_poll(connection: &mut PgConnection) {
     let connection = tokio::sync::Mutex::new(connection);
     eventually("the hub polls", async || {
         let mut connection = connection.lock().await;
-        match sqlx::query_scalar(polled).bind(now).fetch_one(&mut **connection).await.unwrap() {
-            true => Ok(()),
-            false => Err("no poll"),
-        }
+        let found: bool =
+            sqlx::query_scalar(polled).bind(now).fetch_one(&mut **connection).await.unwrap();
+        if found { Ok(()) } else { Err("no poll") }
     })
     .await;
 }

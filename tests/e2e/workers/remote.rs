@@ -202,10 +202,8 @@ async fn a_lease_starts_when_the_waiting_call_is_answered() {
     let trigger = async {
         let known = "select exists (select from worker where worker_id = 'by-hand')";
         eventually("the worker waits for a lease", async || {
-            match sqlx::query_scalar(known).fetch_one(&pool).await.unwrap() {
-                true => Ok(()),
-                false => Err("unknown"),
-            }
+            let found: bool = sqlx::query_scalar(known).fetch_one(&pool).await.unwrap();
+            if found { Ok(()) } else { Err("unknown") }
         })
         .await;
         windrow.trigger("job").await;

@@ -21,7 +21,7 @@ const TOKEN: &str = "WINDROW_TOKEN";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionFlags {
-    /// Server, for example windrow.internal or https://windrow.example.com [default: 127.0.0.1:50051].
+    /// Server, for example windrow.internal; https:// in front of it selects TLS [default: 127.0.0.1:50051].
     ///
     /// The default is the server of the context. The default port is 50051, and 443 for https. A comma
     /// separates several servers of one database; the command uses one that answers. May also be set as

@@ -131,8 +131,8 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000;
 
-    fn at(seconds: i64) -> Option<Timestamp> {
-        Some(Timestamp { seconds: NOW + seconds, nanos: 999 })
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp { seconds: NOW + seconds, nanos: 999 }
     }
 
     #[test]
@@ -147,14 +147,14 @@ mod tests {
             (47 * HOUR, "in 47h"),
             (-5 * DAY - 1, "5d ago"),
         ] {
-            assert_eq!(layout.relative(at(seconds).as_ref()), expected);
+            assert_eq!(layout.relative(Some(&at(seconds))), expected);
         }
     }
 
     #[test]
     fn times_show_their_zone_and_absent_ones_are_dashes() {
         let layout = Layout::fixed(None, NOW);
-        assert_eq!(layout.time_and_distance(at(0).as_ref()), "2023-11-14T22:13:20Z (0s ago)");
+        assert_eq!(layout.time_and_distance(Some(&at(0))), "2023-11-14T22:13:20Z (0s ago)");
         let absent = [layout.time(None), layout.relative(None), layout.time_and_distance(None)];
         assert_eq!(absent, ["-", "-", "-"]);
     }
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn local_times_have_an_offset() {
         let local = Layout { zone: Zone::Local, ..Layout::fixed(None, NOW) };
-        let shown = local.time(at(0).as_ref());
+        let shown = local.time(Some(&at(0)));
         assert!(crate::flags::time(&shown).unwrap().seconds == NOW, "{shown}");
     }
 }
