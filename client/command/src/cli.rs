@@ -50,7 +50,7 @@ struct OutputFlags {
     /// Print only ids, one per line.
     #[arg(short, long, global = true, conflicts_with = "json")]
     quiet: bool,
-    /// Show all columns and full texts, also if they do not fit the terminal.
+    /// Show all columns and full texts, even if they do not fit on the terminal.
     #[arg(long, global = true)]
     wide: bool,
     /// Show times in UTC instead of the local time zone.

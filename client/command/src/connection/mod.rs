@@ -23,9 +23,9 @@ const TOKEN: &str = "WINDROW_TOKEN";
 pub(crate) struct ConnectionFlags {
     /// Server, for example windrow.internal; https:// in front of it selects TLS [default: 127.0.0.1:50051].
     ///
-    /// The default is the server of the context. The default port is 50051, and 443 for https. A comma
-    /// separates several servers of one database; the command uses one that answers. May also be set as
-    /// WINDROW_SERVER.
+    /// If a context is in use, its server is the default. The default port is 50051, and 443 for https. A
+    /// comma separates several servers of one database; the command uses one that answers. May also be set
+    /// as WINDROW_SERVER.
     #[arg(long, global = true, env = "WINDROW_SERVER", hide_env = true, value_name = "ADDRESS")]
     pub(crate) server: Option<String>,
     /// Use the server of this context instead of the current one; see `windrow context`.

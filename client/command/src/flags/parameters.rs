@@ -41,7 +41,7 @@ pub(crate) struct JobFlags {
     /// Priority of runs created by ticks [default: normal].
     #[arg(long, value_parser = priority())]
     pub(crate) priority: Option<proto::ScrapingJobPriority>,
-    /// Label; repeatable. The given labels replace all labels of the job.
+    /// Label; repeatable. On an update, the given labels replace all labels of the job.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
     /// Maximum number of concurrent runs of the job; 0 removes the limit [default: 0].

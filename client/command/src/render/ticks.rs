@@ -5,7 +5,7 @@ use windrow_client::proto;
 use super::details::details;
 use super::runs::status;
 use super::table::{Column, clean, table};
-use super::{Layout, NONE};
+use super::{Layout, NONE, counted};
 use crate::json::word;
 
 /// On a narrow terminal CLOCK CHANGE is left out first, then IN, LOCAL TIME.
@@ -26,14 +26,11 @@ pub(crate) fn ticks(layout: &Layout, response: &proto::PreviewTicksResponse) -> 
     });
     let shown = table(layout, columns, rows);
     let skipped = &response.skipped_local_times;
+    let count = counted(response.ticks.len(), "tick", "ticks");
     let footer = if skipped.is_empty() {
-        format!("{} ticks", response.ticks.len())
+        count
     } else {
-        format!(
-            "{} ticks; no tick at skipped local times: {}",
-            response.ticks.len(),
-            skipped.join(", ")
-        )
+        format!("{count}; no tick at skipped local times: {}", skipped.join(", "))
     };
     shown.with_footer(&footer)
 }
@@ -96,7 +93,7 @@ pub(crate) fn explanation(layout: &Layout, response: &proto::ExplainTickResponse
         ("Settings", settings(layout, &revision)),
         ("Schedule", format!("{} ({})", job.cron_expression, job.timezone)),
     ];
-    lines.extend(response.depends_on.iter().map(|text| ("If", text.clone())));
+    lines.extend(response.depends_on.iter().map(|text| ("Condition", text.clone())));
     lines.push(("Tick before", time(response.previous_tick_at.as_ref())));
     lines.push(("Tick after", time(response.next_tick_at.as_ref())));
     format!("{}\n\n{}", clean(&response.explanation), details(layout, lines))
