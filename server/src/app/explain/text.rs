@@ -96,14 +96,14 @@ pub(super) fn depends_on(job: &ScheduledJob, unfinished: &[RunId]) -> Vec<String
     let overlap = match job.settings.ticks.overlap() {
         Overlap::Allow => None,
         Overlap::Skip => {
-            Some("if a run of an earlier tick is still active then, the tick is skipped")
+            Some("if a run of an earlier tick is active at that time, the tick is skipped")
         }
         Overlap::Queue => Some(
-            "if a run of an earlier tick is still active then, the new run waits for its end; if \
+            "if a run of an earlier tick is active at that time, the new run waits for its end; if \
              another run is already waiting, the tick is skipped",
         ),
         Overlap::CancelRunning => Some(
-            "runs of earlier ticks that are still active then are cancelled, and the new run waits \
+            "runs of earlier ticks that are active at that time are cancelled; the new run waits \
              for their end",
         ),
     };
@@ -112,7 +112,7 @@ pub(super) fn depends_on(job: &ScheduledJob, unfinished: &[RunId]) -> Vec<String
     let mode = job.settings.ticks.catch_up.mode();
     let servers =
         format!("a server is running at that time; otherwise the catch-up policy ({mode}) applies");
-    let settings = "the settings and the status of the job do not change before".to_owned();
+    let settings = "the settings and the status of the job do not change before then".to_owned();
     overlap.into_iter().chain([servers, settings]).collect()
 }
 
