@@ -70,7 +70,7 @@ pub(crate) struct ListArgs {
     /// Include deleted jobs.
     #[arg(long)]
     show_deleted: bool,
-    /// Only matching jobs, for example 'labels.team = sales'; see --help.
+    /// Only matching jobs, for example 'labels.team = sales'; --help lists the fields.
     #[arg(long, default_value = "", hide_default_value = true)]
     filter: String,
     #[command(flatten)]

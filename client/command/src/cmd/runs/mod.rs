@@ -66,7 +66,7 @@ pub(crate) struct ListArgs {
     /// Only runs with failed locations: the filter `failed_locations > 0`.
     #[arg(long)]
     failed_locations: bool,
-    /// Only matching runs, for example 'labels.team = sales AND status != failed'; see --help.
+    /// Only matching runs, for example 'labels.team = sales'; --help lists the fields.
     #[arg(long, default_value = "", hide_default_value = true)]
     filter: String,
     #[command(flatten)]

@@ -47,7 +47,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
 pub(crate) struct WatchArgs {
-    /// ID of the run.
+    /// ID of the run; required without --all.
     #[arg(value_name = "RUN", required_unless_present = "all", conflicts_with = "all")]
     job_id: Option<String>,
     /// Start after this revision of the run; 0 replays its history [default: the current state].
