@@ -3,6 +3,7 @@
 //! Every end of a run or of an attempt is logged here and only here, by the server that committed it. Call
 //! these functions after the commit: a transaction that was rolled back must not leave a line.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use tracing::{info, warn};
 
 use crate::domain::run::{Run, RunState, Status};
@@ -33,7 +34,7 @@ pub(super) fn log_run(run: &Run) {
             run.id = %id,
             run.attempt = attempt,
             "Attempt {attempt} of run {id} failed: {reason}; retrying after {}",
-            run.state.available_at
+            seconds(run.state.available_at)
         ),
     }
 }
@@ -42,7 +43,7 @@ pub(super) fn log_run(run: &Run) {
 pub(super) fn log_lost_lease(run: &Run, worker: &str) {
     let (id, RunState { attempt, error_message: reason, .. }) = (&run.spec.id, &run.state);
     let next = match run.state.status {
-        Status::Pending => format!("retrying after {}", run.state.available_at),
+        Status::Pending => format!("retrying after {}", seconds(run.state.available_at)),
         Status::Running | Status::Completed | Status::Failed | Status::Cancelled => {
             format!("the run is {}", run.state.status)
         }
@@ -54,6 +55,10 @@ pub(super) fn log_lost_lease(run: &Run, worker: &str) {
         worker.id = worker,
         "Run {id} lost its lease in attempt {attempt}: {reason}; {next}"
     );
+}
+
+fn seconds(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn log_completed(run: &Run) {

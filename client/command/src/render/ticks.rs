@@ -82,6 +82,11 @@ pub(crate) fn explanation(layout: &Layout, response: &proto::ExplainTickResponse
     let job = revision.scheduled_job.clone().unwrap_or_default();
     let time =
         |at: Option<&prost_types::Timestamp>| at.map(|at| layout.instant(at)).unwrap_or_default();
+    // Before the creation of the job there was no schedule.
+    let schedule = match job.cron_expression.as_str() {
+        "" => String::new(),
+        expression => format!("{expression} ({})", job.timezone),
+    };
     let mut lines = vec![
         ("State", word(response.state().as_str_name(), "TICK_STATE_")),
         ("Local time", response.tick.as_ref().map(|t| t.local_time.clone()).unwrap_or_default()),
@@ -91,7 +96,7 @@ pub(crate) fn explanation(layout: &Layout, response: &proto::ExplainTickResponse
         ("Decided at", time(decided.decided_at.as_ref())),
         ("Server", decided.server),
         ("Settings", settings(layout, &revision)),
-        ("Schedule", format!("{} ({})", job.cron_expression, job.timezone)),
+        ("Schedule", schedule),
     ];
     lines.extend(response.depends_on.iter().map(|text| ("Condition", text.clone())));
     lines.push(("Tick before", time(response.previous_tick_at.as_ref())));
