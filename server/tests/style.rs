@@ -144,10 +144,14 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
 /// Files with sentences in them; this one is left out, as it has to name the words.
 fn is_prose(file: &Path) -> bool {
     let endings = ["rs", "proto", "md", "py", "sql", "toml", "yaml"];
+    // Python stubs, which repeat the comments of the contract that they were generated from.
+    let is_stub = file.file_stem().is_some_and(|stem| stem.to_string_lossy().contains("_pb2"));
     let is_script =
         file.parent().and_then(Path::file_name).is_some_and(|dir| dir == ".dev" || dir == ".ci");
     match file.extension() {
-        Some(ending) => endings.iter().any(|e| ending == *e) && !file.ends_with("tests/style.rs"),
+        Some(ending) => {
+            endings.iter().any(|e| ending == *e) && !is_stub && !file.ends_with("tests/style.rs")
+        }
         None => is_script,
     }
 }
