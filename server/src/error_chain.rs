@@ -11,7 +11,7 @@ mod tests {
     fn every_cause_appears_once() {
         let error = crate::app::AppError::Store(StoreError::Database(sqlx::Error::PoolTimedOut));
         let text = error_chain(&error);
-        assert!(text.starts_with("database error: the statement failed: "), "{text}");
+        assert!(text.starts_with("database error: "), "{text}");
         assert!(text.ends_with(&sqlx::Error::PoolTimedOut.to_string()), "{text}");
     }
 }

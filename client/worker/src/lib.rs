@@ -17,6 +17,7 @@ mod backoff;
 mod error_chain;
 mod executor;
 mod held;
+mod outage;
 mod property;
 mod reporter;
 mod scrape;
@@ -33,6 +34,7 @@ pub use self::attempt::{
     LocationResult, LogLine, Outcome, Report, ScrapedProperty,
 };
 pub use self::error_chain::error_chain;
+pub use self::outage::Outage;
 pub use self::property::{InvalidProperty, PROPERTY_ID_LENGTH, Property, check_property_id};
 pub use self::scrape::scrape;
 pub use self::source::{DEFAULT_TIMEOUT, Source, SourceError};

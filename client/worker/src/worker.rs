@@ -8,13 +8,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::attempt::LeasedRun;
 use crate::backoff::Backoff;
-use crate::error_chain::error_chain;
 use crate::executor::Executor;
 use crate::held::{HeldAttempts, StopCause};
+use crate::outage::Outage;
 use crate::source::Source;
 use crate::transport::{TransportError, WorkerTransport};
 
@@ -58,16 +58,18 @@ impl Worker {
     /// Leases and starts runs until `stop`. Retries forever, except when the server rejects the worker.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), TransportError> {
         let mut backoff = Backoff::new(FIRST_RETRY_PAUSE);
+        let mut outage = Outage::new("lease runs");
         while let Some(slot) = self.free_slot(&stop).await {
             let (called_at, capacity) = (Instant::now(), self.slots.available_permits() + 1);
             // Runs to its end even after a stop: a dropped call could lease runs that nobody executes.
             match self.transport.lease(capacity, self.held.ids()).await {
                 Ok(runs) => {
+                    outage.succeeded();
                     backoff = Backoff::new(FIRST_RETRY_PAUSE);
                     self.start(runs, slot, called_at);
                 }
                 Err(error @ (TransportError::Transient(_) | TransportError::LeaseLost)) => {
-                    warn!(error = error_chain(&error), "Failed to lease runs; retrying");
+                    outage.failed(&error);
                     stop.run_until_cancelled(backoff.pause()).await;
                 }
                 Err(error @ TransportError::Rejected(_)) => return Err(error),
@@ -85,8 +87,9 @@ impl Worker {
             }
         };
         let heartbeats = async {
+            let mut outage = Outage::new("send a heartbeat");
             loop {
-                self.send_heartbeat().await;
+                self.send_heartbeat(&mut outage).await;
                 sleep(HEARTBEAT_GAP).await;
             }
         };
@@ -135,18 +138,16 @@ impl Worker {
     }
 
     /// Sends one heartbeat. The server responds when there is news, or after the interval.
-    async fn send_heartbeat(&self) {
+    async fn send_heartbeat(&self, outage: &mut Outage) {
         let items = self.held.heartbeat_items();
         if items.is_empty() {
             return self.held.added().await;
         }
         let (called_at, interval) = (Instant::now(), self.transport.heartbeat_interval());
-        match self.transport.heartbeat(items.clone(), interval).await {
-            Ok(statuses) => self.held.apply_heartbeat(&items, called_at, &statuses),
-            Err(error) => {
-                warn!(error = error_chain(&error), "Heartbeat failed; retrying");
-                sleep(interval).await;
-            }
+        let sent = self.transport.heartbeat(items.clone(), interval).await;
+        match outage.record(sent) {
+            Some(statuses) => self.held.apply_heartbeat(&items, called_at, &statuses),
+            None => sleep(interval).await,
         }
     }
 }

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use windrow_worker::Outage;
 
 use super::pause;
 use crate::app::{App, AppError};
 use crate::domain::run::Run;
-use crate::error_chain::error_chain;
 
 /// Time between two passes: a run waits for the rest of its lease and at most this long.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -29,10 +28,9 @@ impl Reaper {
     }
 
     pub async fn run(&self, stop: CancellationToken) {
+        let mut outage = Outage::new("process expired leases");
         while !stop.is_cancelled() {
-            if let Err(error) = self.tick().await {
-                warn!(error = error_chain(&error), "Failed to process expired leases; retrying");
-            }
+            outage.record(self.tick().await);
             pause(&stop, PERIOD).await;
         }
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
+use windrow_worker::Outage;
 
 use super::{pause, wait};
 use crate::app::{App, AppError, TickReport};
@@ -42,14 +43,12 @@ impl Scheduler {
 
     /// Decides ticks until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
+        let mut outage = Outage::new("process due ticks");
         while !stop.is_cancelled() {
-            match self.tick().await {
-                Ok(report) if report.schedules > 0 => {}
-                Ok(_) => self.sleep(&stop).await,
-                Err(error) => {
-                    warn!(error = error_chain(&error), "Failed to process due ticks; retrying");
-                    pause(&stop, FAILED_PAUSE).await;
-                }
+            match outage.record(self.tick().await) {
+                Some(report) if report.schedules > 0 => {}
+                Some(_) => self.sleep(&stop).await,
+                None => pause(&stop, FAILED_PAUSE).await,
             }
         }
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use windrow_worker::Outage;
 
 use super::pause;
 use crate::app::{App, AppError};
 use crate::clock::{Reading, SystemClock};
-use crate::error_chain::error_chain;
 
 /// Time between two measurements.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -37,12 +37,10 @@ impl Timekeeper {
     }
 
     pub async fn run(&self, stop: CancellationToken) {
+        let mut outage = Outage::new("read the database's clock");
         while !stop.is_cancelled() {
             pause(&stop, PERIOD).await;
-            if let Err(error) = self.tick().await {
-                let error = error_chain(&error);
-                warn!(error, "Failed to read the database's clock; keeping the last measurement");
-            }
+            outage.record(self.tick().await);
         }
     }
 

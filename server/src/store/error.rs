@@ -21,8 +21,8 @@ pub enum StoreError {
     AnotherFeed,
     #[error("the database did not answer in time")]
     TimedOut,
-    #[error("the statement failed")]
-    Database(#[source] sqlx::Error),
+    #[error(transparent)]
+    Database(sqlx::Error),
 }
 
 impl StoreError {

@@ -1,5 +1,6 @@
 //! Tails the feed once for all watches of a server.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,11 +11,11 @@ use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use windrow_worker::Outage;
 
 use super::monitor::Monitor;
 use super::poll_backoff::{POLL, PollBackoff};
 use super::registry::Registry;
-use crate::error_chain::error_chain;
 use crate::store::feed::{self, Feed, FeedPosition};
 use crate::store::{self, StoreError, listen};
 
@@ -106,6 +107,7 @@ impl Hub {
     /// Polls the feed until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         let (mut monitor, mut backoff) = (Monitor::default(), PollBackoff::new());
+        let mut outage = Outage::new("read changes for watches");
         let mut is_hinted = false;
         while !stop.is_cancelled() {
             let read = async {
@@ -117,16 +119,8 @@ impl Hub {
                 self.measure(&mut monitor).await?;
                 Ok::<_, StoreError>((gap, backoff.pause(last.horizon)))
             };
-            let (gap, pause) = match read.await {
-                Ok(pauses) => pauses,
-                Err(error) => {
-                    warn!(
-                        error = error_chain(&error),
-                        "Failed to read changes for watches; retrying"
-                    );
-                    (RETRY_PAUSE, Duration::ZERO)
-                }
-            };
+            let pauses = outage.record(read.await);
+            let (gap, pause) = pauses.unwrap_or((RETRY_PAUSE, Duration::ZERO));
             let hint = async {
                 tokio::time::sleep(gap).await;
                 timeout(pause, self.wake.notified()).await.is_ok()
@@ -220,27 +214,19 @@ impl Hub {
     /// Passes on notifications of other servers until `stop`.
     pub async fn listen(&self, stop: CancellationToken) {
         let hints = async {
+            let mut outage = Outage::new("listen for notifications");
             loop {
-                match self.listen_once().await {
-                    Ok(never) => match never {},
-                    Err(error) => {
-                        warn!(
-                            error = error_chain(&error),
-                            "Failed to listen for notifications; retrying"
-                        );
-                    }
-                }
+                let Err(error) = self.listen_once(&mut outage).await;
+                outage.failed(&error);
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = hints => {}
-        }
+        stop.run_until_cancelled(hints).await;
     }
 
-    async fn listen_once(&self) -> Result<std::convert::Infallible, StoreError> {
+    async fn listen_once(&self, outage: &mut Outage) -> Result<Infallible, StoreError> {
         let mut listener = listen::listen(&self.pool).await?;
+        outage.succeeded();
         loop {
             // `None` means that the connection was lost, and perhaps notifications with it: wake up anyway.
             let _hint = listener.try_recv().await?;
