@@ -220,11 +220,11 @@ pub const SETTINGS: &[Setting] = &[
         name: "log",
         flag: "log",
         variable: Some("WINDROW_LOG"),
-        default: Text("info"),
+        default: Text("info,sqlx::pool=error,sqlx_core::pool=error"),
         kind: Kind::Filter,
         group: Group::Logging,
         help: "Log level or filter, for example windrow_server=debug,sqlx=warn",
-        details: "",
+        details: "The default leaves out lines of the connection pool that repeat what the service reports.",
         set: |config, text| parse::log_filter(text).map(|filter| config.log.filter = filter),
     },
     Setting {
