@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{App, AppError};
-use crate::store::{self, feed, leases, listen, logs, requests, revisions, ticks, workers};
+use crate::store::{self, feed, listen, logs, requests, revisions, ticks, turns, workers};
 
 const REQUEST_RETENTION: TimeDelta = TimeDelta::days(7);
 /// Retention of workers after their last heartbeat.
@@ -43,7 +43,7 @@ impl App {
         let ledger = now - LEDGER_RETENTION;
         let mut conn = self.acquire().await?;
         let mut deleted = workers::workers_prune(&mut conn, now - WORKER_RETENTION).await?;
-        deleted += leases::turns_prune(&mut conn, now - TURN_RETENTION, PRUNE_LIMIT).await?;
+        deleted += turns::turns_prune(&mut conn, now - TURN_RETENTION, PRUNE_LIMIT).await?;
         // One batch of each kind per round, until a round finds nothing.
         loop {
             let batch = ticks::ticks_prune(&mut conn, ledger, PRUNE_LIMIT).await?

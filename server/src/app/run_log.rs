@@ -65,11 +65,14 @@ fn log_completed(run: &Run) {
     let id = &run.spec.id;
     match run.state.progress.failed.len() {
         0 => info!(run.id = %id, "Run {id} completed"),
-        failed => info!(
-            run.id = %id,
-            run.failed_locations = failed,
-            "Run {id} completed with {failed} failed locations"
-        ),
+        failed => {
+            let locations = if failed == 1 { "location" } else { "locations" };
+            info!(
+                run.id = %id,
+                run.failed_locations = failed,
+                "Run {id} completed with {failed} failed {locations}"
+            );
+        }
     }
 }
 

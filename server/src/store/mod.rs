@@ -23,6 +23,7 @@ pub mod runs;
 pub mod scheduled_jobs;
 pub mod statistics;
 pub mod ticks;
+pub mod turns;
 pub mod workers;
 
 use chrono::{DateTime, Utc};

@@ -62,6 +62,22 @@ pub async fn worker_delete(conn: &mut PgConnection, worker_id: &str) -> Result<(
 }
 
 /// Sources served by workers that were seen since a time.
+/// Deletes those of the workers that were not seen since a time.
+pub async fn workers_delete_silent(
+    conn: &mut PgConnection,
+    worker_ids: &[String],
+    since: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "delete from worker where worker_id = any($1) and seen_at < $2",
+        worker_ids,
+        since,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 pub async fn sources_served(
     conn: &mut PgConnection,
     since: DateTime<Utc>,

@@ -14,7 +14,7 @@ use crate::app::{App, AppError, commit};
 use crate::domain::fairness::{self, Candidate, Capacity};
 use crate::domain::run::{Event, Run};
 use crate::store::leases::{self, Ready, RunningCount};
-use crate::store::{runs, workers};
+use crate::store::{runs, turns, workers};
 
 /// A worker without a call for this long counts as disconnected.
 pub(crate) const WORKER_LOST_AFTER: TimeDelta = TimeDelta::seconds(60);
@@ -115,7 +115,7 @@ impl App {
         let running = apply_all(ready, &leased, now)?;
         write_changed(&mut tx, &running).await?;
         let queues = chosen.into_iter().map(|run| run.queue).collect();
-        leases::turns_write(&mut tx, &queues, now).await?;
+        turns::turns_write(&mut tx, &queues, now).await?;
         commit(tx).await?;
         if !running.is_empty() {
             self.events_committed();

@@ -19,7 +19,7 @@ use super::{App, AppError, commit, run_log};
 use crate::domain::id::RunId;
 use crate::domain::log::Level;
 use crate::domain::run::{Counts, Event, Failure, LocationResult, Run, Status};
-use crate::store::runs;
+use crate::store::{runs, workers};
 
 pub use self::lease::LeaseRequest;
 pub(super) use self::lease::WORKER_LOST_AFTER;
@@ -95,6 +95,8 @@ impl App {
         ended.extend(apply_all(overdue, &Event::DeadlinePassed, now)?);
         if !ended.is_empty() {
             write_changed(&mut tx, &ended).await?;
+            // They held leases that they did not extend.
+            workers::workers_delete_silent(&mut tx, &workers, now - SEEN_EVERY * 2).await?;
             commit(tx).await?;
             for (run, worker) in ended.iter().zip(&workers) {
                 run_log::log_lost_lease(run, worker);
