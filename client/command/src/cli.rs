@@ -80,6 +80,7 @@ enum Command {
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
     /// Run a scheduled job now, or repeat a run.
+    #[command(mut_arg("priority", |flag| flag.help("Priority [default: immediate]")))]
     Trigger(runs::TriggerArgs),
     /// Runs: list, show, cancel, retry, or submit a one-off.
     #[command(subcommand)]

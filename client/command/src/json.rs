@@ -9,6 +9,7 @@ use prost_reflect::{
     FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, SerializeOptions, Value,
 };
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_path_to_error::Track;
 
 use crate::failure::Failure;
 
@@ -38,8 +39,14 @@ pub(crate) fn from_json<M: Message + Name + Default>(mut json: Json) -> Result<M
     let descriptor = descriptor::<M>().map_err(|error| error.to_string())?;
     lengthen_words(&descriptor, &mut json)?;
     let options = DeserializeOptions::new().deny_unknown_fields(true);
-    let read = DynamicMessage::deserialize_with_options(descriptor, json, &options);
-    read.map_err(|error| error.to_string())?.transcode_to().map_err(|error| error.to_string())
+    let mut track = Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(json, &mut track);
+    let read = DynamicMessage::deserialize_with_options(descriptor, tracked, &options);
+    let read = read.map_err(|error| match track.path().to_string().as_str() {
+        "." => error.to_string(),
+        path => format!("{path}: {error}"),
+    })?;
+    read.transcode_to().map_err(|error| error.to_string())
 }
 
 /// The word of an enum value: its name without the prefix of the enum, in lower case.

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use crate::connection::{Connection, ConnectionFlags, Contexts};
 use crate::failure::Failure;
 use crate::output::{Format, Output, line, yaml};
+use crate::render::command_line;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContextCommand {
@@ -52,13 +53,13 @@ pub(crate) fn run(
             line(&format!("Using {server}"))?;
         }
         ContextCommand::Delete(NameArgs { name }) => {
-            let server = contexts.get(&name)?.server.clone();
+            let undo = contexts.get(&name)?.flags();
             contexts.contexts.remove(&name);
             contexts.current = contexts.current.filter(|current| *current != name);
             contexts.write(&path)?;
-            line(&format!(
-                "Deleted context {name}. Undo: windrow context set {name} --server {server}"
-            ))?;
+            let words = ["windrow", "context", "set", &name].into_iter();
+            let undo = command_line(words.chain(undo.iter().map(String::as_str)));
+            line(&format!("Deleted context {name}. Undo: {undo}"))?;
         }
     }
     Ok(0)

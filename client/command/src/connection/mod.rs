@@ -4,6 +4,7 @@ mod contexts;
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -61,7 +62,8 @@ pub(crate) async fn connect(flags: ConnectionFlags) -> Result<Client, Failure> {
     let mut builder = Client::builder().endpoint(with_ports(&server.server));
     builder = builder.user_agent(concat!("windrow/", env!("CARGO_PKG_VERSION")));
     if let Some(file) = &server.ca_file {
-        builder = builder.ca_certificate(read(file)?);
+        let certificates = fs::read(file).map_err(|error| unreadable("CA", file, &error))?;
+        builder = builder.ca_certificate(certificates);
     }
     if let Some(token) = token {
         builder = builder.bearer_token(token);
@@ -84,6 +86,18 @@ impl From<&ConnectionFlags> for Connection {
 }
 
 impl Connection {
+    /// The flags that describe this connection.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let mut flags = vec!["--server".to_owned(), self.server.clone()];
+        for (flag, file) in [("--ca-file", &self.ca_file), ("--token-file", &self.token_file)] {
+            if let Some(file) = file {
+                flags.extend([flag.to_owned(), file.display().to_string()]);
+            }
+        }
+        flags.extend(self.plaintext_token.then(|| "--plaintext-token".to_owned()));
+        flags
+    }
+
     fn over(self, base: Self) -> Self {
         let server = [self.server, base.server].into_iter().find(|server| !server.is_empty());
         Self {
@@ -105,13 +119,12 @@ fn token(given: &Connection, base: &Connection) -> Result<Option<String>, Failur
 }
 
 fn read_token(file: &Path) -> Result<String, Failure> {
-    let text = String::from_utf8(read(file)?);
-    let text = text.map_err(|error| Failure::Refused(format!("{}: {error}", file.display())))?;
+    let text = fs::read_to_string(file).map_err(|error| unreadable("token", file, &error))?;
     Ok(text.trim().to_owned())
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(file).map_err(|error| Failure::Refused(format!("{}: {error}", file.display())))
+fn unreadable(kind: &str, file: &Path, error: &io::Error) -> Failure {
+    Failure::Refused(format!("{kind} file {}: {error}", file.display()))
 }
 
 /// Adds the default port to every plaintext address without one.
@@ -146,6 +159,21 @@ mod tests {
         check(Connection::default(), Connection::default(), server(DEFAULT_SERVER, None));
         check(server("", Some("b")), server("a:1", Some("a")), server("a:1", Some("b")));
         check(Connection::default(), server("a:1", Some("a")), server("a:1", Some("a")));
+    }
+
+    #[test]
+    fn the_flags_of_a_connection_describe_it() {
+        let connection = Connection {
+            server: "https://windrow.internal".to_owned(),
+            ca_file: Some(PathBuf::from("/ca.pem")),
+            token_file: Some(PathBuf::from("/token")),
+            plaintext_token: true,
+        };
+        let flags = connection.flags().join(" ");
+        assert_eq!(
+            flags,
+            "--server https://windrow.internal --ca-file /ca.pem --token-file /token --plaintext-token"
+        );
     }
 
     #[test]

@@ -152,13 +152,14 @@ pub(crate) fn progress(layout: &Layout, run: &proto::ScrapingJob) -> String {
 }
 
 fn counts(run: &proto::ScrapingJob) -> String {
+    let (failed, duplicates) = (run.failed_location_count, run.properties_duplicate);
     format!(
-        "{} scraped, {} saved, {} unchanged, {} duplicates, {} failed locations",
+        "{} scraped, {} saved, {} unchanged, {duplicates} duplicate{}, {failed} failed location{}",
         run.properties_scraped,
         run.properties_saved,
         run.properties_skipped,
-        run.properties_duplicate,
-        run.failed_location_count
+        if duplicates == 1 { "" } else { "s" },
+        if failed == 1 { "" } else { "s" },
     )
 }
 

@@ -36,8 +36,8 @@ impl Setting {
 }
 
 /// The command line with its words quoted for a shell where necessary.
-pub(crate) fn command_line(words: &[&str]) -> String {
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+pub(crate) fn command_line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// All settings of a job, in the order in which they are shown.

@@ -76,7 +76,7 @@ fn every_status_has_its_line() {
 fn lists_fit_the_terminal_and_keep_ids_and_failures() {
     let waiting = proto::ScrapingJob {
         pending_reason: Some(proto::PendingReason {
-            message: "no worker for source 'mls' is connected".into(),
+            message: "a worker for source 'mls': none is connected".into(),
             ..Default::default()
         }),
         ..run_with(ScrapingJobStatus::Pending)
@@ -97,7 +97,7 @@ fn lists_fit_the_terminal_and_keep_ids_and_failures() {
         assert_fits(&live(&layout(width), both.iter()), width);
     }
     let everything = runs(&Layout::fixed(None, NOW), &both, &page(2, 310));
-    assert!(everything.contains("no worker for source 'mls' is connected"), "{everything}");
+    assert!(everything.contains("a worker for source 'mls': none is connected"), "{everything}");
     assert!(everything.ends_with("2 runs, 308 more; --all shows everything"), "{everything}");
 }
 

@@ -162,6 +162,8 @@ parameters:
         check("- a", "not an object");
         check("scheduled_job_id: a\nparameters: {locatons: [x]}", "locatons");
         check("scheduled_job_id: a\npriority: urgent", "priority: unknown value 'urgent'");
+        check("scheduled_job_id: a\nparameters: {past_days: many}", "parameters.past_days: ");
+        check("scheduled_job_id: a\nparameters: {locations: 46201}", "parameters.locations: ");
         check("a: [", "jobs.yaml: ");
         check(&format!("{GOOD}---{GOOD}"), "document 2: sold is already in ");
         assert!(read(&["/absent.yaml".to_owned()]).unwrap_err().contains("/absent.yaml"));

@@ -1,6 +1,6 @@
 //! `windrow jobs create` and `windrow jobs update`.
 
-use clap::Args;
+use clap::{Arg, Args};
 use windrow_client::{Client, proto};
 
 use super::show_changed;
@@ -54,6 +54,15 @@ pub(crate) struct UpdateArgs {
     dry_run: DryRunFlag,
     #[command(flatten)]
     job: JobFlags,
+}
+
+/// The flag without the default in its help: an update keeps the settings whose flag is not given.
+pub(super) fn without_default(flag: Arg) -> Arg {
+    let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+    match help.split_once(" [default: ") {
+        Some((help, _)) => flag.help(format!("{help}.")),
+        None => flag,
+    }
 }
 
 impl UpdateArgs {
@@ -148,7 +157,7 @@ fn undo(before: &proto::ScheduledJob, paths: &[&str]) -> String {
         return format!("{} was not set; only windrow apply can unset it", first.path);
     }
     let flags: Vec<_> = set.iter().filter_map(Setting::flags).collect();
-    let command = command_line(&["windrow", "jobs", "update", &before.scheduled_job_id]);
+    let command = command_line(["windrow", "jobs", "update", &before.scheduled_job_id]);
     format!("Undo: {command} {}", flags.join(" "))
 }
 

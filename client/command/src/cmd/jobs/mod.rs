@@ -39,6 +39,7 @@ pub(crate) enum JobsCommand {
     #[command(after_long_help = LIST)]
     List(ListArgs),
     /// Change the given settings and keep all others.
+    #[command(mut_args(edit::without_default))]
     Update(UpdateArgs),
     /// Pause a scheduled job: its ticks create no runs until it is resumed.
     Pause(PauseArgs),

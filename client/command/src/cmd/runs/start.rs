@@ -67,7 +67,7 @@ pub(crate) struct RunFlags {
     /// Follow the run until it ends; the exit code says how it ended.
     #[arg(long, conflicts_with = "dry_run")]
     watch: bool,
-    /// Priority [default: immediate for trigger, normal for submit].
+    /// Priority [default: normal].
     #[arg(long, value_parser = priority())]
     priority: Option<ScrapingJobPriority>,
     /// Label of the run; repeatable.

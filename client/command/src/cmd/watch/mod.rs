@@ -46,6 +46,7 @@ Examples:
 
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
+#[command(override_usage = "windrow watch [OPTIONS] <RUN>\n       windrow watch [OPTIONS] --all")]
 pub(crate) struct WatchArgs {
     /// ID of the run; required without --all.
     #[arg(value_name = "RUN", required_unless_present = "all", conflicts_with = "all")]
