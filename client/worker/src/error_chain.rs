@@ -29,15 +29,15 @@ mod tests {
     #[error("the connection broke")]
     struct Broken(#[source] io::Error);
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot send: {0}")]
+    struct Repeating(#[source] io::Error);
+
     #[test]
     fn every_cause_appears_once() {
         let cause = Broken(io::Error::other("reset by peer"));
         let error = TransportError::Transient(Box::new(cause));
         assert_eq!(error_chain(&error), "the connection broke: reset by peer");
-
-        #[derive(Debug, thiserror::Error)]
-        #[error("cannot send: {0}")]
-        struct Repeating(#[source] io::Error);
         let error = Repeating(io::Error::other("reset by peer"));
         assert_eq!(error_chain(&error), "cannot send: reset by peer");
     }
