@@ -1,8 +1,8 @@
 //! The log of one location between its source and the reporter, in bounded memory.
 //!
-//! The first lines stream into the run's log while the source works. After [`LIVE_LINES`] only the last
-//! lines are kept, and follow when the location ends: the beginning and the end explain a failure better
-//! than the middle. A note replaces dropped lines.
+//! The first lines, [`LIVE_LINES`] or [`KEPT_BYTES`] that wait, stream into the run's log while the source works.
+//! Of all others only the last ones are kept, and follow when the location ends: the beginning and the end explain a
+//! failure better than the middle. A note replaces dropped lines.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,9 +15,9 @@ use crate::attempt::Level;
 /// Lines that stream. Together with [`KEPT_LINES`] they stay below the 500 lines that the server stores per
 /// location of an attempt.
 const LIVE_LINES: usize = 250;
-/// Lines that wait for the reporter, or for the end of the location.
+/// Last lines that wait for the end of the location.
 const KEPT_LINES: usize = 240;
-/// Bytes of the lines that wait.
+/// Bytes of the first lines that wait, and of the last lines that wait.
 pub(crate) const KEPT_BYTES: usize = 64 * 1024;
 
 /// A line that a source logged.
@@ -39,10 +39,18 @@ pub(crate) struct TaskLog {
 
 #[derive(Debug, Default)]
 struct State {
+    first: Lines,
+    /// Number of first lines so far.
+    firsts: usize,
+    last: Lines,
+    /// Number of dropped lines between the two.
+    dropped: usize,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
     lines: VecDeque<TaskLine>,
     bytes: usize,
-    dropped: usize,
-    streamed: usize,
 }
 
 impl TaskLog {
@@ -62,13 +70,7 @@ impl TaskLog {
 
     /// The next line while lines stream.
     pub(crate) fn next_live(&self) -> Option<TaskLine> {
-        let mut state = self.lock();
-        if state.streamed == LIVE_LINES {
-            return None;
-        }
-        let line = state.next()?;
-        state.streamed += 1;
-        Some(line)
+        self.lock().first.pop()
     }
 
     /// The next line after the source has ended.
@@ -85,27 +87,43 @@ impl State {
     fn add(&mut self, level: Level, line: &str) {
         let mut text = line.replace('\0', "\u{fffd}");
         text.truncate(text.floor_char_boundary(KEPT_BYTES));
-        self.bytes += text.len();
-        self.lines.push_back(TaskLine { level, text, logged_at: Instant::now() });
-        while self.bytes > KEPT_BYTES || self.lines.len() > KEPT_LINES {
-            self.drop_oldest();
+        let has_room = self.first.bytes + text.len() <= KEPT_BYTES;
+        let line = TaskLine { level, text, logged_at: Instant::now() };
+        if self.firsts < LIVE_LINES && has_room {
+            self.firsts += 1;
+            return self.first.push(line);
         }
-    }
-
-    fn drop_oldest(&mut self) {
-        if let Some(line) = self.lines.pop_front() {
-            self.bytes -= line.text.len();
+        // Later lines do not stream either, so that the order stays.
+        self.firsts = LIVE_LINES;
+        self.last.push(line);
+        while self.last.bytes > KEPT_BYTES || self.last.lines.len() > KEPT_LINES {
+            self.last.pop();
             self.dropped += 1;
         }
     }
 
     fn next(&mut self) -> Option<TaskLine> {
-        let first = self.lines.front()?;
-        if self.dropped > 0 {
-            let text = format!("windrow: dropped {} lines of the log here", self.dropped);
-            self.dropped = 0;
-            return Some(TaskLine { level: Level::Warning, text, logged_at: first.logged_at });
+        if let Some(line) = self.first.pop() {
+            return Some(line);
         }
+        let next = self.last.lines.front()?;
+        if self.dropped > 0 {
+            let lines = if self.dropped == 1 { "line" } else { "lines" };
+            let text = format!("windrow: dropped {} {lines} of the log here", self.dropped);
+            self.dropped = 0;
+            return Some(TaskLine { level: Level::Warning, text, logged_at: next.logged_at });
+        }
+        self.last.pop()
+    }
+}
+
+impl Lines {
+    fn push(&mut self, line: TaskLine) {
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+    }
+
+    fn pop(&mut self) -> Option<TaskLine> {
         let line = self.lines.pop_front()?;
         self.bytes -= line.text.len();
         Some(line)
@@ -137,14 +155,26 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_wait_have_at_most_64_kib() {
+    fn the_first_lines_are_kept_even_if_nobody_reads_them_in_time() {
         let log = TaskLog::default();
-        for letter in ["a", "b", "c"] {
+        (0..1_000).for_each(|number| log.write(Level::Info, &number.to_string()));
+        let rest = rest(&log);
+        assert_eq!((rest[0].as_str(), rest[LIVE_LINES - 1].as_str()), ("0", "249"));
+        assert_eq!(rest[LIVE_LINES], "windrow: dropped 510 lines of the log here");
+        assert_eq!(rest.len(), LIVE_LINES + 1 + KEPT_LINES);
+    }
+
+    #[test]
+    fn first_and_last_lines_that_wait_have_at_most_64_kib_each() {
+        let log = TaskLog::default();
+        for letter in ["a", "b", "c", "d", "e"] {
             log.write(Level::Info, &letter.repeat(30 * 1024));
         }
+        log.write(Level::Info, "f");
         let rest = rest(&log);
-        assert_eq!(rest[0], "windrow: dropped 1 lines of the log here");
-        assert!(rest[1].starts_with('b') && rest[2].starts_with('c'));
+        let starts: Vec<&str> = rest.iter().map(|line| &line[..1]).collect();
+        assert_eq!(starts, ["a", "b", "w", "d", "e", "f"]);
+        assert_eq!(rest[2], "windrow: dropped 1 line of the log here");
         log.write(Level::Info, &"ä".repeat(KEPT_BYTES));
         assert_eq!(log.next().unwrap().text.len(), KEPT_BYTES);
     }
