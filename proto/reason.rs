@@ -40,6 +40,8 @@ pub const TOKEN_EXPIRED: &str = "TOKEN_EXPIRED";
 pub const FEED_RESET: &str = "FEED_RESET";
 /// `RESOURCE_EXHAUSTED`: the server's limit on watches is reached.
 pub const TOO_MANY_WATCHES: &str = "TOO_MANY_WATCHES";
+/// `RESOURCE_EXHAUSTED`: too many calls of this kind wait for the database; retry after `RetryInfo.retry_delay`.
+pub const OVERLOADED: &str = "OVERLOADED";
 /// `UNAVAILABLE`: the server is shutting down.
 pub const SERVER_STOPPING: &str = "SERVER_STOPPING";
 /// `UNAVAILABLE`: the server cannot reach its database.
@@ -68,6 +70,7 @@ pub const ALL: &[&str] = &[
     TOKEN_EXPIRED,
     FEED_RESET,
     TOO_MANY_WATCHES,
+    OVERLOADED,
     SERVER_STOPPING,
     DATABASE_UNAVAILABLE,
     INTERNAL,

@@ -80,7 +80,7 @@ def test_lease_expires_without_server(server: FakeServer, running: Running, tmp_
 def test_held_attempts_are_named(server: FakeServer, running: Running, tmp_path: Path) -> None:
     server.add(Job("held", "test", [f"hang {tmp_path / 'pids'}"]))
     pids_of(server, tmp_path / "pids")
-    server.wait(lambda: [held.job_id for held in server.lease_requests[-1].held_attempts] == ["held"])
+    server.wait(lambda: [held.job_id for held in server.lease_requests[-1].held] == ["held"])
     assert server.lease_requests[-1].capacity == 1
 
 

@@ -88,7 +88,7 @@ impl WorkerTransport for GrpcTransport {
             sources: self.sources.clone(),
             capacity: i32::try_from(capacity.min(LEASE_CAPACITY)).unwrap_or(1),
             wait: LEASE_WAIT.try_into().ok(),
-            held_attempts: held.iter().map(attempt).collect(),
+            held: held.iter().map(attempt).collect(),
         });
         request.set_timeout(LEASE_WAIT + CALL_TIMEOUT);
         let route = self.client.route();

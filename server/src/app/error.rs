@@ -44,6 +44,9 @@ pub enum AppError {
     RunActive(RunId),
     #[error("run {0} has no failed locations")]
     NothingToRetry(RunId),
+    /// Too many calls of this kind are waiting for the database.
+    #[error("too many calls are waiting; try again later")]
+    Overloaded,
     /// The attempt is no longer the current one: its lease expired, or the run ended.
     #[error("attempt {attempt} of run {run} has lost its lease")]
     LeaseLost { run: RunId, attempt: i32 },

@@ -9,6 +9,7 @@
 mod backfills;
 mod error;
 mod explain;
+mod group_commit;
 mod import;
 mod incremental;
 mod leases;
@@ -54,6 +55,8 @@ pub use self::ticks::TickReport;
 pub use self::watches::Watcher;
 pub use crate::watch::{Start, TooManyWatches, Update, WatchError, WatchLimits};
 
+use self::group_commit::GroupCommit;
+use self::runs::Creation;
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
 use crate::store::{self, StoreError};
@@ -71,8 +74,9 @@ pub enum Mode {
 pub struct App {
     pool: PgPool,
     clock: Arc<dyn Clock>,
-    signals: Signals,
+    signals: Arc<Signals>,
     hub: Arc<Hub>,
+    creations: GroupCommit<Creation>,
     limiter: Arc<WatchLimiter>,
     sources: SourceNames,
     source_limits: BTreeMap<String, i64>,
@@ -85,10 +89,19 @@ const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(7 * 24);
 
 impl App {
     pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
+        let signals = Arc::new(Signals::default());
+        let work_committed = {
+            let (hub, signals) = (Arc::clone(&hub), Arc::clone(&signals));
+            move || {
+                events_committed(&hub, &signals);
+                signals.work_available.notify_waiters();
+            }
+        };
         Self {
+            creations: GroupCommit::new(pool.clone(), work_committed),
             pool,
             clock,
-            signals: Signals::default(),
+            signals,
             hub,
             limiter: Arc::default(),
             sources,
@@ -133,8 +146,13 @@ impl App {
 
     /// Wakes watches on this server, and the loop that notifies other servers.
     fn events_committed(&self) {
-        self.hub.wake();
-        self.signals.events_committed.notify_one();
+        events_committed(&self.hub, &self.signals);
+    }
+
+    /// Signals committed events, and that a run may be ready to be leased.
+    fn work_committed(&self) {
+        self.events_committed();
+        self.signals.work_available.notify_waiters();
     }
 
     /// The name of this server, which is also the id of its worker and appears in the tick ledger.
@@ -157,6 +175,11 @@ impl App {
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, AppError> {
         Ok(self.pool.acquire().await.map_err(StoreError::from)?)
     }
+}
+
+fn events_committed(hub: &Hub, signals: &Signals) {
+    hub.wake();
+    signals.events_committed.notify_one();
 }
 
 async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), AppError> {

@@ -1,5 +1,7 @@
 //! Request ids: a repeated call returns the result of the first one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -17,21 +19,21 @@ pub struct IdempotencyKey {
     pub payload_hash: Vec<u8>,
 }
 
+/// The part of a key that is unique: principal, method and request id.
+pub(super) type CallId = (String, String, String);
+
 impl IdempotencyKey {
+    pub(super) fn call_id(&self) -> CallId {
+        (self.principal.clone(), self.method.to_owned(), self.request_id.clone())
+    }
+
     /// The id of the job or run that an earlier call with this key created. Rejects another payload.
     pub(super) async fn find_result(
         &self,
         conn: &mut PgConnection,
     ) -> Result<Option<String>, AppError> {
-        let earlier =
-            requests::request_get(conn, &self.principal, self.method, &self.request_id).await?;
-        match earlier {
-            Some(earlier) if earlier.payload_hash != self.payload_hash => {
-                Err(AppError::RequestIdReused(self.request_id.clone()))
-            }
-            Some(earlier) => Ok(Some(earlier.made_id)),
-            None => Ok(None),
-        }
+        let found = find_results(conn, std::slice::from_ref(self)).await?;
+        found.into_values().next().transpose()
     }
 
     /// Stores the id that this call creates. Returns false if a concurrent call was faster.
@@ -41,13 +43,49 @@ impl IdempotencyKey {
         created_id: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, AppError> {
-        let row = RequestRow {
-            principal: &self.principal,
-            method: self.method,
-            request_id: &self.request_id,
-            payload_hash: &self.payload_hash,
-            made_id: created_id,
-        };
-        Ok(requests::request_insert(conn, &row, now).await?)
+        Ok(!claim(conn, &[(self, created_id, now)]).await?.is_empty())
     }
+}
+
+/// The ids of what earlier calls with these keys created; an error for a key with another payload.
+pub(super) async fn find_results(
+    conn: &mut PgConnection,
+    keys: &[IdempotencyKey],
+) -> Result<BTreeMap<CallId, Result<String, AppError>>, AppError> {
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<CallId> = keys.iter().map(IdempotencyKey::call_id).collect();
+    let mut earlier: BTreeMap<CallId, _> = BTreeMap::new();
+    for found in requests::requests_get(conn, &ids).await? {
+        let id = (found.principal, found.method, found.request_id);
+        earlier.insert(id, (found.payload_hash, found.made_id));
+    }
+    let result = |key: &IdempotencyKey| {
+        let (payload_hash, made_id) = earlier.remove(&key.call_id())?;
+        let is_same = payload_hash == key.payload_hash;
+        let reused = || AppError::RequestIdReused(key.request_id.clone());
+        Some((key.call_id(), is_same.then_some(made_id).ok_or_else(reused)))
+    };
+    Ok(keys.iter().filter_map(result).collect())
+}
+
+/// Stores the ids that calls create at these times. Returns the calls whose key no earlier call has.
+pub(super) async fn claim(
+    conn: &mut PgConnection,
+    calls: &[(&IdempotencyKey, &str, DateTime<Utc>)],
+) -> Result<BTreeSet<CallId>, AppError> {
+    if calls.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let row = |(key, created_id, now): &(&IdempotencyKey, &str, DateTime<Utc>)| RequestRow {
+        principal: key.principal.clone(),
+        method: key.method.to_owned(),
+        request_id: key.request_id.clone(),
+        payload_hash: key.payload_hash.clone(),
+        made_id: (*created_id).to_owned(),
+        created_at: *now,
+    };
+    let rows: Vec<RequestRow> = calls.iter().map(row).collect();
+    Ok(requests::requests_insert(conn, &rows).await?.into_iter().collect())
 }

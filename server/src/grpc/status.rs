@@ -60,6 +60,7 @@ pub(super) fn status(error: AppError) -> Status {
         AppError::LeaseLost { .. } => {
             with_reason(Code::FailedPrecondition, message, reason::LEASE_LOST)
         }
+        AppError::Overloaded => overloaded(&message),
         AppError::Watch(error) => watch_status(error),
         AppError::TooManyWatches(_) => {
             with_reason(Code::ResourceExhausted, message, reason::TOO_MANY_WATCHES)
@@ -107,6 +108,13 @@ pub(super) fn unavailable(message: &str, reason: &str) -> Status {
     let mut details = details(reason);
     details.set_retry_info(Some(RETRY_DELAY));
     Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// RESOURCE_EXHAUSTED with a suggested retry delay.
+fn overloaded(message: &str) -> Status {
+    let mut details = details(reason::OVERLOADED);
+    details.set_retry_info(Some(RETRY_DELAY));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
 fn not_found(message: String, reason: &str, kind: &str, name: String) -> Status {

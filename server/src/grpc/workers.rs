@@ -57,9 +57,9 @@ impl Workers {
             return Err(AppError::invalid("capacity", format!("must be 1 to {WORKER_LIMIT}")));
         }
         let wait = wait(request.wait)?.unwrap_or(DEFAULT_WAIT);
-        let held = request.held_attempts.into_iter().enumerate();
+        let held = request.held.into_iter().enumerate();
         let held: Vec<AttemptId> = held
-            .map(|(index, attempt)| attempt_id(&format!("held_attempts[{index}]"), Some(attempt)))
+            .map(|(index, attempt)| attempt_id(&format!("held[{index}]"), Some(attempt)))
             .collect::<Result<_, _>>()?;
         let lease = LeaseRequest {
             worker_id: &request.worker_id,

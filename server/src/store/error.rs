@@ -1,5 +1,7 @@
 //! Errors of the database, named by what a caller can do about them.
 
+use std::sync::Arc;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the scheduled job already exists")]
@@ -21,6 +23,12 @@ pub enum StoreError {
     AnotherFeed,
     #[error("the database did not answer in time")]
     TimedOut,
+    /// The transaction ended without a result.
+    #[error("the transaction was aborted")]
+    Aborted,
+    /// The error of a transaction that several calls shared.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
     #[error(transparent)]
     Database(sqlx::Error),
 }
@@ -30,9 +38,25 @@ impl StoreError {
     /// restarting, or another transaction conflicted.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Stale | Self::TimedOut | Self::Standby | Self::AnotherFeed => true,
+            Self::Stale | Self::Aborted => true,
             Self::ScheduledJobExists | Self::TickHasRun | Self::Unreadable { .. } => false,
-            Self::Database(error) => is_transient(error),
+            Self::Shared(error) => error.is_transient(),
+            Self::Database(error) => is_rolled_back(error) || self.is_unavailable(),
+            Self::TimedOut | Self::Standby | Self::AnotherFeed => true,
+        }
+    }
+
+    /// Whether the database cannot serve any call at the moment.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::Standby | Self::AnotherFeed => true,
+            Self::Shared(error) => error.is_unavailable(),
+            Self::Database(error) => is_unavailable(error),
+            Self::Stale
+            | Self::Aborted
+            | Self::ScheduledJobExists
+            | Self::TickHasRun
+            | Self::Unreadable { .. } => false,
         }
     }
 
@@ -41,17 +65,23 @@ impl StoreError {
     }
 }
 
-fn is_transient(error: &sqlx::Error) -> bool {
+/// Rollbacks by the database, for example of a deadlock.
+fn is_rolled_back(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("40"))
+}
+
+fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Tls(_) => true,
-        // Connection exceptions, rollbacks by the database, insufficient resources, operator intervention, an
-        // idle transaction that timed out, and a standby before its promotion.
+        // Connection exceptions, insufficient resources, operator intervention, an idle transaction that timed
+        // out, and a standby before its promotion.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57", "25P03", "25006"].iter().any(|class| code.starts_with(class))
+            ["08", "53", "57", "25P03", "25006"].iter().any(|class| code.starts_with(class))
         }),
         _ => false,
     }

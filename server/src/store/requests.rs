@@ -7,70 +7,73 @@ use super::StoreError;
 
 /// A call that creates something.
 #[derive(Clone, Debug)]
-pub struct RequestRow<'a> {
-    pub principal: &'a str,
-    pub method: &'a str,
-    pub request_id: &'a str,
+pub struct RequestRow {
+    pub principal: String,
+    pub method: String,
+    pub request_id: String,
     /// Hash of the request as sent.
-    pub payload_hash: &'a [u8],
-    /// Id of the resource that the call creates.
-    pub made_id: &'a str,
-}
-
-/// An earlier call with the same request id.
-#[derive(Clone, Debug)]
-pub struct EarlierRequest {
-    /// Hash of the earlier request.
     pub payload_hash: Vec<u8>,
+    /// Id of the resource that the call creates.
     pub made_id: String,
+    pub created_at: DateTime<Utc>,
 }
 
-/// Claims the request id; returns false if an earlier call has it. Waits for a call in progress.
-pub async fn request_insert(
+/// Claims request ids; returns the principal, method and request id of those that no earlier call has. Waits for
+/// calls in progress.
+pub async fn requests_insert(
     conn: &mut PgConnection,
-    request: &RequestRow<'_>,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let inserted = sqlx::query!(
+    requests: &[RequestRow],
+) -> Result<Vec<(String, String, String)>, StoreError> {
+    let column = |of: fn(&RequestRow) -> &String| requests.iter().map(of).cloned().collect();
+    let principals: Vec<String> = column(|row| &row.principal);
+    let methods: Vec<String> = column(|row| &row.method);
+    let request_ids: Vec<String> = column(|row| &row.request_id);
+    let made_ids: Vec<String> = column(|row| &row.made_id);
+    let hashes: Vec<Vec<u8>> = requests.iter().map(|row| row.payload_hash.clone()).collect();
+    let times: Vec<DateTime<Utc>> = requests.iter().map(|row| row.created_at).collect();
+    let claimed = sqlx::query!(
         r#"
         insert into request (principal, method, request_id, payload_hash, made_id, created_at)
-        values ($1, $2, $3, $4, $5, $6)
+        select *
+        from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[])
+            as n (principal, method, request_id, payload_hash, made_id, created_at)
+        -- The same order in every transaction, so that they cannot deadlock.
+        order by principal, method, request_id
         on conflict do nothing
+        returning principal, method, request_id
         "#,
-        request.principal,
-        request.method,
-        request.request_id,
-        request.payload_hash,
-        request.made_id,
-        now,
+        &principals,
+        &methods,
+        &request_ids,
+        &hashes,
+        &made_ids,
+        &times,
     )
-    .execute(conn)
-    .await?
-    .rows_affected();
-    Ok(inserted == 1)
+    .fetch_all(conn)
+    .await?;
+    Ok(claimed.into_iter().map(|row| (row.principal, row.method, row.request_id)).collect())
 }
 
-/// The earlier call with this request id.
-pub async fn request_get(
+/// The earlier calls with these principals, methods and request ids.
+pub async fn requests_get(
     conn: &mut PgConnection,
-    principal: &str,
-    method: &str,
-    request_id: &str,
-) -> Result<Option<EarlierRequest>, StoreError> {
+    ids: &[(String, String, String)],
+) -> Result<Vec<RequestRow>, StoreError> {
+    let principals: Vec<String> = ids.iter().map(|id| id.0.clone()).collect();
+    let methods: Vec<String> = ids.iter().map(|id| id.1.clone()).collect();
+    let request_ids: Vec<String> = ids.iter().map(|id| id.2.clone()).collect();
     let found = sqlx::query_as!(
-        EarlierRequest,
+        RequestRow,
         r#"
-        select payload_hash, made_id
-        from request
-        where principal = $1
-            and method = $2
-            and request_id = $3
+        select r.principal, r.method, r.request_id, r.payload_hash, r.made_id, r.created_at
+        from unnest($1::text[], $2::text[], $3::text[]) as n (principal, method, request_id)
+        join request r using (principal, method, request_id)
         "#,
-        principal,
-        method,
-        request_id,
+        &principals,
+        &methods,
+        &request_ids,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
     Ok(found)
 }

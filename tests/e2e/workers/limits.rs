@@ -65,7 +65,7 @@ async fn work(address: &str, number: usize, left: &AtomicUsize) {
             sources: vec![SOURCE.to_owned()],
             capacity: i32::try_from(SOURCE_LIMIT).unwrap(),
             wait: Some(prost_types::Duration { seconds: 1, nanos: 0 }),
-            held_attempts: Vec::new(),
+            held: Vec::new(),
         };
         let leased = workers.lease_scraping_jobs(request).await.unwrap().into_inner();
         for lease in leased.leases {

@@ -65,7 +65,7 @@ fn lease(sources: &[&str], capacity: i32) -> proto::LeaseScrapingJobsRequest {
         sources: sources.iter().map(|name| (*name).to_owned()).collect(),
         capacity,
         wait: Some(prost_types::Duration::default()),
-        held_attempts: Vec::new(),
+        held: Vec::new(),
     }
 }
 
@@ -196,7 +196,7 @@ async fn a_lease_starts_when_the_waiting_call_is_answered() {
         sources: vec![REMOTE.to_owned()],
         capacity: 1,
         wait: Some(prost_types::Duration { seconds: 20, nanos: 0 }),
-        held_attempts: Vec::new(),
+        held: Vec::new(),
     });
     let pool = sqlx::PgPool::connect(&windrow.database_url).await.unwrap();
     let trigger = async {

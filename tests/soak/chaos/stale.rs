@@ -81,7 +81,7 @@ async fn lease(stage: &Stage, worker_id: &str) -> Option<proto::ScrapingJob> {
             sources: vec!["rust".to_owned()],
             capacity: 1,
             wait: Some(prost_types::Duration { seconds: 1, nanos: 0 }),
-            held_attempts: Vec::new(),
+            held: Vec::new(),
         };
         if let Ok(Ok(answer)) = timeout(CALL_TIMEOUT, workers.lease_scraping_jobs(request)).await
             && let Some(lease) = answer.into_inner().leases.pop()

@@ -118,7 +118,7 @@ class Engine:
             worker_id=self._worker_id,
             sources=sorted(self._sources),
             capacity=free,
-            held_attempts=[attempt.id for attempt in self._held.attempts() if not attempt.lost.is_set()],
+            held=[attempt.id for attempt in self._held.attempts() if not attempt.lost.is_set()],
         )
         request.wait.FromSeconds(WAIT_SECONDS)
         with self._lock:

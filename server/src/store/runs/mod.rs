@@ -101,10 +101,7 @@ pub async fn run_get(conn: &mut PgConnection, id: &RunId) -> Result<Option<Run>,
 }
 
 /// The runs that exist among `ids`, in any order.
-pub(super) async fn runs_get(
-    conn: &mut PgConnection,
-    ids: &[&str],
-) -> Result<Vec<Run>, StoreError> {
+pub async fn runs_get(conn: &mut PgConnection, ids: &[&str]) -> Result<Vec<Run>, StoreError> {
     let rows = select_runs!("where job_id = any($1)", ids as _).fetch_all(conn).await?;
     rows.into_iter().map(Run::try_from).collect()
 }

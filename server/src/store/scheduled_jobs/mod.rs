@@ -49,6 +49,15 @@ pub async fn scheduled_job_get(
     row.map(ScheduledJob::try_from).transpose()
 }
 
+/// The jobs that exist among `ids`, in any order. Fails if one of them cannot be read.
+pub async fn scheduled_jobs_get(
+    conn: &mut PgConnection,
+    ids: &[&str],
+) -> Result<Vec<ScheduledJob>, StoreError> {
+    let rows = select_jobs!("where j.scheduled_job_id = any($1)", ids as _).fetch_all(conn).await?;
+    rows.into_iter().map(ScheduledJob::try_from).collect()
+}
+
 /// Locks one schedule and returns the whole job.
 pub async fn scheduled_job_lock(
     conn: &mut PgConnection,
@@ -100,6 +109,47 @@ pub async fn settings_lock(conn: &mut PgConnection, id: &ScheduledJobId) -> Resu
     .fetch_optional(conn)
     .await?;
     Ok(())
+}
+
+/// Locks the settings of jobs against deletion, as the insertion of a run does; returns the ids of the jobs that
+/// exist.
+pub async fn settings_share(
+    conn: &mut PgConnection,
+    ids: &[&str],
+) -> Result<Vec<String>, StoreError> {
+    let locked = sqlx::query_scalar!(
+        r#"
+        select scheduled_job_id
+        from scheduled_job
+        where scheduled_job_id = any($1)
+        order by scheduled_job_id
+        for key share
+        "#,
+        ids as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(locked)
+}
+
+/// Like [`settings_share`], but skips jobs that another transaction has locked.
+pub async fn settings_share_free(
+    conn: &mut PgConnection,
+    ids: &[&str],
+) -> Result<Vec<String>, StoreError> {
+    let locked = sqlx::query_scalar!(
+        r#"
+        select scheduled_job_id
+        from scheduled_job
+        where scheduled_job_id = any($1)
+        order by scheduled_job_id
+        for key share skip locked
+        "#,
+        ids as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(locked)
 }
 
 /// Earliest due time of a schedule that is not in `except`.

@@ -1,0 +1,212 @@
+//! Writing new runs: all calls that create a run share transactions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::Triggered;
+use super::new_run::{Base, Known};
+use crate::app::group_commit::{GroupCall, Locked, Results};
+use crate::app::requests::{self, CallId};
+use crate::app::{AppError, IdempotencyKey};
+use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::run::Run;
+use crate::store::{runs, scheduled_jobs};
+
+/// A call that creates a run.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct Creation {
+    base: Base,
+    key: Option<IdempotencyKey>,
+    now: DateTime<Utc>,
+    random: u64,
+}
+
+/// What the database says about a batch.
+#[derive(Default)]
+struct Reading {
+    known: Known,
+    /// Jobs that another transaction has locked, as a deletion does.
+    busy: BTreeSet<ScheduledJobId>,
+}
+
+impl Creation {
+    pub(super) fn new(base: Base, key: Option<IdempotencyKey>, now: DateTime<Utc>) -> Self {
+        Self { base, key, now, random: rand::random() }
+    }
+
+    /// The result that the call would have.
+    pub(super) async fn preview(&self, conn: &mut PgConnection) -> Result<Triggered, AppError> {
+        let mut reading = Reading::default();
+        reading.read(conn, &[self], None).await?;
+        let earlier = requests::find_results(conn, self.key.as_slice()).await?;
+        let run = match earlier.into_values().next() {
+            Some(run) => created_run(&mut runs_by_id(conn, [run?]).await?.into_values())?,
+            None => self.run(&reading.known)?,
+        };
+        Ok(reading.known.triggered(run))
+    }
+
+    fn run(&self, known: &Known) -> Result<Run, AppError> {
+        Ok(Run::new(self.base.new_run(known)?, self.now, self.random))
+    }
+
+    fn call_id(&self) -> Option<CallId> {
+        self.key.as_ref().map(IdempotencyKey::call_id)
+    }
+}
+
+impl GroupCall for Creation {
+    type Output = Triggered;
+
+    async fn execute(
+        conn: &mut PgConnection,
+        calls: &[&Self],
+        locked: Locked,
+    ) -> Result<Results<Triggered>, AppError> {
+        let mut reading = Reading::default();
+        reading.read(conn, calls, Some(locked)).await?;
+        let mut call_ids = BTreeSet::new();
+        let decided = calls.iter().map(|call| {
+            // The second of two calls with the same key needs the result of the first.
+            let is_first = call.call_id().is_none_or(|id| call_ids.insert(id));
+            (is_first && !reading.is_busy(call)).then(|| call.run(&reading.known))
+        });
+        let mut decided: Results<Run> = decided.collect();
+        let existing = claim(conn, calls, &mut decided).await?;
+        let new: Vec<Run> = decided.iter().flatten().flatten().cloned().collect();
+        runs::runs_insert(conn, &new).await?;
+        let mut existing = find_existing(conn, existing).await?;
+        let results = decided.into_iter().enumerate().map(|(index, decided)| {
+            let run = existing.remove(&index).or(decided)?;
+            Some(run.map(|run| reading.known.triggered(run)))
+        });
+        Ok(results.collect())
+    }
+}
+
+/// Claims the keys of the decided calls, and takes back the decisions of those whose key an earlier call has.
+/// Returns their results: the ids of their runs.
+async fn claim(
+    conn: &mut PgConnection,
+    calls: &[&Creation],
+    decided: &mut Results<Run>,
+) -> Result<BTreeMap<usize, Result<String, AppError>>, AppError> {
+    let keyed = calls.iter().zip(decided.iter()).filter_map(|(call, decided)| {
+        let run = decided.as_ref()?.as_ref().ok()?;
+        Some((call.key.as_ref()?, run.spec.id.as_str(), call.now))
+    });
+    let claimed = requests::claim(conn, &keyed.collect::<Vec<_>>()).await?;
+    let is_open = |call: &Creation, decided: &Option<Result<Run, _>>| {
+        decided.is_some() && call.call_id().is_some_and(|id| !claimed.contains(&id))
+    };
+    let open: Vec<usize> =
+        (0..calls.len()).filter(|index| is_open(calls[*index], &decided[*index])).collect();
+    let keys = open.iter().filter_map(|index| calls[*index].key.clone());
+    let mut earlier = requests::find_results(conn, &keys.collect::<Vec<_>>()).await?;
+    let mut results = BTreeMap::new();
+    for index in open {
+        let found = calls[index].call_id().and_then(|id| earlier.remove(&id));
+        if let Some(found) = found {
+            decided[index] = None;
+            results.insert(index, found);
+        } else if decided[index].as_ref().is_some_and(Result::is_ok) {
+            // The earlier call was rolled back meanwhile.
+            decided[index] = None;
+        }
+    }
+    Ok(results)
+}
+
+/// The runs that earlier calls created.
+async fn find_existing(
+    conn: &mut PgConnection,
+    existing: BTreeMap<usize, Result<String, AppError>>,
+) -> Result<BTreeMap<usize, Result<Run, AppError>>, AppError> {
+    let ids = existing.values().filter_map(|id| id.as_ref().ok().cloned());
+    let runs = runs_by_id(conn, ids).await?;
+    let found = existing.into_iter().map(|(index, id)| {
+        let run = id.and_then(|id| {
+            let run = RunId::parse(&id).ok().and_then(|id| runs.get(&id)).cloned();
+            created_run(&mut run.into_iter())
+        });
+        (index, run)
+    });
+    Ok(found.collect())
+}
+
+/// Runs are never deleted, so the run of an earlier call exists.
+fn created_run(found: &mut dyn Iterator<Item = Run>) -> Result<Run, AppError> {
+    found.next().ok_or_else(|| AppError::JobNotFound("the run of the earlier call".to_owned()))
+}
+
+async fn runs_by_id(
+    conn: &mut PgConnection,
+    ids: impl IntoIterator<Item = String>,
+) -> Result<BTreeMap<RunId, Run>, AppError> {
+    let ids: Vec<String> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let runs = runs::runs_get(conn, &ids).await?;
+    Ok(runs.into_iter().map(|run| (run.spec.id.clone(), run)).collect())
+}
+
+impl Reading {
+    /// Reads the jobs and runs that the calls name, and locks the jobs against deletion.
+    async fn read(
+        &mut self,
+        conn: &mut PgConnection,
+        calls: &[&Creation],
+        locked: Option<Locked>,
+    ) -> Result<(), AppError> {
+        let jobs = calls.iter().filter_map(|call| call.base.named_job()).collect();
+        self.read_jobs(conn, jobs, locked).await?;
+        let is_unknown_job = |call: &&&Creation| match call.base.named_job() {
+            Some(job) => !self.known.jobs.contains_key(&job) && !self.busy.contains(&job),
+            None => true,
+        };
+        let named = calls.iter().filter(is_unknown_job).filter_map(|call| call.base.named_run());
+        let runs: Vec<String> = named.map(|id| id.to_string()).collect();
+        self.known.runs = runs_by_id(conn, runs).await?;
+        let jobs = self.known.runs.values().filter_map(|run| run.spec.scheduled_job_id.clone());
+        let jobs: BTreeSet<_> = jobs.filter(|job| !self.known.jobs.contains_key(job)).collect();
+        self.read_jobs(conn, jobs, locked).await
+    }
+
+    /// Locks jobs, and only then reads them: so a deletion that was committed before the lock is seen, and none
+    /// can be committed after it.
+    async fn read_jobs(
+        &mut self,
+        conn: &mut PgConnection,
+        ids: BTreeSet<ScheduledJobId>,
+        locked: Option<Locked>,
+    ) -> Result<(), AppError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<&str> = ids.iter().map(ScheduledJobId::as_str).collect();
+        let free = match locked {
+            None => None,
+            Some(Locked::Wait) => Some(scheduled_jobs::settings_share(conn, &ids).await?),
+            Some(Locked::Skip) => Some(scheduled_jobs::settings_share_free(conn, &ids).await?),
+        };
+        let free: Option<BTreeSet<String>> = free.map(|ids| ids.into_iter().collect());
+        for job in scheduled_jobs::scheduled_jobs_get(conn, &ids).await? {
+            if free.as_ref().is_none_or(|free| free.contains(job.id.as_str())) {
+                self.known.jobs.insert(job.id.clone(), job);
+            } else {
+                self.busy.insert(job.id);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_busy(&self, call: &Creation) -> bool {
+        let run = call.base.named_run().and_then(|id| self.known.runs.get(&id));
+        let of_run = run.and_then(|run| run.spec.scheduled_job_id.clone());
+        [call.base.named_job(), of_run].iter().flatten().any(|job| self.busy.contains(job))
+    }
+}
