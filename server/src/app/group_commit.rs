@@ -45,6 +45,11 @@ pub(super) trait GroupCall: Send + Sync + 'static {
         locked: Locked,
     ) -> impl Future<Output = Result<Results<Self::Output>, AppError>> + Send;
 
+    /// Whether a successful call wrote something.
+    fn has_written(_output: &Self::Output) -> bool {
+        true
+    }
+
     /// Called after the commit of each call that succeeded.
     fn committed(_output: &Self::Output) {}
 }
@@ -90,7 +95,7 @@ impl<C: GroupCall> GroupCommit<C> {
             !mem::replace(&mut queue.is_running, true)
         };
         if must_start {
-            tokio::spawn(run(Running(Arc::clone(&self.shared))));
+            spawn(run(Running(Arc::clone(&self.shared))));
         }
         // Without an answer, the batch has panicked.
         answer.await.unwrap_or(Err(AppError::Store(StoreError::Aborted)))
@@ -118,8 +123,7 @@ impl<C: GroupCall> Shared<C> {
         let mut tx =
             store::begin(&self.pool).await.map_err(AppError::from).map_err(before_commit)?;
         let results = C::execute(&mut tx, calls, locked).await.map_err(before_commit)?;
-        let is_ok = |result: &Option<Result<_, _>>| matches!(result, Some(Ok(_)));
-        if results.iter().any(is_ok) {
+        if results.iter().flatten().flatten().any(C::has_written) {
             commit(tx).await.map_err(|error| Failed { error, is_committing: true })?;
             (self.signal)();
         }
@@ -158,6 +162,12 @@ impl<C: GroupCall> Drop for Running<C> {
     }
 }
 
+/// A batch belongs to all its callers, so it does not end with the one that began it.
+#[expect(clippy::disallowed_methods, reason = "it ends with the answers of its callers")]
+fn spawn(batch: impl Future<Output = ()> + Send + 'static) {
+    drop(tokio::spawn(batch));
+}
+
 async fn run<C: GroupCall>(running: Running<C>) {
     let shared = &running.0;
     loop {
@@ -177,7 +187,9 @@ async fn run<C: GroupCall>(running: Running<C>) {
                 }
             }
             Err(failed) if failed.is_repeatable() => {
-                batch.into_iter().for_each(|waiting| alone(shared, waiting));
+                for waiting in batch {
+                    alone(shared, waiting);
+                }
             }
             Err(failed) => answer_all(batch, failed.error),
         }
@@ -187,7 +199,7 @@ async fn run<C: GroupCall>(running: Running<C>) {
 /// Executes a call in a transaction of its own, beside the next batches.
 fn alone<C: GroupCall>(shared: &Arc<Shared<C>>, waiting: Waiting<C>) {
     let shared = Arc::clone(shared);
-    tokio::spawn(async move {
+    spawn(async move {
         let executed = shared.execute(&[&waiting.call], Locked::Wait).await;
         let result = executed.map_err(|failed| failed.error).and_then(|mut results| {
             results.pop().flatten().unwrap_or(Err(AppError::Store(StoreError::Aborted)))

@@ -56,6 +56,7 @@ pub use self::watches::Watcher;
 pub use crate::watch::{Start, TooManyWatches, Update, WatchError, WatchLimits};
 
 use self::group_commit::GroupCommit;
+use self::leases::{AttemptCall, LeaseCall};
 use self::runs::Creation;
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
@@ -77,9 +78,11 @@ pub struct App {
     signals: Arc<Signals>,
     hub: Arc<Hub>,
     creations: GroupCommit<Creation>,
+    attempts: GroupCommit<AttemptCall>,
+    leases: GroupCommit<LeaseCall>,
     limiter: Arc<WatchLimiter>,
     sources: SourceNames,
-    source_limits: BTreeMap<String, i64>,
+    source_limits: Arc<BTreeMap<String, i64>>,
     /// Recorded in the ledger with every tick that this server decides.
     server: String,
     event_retention: Duration,
@@ -92,20 +95,23 @@ impl App {
         let signals = Arc::new(Signals::default());
         let work_committed = {
             let (hub, signals) = (Arc::clone(&hub), Arc::clone(&signals));
-            move || {
-                events_committed(&hub, &signals);
-                signals.work_available.notify_waiters();
-            }
+            move || work_committed(&hub, &signals)
+        };
+        let leased = {
+            let (hub, signals) = (Arc::clone(&hub), Arc::clone(&signals));
+            move || events_committed(&hub, &signals)
         };
         Self {
-            creations: GroupCommit::new(pool.clone(), work_committed),
+            creations: GroupCommit::new(pool.clone(), work_committed.clone()),
+            attempts: GroupCommit::new(pool.clone(), work_committed),
+            leases: GroupCommit::new(pool.clone(), leased),
             pool,
             clock,
             signals,
             hub,
             limiter: Arc::default(),
             sources,
-            source_limits: BTreeMap::new(),
+            source_limits: Arc::default(),
             server: String::new(),
             event_retention: DEFAULT_EVENT_RETENTION,
         }
@@ -126,7 +132,7 @@ impl App {
     /// Sets the maximum number of concurrent runs of each source, on all servers and workers together.
     #[must_use]
     pub fn with_source_limits(self, source_limits: BTreeMap<String, i64>) -> Self {
-        Self { source_limits, ..self }
+        Self { source_limits: Arc::new(source_limits), ..self }
     }
 
     /// Sets the name of this server, which must be unique.
@@ -151,8 +157,7 @@ impl App {
 
     /// Signals committed events, and that a run may be ready to be leased.
     fn work_committed(&self) {
-        self.events_committed();
-        self.signals.work_available.notify_waiters();
+        work_committed(&self.hub, &self.signals);
     }
 
     /// The name of this server, which is also the id of its worker and appears in the tick ledger.
@@ -180,6 +185,11 @@ impl App {
 fn events_committed(hub: &Hub, signals: &Signals) {
     hub.wake();
     signals.events_committed.notify_one();
+}
+
+fn work_committed(hub: &Hub, signals: &Signals) {
+    events_committed(hub, signals);
+    signals.work_available.notify_waiters();
 }
 
 async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), AppError> {

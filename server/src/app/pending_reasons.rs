@@ -1,6 +1,7 @@
 //! The reasons why runs are still pending.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -18,7 +19,7 @@ struct Obstacles {
     /// Sources that have a live worker.
     served: BTreeSet<String>,
     running: Vec<RunningCount>,
-    source_limits: BTreeMap<String, i64>,
+    source_limits: Arc<BTreeMap<String, i64>>,
     /// For each queued run the earlier run of its job that has not ended.
     earlier: BTreeMap<RunId, RunId>,
 }
@@ -50,7 +51,7 @@ impl App {
             earlier: leases::runs_before(conn, &queued).await?,
             served: workers::sources_served(conn, now - WORKER_LOST_AFTER).await?,
             running: leases::running_counts(conn).await?,
-            source_limits: self.source_limits.clone(),
+            source_limits: Arc::clone(&self.source_limits),
         })
     }
 }

@@ -2,7 +2,8 @@
 //! counts as no older than the last turn of its job. A job with thousands of pending runs therefore delays
 //! the others by one run, not by all of them. One-off runs take turns as one job.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -43,44 +44,77 @@ impl Capacity {
     }
 }
 
-/// Chooses up to `limit` runs, in the order in which they are leased.
-pub fn choose(
-    candidates: Vec<Candidate>,
-    mut capacity: Capacity,
-    limit: usize,
-    now: DateTime<Utc>,
-) -> Vec<Candidate> {
-    let mut waiting = candidates;
-    waiting.sort_by(|a, b| (a.rank_at, &a.run).cmp(&(b.rank_at, &b.run)));
-    let mut chosen: Vec<Candidate> = Vec::new();
-    let mut turns: BTreeMap<String, usize> = BTreeMap::new();
-    while chosen.len() < limit {
-        // The candidates are sorted: of several with the same place, the first one is taken.
-        let next = waiting
-            .iter()
-            .enumerate()
-            .filter(|(_, run)| capacity.admits(run))
-            .min_by_key(|(_, run)| place(run, turns.get(&run.queue).copied().unwrap_or(0), now))
-            .map(|(index, _)| index);
-        let Some(index) = next else { break };
-        let run = waiting.remove(index);
-        capacity.take(&run);
-        *turns.entry(run.queue.clone()).or_default() += 1;
-        chosen.push(run);
-    }
-    chosen
+/// Runs that wait for workers. The workers of one look take from it, one after another.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    lines: Vec<VecDeque<Candidate>>,
+    /// Turns of each queue in this look.
+    turns: BTreeMap<String, usize>,
 }
 
-/// Sort key of a run after `turns` turns of its queue in this choice.
-fn place(
-    run: &Candidate,
-    turns: usize,
-    now: DateTime<Utc>,
-) -> (DateTime<Utc>, usize, Option<DateTime<Utc>>) {
-    let last_turn_at = if turns > 0 { Some(now) } else { run.last_turn_at };
-    let rank = last_turn_at.map_or(run.rank_at, |turn| run.rank_at.max(turn - run.boost));
-    // Of two runs with the same rank, the one whose queue had its last turn earlier.
-    (rank, turns, last_turn_at)
+/// Sort key of a run.
+type Place = (DateTime<Utc>, usize, Option<DateTime<Utc>>, DateTime<Utc>, RunId);
+
+impl Waiting {
+    /// Divides the runs into lines. Those of the same queue, source and boost keep their order, whatever turns
+    /// their queue had.
+    pub fn new(mut runs: Vec<Candidate>) -> Self {
+        runs.sort_by(|a, b| (a.rank_at, &a.run).cmp(&(b.rank_at, &b.run)));
+        let mut lines: BTreeMap<_, VecDeque<Candidate>> = BTreeMap::new();
+        for run in runs {
+            let line = (run.queue.clone(), run.source.clone(), run.boost);
+            lines.entry(line).or_default().push_back(run);
+        }
+        Self { lines: lines.into_values().collect(), turns: BTreeMap::new() }
+    }
+
+    /// Takes up to `limit` runs that `is_served` accepts, in the order in which they are leased.
+    pub fn take(
+        &mut self,
+        capacity: &mut Capacity,
+        is_served: impl Fn(&Candidate) -> bool,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Vec<Candidate> {
+        let first = |(number, line): (usize, &VecDeque<Candidate>)| {
+            let run = line.front().filter(|run| is_served(run))?;
+            Some(Reverse((self.place(run, now), number)))
+        };
+        let mut firsts: BinaryHeap<_> = self.lines.iter().enumerate().filter_map(first).collect();
+        let mut taken: Vec<Candidate> = Vec::new();
+        while taken.len() < limit
+            && let Some(Reverse((expected, number))) = firsts.pop()
+        {
+            let Some(run) = self.lines.get(number).and_then(VecDeque::front) else { continue };
+            let place = self.place(run, now);
+            // A turn has moved the other lines of its queue back.
+            if place > expected {
+                firsts.push(Reverse((place, number)));
+                continue;
+            }
+            // A limit that stops this run also stops the others of its line.
+            if !capacity.admits(run) {
+                continue;
+            }
+            capacity.take(run);
+            *self.turns.entry(run.queue.clone()).or_default() += 1;
+            let line = self.lines.get_mut(number);
+            let (run, next) = line.map_or((None, None), |line| (line.pop_front(), line.front()));
+            taken.extend(run);
+            if let Some(next) = next.cloned() {
+                firsts.push(Reverse((self.place(&next, now), number)));
+            }
+        }
+        taken
+    }
+
+    fn place(&self, run: &Candidate, now: DateTime<Utc>) -> Place {
+        let turns = self.turns.get(&run.queue).copied().unwrap_or(0);
+        let last_turn_at = if turns > 0 { Some(now) } else { run.last_turn_at };
+        let rank = last_turn_at.map_or(run.rank_at, |turn| run.rank_at.max(turn - run.boost));
+        // Of two runs with the same rank, the one whose queue had its last turn earlier, then the older one.
+        (rank, turns, last_turn_at, run.rank_at, run.run.clone())
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +135,16 @@ mod tests {
             boost,
             last_turn_at: None,
         }
+    }
+
+    /// Chooses for a worker of all sources.
+    fn choose(
+        runs: Vec<Candidate>,
+        mut capacity: Capacity,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Vec<Candidate> {
+        Waiting::new(runs).take(&mut capacity, |_| true, limit, now)
     }
 
     fn ids(chosen: &[Candidate]) -> Vec<&str> {
@@ -147,6 +191,29 @@ mod tests {
         let urgent = Candidate { last_turn_at: Some(at(9)), ..candidate("a", 1, 9, 10) };
         let chosen = choose(vec![candidate("b", 1, 0, 0), urgent], Capacity::default(), 1, at(10));
         assert_eq!(ids(&chosen), ["a00001"]);
+    }
+
+    #[test]
+    fn workers_share_the_waiting_runs() {
+        let elsewhere = Candidate { source: "mls".to_owned(), ..candidate("b", 1, 0, 0) };
+        let runs = vec![candidate("a", 1, 0, 0), candidate("a", 2, 0, 0), elsewhere];
+        let mut waiting = Waiting::new(runs);
+        let mut capacity = Capacity::default();
+        let mut take = |source: &str| {
+            let served = |run: &Candidate| run.source == source;
+            waiting.take(&mut capacity, served, 1, at(10)).len()
+        };
+        let taken = ["mls", "mls", "sample", "sample", "sample"].map(&mut take);
+        assert_eq!(taken, [1, 0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn urgent_and_other_runs_of_a_job_take_their_places_after_its_turn() {
+        // After a turn, the urgent run is before the older one: its lead counts from the turn.
+        let runs = vec![candidate("a", 1, 0, 0), candidate("a", 2, 5, 3), candidate("a", 3, 6, 3)];
+        let runs = runs.into_iter().map(|run| Candidate { last_turn_at: Some(at(9)), ..run });
+        let chosen = choose(runs.collect(), Capacity::default(), 3, at(10));
+        assert_eq!(ids(&chosen), ["a00002", "a00003", "a00001"]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sqlx::error::DatabaseError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the scheduled job already exists")]
@@ -38,11 +40,12 @@ impl StoreError {
     /// restarting, or another transaction conflicted.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Stale | Self::Aborted => true,
+            Self::Stale | Self::Aborted | Self::TimedOut | Self::Standby | Self::AnotherFeed => {
+                true
+            }
             Self::ScheduledJobExists | Self::TickHasRun | Self::Unreadable { .. } => false,
             Self::Shared(error) => error.is_transient(),
             Self::Database(error) => is_rolled_back(error) || self.is_unavailable(),
-            Self::TimedOut | Self::Standby | Self::AnotherFeed => true,
         }
     }
 
@@ -67,8 +70,8 @@ impl StoreError {
 
 /// Rollbacks by the database, for example of a deadlock.
 fn is_rolled_back(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code.starts_with("40"))
+    let error = error.as_database_error();
+    error.and_then(DatabaseError::code).is_some_and(|code| code.starts_with("40"))
 }
 
 fn is_unavailable(error: &sqlx::Error) -> bool {

@@ -1,5 +1,7 @@
 //! Filters: lists, counts, watches and bulk cancellations agree about the runs that match.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use windrow_server::app::{App, Mode};
@@ -7,9 +9,11 @@ use windrow_server::domain::filter::{RunConditions, RunFilter, Visibility};
 use windrow_server::domain::run::{Event, Priority, Run};
 use windrow_server::store::feed::{self, FeedPosition};
 use windrow_server::store::runs;
-use windrow_worker::{Failure, LocationResult, Outcome};
+use windrow_worker::{AttemptUpdate, Failure, LocationResult, Outcome};
 
-use crate::support::{World, attempt, complete, create, done, eventually, lease, trigger};
+use crate::support::{
+    World, attempt, complete, create, done, eventually, heartbeat_item, lease, trigger,
+};
 
 /// Every field and operator, with the number of runs in [`world_with_runs`] that match.
 const FILTERS: [(&str, usize); 26] = [
@@ -66,7 +70,9 @@ async fn complete_with_a_failure(app: &App, run: &Run) {
     let mut update = done(&others);
     let failure = Some(Failure { reason: "not found".to_owned(), permanent: true });
     update.results.push(LocationResult { location: failed.clone(), failure });
-    app.finish(&attempt(run), Outcome::Done, update).await.unwrap();
+    // Reported before the end, so that the failure is a change of its own.
+    app.heartbeat("worker", vec![heartbeat_item(run, update)], Duration::ZERO).await.unwrap();
+    app.finish(&attempt(run), Outcome::Done, AttemptUpdate::default()).await.unwrap();
 }
 
 fn filter(text: &str) -> RunFilter {

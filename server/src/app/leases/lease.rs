@@ -1,6 +1,7 @@
 //! Leases pending runs: in fair order, within the limits, across all servers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,9 +10,11 @@ use tokio::time::{Instant, timeout_at};
 use windrow_worker::AttemptId;
 
 use super::{SEEN_EVERY, apply_all};
+use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::write_runs::write_changed;
-use crate::app::{App, AppError, commit};
-use crate::domain::fairness::{self, Candidate, Capacity};
+use crate::app::{App, AppError};
+use crate::domain::fairness::{Candidate, Capacity, Waiting};
+use crate::domain::id::RunId;
 use crate::domain::run::{Event, Run};
 use crate::store::leases::{self, Ready, RunningCount};
 use crate::store::{runs, turns, workers};
@@ -23,6 +26,8 @@ const POLL: Duration = Duration::from_secs(1);
 /// Candidates of one query, and maximum number of queries for further jobs.
 const WINDOW: usize = 100;
 const QUERIES: usize = 4;
+/// Maximum number of runs that one look leases.
+const LARGEST_LOOK: usize = 500;
 
 /// A worker's request for runs.
 #[derive(Clone, Debug)]
@@ -74,6 +79,22 @@ impl App {
         }
     }
 
+    async fn lease_new(
+        &self,
+        request: &LeaseRequest<'_>,
+        capacity: usize,
+    ) -> Result<Vec<Run>, AppError> {
+        let call = LeaseCall {
+            worker_id: request.worker_id.to_owned(),
+            sources: request.sources.clone(),
+            capacity,
+            lease: request.lease,
+            source_limits: Arc::clone(&self.source_limits),
+            now: self.now(),
+        };
+        self.leases.call(call).await
+    }
+
     /// Removes a worker from the connected ones.
     pub async fn forget_worker(&self, worker_id: &str) -> Result<(), AppError> {
         Ok(workers::worker_delete(&mut *self.acquire().await?, worker_id).await?)
@@ -89,72 +110,101 @@ impl App {
         leased.retain(|run| !request.held.iter().any(|held| is_attempt_of(held, run)));
         Ok(leased)
     }
+}
 
-    async fn lease_new(
-        &self,
-        request: &LeaseRequest<'_>,
-        capacity: usize,
-    ) -> Result<Vec<Run>, AppError> {
-        let now = self.now();
-        // Most queries find nothing and need no lock.
-        if !leases::ready_exists(&mut *self.acquire().await?, request.sources, now).await? {
-            return Ok(Vec::new());
+/// A worker's request for new runs. All waiting workers share one look at the queue.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct LeaseCall {
+    worker_id: String,
+    sources: BTreeSet<String>,
+    capacity: usize,
+    lease: Duration,
+    source_limits: Arc<BTreeMap<String, i64>>,
+    now: DateTime<Utc>,
+}
+
+impl GroupCall for LeaseCall {
+    type Output = Vec<Run>;
+
+    async fn execute(
+        conn: &mut PgConnection,
+        calls: &[&Self],
+        _locked: Locked,
+    ) -> Result<Results<Vec<Run>>, AppError> {
+        let now = calls.iter().map(|call| call.now).max().unwrap_or_default();
+        let sources = calls.iter().flat_map(|call| call.sources.iter().cloned()).collect();
+        let nothing = || Ok(calls.iter().map(|_| Some(Ok(Vec::new()))).collect());
+        // Most looks find nothing and need no lock.
+        if !leases::ready_exists(conn, &sources, now).await? {
+            return nothing();
         }
-        let mut tx = self.begin().await?;
-        leases::leases_serialize(&mut tx).await?;
-        let mut capacity_left = self.capacity_left(&leases::running_counts(&mut tx).await?);
-        let candidates = candidates(&mut tx, request, &mut capacity_left, now).await?;
-        let chosen = fairness::choose(candidates, capacity_left, capacity, now);
-        let ids: Vec<_> = chosen.iter().map(|run| run.run.clone()).collect();
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        leases::leases_serialize(conn).await?;
+        let limits = calls.first().map(|call| Arc::clone(&call.source_limits)).unwrap_or_default();
+        let mut left = capacity_left(&limits, &leases::running_counts(conn).await?);
+        let wanted = calls.iter().map(|call| call.capacity).sum::<usize>().min(LARGEST_LOOK);
+        let found = candidates(conn, sources, wanted, &mut left, now).await?;
+        let mut waiting = Waiting::new(found);
+        let mut chosen: Vec<Vec<Candidate>> = Vec::new();
+        for call in calls {
+            let served = |run: &Candidate| call.sources.contains(&run.source);
+            chosen.push(waiting.take(&mut left, served, call.capacity, now));
         }
-        let ready = runs::runs_lock_pending(&mut tx, &ids).await?;
-        let leased =
-            Event::Leased { worker_id: request.worker_id.to_owned(), lease: request.lease };
-        let running = apply_all(ready, &leased, now)?;
-        write_changed(&mut tx, &running).await?;
-        let queues = chosen.into_iter().map(|run| run.queue).collect();
-        turns::turns_write(&mut tx, &queues, now).await?;
-        commit(tx).await?;
-        if !running.is_empty() {
-            self.events_committed();
+        if chosen.iter().all(Vec::is_empty) {
+            return nothing();
         }
-        Ok(running)
+        let ids: Vec<_> = chosen.iter().flatten().map(|run| run.run.clone()).collect();
+        let ready = runs::runs_lock_pending(conn, &ids).await?;
+        let mut ready: BTreeMap<RunId, Run> =
+            ready.into_iter().map(|run| (run.spec.id.clone(), run)).collect();
+        let mut leased = Vec::new();
+        for (call, chosen) in calls.iter().zip(&chosen) {
+            let event = Event::Leased { worker_id: call.worker_id.clone(), lease: call.lease };
+            let runs = chosen.iter().filter_map(|run| ready.remove(&run.run)).collect();
+            leased.push(apply_all(runs, &event, now)?);
+        }
+        let running: Vec<Run> = leased.iter().flatten().cloned().collect();
+        write_changed(conn, &running).await?;
+        let queues = chosen.into_iter().flatten().map(|run| run.queue).collect();
+        turns::turns_write(conn, &queues, now).await?;
+        Ok(leased.into_iter().map(|runs| Some(Ok(runs))).collect())
     }
 
-    /// The capacity that the limits leave.
-    fn capacity_left(&self, running: &[RunningCount]) -> Capacity {
-        let mut sources: BTreeMap<String, i64> = self.source_limits.clone();
-        let mut queues: BTreeMap<String, i64> = BTreeMap::new();
-        for RunningCount { source, queue, job_limit, count } in running {
-            if let Some(left) = sources.get_mut(source) {
-                *left -= count;
-            }
-            if *job_limit > 0 {
-                *queues.entry(queue.clone()).or_insert(*job_limit) -= count;
-            }
-        }
-        Capacity { sources, queues }
+    fn has_written(leased: &Vec<Run>) -> bool {
+        !leased.is_empty()
     }
+}
+
+/// The capacity that the limits leave.
+fn capacity_left(source_limits: &BTreeMap<String, i64>, running: &[RunningCount]) -> Capacity {
+    let mut sources = source_limits.clone();
+    let mut queues: BTreeMap<String, i64> = BTreeMap::new();
+    for RunningCount { source, queue, job_limit, count } in running {
+        if let Some(left) = sources.get_mut(source) {
+            *left -= count;
+        }
+        if *job_limit > 0 {
+            *queues.entry(queue.clone()).or_insert(*job_limit) -= count;
+        }
+    }
+    Capacity { sources, queues }
 }
 
 /// Runs that could start, of enough jobs for a fair choice. Adds the limits of their jobs to `left`.
 async fn candidates(
     conn: &mut PgConnection,
-    request: &LeaseRequest<'_>,
+    mut sources: BTreeSet<String>,
+    wanted: usize,
     left: &mut Capacity,
     now: DateTime<Utc>,
 ) -> Result<Vec<Candidate>, AppError> {
-    let sources: BTreeSet<String> =
-        request.sources.iter().filter(|s| has_capacity(&left.sources, s)).cloned().collect();
+    sources.retain(|source| has_capacity(&left.sources, source));
     let mut seen: BTreeSet<String> = left
         .queues
         .iter()
         .filter(|(_, left)| **left <= 0)
         .map(|(queue, _)| queue.clone())
         .collect();
-    let limit = WINDOW.max(request.capacity);
+    let limit = WINDOW.max(wanted);
     let mut found = Vec::new();
     for _ in 0..QUERIES {
         let window = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -4,6 +4,7 @@
 //! The server's own worker and remote workers use the same calls and types. An attempt fences its worker:
 //! after the lease is lost, nothing that the worker sends is accepted.
 
+mod attempt_call;
 mod heartbeat;
 mod lease;
 
@@ -13,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use windrow_worker::{AttemptId, AttemptUpdate, Outcome};
 
-use super::logs::{self, append, to_lines};
+use super::logs::{self, append};
 use super::write_runs::write_changed;
 use super::{App, AppError, commit, run_log};
 use crate::domain::id::RunId;
@@ -21,8 +22,9 @@ use crate::domain::log::Level;
 use crate::domain::run::{Counts, Event, Failure, LocationResult, Run, Status};
 use crate::store::{runs, workers};
 
+pub(super) use self::attempt_call::AttemptCall;
 pub use self::lease::LeaseRequest;
-pub(super) use self::lease::WORKER_LOST_AFTER;
+pub(super) use self::lease::{LeaseCall, WORKER_LOST_AFTER};
 
 /// Minimum interval between two updates of a worker's `seen_at`.
 const SEEN_EVERY: TimeDelta = TimeDelta::seconds(5);
@@ -44,38 +46,8 @@ impl App {
         outcome: Outcome,
         update: AttemptUpdate,
     ) -> Result<Run, AppError> {
-        let now = self.now();
-        let mut tx = self.begin().await?;
-        let run = lock(&mut tx, id).await?;
-        if !holds(&run, id) {
-            return if has_ended_so(&run, id, &outcome) {
-                Ok(run)
-            } else {
-                Err(lost(&run.spec.id, id))
-            };
-        }
-        append(&mut tx, &run.spec.id, run.state.attempt, to_lines(update.lines), now).await?;
-        let run = if update.results.is_empty() {
-            run
-        } else {
-            let results = to_results(update.results);
-            let run = apply(run, progressed(id, Counts::default(), results), now)?;
-            write_changed(&mut tx, std::slice::from_ref(&run)).await?;
-            run
-        };
-        let missing = run.state.progress.without_result(&run.spec.parameters.locations);
-        if let (Outcome::Done, Some(first)) = (&outcome, missing.first()) {
-            let count = missing.len();
-            let text =
-                format!("must cover every location: {count} have no result, first '{first}'");
-            return Err(AppError::invalid("location_results", text));
-        }
-        let run = apply(run, event(outcome, id.attempt), now)?;
-        write_changed(&mut tx, std::slice::from_ref(&run)).await?;
-        commit(tx).await?;
-        run_log::log_run(&run);
-        self.work_committed();
-        Ok(run)
+        let call = AttemptCall::new(id, Some(outcome), update, self.now())?;
+        self.attempts.call(call).await
     }
 
     /// Ends up to `limit` attempts whose lease has expired and up to `limit` pending runs whose run timeout
@@ -109,30 +81,9 @@ impl App {
 
     /// Writes the log lines and location results of an attempt.
     async fn progress(&self, id: &AttemptId, update: AttemptUpdate) -> Result<(), AppError> {
-        let now = self.now();
-        let mut tx = self.begin().await?;
-        let run = lock_leased(&mut tx, id).await?;
-        append(&mut tx, &run.spec.id, run.state.attempt, to_lines(update.lines), now).await?;
-        let results = to_results(update.results);
-        let progress =
-            run.state.progress.clone().with(results.clone(), &run.spec.parameters.locations);
-        let is_news = progress != run.state.progress;
-        if is_news {
-            let run = apply(run, progressed(id, Counts::default(), results), now)?;
-            write_changed(&mut tx, std::slice::from_ref(&run)).await?;
-        }
-        commit(tx).await?;
-        if is_news {
-            self.events_committed();
-        }
-        Ok(())
+        let call = AttemptCall::new(id, None, update, self.now())?;
+        self.attempts.call(call).await.map(drop)
     }
-}
-
-/// Locks the run of an attempt that still has its lease.
-pub(super) async fn lock_leased(conn: &mut PgConnection, id: &AttemptId) -> Result<Run, AppError> {
-    let run = lock(conn, id).await?;
-    if holds(&run, id) { Ok(run) } else { Err(lost(&run.spec.id, id)) }
 }
 
 /// Applies an event of an attempt; a run that no longer accepts it has lost the lease.
@@ -158,11 +109,16 @@ pub(super) fn to_results(results: Vec<windrow_worker::LocationResult>) -> Vec<Lo
     results.into_iter().map(result).collect()
 }
 
-async fn lock(conn: &mut PgConnection, id: &AttemptId) -> Result<Run, AppError> {
-    let run_id = RunId::parse(&id.job_id)
-        .map_err(|error| AppError::invalid("attempt.job_id", error.to_string()))?;
+fn run_id(id: &AttemptId) -> Result<RunId, AppError> {
+    RunId::parse(&id.job_id).map_err(|error| AppError::invalid("attempt.job_id", error.to_string()))
+}
+
+/// Locks the run of an attempt that still has its lease.
+pub(super) async fn lock_leased(conn: &mut PgConnection, id: &AttemptId) -> Result<Run, AppError> {
+    let run_id = run_id(id)?;
     let locked = runs::runs_lock(conn, std::slice::from_ref(&run_id)).await?.pop();
-    locked.ok_or(AppError::RunNotFound(run_id))
+    let run = locked.ok_or(AppError::RunNotFound(run_id))?;
+    if holds(&run, id) { Ok(run) } else { Err(lost(&run.spec.id, id)) }
 }
 
 fn lost(run: &RunId, id: &AttemptId) -> AppError {
@@ -171,33 +127,6 @@ fn lost(run: &RunId, id: &AttemptId) -> AppError {
 
 fn holds(run: &Run, id: &AttemptId) -> bool {
     run.state.status == Status::Running && run.state.attempt == id.attempt
-}
-
-/// Whether the call repeats one that ended this attempt with this outcome.
-fn has_ended_so(run: &Run, id: &AttemptId, outcome: &Outcome) -> bool {
-    let has_ended = run.state.attempt == id.attempt && run.state.status != Status::Running;
-    has_ended
-        && match outcome {
-            Outcome::Done => {
-                run.state.status == Status::Completed || run.state.progress.failure().is_some()
-            }
-            Outcome::Failed { reason, .. } => run.state.error_message == *reason,
-            Outcome::Cancelled => run.state.status == Status::Cancelled,
-            Outcome::Released => {
-                run.state.status == Status::Pending && run.state.error_message.is_empty()
-            }
-        }
-}
-
-fn event(outcome: Outcome, attempt: i32) -> Event {
-    match outcome {
-        Outcome::Done => Event::Done { attempt },
-        Outcome::Failed { reason, permanent } => {
-            Event::AttemptFailed { attempt, reason, permanent }
-        }
-        Outcome::Cancelled => Event::CancelNoticed { attempt },
-        Outcome::Released => Event::Released { attempt },
-    }
 }
 
 fn worker_of(run: &Run) -> String {

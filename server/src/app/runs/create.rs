@@ -41,8 +41,8 @@ impl Creation {
         let mut reading = Reading::default();
         reading.read(conn, &[self], None).await?;
         let earlier = requests::find_results(conn, self.key.as_slice()).await?;
-        let run = match earlier.into_values().next() {
-            Some(run) => created_run(&mut runs_by_id(conn, [run?]).await?.into_values())?,
+        let run = match earlier.into_values().next().transpose()? {
+            Some(id) => created_run(&runs_by_id(conn, [id.clone()]).await?, &id)?,
             None => self.run(&reading.known)?,
         };
         Ok(reading.known.triggered(run))
@@ -73,72 +73,69 @@ impl GroupCall for Creation {
             let is_first = call.call_id().is_none_or(|id| call_ids.insert(id));
             (is_first && !reading.is_busy(call)).then(|| call.run(&reading.known))
         });
-        let mut decided: Results<Run> = decided.collect();
-        let existing = claim(conn, calls, &mut decided).await?;
-        let new: Vec<Run> = decided.iter().flatten().flatten().cloned().collect();
-        runs::runs_insert(conn, &new).await?;
-        let mut existing = find_existing(conn, existing).await?;
-        let results = decided.into_iter().enumerate().map(|(index, decided)| {
-            let run = existing.remove(&index).or(decided)?;
-            Some(run.map(|run| reading.known.triggered(run)))
+        let decisions = claim(conn, calls, decided.collect()).await?;
+        let new = decisions.iter().filter_map(|decision| match decision {
+            Decision::Made(Ok(run)) => Some(run.clone()),
+            _ => None,
         });
-        Ok(results.collect())
+        runs::runs_insert(conn, &new.collect::<Vec<_>>()).await?;
+        let earlier = decisions.iter().filter_map(|decision| match decision {
+            Decision::Earlier(Ok(id)) => Some(id.clone()),
+            _ => None,
+        });
+        let earlier = runs_by_id(conn, earlier).await?;
+        let result = |decision| match decision {
+            Decision::Repeat => None,
+            Decision::Made(run) => Some(run),
+            Decision::Earlier(id) => Some(id.and_then(|id| created_run(&earlier, &id))),
+        };
+        let triggered = |run: Result<Run, _>| run.map(|run| reading.known.triggered(run));
+        Ok(decisions.into_iter().map(|decision| result(decision).map(triggered)).collect())
     }
 }
 
-/// Claims the keys of the decided calls, and takes back the decisions of those whose key an earlier call has.
-/// Returns their results: the ids of their runs.
+enum Decision {
+    /// In a transaction of its own.
+    Repeat,
+    Made(Result<Run, AppError>),
+    /// An earlier call with the same key has the result: the id of its run.
+    Earlier(Result<String, AppError>),
+}
+
+/// Claims the keys of new runs, and looks up the results of those that an earlier call has.
 async fn claim(
     conn: &mut PgConnection,
     calls: &[&Creation],
-    decided: &mut Results<Run>,
-) -> Result<BTreeMap<usize, Result<String, AppError>>, AppError> {
-    let keyed = calls.iter().zip(decided.iter()).filter_map(|(call, decided)| {
-        let run = decided.as_ref()?.as_ref().ok()?;
+    made: Results<Run>,
+) -> Result<Vec<Decision>, AppError> {
+    let keyed = calls.iter().zip(&made).filter_map(|(call, made)| {
+        let run = made.as_ref()?.as_ref().ok()?;
         Some((call.key.as_ref()?, run.spec.id.as_str(), call.now))
     });
     let claimed = requests::claim(conn, &keyed.collect::<Vec<_>>()).await?;
-    let is_open = |call: &Creation, decided: &Option<Result<Run, _>>| {
-        decided.is_some() && call.call_id().is_some_and(|id| !claimed.contains(&id))
-    };
-    let open: Vec<usize> =
-        (0..calls.len()).filter(|index| is_open(calls[*index], &decided[*index])).collect();
-    let keys = open.iter().filter_map(|index| calls[*index].key.clone());
-    let mut earlier = requests::find_results(conn, &keys.collect::<Vec<_>>()).await?;
-    let mut results = BTreeMap::new();
-    for index in open {
-        let found = calls[index].call_id().and_then(|id| earlier.remove(&id));
-        if let Some(found) = found {
-            decided[index] = None;
-            results.insert(index, found);
-        } else if decided[index].as_ref().is_some_and(Result::is_ok) {
-            // The earlier call was rolled back meanwhile.
-            decided[index] = None;
+    let is_claimed = |call: &Creation| call.call_id().is_none_or(|id| claimed.contains(&id));
+    let open = calls.iter().zip(&made).filter(|(call, made)| made.is_some() && !is_claimed(call));
+    let keys: Vec<_> = open.filter_map(|(call, _)| call.key.clone()).collect();
+    let mut earlier = requests::find_results(conn, &keys).await?;
+    let decide = |(call, made): (&&Creation, Option<Result<Run, AppError>>)| {
+        let Some(made) = made else { return Decision::Repeat };
+        if is_claimed(call) {
+            return Decision::Made(made);
         }
-    }
-    Ok(results)
+        match (call.call_id().and_then(|id| earlier.remove(&id)), made) {
+            (Some(found), _) => Decision::Earlier(found),
+            (None, Err(error)) => Decision::Made(Err(error)),
+            // The earlier call was rolled back meanwhile.
+            (None, Ok(_)) => Decision::Repeat,
+        }
+    };
+    Ok(calls.iter().zip(made).map(decide).collect())
 }
 
-/// The runs that earlier calls created.
-async fn find_existing(
-    conn: &mut PgConnection,
-    existing: BTreeMap<usize, Result<String, AppError>>,
-) -> Result<BTreeMap<usize, Result<Run, AppError>>, AppError> {
-    let ids = existing.values().filter_map(|id| id.as_ref().ok().cloned());
-    let runs = runs_by_id(conn, ids).await?;
-    let found = existing.into_iter().map(|(index, id)| {
-        let run = id.and_then(|id| {
-            let run = RunId::parse(&id).ok().and_then(|id| runs.get(&id)).cloned();
-            created_run(&mut run.into_iter())
-        });
-        (index, run)
-    });
-    Ok(found.collect())
-}
-
-/// Runs are never deleted, so the run of an earlier call exists.
-fn created_run(found: &mut dyn Iterator<Item = Run>) -> Result<Run, AppError> {
-    found.next().ok_or_else(|| AppError::JobNotFound("the run of the earlier call".to_owned()))
+/// The run of an earlier call. Runs are never deleted.
+fn created_run(runs: &BTreeMap<RunId, Run>, id: &str) -> Result<Run, AppError> {
+    let run = RunId::parse(id).ok().and_then(|id| runs.get(&id)).cloned();
+    run.ok_or_else(|| AppError::JobNotFound(id.to_owned()))
 }
 
 async fn runs_by_id(

@@ -115,6 +115,19 @@ pub async fn runs_lock(conn: &mut PgConnection, ids: &[RunId]) -> Result<Vec<Run
     rows.into_iter().map(Run::try_from).collect()
 }
 
+/// Like [`runs_lock`], but skips runs that another transaction has locked.
+pub async fn runs_lock_free(
+    conn: &mut PgConnection,
+    ids: &[RunId],
+) -> Result<Vec<Run>, StoreError> {
+    let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
+    let rows =
+        select_runs!("where job_id = any($1) order by job_id for update skip locked", &ids as _)
+            .fetch_all(conn)
+            .await?;
+    rows.into_iter().map(Run::try_from).collect()
+}
+
 /// Locks the runs that are still pending, skipping locked ones.
 pub async fn runs_lock_pending(
     conn: &mut PgConnection,

@@ -1,0 +1,146 @@
+//! Reports and ends of attempts: the calls of all workers share transactions.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use windrow_worker::{AttemptId, AttemptUpdate, Outcome};
+
+use super::{apply, holds, lost, progressed, run_id, to_results};
+use crate::app::group_commit::{GroupCall, Locked, Results};
+use crate::app::logs::{append, to_lines};
+use crate::app::write_runs::write_changed;
+use crate::app::{AppError, run_log};
+use crate::domain::id::RunId;
+use crate::domain::log::Line;
+use crate::domain::run::{Counts, Event, LocationResult, Run, Status};
+use crate::store::runs;
+
+/// A worker's report about an attempt, which may end it.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct AttemptCall {
+    id: AttemptId,
+    run: RunId,
+    /// Absent if the attempt goes on.
+    outcome: Option<Outcome>,
+    lines: Vec<Line>,
+    results: Vec<LocationResult>,
+    now: DateTime<Utc>,
+}
+
+impl AttemptCall {
+    pub(super) fn new(
+        id: &AttemptId,
+        outcome: Option<Outcome>,
+        update: AttemptUpdate,
+        now: DateTime<Utc>,
+    ) -> Result<Self, AppError> {
+        let (lines, results) = (to_lines(update.lines), to_results(update.results));
+        Ok(Self { id: id.clone(), run: run_id(id)?, outcome, lines, results, now })
+    }
+
+    /// The run after the call: itself if the call changes nothing.
+    fn apply(&self, run: &Run) -> Result<Run, AppError> {
+        if !holds(run, &self.id) {
+            let is_repeated =
+                self.outcome.as_ref().is_some_and(|outcome| has_ended_so(run, &self.id, outcome));
+            return if is_repeated { Ok(run.clone()) } else { Err(lost(&run.spec.id, &self.id)) };
+        }
+        let reported = self.apply_results(run)?;
+        let Some(outcome) = &self.outcome else { return Ok(reported) };
+        let missing = reported.state.progress.without_result(&run.spec.parameters.locations);
+        if let (Outcome::Done, Some(first)) = (outcome, missing.first()) {
+            let count = missing.len();
+            let text =
+                format!("must cover every location: {count} have no result, first '{first}'");
+            return Err(AppError::invalid("location_results", text));
+        }
+        let mut ended = apply(reported, event(outcome.clone(), self.id.attempt), self.now)?;
+        // One call is one change, with one event.
+        ended.state.revision = run.state.revision + 1;
+        Ok(ended)
+    }
+
+    fn apply_results(&self, run: &Run) -> Result<Run, AppError> {
+        let progress = run.state.progress.clone();
+        let after = progress.with(self.results.clone(), &run.spec.parameters.locations);
+        if after == run.state.progress {
+            return Ok(run.clone());
+        }
+        let event = progressed(&self.id, Counts::default(), self.results.clone());
+        apply(run.clone(), event, self.now)
+    }
+}
+
+impl GroupCall for AttemptCall {
+    type Output = Run;
+
+    async fn execute(
+        conn: &mut PgConnection,
+        calls: &[&Self],
+        locked: Locked,
+    ) -> Result<Results<Run>, AppError> {
+        let ids: Vec<RunId> = calls.iter().map(|call| call.run.clone()).collect();
+        let found = match locked {
+            Locked::Wait => runs::runs_lock(conn, &ids).await?,
+            Locked::Skip => runs::runs_lock_free(conn, &ids).await?,
+        };
+        // Each run once: a second call of the batch about the same run has to see the result of the first.
+        let mut open: BTreeMap<RunId, Run> =
+            found.into_iter().map(|run| (run.spec.id.clone(), run)).collect();
+        let (mut results, mut changed) = (Vec::new(), Vec::new());
+        for call in calls {
+            let Some(run) = open.remove(&call.run) else {
+                let not_found = || Err(AppError::RunNotFound(call.run.clone()));
+                results.push((locked == Locked::Wait).then(not_found));
+                continue;
+            };
+            let after = call.apply(&run);
+            if let Ok(after) = &after
+                && holds(&run, &call.id)
+            {
+                let attempt = call.id.attempt;
+                append(conn, &call.run, attempt, call.lines.clone(), call.now).await?;
+                if after.state.revision > run.state.revision {
+                    changed.push(after.clone());
+                }
+            }
+            results.push(Some(after));
+        }
+        write_changed(conn, &changed).await?;
+        Ok(results)
+    }
+
+    fn committed(run: &Run) {
+        if run.state.status != Status::Running {
+            run_log::log_run(run);
+        }
+    }
+}
+
+/// Whether the call repeats one that ended this attempt with this outcome.
+fn has_ended_so(run: &Run, id: &AttemptId, outcome: &Outcome) -> bool {
+    let has_ended = run.state.attempt == id.attempt && run.state.status != Status::Running;
+    has_ended
+        && match outcome {
+            Outcome::Done => {
+                run.state.status == Status::Completed || run.state.progress.failure().is_some()
+            }
+            Outcome::Failed { reason, .. } => run.state.error_message == *reason,
+            Outcome::Cancelled => run.state.status == Status::Cancelled,
+            Outcome::Released => {
+                run.state.status == Status::Pending && run.state.error_message.is_empty()
+            }
+        }
+}
+
+fn event(outcome: Outcome, attempt: i32) -> Event {
+    match outcome {
+        Outcome::Done => Event::Done { attempt },
+        Outcome::Failed { reason, permanent } => {
+            Event::AttemptFailed { attempt, reason, permanent }
+        }
+        Outcome::Cancelled => Event::CancelNoticed { attempt },
+        Outcome::Released => Event::Released { attempt },
+    }
+}
