@@ -107,7 +107,7 @@ impl<C: GroupCall> Shared<C> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next batch, without the calls whose callers have given up.
+    /// The next batch, without the calls whose callers are gone.
     fn next_batch(&self) -> Vec<Waiting<C>> {
         let mut queue = self.queue();
         queue.waiting.retain(|waiting| !waiting.reply.is_closed());
