@@ -84,17 +84,20 @@ create table scraping_job (
 -- At most one run per tick.
 create unique index scraping_job_one_per_tick on scraping_job (scheduled_job_id, tick_at)
     where origin = 'scheduled';
-create index scraping_job_pending on scraping_job (rank_at, job_id) where status = 'pending';
-create index scraping_job_leased on scraping_job (lease_expires_at) where status = 'running';
-create index scraping_job_leased_by_worker on scraping_job (worker_id) where status = 'running';
+-- For workers, by source, so that a backlog of other sources costs nothing.
+create index scraping_job_pending on scraping_job (source, rank_at) where status = 'pending';
+-- For the reaper, and for a worker that lost the response to its lease call. Without the end of the lease,
+-- which heartbeats move.
+create index scraping_job_running on scraping_job (worker_id) where status = 'running';
 create index scraping_job_pending_with_deadline on scraping_job (deadline_at)
     where status = 'pending' and deadline_at is not null;
 create index scraping_job_unfinished on scraping_job (scheduled_job_id)
     where status in ('pending', 'running');
-create index scraping_job_newest on scraping_job (created_at desc, job_id desc);
-create index scraping_job_newest_by_status on scraping_job (status, created_at desc, job_id desc);
-create index scraping_job_newest_by_job on scraping_job (scheduled_job_id, created_at desc, job_id desc);
-create index scraping_job_newest_with_failed_locations on scraping_job (created_at desc, job_id desc)
+-- For lists and their pages. The id, which orders runs of the same instant, would triple their size.
+create index scraping_job_newest on scraping_job (created_at desc);
+create index scraping_job_newest_by_status on scraping_job (status, created_at desc);
+create index scraping_job_newest_by_job on scraping_job (scheduled_job_id, created_at desc);
+create index scraping_job_newest_with_failed_locations on scraping_job (created_at desc)
     where failed_locations <> '[]';
 create index scraping_job_by_label on scraping_job using gin (labels jsonb_path_ops) where labels <> '{}';
 create index scraping_job_by_original on scraping_job (original_job_id) where original_job_id is not null;

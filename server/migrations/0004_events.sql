@@ -7,12 +7,13 @@ create table run_event (
     -- Id of the writing transaction, or that of the run's previous event if it is higher. So the changes of a
     -- run stay in order even if the later one is made by a transaction that began earlier.
     xid xid8 not null,
-    job_id text not null references scraping_job,
+    -- Written with the run, which is never deleted: a foreign key would check each event for nothing.
+    job_id text not null,
     revision bigint not null,
     status text not null,
     -- Number of failed locations. With the status, the state that filters of watches depend on.
     failed_locations int not null,
-    -- The state of the run at this revision.
+    -- The state of the run at this revision, without the fields that have their initial value.
     run jsonb not null,
     -- For pruning by age; not used for ordering.
     written_at timestamptz not null default clock_timestamp(),

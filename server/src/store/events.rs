@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -16,6 +17,7 @@ pub(super) async fn events_append(
     conn: &mut PgConnection,
     states: &[StateRow],
 ) -> Result<(), StoreError> {
+    let bodies: Vec<Value> = states.iter().map(StateRow::event_body).collect::<Result<_, _>>()?;
     sqlx::query!(
         r#"
         insert into run_event (xid, job_id, revision, status, failed_locations, run)
@@ -32,10 +34,10 @@ pub(super) async fn events_append(
                 )
             ),
             n ->> 'job_id', (n ->> 'revision')::bigint, n ->> 'status',
-            jsonb_array_length(n -> 'failed_locations'), n
+            coalesce(jsonb_array_length(n -> 'failed_locations'), 0), n
         from jsonb_array_elements($1) n
         "#,
-        Json(states) as _,
+        Json(bodies) as _,
     )
     .execute(conn)
     .await?;

@@ -73,8 +73,9 @@ pub async fn running_counts(conn: &mut PgConnection) -> Result<Vec<RunningCount>
     Ok(counts)
 }
 
-/// Selects from the pending runs `r` that could start now, regardless of limits: runs of the sources `$2` that
-/// do not wait for the run of an earlier tick. `$1` is now.
+/// Selects from the pending runs `r` of the source `s.source` that could start now, regardless of limits: runs that
+/// do not wait for the run of an earlier tick. `$1` is now. One source at a time, because only the index of one
+/// source has its runs in order.
 macro_rules! select_ready {
     ($select:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query!(
@@ -83,7 +84,7 @@ macro_rules! select_ready {
                 from scraping_job r
                 where r.status = 'pending'
                     and r.available_at <= $1
-                    and r.source = any($2)
+                    and r.source = s.source
                     and not (
                         r.queued
                         and exists (
@@ -109,9 +110,19 @@ pub async fn ready_exists(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-    let found = select_ready!(r#"select 1 as "one!""#, "limit 1", now, &sources as _)
-        .fetch_optional(conn)
-        .await?;
+    let found = select_ready!(
+        r#"
+        select 1 as "one!"
+        from unnest($2::text[]) s (source)
+        where exists (
+            select
+        "#,
+        ") limit 1",
+        now,
+        &sources as _,
+    )
+    .fetch_optional(conn)
+    .await?;
     Ok(found.is_some())
 }
 
@@ -135,7 +146,8 @@ pub async fn ready_runs(
             f.created_at,
             t.had_at as "last_turn_at?",
             coalesce(j.max_concurrent_runs, 0)::bigint as "job_limit!"
-        from (
+        from unnest($2::text[]) s (source)
+        cross join lateral (
             select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
         "#,
         r#"
@@ -145,6 +157,8 @@ pub async fn ready_runs(
         ) f
         left join scheduled_job j using (scheduled_job_id)
         left join turn t on t.queue = coalesce(f.scheduled_job_id, '')
+        order by f.rank_at, f.job_id
+        limit $4
         "#,
         now,
         &sources as _,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::types::Json;
 
 use super::StoreError;
@@ -65,7 +66,7 @@ pub(super) struct SpecRow {
     queued: bool,
 }
 
-/// The key and the columns that change.
+/// The key and the columns that change. The body of an event lacks fields with their initial value.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StateRow {
     job_id: String,
@@ -74,18 +75,29 @@ pub(super) struct StateRow {
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
     cancel_requested_at: Option<DateTime<Utc>>,
+    #[serde(default)]
     properties_scraped: i64,
+    #[serde(default)]
     properties_saved: i64,
+    #[serde(default)]
     properties_updated: i64,
+    #[serde(default)]
     properties_skipped: i64,
+    #[serde(default)]
     properties_duplicate: i64,
+    #[serde(default)]
     total_locations: i32,
+    #[serde(default)]
     completed_locations: i32,
+    #[serde(default)]
     done_locations: BTreeSet<i32>,
+    #[serde(default)]
     failed_locations: Vec<FailedLocationRow>,
+    #[serde(default)]
     attempt: i32,
     attempt_started_at: Option<DateTime<Utc>>,
     max_attempts: i32,
+    #[serde(default)]
     error_message: String,
     revision: i64,
     worker_id: Option<String>,
@@ -165,6 +177,28 @@ impl TryFrom<RunRow> for Run {
     fn try_from(RunRow { spec, state }: RunRow) -> Result<Self, StoreError> {
         let spec = Arc::new(spec.0.read(&state.job_id)?);
         Ok(Self { spec, state: state.0.read()? })
+    }
+}
+
+impl StateRow {
+    /// The body of an event, without the fields that have their initial value.
+    pub(super) fn event_body(&self) -> Result<Value, StoreError> {
+        let mut body = serde_json::to_value(self)
+            .map_err(|error| StoreError::unreadable("run_event", &self.job_id, &error))?;
+        if let Value::Object(fields) = &mut body {
+            fields.retain(|_, value| !is_initial(value));
+        }
+        Ok(body)
+    }
+}
+
+fn is_initial(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(entries) => entries.is_empty(),
+        Value::Bool(_) | Value::Object(_) => false,
     }
 }
 
