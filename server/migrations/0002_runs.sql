@@ -91,7 +91,8 @@ create index scraping_job_pending on scraping_job (source, rank_at) where status
 create index scraping_job_running on scraping_job (worker_id) where status = 'running';
 create index scraping_job_pending_with_deadline on scraping_job (deadline_at)
     where status = 'pending' and deadline_at is not null;
-create index scraping_job_unfinished on scraping_job (scheduled_job_id)
+-- Also for the first pending run of each job, whatever the backlog of the others.
+create index scraping_job_unfinished on scraping_job (scheduled_job_id, source, rank_at)
     where status in ('pending', 'running');
 -- For lists and their pages. The id, which orders runs of the same instant, would triple their size.
 create index scraping_job_newest on scraping_job (created_at desc);

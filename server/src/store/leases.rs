@@ -1,13 +1,12 @@
-//! Leases of running attempts, and the candidates for new ones. Extending a lease writes no event.
+//! Leases of running attempts. Extending a lease writes no event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use windrow_worker::AttemptId;
 
 use super::StoreError;
-use crate::domain::fairness::Candidate;
 use crate::domain::id::RunId;
 
 /// Key of the advisory lock of [`leases_serialize`]: "windrow" in ASCII.
@@ -37,13 +36,6 @@ pub struct RunningCount {
     pub count: i64,
 }
 
-/// A candidate, and the concurrency limit of its scheduled job; 0 is no limit.
-#[derive(Clone, Debug)]
-pub struct Ready {
-    pub candidate: Candidate,
-    pub job_limit: i64,
-}
-
 /// Waits until no other transaction leases runs, and blocks others until this one ends, so that counts of
 /// running runs stay correct.
 pub async fn leases_serialize(conn: &mut PgConnection) -> Result<(), StoreError> {
@@ -71,114 +63,6 @@ pub async fn running_counts(conn: &mut PgConnection) -> Result<Vec<RunningCount>
     .fetch_all(conn)
     .await?;
     Ok(counts)
-}
-
-/// Selects from the pending runs `r` of the source `s.source` that could start now, regardless of limits: runs that
-/// do not wait for the run of an earlier tick. `$1` is now. One source at a time, because only the index of one
-/// source has its runs in order.
-macro_rules! select_ready {
-    ($select:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
-        sqlx::query!(
-            $select
-                + r#"
-                from scraping_job r
-                where r.status = 'pending'
-                    and r.available_at <= $1
-                    and r.source = s.source
-                    and not (
-                        r.queued
-                        and exists (
-                            select
-                            from scraping_job e
-                            where e.scheduled_job_id = r.scheduled_job_id
-                                and e.status in ('pending', 'running')
-                                and e.origin = 'scheduled'
-                                and e.tick_at < r.tick_at
-                        )
-                    )
-                "#
-                + $tail
-            $(, $argument)*
-        )
-    };
-}
-
-/// Whether a pending run could start now, regardless of limits.
-pub async fn ready_exists(
-    conn: &mut PgConnection,
-    sources: &BTreeSet<String>,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-    let found = select_ready!(
-        r#"
-        select 1 as "one!"
-        from unnest($2::text[]) s (source)
-        where exists (
-            select
-        "#,
-        ") limit 1",
-        now,
-        &sources as _,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(found.is_some())
-}
-
-/// The first pending runs by rank that could start now, except those of some queues.
-pub async fn ready_runs(
-    conn: &mut PgConnection,
-    sources: &BTreeSet<String>,
-    except_queues: &BTreeSet<String>,
-    limit: i64,
-    now: DateTime<Utc>,
-) -> Result<Vec<Ready>, StoreError> {
-    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-    let except: Vec<&str> = except_queues.iter().map(String::as_str).collect();
-    let rows = select_ready!(
-        r#"
-        select
-            f.job_id,
-            coalesce(f.scheduled_job_id, '') as "queue!",
-            coalesce(f.source, '') as "source!",
-            f.rank_at,
-            f.created_at,
-            t.had_at as "last_turn_at?",
-            coalesce(j.max_concurrent_runs, 0)::bigint as "job_limit!"
-        from unnest($2::text[]) s (source)
-        cross join lateral (
-            select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
-        "#,
-        r#"
-                and coalesce(r.scheduled_job_id, '') <> all($3)
-            order by r.rank_at, r.job_id
-            limit $4
-        ) f
-        left join scheduled_job j using (scheduled_job_id)
-        left join turn t on t.queue = coalesce(f.scheduled_job_id, '')
-        order by f.rank_at, f.job_id
-        limit $4
-        "#,
-        now,
-        &sources as _,
-        &except as _,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    let ready = rows.into_iter().filter_map(|row| {
-        let candidate = Candidate {
-            run: RunId::parse(&row.job_id).ok()?,
-            queue: row.queue,
-            source: row.source,
-            rank_at: row.rank_at,
-            boost: row.created_at - row.rank_at,
-            last_turn_at: row.last_turn_at,
-        };
-        Some(Ready { candidate, job_limit: row.job_limit })
-    });
-    Ok(ready.collect())
 }
 
 /// For each queued run that waits, the first unfinished run of an earlier tick.

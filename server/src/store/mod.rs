@@ -16,6 +16,7 @@ pub mod listen;
 pub mod logs;
 mod pool;
 pub mod properties;
+pub mod ready;
 pub mod requests;
 pub mod revisions;
 mod rows;

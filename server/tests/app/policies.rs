@@ -5,14 +5,34 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use windrow_server::app::App;
+use windrow_server::app::{App, Mode, Submission};
+use windrow_server::domain::labels::Labels;
 use windrow_server::domain::log::{Level, LogFilter};
-use windrow_server::domain::run::{Run, Status};
+use windrow_server::domain::parameters::ScrapeParameters;
+use windrow_server::domain::policy::RunPolicy;
+use windrow_server::domain::run::{Priority, Run, Status};
 use windrow_worker::{AttemptUpdate, HeartbeatItem, LogLine, Outcome};
 
 use crate::support::{
     World, at, attempt, complete, create, done, heartbeat_item, lease, lease_many, trigger, update,
 };
+
+async fn submit(app: &App) -> Run {
+    let submission = Submission {
+        parameters: ScrapeParameters {
+            locations: vec!["Carmel, IN".to_owned()],
+            source: Some("sample".to_owned()),
+            ..ScrapeParameters::default()
+        },
+        priority: Some(Priority::Immediate),
+        available_at: None,
+        labels: Labels::default(),
+        policy: RunPolicy::default(),
+        requested_by: "a test".to_owned(),
+        idempotency_key: None,
+    };
+    app.submit(submission, Mode::Commit).await.unwrap()
+}
 
 fn heartbeat_of(run: &Run) -> Vec<HeartbeatItem> {
     vec![heartbeat_item(run, AttemptUpdate::default())]
@@ -110,6 +130,12 @@ async fn jobs_take_turns_and_a_concurrency_limit_keeps_runs_pending() {
         world.pass(1);
     }
     assert_eq!(turns, ["big", "small", "big"]);
+    let one_off = submit(&app).await;
+    let leased = lease_many(&app, "worker", 2).await;
+    assert!(leased.iter().any(|run| run.spec.id == one_off.spec.id), "a one-off run has turns too");
+    for run in &leased {
+        complete(&app, run).await.unwrap();
+    }
 
     update(&app, "big", |draft| draft.max_concurrent_runs = 2).await;
     assert_eq!(lease_many(&app, "worker", 10).await.len(), 2);

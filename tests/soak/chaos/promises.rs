@@ -41,7 +41,7 @@ const PROMISES: [Promise; 8] = [
         violations:
             "select r.job_id from scraping_job r left join run_event e using (job_id, revision)
          where e.status is distinct from r.status
-             or (e.run ->> 'attempt')::int is distinct from r.attempt",
+             or coalesce((e.run ->> 'attempt')::int, 0) is distinct from r.attempt",
         violated_by: &[
             "update scraping_job set revision = revision - 1",
             "update scraping_job set attempt = attempt + 1",
@@ -54,7 +54,7 @@ const PROMISES: [Promise; 8] = [
              || ' in an event of attempt ' || coalesce(e.run ->> 'attempt', 'none')
          from property p left join run_event e on e.job_id = p.first_job_id
              and mod(e.xid::text::numeric, 4294967296) = p.xmin::text::numeric
-         where (e.run ->> 'attempt')::int is distinct from (p.body ->> 'attempt')::numeric::int",
+         where coalesce((e.run ->> 'attempt')::int, 0) is distinct from (p.body ->> 'attempt')::numeric::int",
         violated_by: &[
             "update run_event set run = jsonb_set(run, '{attempt}', '9')",
             // Written without an event.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rand::seq::IteratorRandom;
 use sqlx::PgConnection;
 use tokio::time::{Instant, timeout_at};
 use windrow_worker::AttemptId;
@@ -16,16 +17,18 @@ use crate::app::{App, AppError};
 use crate::domain::fairness::{Candidate, Capacity, Waiting};
 use crate::domain::id::RunId;
 use crate::domain::run::{Event, Run};
-use crate::store::leases::{self, Ready, RunningCount};
+use crate::store::leases::{self, RunningCount};
+use crate::store::ready::{self, Ready};
 use crate::store::{runs, turns, workers};
 
 /// A worker without a call for this long counts as disconnected.
 pub(crate) const WORKER_LOST_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// Interval of the queries of a waiting worker without wake-ups.
 const POLL: Duration = Duration::from_secs(1);
-/// Candidates of one query, and maximum number of queries for further jobs.
+/// Candidates by rank.
 const WINDOW: usize = 100;
-const QUERIES: usize = 4;
+/// Maximum number of jobs, beyond those of the candidates by rank, of which the first run is a candidate too.
+const JOBS: i64 = 100;
 /// Maximum number of runs that one look leases.
 const LARGEST_LOOK: usize = 500;
 
@@ -135,7 +138,7 @@ impl GroupCall for LeaseCall {
         let sources = calls.iter().flat_map(|call| call.sources.iter().cloned()).collect();
         let nothing = || Ok(calls.iter().map(|_| Some(Ok(Vec::new()))).collect());
         // Most looks find nothing and need no lock.
-        if !leases::ready_exists(conn, &sources, now).await? {
+        if !ready::ready_exists(conn, &sources, now).await? {
             return nothing();
         }
         leases::leases_serialize(conn).await?;
@@ -205,23 +208,22 @@ async fn candidates(
         .map(|(queue, _)| queue.clone())
         .collect();
     let limit = WINDOW.max(wanted);
-    let mut found = Vec::new();
-    for _ in 0..QUERIES {
-        let window = i64::try_from(limit).unwrap_or(i64::MAX);
-        let ready = leases::ready_runs(conn, &sources, &seen, window, now).await?;
-        let is_last = ready.len() < limit;
-        for Ready { candidate, job_limit } in ready {
-            if job_limit > 0 {
-                left.queues.entry(candidate.queue.clone()).or_insert(job_limit);
-            }
-            seen.insert(candidate.queue.clone());
-            found.push(candidate);
-        }
-        if is_last {
-            break;
+    let window = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut found = ready::ready_runs(conn, &sources, &seen, window, now).await?;
+    if found.len() >= limit {
+        // Jobs with a backlog fill the window. Offer others too, beginning at a random place, and one-off runs.
+        seen.extend(found.iter().map(|run| run.candidate.queue.clone()));
+        let after = seen.iter().choose(&mut rand::rng()).filter(|_| rand::random());
+        let after = after.cloned().unwrap_or_default();
+        found.extend(ready::ready_firsts(conn, &sources, &seen, &after, JOBS, now).await?);
+        if !seen.contains("") {
+            found.extend(ready::ready_one_off(conn, &sources, JOBS, now).await?);
         }
     }
-    Ok(found)
+    for Ready { candidate, job_limit } in found.iter().filter(|run| run.job_limit > 0) {
+        left.queues.entry(candidate.queue.clone()).or_insert(*job_limit);
+    }
+    Ok(found.into_iter().map(|run| run.candidate).collect())
 }
 
 fn has_capacity(left: &BTreeMap<String, i64>, name: &str) -> bool {

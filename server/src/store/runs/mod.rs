@@ -72,8 +72,13 @@ macro_rules! update_runs {
 
 // After the macros, which it uses.
 mod list;
+mod lock;
 
 pub use self::list::{COUNT_LIMIT, runs_count, runs_list, runs_to_cancel};
+pub use self::lock::{
+    runs_lock, runs_lock_expired, runs_lock_free, runs_lock_overdue, runs_lock_pending,
+    runs_lock_pending_of,
+};
 
 /// Inserts new runs with their first events.
 pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), StoreError> {
@@ -106,48 +111,6 @@ pub async fn runs_get(conn: &mut PgConnection, ids: &[&str]) -> Result<Vec<Run>,
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// Locks runs in the order of their ids; returns those that exist.
-pub async fn runs_lock(conn: &mut PgConnection, ids: &[RunId]) -> Result<Vec<Run>, StoreError> {
-    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    let rows = select_runs!("where job_id = any($1) order by job_id for update", &ids)
-        .fetch_all(conn)
-        .await?;
-    rows.into_iter().map(Run::try_from).collect()
-}
-
-/// Like [`runs_lock`], but skips runs that another transaction has locked.
-pub async fn runs_lock_free(
-    conn: &mut PgConnection,
-    ids: &[RunId],
-) -> Result<Vec<Run>, StoreError> {
-    let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
-    let rows =
-        select_runs!("where job_id = any($1) order by job_id for update skip locked", &ids as _)
-            .fetch_all(conn)
-            .await?;
-    rows.into_iter().map(Run::try_from).collect()
-}
-
-/// Locks the runs that are still pending, skipping locked ones.
-pub async fn runs_lock_pending(
-    conn: &mut PgConnection,
-    ids: &[RunId],
-) -> Result<Vec<Run>, StoreError> {
-    let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
-    let rows = select_runs!(
-        r#"
-        where job_id = any($1)
-            and status = 'pending'
-        order by job_id
-        for update skip locked
-        "#,
-        &ids as _,
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Run::try_from).collect()
-}
-
 /// Running runs of a worker with an unexpired lease.
 pub async fn runs_leased_to(
     conn: &mut PgConnection,
@@ -158,64 +121,6 @@ pub async fn runs_leased_to(
         "where status = 'running' and worker_id = $1 and lease_expires_at > $2 order by job_id",
         worker_id,
         now,
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Run::try_from).collect()
-}
-
-/// Locks pending runs whose deadline has passed, skipping locked ones.
-pub async fn runs_lock_overdue(
-    conn: &mut PgConnection,
-    limit: i64,
-    now: DateTime<Utc>,
-) -> Result<Vec<Run>, StoreError> {
-    let rows = select_runs!(
-        r#"
-        where status = 'pending'
-            and deadline_at <= $1
-        order by deadline_at
-        limit $2
-        for update skip locked
-        "#,
-        now,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Run::try_from).collect()
-}
-
-/// Locks running runs whose lease has expired, skipping locked ones.
-pub async fn runs_lock_expired(
-    conn: &mut PgConnection,
-    limit: i64,
-    now: DateTime<Utc>,
-) -> Result<Vec<Run>, StoreError> {
-    let rows = select_runs!(
-        r#"
-        where status = 'running'
-            and lease_expires_at <= $1
-        order by lease_expires_at
-        limit $2
-        for update skip locked
-        "#,
-        now,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Run::try_from).collect()
-}
-
-/// Locks the pending runs of a scheduled job in the order of their ids.
-pub async fn runs_lock_pending_of(
-    conn: &mut PgConnection,
-    job: &ScheduledJobId,
-) -> Result<Vec<Run>, StoreError> {
-    let rows = select_runs!(
-        "where scheduled_job_id = $1 and status = 'pending' order by job_id for update",
-        job.as_str(),
     )
     .fetch_all(conn)
     .await?;

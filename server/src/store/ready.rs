@@ -1,0 +1,258 @@
+//! Pending runs that could start now: the candidates for leases. The cost of a look does not depend on the backlog.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::StoreError;
+use crate::domain::fairness::Candidate;
+use crate::domain::id::RunId;
+
+/// A candidate, and the concurrency limit of its scheduled job; 0 is no limit.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    pub candidate: Candidate,
+    pub job_limit: i64,
+}
+
+/// Selects from the pending runs `r` of the source `s.source` that could start now, regardless of limits: runs that
+/// do not wait for the run of an earlier tick. `$1` is now. One source at a time, because only the index of one
+/// source has its runs in order.
+macro_rules! select_ready {
+    ($row:ident, $select:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $row,
+            $select
+                + r#"
+                from scraping_job r
+                where r.status = 'pending'
+                    and r.available_at <= $1
+                    and r.source = s.source
+                    and not (
+                        r.queued
+                        and exists (
+                            select
+                            from scraping_job e
+                            where e.scheduled_job_id = r.scheduled_job_id
+                                and e.status in ('pending', 'running')
+                                and e.origin = 'scheduled'
+                                and e.tick_at < r.tick_at
+                        )
+                    )
+                "#
+                + $tail
+            $(, $argument)*
+        )
+    };
+}
+
+/// A row that says nothing but that there is one.
+struct One {
+    #[expect(dead_code, reason = "a row has a column")]
+    one: i32,
+}
+
+/// Whether a pending run could start now, regardless of limits.
+pub async fn ready_exists(
+    conn: &mut PgConnection,
+    sources: &BTreeSet<String>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let found = select_ready!(
+        One,
+        r#"
+        select 1 as "one!"
+        from unnest($2::text[]) s (source)
+        where exists (
+            select
+        "#,
+        ") limit 1",
+        now,
+        &sources as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// A row of a query for ready runs.
+struct ReadyRow {
+    job_id: String,
+    queue: String,
+    source: String,
+    rank_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    last_turn_at: Option<DateTime<Utc>>,
+    job_limit: i64,
+}
+
+impl ReadyRow {
+    fn read(self) -> Option<Ready> {
+        let candidate = Candidate {
+            run: RunId::parse(&self.job_id).ok()?,
+            queue: self.queue,
+            source: self.source,
+            rank_at: self.rank_at,
+            boost: self.created_at - self.rank_at,
+            last_turn_at: self.last_turn_at,
+        };
+        Some(Ready { candidate, job_limit: self.job_limit })
+    }
+}
+
+/// The first pending runs by rank that could start now, except those of some queues.
+pub async fn ready_runs(
+    conn: &mut PgConnection,
+    sources: &BTreeSet<String>,
+    except_queues: &BTreeSet<String>,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Ready>, StoreError> {
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let except: Vec<&str> = except_queues.iter().map(String::as_str).collect();
+    let rows = select_ready!(
+        ReadyRow,
+        r#"
+        select
+            f.job_id,
+            coalesce(f.scheduled_job_id, '') as "queue!",
+            coalesce(f.source, '') as "source!",
+            f.rank_at,
+            f.created_at,
+            t.had_at as "last_turn_at?",
+            coalesce(j.max_concurrent_runs, 0)::bigint as "job_limit!"
+        from unnest($2::text[]) s (source)
+        cross join lateral (
+            select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
+        "#,
+        r#"
+                and coalesce(r.scheduled_job_id, '') <> all($3)
+            order by r.rank_at, r.job_id
+            limit $4
+        ) f
+        left join scheduled_job j using (scheduled_job_id)
+        left join turn t on t.queue = coalesce(f.scheduled_job_id, '')
+        order by f.rank_at, f.job_id
+        limit $4
+        "#,
+        now,
+        &sources as _,
+        &except as _,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().filter_map(ReadyRow::read).collect())
+}
+
+/// The first run that could start now of each of the `limit` scheduled jobs whose ids follow `after`, except
+/// some. Jumps from job to job, so that their backlogs do not matter.
+pub async fn ready_firsts(
+    conn: &mut PgConnection,
+    sources: &BTreeSet<String>,
+    except_jobs: &BTreeSet<String>,
+    after: &str,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Ready>, StoreError> {
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let except: Vec<&str> = except_jobs.iter().map(String::as_str).collect();
+    let rows = select_ready!(
+        ReadyRow,
+        r#"
+        with recursive job (scheduled_job_id) as (
+            select (
+                select scheduled_job_id
+                from scraping_job
+                where status in ('pending', 'running')
+                    and scheduled_job_id > $4
+                order by scheduled_job_id
+                limit 1
+            )
+            union all
+            select (
+                select r.scheduled_job_id
+                from scraping_job r
+                where r.status in ('pending', 'running')
+                    and r.scheduled_job_id > job.scheduled_job_id
+                order by r.scheduled_job_id
+                limit 1
+            )
+            from job
+            where job.scheduled_job_id is not null
+        )
+        select
+            f.job_id,
+            f.scheduled_job_id as "queue!",
+            coalesce(f.source, '') as "source!",
+            f.rank_at,
+            f.created_at,
+            t.had_at as "last_turn_at?",
+            j.max_concurrent_runs::bigint as "job_limit!"
+        from (select scheduled_job_id from job limit $5) q
+        cross join unnest($2::text[]) s (source)
+        cross join lateral (
+            select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
+        "#,
+        r#"
+                and r.status in ('pending', 'running')
+                and r.scheduled_job_id = q.scheduled_job_id
+                and r.scheduled_job_id <> all($3)
+            order by r.rank_at
+            limit 1
+        ) f
+        join scheduled_job j on j.scheduled_job_id = f.scheduled_job_id
+        left join turn t on t.queue = f.scheduled_job_id
+        "#,
+        now,
+        &sources as _,
+        &except as _,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().filter_map(ReadyRow::read).collect())
+}
+
+/// The first one-off runs by rank that could start now.
+pub async fn ready_one_off(
+    conn: &mut PgConnection,
+    sources: &BTreeSet<String>,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Ready>, StoreError> {
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let rows = select_ready!(
+        ReadyRow,
+        r#"
+        select
+            f.job_id,
+            '' as "queue!",
+            coalesce(f.source, '') as "source!",
+            f.rank_at,
+            f.created_at,
+            t.had_at as "last_turn_at?",
+            0::bigint as "job_limit!"
+        from unnest($2::text[]) s (source)
+        cross join lateral (
+            select r.job_id, r.source, r.rank_at, r.created_at
+        "#,
+        r#"
+                and r.status in ('pending', 'running')
+                and r.scheduled_job_id is null
+            order by r.rank_at
+            limit $3
+        ) f
+        left join turn t on t.queue = ''
+        "#,
+        now,
+        &sources as _,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().filter_map(ReadyRow::read).collect())
+}
