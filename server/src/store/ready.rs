@@ -26,8 +26,7 @@ macro_rules! select_ready {
             $select
                 + r#"
                 from scraping_job r
-                where r.status = 'pending'
-                    and r.available_at <= $1
+                where r.available_at <= $1
                     and r.source = s.source
                     and not (
                         r.queued
@@ -68,7 +67,7 @@ pub async fn ready_exists(
         where exists (
             select
         "#,
-        ") limit 1",
+        "and r.status = 'pending') limit 1",
         now,
         &sources as _,
     )
@@ -128,8 +127,9 @@ pub async fn ready_runs(
             select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
         "#,
         r#"
+                and r.status = 'pending'
                 and coalesce(r.scheduled_job_id, '') <> all($3)
-            order by r.rank_at, r.job_id
+            order by r.rank_at
             limit $4
         ) f
         left join scheduled_job j using (scheduled_job_id)
@@ -147,8 +147,8 @@ pub async fn ready_runs(
     Ok(rows.into_iter().filter_map(ReadyRow::read).collect())
 }
 
-/// The first run that could start now of each of the `limit` scheduled jobs whose ids follow `after`, except
-/// some. Jumps from job to job, so that their backlogs do not matter.
+/// The first run that could start now of each of the next `limit` scheduled jobs after `after`, except some. Jumps
+/// from job to job, so that their backlogs do not matter.
 pub async fn ready_firsts(
     conn: &mut PgConnection,
     sources: &BTreeSet<String>,
@@ -191,15 +191,21 @@ pub async fn ready_firsts(
             f.created_at,
             t.had_at as "last_turn_at?",
             j.max_concurrent_runs::bigint as "job_limit!"
-        from (select scheduled_job_id from job limit $5) q
+        from (
+            select scheduled_job_id
+            from job
+            where scheduled_job_id <> all($3)
+            limit $5
+        ) q
         cross join unnest($2::text[]) s (source)
         cross join lateral (
             select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
         "#,
         r#"
+                -- Only the index of unfinished runs fits, and not that of pending ones, which has the jobs mixed.
                 and r.status in ('pending', 'running')
+                and r.status <> 'running'
                 and r.scheduled_job_id = q.scheduled_job_id
-                and r.scheduled_job_id <> all($3)
             order by r.rank_at
             limit 1
         ) f
@@ -242,6 +248,7 @@ pub async fn ready_one_off(
         "#,
         r#"
                 and r.status in ('pending', 'running')
+                and r.status <> 'running'
                 and r.scheduled_job_id is null
             order by r.rank_at
             limit $3
