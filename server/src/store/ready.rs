@@ -147,27 +147,23 @@ pub async fn ready_runs(
     Ok(rows.into_iter().filter_map(ReadyRow::read).collect())
 }
 
-/// The first run that could start now of each of the next `limit` scheduled jobs after `after`, except some. Jumps
-/// from job to job, so that their backlogs do not matter.
-pub async fn ready_firsts(
+/// The next `limit` scheduled jobs after `after` that have unfinished runs, except some. Jumps from job to job, so
+/// that their backlogs do not matter.
+pub async fn unfinished_jobs(
     conn: &mut PgConnection,
-    sources: &BTreeSet<String>,
-    except_jobs: &BTreeSet<String>,
+    except: &BTreeSet<String>,
     after: &str,
     limit: i64,
-    now: DateTime<Utc>,
-) -> Result<Vec<Ready>, StoreError> {
-    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-    let except: Vec<&str> = except_jobs.iter().map(String::as_str).collect();
-    let rows = select_ready!(
-        ReadyRow,
+) -> Result<Vec<String>, StoreError> {
+    let except: Vec<&str> = except.iter().map(String::as_str).collect();
+    let jobs = sqlx::query_scalar!(
         r#"
         with recursive job (scheduled_job_id) as (
             select (
                 select scheduled_job_id
                 from scraping_job
                 where status in ('pending', 'running')
-                    and scheduled_job_id > $4
+                    and scheduled_job_id > $2
                 order by scheduled_job_id
                 limit 1
             )
@@ -183,6 +179,31 @@ pub async fn ready_firsts(
             from job
             where job.scheduled_job_id is not null
         )
+        select scheduled_job_id as "job!"
+        from job
+        where scheduled_job_id <> all($1)
+        limit $3
+        "#,
+        &except as _,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(jobs)
+}
+
+/// The first run of each of these jobs that could start now.
+pub async fn ready_firsts(
+    conn: &mut PgConnection,
+    sources: &BTreeSet<String>,
+    jobs: &[String],
+    now: DateTime<Utc>,
+) -> Result<Vec<Ready>, StoreError> {
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let rows = select_ready!(
+        ReadyRow,
+        r#"
         select
             f.job_id,
             f.scheduled_job_id as "queue!",
@@ -191,12 +212,7 @@ pub async fn ready_firsts(
             f.created_at,
             t.had_at as "last_turn_at?",
             j.max_concurrent_runs::bigint as "job_limit!"
-        from (
-            select scheduled_job_id
-            from job
-            where scheduled_job_id <> all($3)
-            limit $5
-        ) q
+        from unnest($3::text[]) q (scheduled_job_id)
         cross join unnest($2::text[]) s (source)
         cross join lateral (
             select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
@@ -214,9 +230,7 @@ pub async fn ready_firsts(
         "#,
         now,
         &sources as _,
-        &except as _,
-        after,
-        limit,
+        jobs,
     )
     .fetch_all(conn)
     .await?;

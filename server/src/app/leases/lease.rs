@@ -215,7 +215,10 @@ async fn candidates(
         seen.extend(found.iter().map(|run| run.candidate.queue.clone()));
         let after = seen.iter().choose(&mut rand::rng()).filter(|_| rand::random());
         let after = after.cloned().unwrap_or_default();
-        found.extend(ready::ready_firsts(conn, &sources, &seen, &after, JOBS, now).await?);
+        let others = ready::unfinished_jobs(conn, &seen, &after, JOBS).await?;
+        if !others.is_empty() {
+            found.extend(ready::ready_firsts(conn, &sources, &others, now).await?);
+        }
         if !seen.contains("") {
             found.extend(ready::ready_one_off(conn, &sources, JOBS, now).await?);
         }
