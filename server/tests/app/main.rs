@@ -12,6 +12,7 @@ mod leases;
 mod overlap;
 mod policies;
 mod properties;
+mod statements;
 mod support;
 mod ticks;
 mod updating;

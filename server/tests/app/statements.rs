@@ -1,0 +1,178 @@
+//! The cost of the hot paths that no machine changes: the number of statements, and their plans.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tracing::field::{Field, Visit};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use windrow_server::app::App;
+use windrow_server::domain::run::Run;
+use windrow_server::watch::Hub;
+use windrow_worker::Outcome;
+
+use crate::support::{World, attempt, create, done, heartbeat_item, lease_many, trigger};
+
+/// What sqlx reports on this thread: each statement, and each notice of the server.
+#[derive(Clone, Default)]
+struct Reports(Arc<Mutex<Vec<(String, String)>>>);
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, "{}={value:?} ", field.name()).unwrap();
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Reports {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let target = event.metadata().target().to_owned();
+        if !target.starts_with("sqlx::") || *event.metadata().level() == Level::TRACE {
+            return;
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        self.0.lock().unwrap().push((target, text.0));
+    }
+}
+
+impl Reports {
+    fn on_this_thread(&self) -> DefaultGuard {
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(self.clone()))
+    }
+
+    fn take(&self, target: &str) -> Vec<String> {
+        let reports = std::mem::take(&mut *self.0.lock().unwrap());
+        reports.into_iter().filter(|(from, _)| from == target).map(|(_, text)| text).collect()
+    }
+}
+
+async fn trigger_all(app: &App, count: usize) {
+    futures::future::join_all((0..count).map(|_| trigger(app, "job", None))).await;
+}
+
+async fn finish_all(app: &App, runs: &[Run]) {
+    let finish = |run: &Run| {
+        let id = attempt(run);
+        let update = done(&["Indianapolis, IN", "Carmel, IN"]);
+        async move { app.finish(&id, Outcome::Done, update).await }
+    };
+    try_join_all(runs.iter().map(finish)).await.unwrap();
+}
+
+/// The first of several concurrent calls is a batch of its own, and all others are the next one.
+#[tokio::test]
+async fn a_batch_takes_as_many_statements_as_a_single_call() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let reports = Reports::default();
+    let _guard = reports.on_this_thread();
+    let mut statements = Vec::new();
+    for count in [1, 60] {
+        reports.take("");
+        trigger_all(&app, count).await;
+        let triggers = reports.take("sqlx::query").len();
+        let runs = lease_many(&app, "worker", count).await;
+        assert_eq!(runs.len(), count);
+        let leases = reports.take("sqlx::query").len();
+        finish_all(&app, &runs).await;
+        let finishes = reports.take("sqlx::query").len();
+        statements.push([triggers, leases, finishes]);
+    }
+    let [one, many] = [statements[0], statements[1]];
+    assert!(one.iter().all(|count| (3..=12).contains(count)), "{one:?}");
+    assert!(many[0] <= 2 * one[0] && many[1] <= one[1] + 2 && many[2] <= 2 * one[2], "{many:?}");
+}
+
+/// `auto_explain` reports the plan of each statement as a notice.
+async fn explaining(world: &World) -> World {
+    let options = PgConnectOptions::clone(&world.pool.connect_options()).options([
+        ("session_preload_libraries", "auto_explain"),
+        ("auto_explain.log_min_duration", "0"),
+        ("auto_explain.log_level", "notice"),
+    ]);
+    let pool = PgPool::connect_with(options).await.unwrap();
+    World { pool, clock: Arc::clone(&world.clock) }
+}
+
+/// Adds completed runs like the newest one.
+async fn add_ended_runs(world: &World, count: i32) {
+    let columns: String = sqlx::query_scalar(
+        "select string_agg(quote_ident(column_name), ', ')
+         from information_schema.columns
+         where table_name = 'scraping_job' and is_generated = 'NEVER' and column_name <> 'job_id'",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    let runs = format!(
+        "with run as (
+            select * from scraping_job where status = 'completed' order by job_id limit 1
+         ), added as (
+            insert into scraping_job (job_id, {columns})
+            select 'triggered_job_' || g, {columns} from run, generate_series(1, {count}) g
+         )
+         insert into run_event (xid, job_id, revision, status, failed_locations, run)
+         select '3', 'triggered_job_' || g, 1, 'pending', 0, '{{}}' from generate_series(1, {count}) g"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(runs)).execute(&world.pool).await.unwrap();
+}
+
+/// The life of some runs: triggered, leased, reported about, and finished.
+async fn live(app: &App, runs: usize) {
+    trigger_all(app, runs).await;
+    let leased = lease_many(app, "worker", runs).await;
+    for run in &leased {
+        let items = vec![heartbeat_item(run, done(&["Carmel, IN"]))];
+        app.heartbeat("worker", items, Duration::ZERO).await.unwrap();
+    }
+    finish_all(app, &leased).await;
+    finish_all(app, &leased).await;
+    app.reap(10).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_hot_statement_reads_a_whole_table() {
+    let world = World::new().await;
+    let setup = world.app().await;
+    create(&setup, "job").await;
+    let explaining = explaining(&world).await;
+    let app = explaining.app_with(Arc::new(Hub::start(world.pool.clone()).await.unwrap()));
+    let reports = Reports::default();
+    for (added, is_analyzed) in
+        [(0, false), (1_000, false), (1_000, true), (100_000, false), (100_000, true)]
+    {
+        add_ended_runs_once(&world, added, is_analyzed).await;
+        let guard = reports.on_this_thread();
+        reports.take("");
+        live(&app, 3).await;
+        let plans = reports.take("sqlx::postgres::notice");
+        drop(guard);
+        assert!(plans.len() > 15, "{} plans", plans.len());
+        for table in ["scraping_job", "run_event", "request", "scheduled_job"] {
+            let scan = format!("Seq Scan on {table} ");
+            let scanned = plans.iter().find(|plan| plan.contains(&scan));
+            assert!(scanned.is_none(), "with {added} runs: {}", scanned.unwrap());
+        }
+    }
+}
+
+async fn add_ended_runs_once(world: &World, count: i32, is_analyzed: bool) {
+    if is_analyzed {
+        sqlx::query("analyze").execute(&world.pool).await.unwrap();
+    } else if count > 0 {
+        sqlx::query("delete from run_event where xid = '3'").execute(&world.pool).await.unwrap();
+        sqlx::query("delete from scraping_job where job_id ~ '^triggered_job_[0-9]{1,6}$'")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        add_ended_runs(world, count).await;
+    }
+}
