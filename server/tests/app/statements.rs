@@ -1,15 +1,16 @@
 //! The cost of the hot paths that no machine changes: the number of statements, and their plans.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures::future::try_join_all;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use windrow_server::app::App;
 use windrow_server::domain::run::Run;
@@ -18,9 +19,17 @@ use windrow_worker::Outcome;
 
 use crate::support::{World, attempt, create, done, heartbeat_item, lease_many, trigger};
 
-/// What sqlx reports on this thread: each statement, and each notice of the server.
-#[derive(Clone, Default)]
-struct Reports(Arc<Mutex<Vec<(String, String)>>>);
+thread_local! {
+    /// What sqlx has reported on this thread, with the target: each statement, and each notice of the server.
+    static REPORTS: RefCell<Vec<(&'static str, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One subscriber for all tests: with one for each, the tests would decide for each other what is of interest.
+static SUBSCRIBER: LazyLock<()> = LazyLock::new(|| {
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Reports)).unwrap();
+});
+
+struct Reports;
 
 struct Text(String);
 
@@ -31,26 +40,22 @@ impl Visit for Text {
 }
 
 impl<S: Subscriber> Layer<S> for Reports {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let is_wanted = metadata.target().starts_with("sqlx::") && *metadata.level() < Level::TRACE;
+        if is_wanted { Interest::always() } else { Interest::never() }
+    }
+
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let target = event.metadata().target().to_owned();
-        if !target.starts_with("sqlx::") || *event.metadata().level() == Level::TRACE {
-            return;
-        }
         let mut text = Text(String::new());
         event.record(&mut text);
-        self.0.lock().unwrap().push((target, text.0));
+        REPORTS.with_borrow_mut(|reports| reports.push((event.metadata().target(), text.0)));
     }
 }
 
-impl Reports {
-    fn on_this_thread(&self) -> DefaultGuard {
-        tracing::subscriber::set_default(tracing_subscriber::registry().with(self.clone()))
-    }
-
-    fn take(&self, target: &str) -> Vec<String> {
-        let reports = std::mem::take(&mut *self.0.lock().unwrap());
-        reports.into_iter().filter(|(from, _)| from == target).map(|(_, text)| text).collect()
-    }
+/// The reports since the last call.
+fn take(target: &str) -> Vec<String> {
+    let reports = REPORTS.take();
+    reports.into_iter().filter(|(from, _)| *from == target).map(|(_, text)| text).collect()
 }
 
 async fn trigger_all(app: &App, count: usize) {
@@ -72,18 +77,17 @@ async fn a_batch_takes_as_many_statements_as_a_single_call() {
     let world = World::new().await;
     let app = world.app().await;
     create(&app, "job").await;
-    let reports = Reports::default();
-    let _guard = reports.on_this_thread();
+    LazyLock::force(&SUBSCRIBER);
     let mut statements = Vec::new();
     for count in [1, 60] {
-        reports.take("");
+        take("");
         trigger_all(&app, count).await;
-        let triggers = reports.take("sqlx::query").len();
+        let triggers = take("sqlx::query").len();
         let runs = lease_many(&app, "worker", count).await;
         assert_eq!(runs.len(), count);
-        let leases = reports.take("sqlx::query").len();
+        let leases = take("sqlx::query").len();
         finish_all(&app, &runs).await;
-        let finishes = reports.take("sqlx::query").len();
+        let finishes = take("sqlx::query").len();
         statements.push([triggers, leases, finishes]);
     }
     let [one, many] = [statements[0], statements[1]];
@@ -145,16 +149,14 @@ async fn no_hot_statement_reads_a_whole_table() {
     create(&setup, "job").await;
     let explaining = explaining(&world).await;
     let app = explaining.app_with(Arc::new(Hub::start(world.pool.clone()).await.unwrap()));
-    let reports = Reports::default();
+    LazyLock::force(&SUBSCRIBER);
     for (added, is_analyzed) in
         [(0, false), (1_000, false), (1_000, true), (100_000, false), (100_000, true)]
     {
         add_ended_runs_once(&world, added, is_analyzed).await;
-        let guard = reports.on_this_thread();
-        reports.take("");
+        take("");
         live(&app, 3).await;
-        let plans = reports.take("sqlx::postgres::notice");
-        drop(guard);
+        let plans = take("sqlx::postgres::notice");
         assert!(plans.len() > 15, "{} plans", plans.len());
         for table in ["scraping_job", "run_event", "request", "scheduled_job"] {
             let scan = format!("Seq Scan on {table} ");
