@@ -64,10 +64,11 @@ pub async fn ready_exists(
         r#"
         select 1 as "one!"
         from unnest($2::text[]) s (source)
-        where exists (
+        -- Not `exists`: the planner turns it into a join that reads all pending runs.
+        cross join lateral (
             select
         "#,
-        "and r.status = 'pending') limit 1",
+        "and r.status = 'pending' order by r.rank_at limit 1) f limit 1",
         now,
         &sources as _,
     )

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 #![expect(unreachable_pub, reason = "a test binary has no users")]
 
+mod batches;
 mod deleting;
 mod events;
 mod explaining;

@@ -1,0 +1,109 @@
+//! Calls that share transactions: each has its own result, and none waits for the locks of another.
+
+use std::time::Duration;
+
+use futures::future::{join, join_all};
+use sqlx::{Postgres, Transaction};
+use tokio::time::timeout;
+use windrow_server::app::{App, AppError, IdempotencyKey, Mode};
+use windrow_server::domain::run::Status;
+use windrow_worker::{AttemptUpdate, Outcome};
+
+use crate::support::{World, attempt, create, done, lease_many, trigger, trigger_of};
+
+/// Longer than any call needs that waits for nothing.
+const SOON: Duration = Duration::from_secs(20);
+const BOTH: [&str; 2] = ["Indianapolis, IN", "Carmel, IN"];
+
+async fn lock(world: &World, rows: &'static str) -> Transaction<'static, Postgres> {
+    let mut tx = world.pool.begin().await.unwrap();
+    let locked = sqlx::query(rows).execute(&mut *tx).await.unwrap();
+    assert_eq!(locked.rows_affected(), 1);
+    tx
+}
+
+async fn world_with_jobs() -> (World, App) {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "free").await;
+    create(&app, "locked").await;
+    (world, app)
+}
+
+#[tokio::test]
+async fn a_locked_job_delays_its_own_triggers_only() {
+    let (world, app) = world_with_jobs().await;
+    let lock =
+        lock(&world, "select from scheduled_job where scheduled_job_id = 'locked' for update")
+            .await;
+    let mut waiting = Box::pin(trigger(&app, "locked", None));
+    let free = join_all((0..20).map(|_| trigger(&app, "free", None)));
+    tokio::select! {
+        run = &mut waiting => panic!("run {} was created under the lock", run.spec.id),
+        runs = timeout(SOON, free) => assert_eq!(runs.unwrap().len(), 20),
+    }
+    lock.rollback().await.unwrap();
+    let run = timeout(SOON, waiting).await.unwrap();
+    assert_eq!(run.spec.scheduled_job_id.as_ref().unwrap().as_str(), "locked");
+}
+
+#[tokio::test]
+async fn a_locked_run_delays_its_own_end_only() {
+    let (world, app) = world_with_jobs().await;
+    let locked = trigger(&app, "locked", None).await;
+    join_all((0..20).map(|_| trigger(&app, "free", None))).await;
+    let runs = lease_many(&app, "worker", 21).await;
+    let (slow, others): (Vec<_>, Vec<_>) =
+        runs.iter().partition(|run| run.spec.id == locked.spec.id);
+    let lock =
+        lock(&world, "select from scraping_job where scheduled_job_id = 'locked' for update").await;
+    let finish = async |run| app.finish(&attempt(run), Outcome::Done, done(&BOTH)).await.unwrap();
+    let mut waiting = Box::pin(join_all(slow.into_iter().map(finish)));
+    let free = join_all(others.into_iter().map(finish));
+    tokio::select! {
+        _ = &mut waiting => panic!("the run ended under the lock"),
+        ended = timeout(SOON, free) => assert_eq!(ended.unwrap().len(), 20),
+    }
+    lock.rollback().await.unwrap();
+    let ended = timeout(SOON, waiting).await.unwrap();
+    assert_eq!(ended.first().unwrap().state.status, Status::Completed);
+}
+
+#[tokio::test]
+async fn an_invalid_call_fails_alone() {
+    let (_world, app) = world_with_jobs().await;
+    trigger(&app, "free", None).await;
+    trigger(&app, "free", None).await;
+    let runs = lease_many(&app, "worker", 2).await;
+    let [one, other] = runs.as_slice() else { panic!("two runs") };
+    let (one, other) = (attempt(one), attempt(other));
+    let nothing = app.finish(&one, Outcome::Done, AttemptUpdate::default());
+    let everything = app.finish(&other, Outcome::Done, done(&BOTH));
+    let (nothing, everything) = join(nothing, everything).await;
+    assert!(matches!(nothing.unwrap_err(), AppError::Invalid(_)));
+    assert_eq!(everything.unwrap().state.status, Status::Completed);
+    let missing = app.trigger(trigger_of("missing", None), Mode::Commit);
+    let (missing, found) = join(missing, app.trigger(trigger_of("free", None), Mode::Commit)).await;
+    assert!(matches!(missing.unwrap_err(), AppError::JobNotFound(_)));
+    assert_eq!(found.unwrap().run.state.status, Status::Pending);
+}
+
+#[tokio::test]
+async fn concurrent_calls_with_one_request_id_create_one_run() {
+    let (_world, app) = world_with_jobs().await;
+    let call = |payload: &str| {
+        let mut trigger = trigger_of("free", None);
+        trigger.idempotency_key = Some(IdempotencyKey {
+            principal: "one".to_owned(),
+            method: "TriggerJob",
+            request_id: "same".to_owned(),
+            payload_hash: payload.as_bytes().to_vec(),
+        });
+        app.trigger(trigger, Mode::Commit)
+    };
+    let same = join_all((0..10).map(|_| call("same")));
+    let (created, other) = join(same, call("other")).await;
+    let ids: Vec<_> = created.into_iter().map(|run| run.unwrap().run.spec.id.clone()).collect();
+    assert!(ids.iter().all(|id| Some(id) == ids.first()), "{ids:?}");
+    assert!(matches!(other.unwrap_err(), AppError::RequestIdReused(_)));
+}
