@@ -1,11 +1,14 @@
-//! Explanations of ticks, backfills, and the retention of the ledger.
+//! Explanations of ticks and of pending runs, backfills, and the retention of the ledger.
 
 use windrow_server::app::{
     App, AppError, Backfill, Backfilled, Explanation, HeldTicks, IdempotencyKey, Mode, TickState,
 };
+use windrow_server::domain::pending_reason::PendingReason;
 use windrow_server::domain::tick::Decision;
 
-use crate::support::{World, at, create, decide, id, job, lease, ledger, row, runs, update};
+use crate::support::{
+    World, at, create, decide, id, job, lease, ledger, row, runs, trigger, update,
+};
 
 async fn explain(app: &App, time: &str) -> Explanation {
     app.explain_tick(&id("job"), at(&format!("2026-01-01T{time}Z"))).await.unwrap()
@@ -211,4 +214,24 @@ async fn a_tick_stays_decided_after_its_ledger_entry_is_pruned() {
     assert_eq!(decide(&app).await.len(), 0);
     let expired = explain(&app, "00:31:00").await;
     assert_eq!((expired.state, runs(&app, "job").await.len()), (TickState::Expired, 1));
+}
+
+#[tokio::test]
+async fn a_worker_whose_lease_expired_no_longer_counts_as_connected() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    lease(&app, "silent").await;
+    world.pass(21);
+    let mut runs = app.reap(10).await.unwrap();
+    world.pass(10);
+    let reason = async |runs: &[_]| app.pending_reasons(runs).await.unwrap().pop().flatten();
+    let source = runs[0].spec.parameters.source.clone().unwrap();
+    assert_eq!(reason(&runs).await, Some(PendingReason::Worker { source: source.clone() }));
+
+    trigger(&app, "job", None).await;
+    lease(&app, "back").await;
+    runs.truncate(1);
+    assert_eq!(reason(&runs).await, Some(PendingReason::Turn { source }));
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures::future::{join_all, try_join_all};
 use serde_json::{Map, json};
 use windrow_server::app::AppError;
-use windrow_server::domain::pending_reason::PendingReason;
 use windrow_server::domain::run::{Counts, Priority, Status};
 use windrow_worker::{AttemptUpdate, HeartbeatItem, Outcome, Property, Report, ScrapedProperty};
 
@@ -21,26 +20,6 @@ fn property(id: &str, price: i64) -> ScrapedProperty {
 
 fn report(scraped_before: i64, properties: Vec<ScrapedProperty>) -> Report {
     Report { scraped_before, properties, update: AttemptUpdate::default() }
-}
-
-#[tokio::test]
-async fn a_worker_whose_lease_expired_no_longer_counts_as_connected() {
-    let world = World::new().await;
-    let app = world.app().await;
-    create(&app, "job").await;
-    trigger(&app, "job", None).await;
-    lease(&app, "silent").await;
-    world.pass(21);
-    let mut runs = app.reap(10).await.unwrap();
-    world.pass(10);
-    let reason = async |runs: &[_]| app.pending_reasons(runs).await.unwrap().pop().flatten();
-    let source = runs[0].spec.parameters.source.clone().unwrap();
-    assert_eq!(reason(&runs).await, Some(PendingReason::Worker { source: source.clone() }));
-
-    trigger(&app, "job", None).await;
-    lease(&app, "back").await;
-    runs.truncate(1);
-    assert_eq!(reason(&runs).await, Some(PendingReason::Turn { source }));
 }
 
 #[tokio::test]
