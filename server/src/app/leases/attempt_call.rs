@@ -16,6 +16,14 @@ use crate::domain::log::Line;
 use crate::domain::run::{Counts, Event, LocationResult, Run, Status};
 use crate::store::runs;
 
+/// The run after a call.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct Reported {
+    pub(super) run: Run,
+    /// False if the call repeats an earlier one.
+    has_written: bool,
+}
+
 /// A worker's report about an attempt, which may end it.
 #[derive(Clone, Debug)]
 pub(in crate::app) struct AttemptCall {
@@ -73,13 +81,13 @@ impl AttemptCall {
 }
 
 impl GroupCall for AttemptCall {
-    type Output = Run;
+    type Output = Reported;
 
     async fn execute(
         conn: &mut PgConnection,
         calls: &[&Self],
         locked: Locked,
-    ) -> Result<Results<Run>, AppError> {
+    ) -> Result<Results<Reported>, AppError> {
         let ids: Vec<RunId> = calls.iter().map(|call| call.run.clone()).collect();
         let found = match locked {
             Locked::Wait => runs::runs_lock(conn, &ids).await?,
@@ -96,23 +104,27 @@ impl GroupCall for AttemptCall {
                 continue;
             };
             let after = call.apply(&run);
-            if let Ok(after) = &after
-                && holds(&run, &call.id)
-            {
+            let has_written = after.is_ok() && holds(&run, &call.id);
+            if has_written {
                 let attempt = call.id.attempt;
                 append(conn, &call.run, attempt, call.lines.clone(), call.now).await?;
-                if after.state.revision > run.state.revision {
-                    changed.push(after.clone());
-                }
             }
-            results.push(Some(after));
+            changed.extend(
+                after.iter().filter(|after| after.state.revision > run.state.revision).cloned(),
+            );
+            results.push(Some(after.map(|run| Reported { run, has_written })));
         }
         write_changed(conn, &changed).await?;
         Ok(results)
     }
 
-    fn committed(run: &Run) {
-        if run.state.status != Status::Running {
+    fn has_written(reported: &Reported) -> bool {
+        reported.has_written
+    }
+
+    fn committed(Reported { run, has_written }: &Reported) {
+        // A repeated call must not log the end of the run again.
+        if *has_written && run.state.status != Status::Running {
             run_log::log_run(run);
         }
     }

@@ -47,7 +47,7 @@ impl App {
         update: AttemptUpdate,
     ) -> Result<Run, AppError> {
         let call = AttemptCall::new(id, Some(outcome), update, self.now())?;
-        self.attempts.call(call).await
+        Ok(self.attempts.call(call).await?.run)
     }
 
     /// Ends up to `limit` attempts whose lease has expired and up to `limit` pending runs whose run timeout

@@ -2,6 +2,7 @@
 //! leases. Every insert and change appends its event in the same transaction.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -35,9 +36,9 @@ macro_rules! select_run_columns {
 }
 
 macro_rules! insert_runs {
-    ($spec:literal, $state:literal, $rows:expr) => {
+    ($spec:literal, $state:literal, $rows:expr, $events:expr) => {
         sqlx::query!(
-            "insert into scraping_job (job_id, "
+            "with run as (insert into scraping_job (job_id, "
                 + $spec
                 + ", "
                 + $state
@@ -45,8 +46,17 @@ macro_rules! insert_runs {
                 + $spec
                 + ", "
                 + $state
-                + " from jsonb_populate_recordset(null::scraping_job, $1)",
+                + r#"
+                from jsonb_populate_recordset(null::scraping_job, $1)
+                )
+                insert into run_event (xid, job_id, revision, status, failed_locations, run)
+                select
+                    pg_current_xact_id(), n ->> 'job_id', (n ->> 'revision')::bigint, n ->> 'status',
+                    coalesce(jsonb_array_length(n -> 'failed_locations'), 0), n
+                from jsonb_array_elements($2) n
+                "#,
             Json($rows) as _,
+            Json($events) as _,
         )
     };
 }
@@ -83,9 +93,10 @@ pub use self::lock::{
 /// Inserts new runs with their first events.
 pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), StoreError> {
     let rows: Vec<RunRow> = runs.iter().map(RunRow::from).collect();
-    with_run_columns!(insert_runs, &rows).execute(&mut *conn).await?;
-    let states: Vec<_> = rows.into_iter().map(|row| row.state.0).collect();
-    events::events_append(conn, &states).await
+    let events: Vec<Value> =
+        rows.iter().map(|row| row.state.event_body()).collect::<Result<_, _>>()?;
+    with_run_columns!(insert_runs, &rows, &events).execute(conn).await?;
+    Ok(())
 }
 
 /// Writes runs that `Run::apply` has changed, with their events. Fails with [`StoreError::Stale`] if one of them
