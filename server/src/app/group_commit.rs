@@ -126,6 +126,9 @@ impl<C: GroupCall> Shared<C> {
         if results.iter().flatten().flatten().any(C::has_written) {
             commit(tx).await.map_err(|error| Failed { error, is_committing: true })?;
             (self.signal)();
+        } else {
+            // Awaited, so that the calls that arrive meanwhile form one batch.
+            drop(tx.rollback().await);
         }
         results.iter().flatten().flatten().for_each(C::committed);
         Ok(results)

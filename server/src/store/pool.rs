@@ -9,6 +9,9 @@ use super::StoreError;
 
 /// A call that waits longer for a connection fails with UNAVAILABLE.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that was idle for this long is tested before its next use. One that was just used still works,
+/// and a test would cost every transaction a round trip.
+const TESTED_AFTER: Duration = Duration::from_secs(1);
 /// Our transactions wait for nothing but the database, so an idle one has lost its server.
 const IDLE_IN_TRANSACTION: &str = "5s";
 
@@ -37,6 +40,15 @@ pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<PgPo
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= TESTED_AFTER {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(options)
         .await
 }
