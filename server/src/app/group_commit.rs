@@ -12,15 +12,18 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::{PgConnection, PgPool};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{AppError, commit};
 use crate::store::{self, StoreError};
 
 /// Maximum number of calls in one transaction.
 const BATCH: usize = 256;
-/// Maximum number of waiting calls of one kind. It takes well under a second to work through them.
-const WAITING: usize = 4_096;
+/// Maximum number of unanswered calls of one kind. It takes well under a second to work through them.
+const UNANSWERED: usize = 4_096;
+/// Maximum number of calls that are repeated alone at the same time. They may wait for locks, and must not take
+/// the connections of all others meanwhile.
+const ALONE: usize = 4;
 
 /// What a batch does about rows that another transaction has locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub(super) type Results<T> = Vec<Option<Result<T, AppError>>>;
 
 /// A call that can share a transaction with others of its kind.
 pub(super) trait GroupCall: Send + Sync + 'static {
-    type Output: Send + 'static;
+    type Output: Send + Sync + 'static;
 
     /// Executes the calls. With [`Locked::Wait`], which is only used for single calls, every result is present.
     fn execute(
@@ -50,6 +53,11 @@ pub(super) trait GroupCall: Send + Sync + 'static {
         true
     }
 
+    /// Whether runs may be ready for workers after a successful call.
+    fn may_start_runs(_output: &Self::Output) -> bool {
+        true
+    }
+
     /// Called after the commit of each call that succeeded.
     fn committed(_output: &Self::Output) {}
 }
@@ -57,6 +65,7 @@ pub(super) trait GroupCall: Send + Sync + 'static {
 struct Waiting<C: GroupCall> {
     call: C,
     reply: oneshot::Sender<Result<C::Output, AppError>>,
+    _place: OwnedSemaphorePermit,
 }
 
 struct Queue<C: GroupCall> {
@@ -72,26 +81,33 @@ pub(super) struct GroupCommit<C: GroupCall> {
 struct Shared<C: GroupCall> {
     pool: PgPool,
     queue: Mutex<Queue<C>>,
-    /// Called once after each commit.
-    signal: Box<dyn Fn() + Send + Sync>,
+    places: Arc<Semaphore>,
+    alone: Semaphore,
+    /// Called once after each commit, with whether runs may be ready for workers.
+    signal: Box<dyn Fn(bool) + Send + Sync>,
 }
 
 impl<C: GroupCall> GroupCommit<C> {
-    /// `signal` is called after each commit.
-    pub(super) fn new(pool: PgPool, signal: impl Fn() + Send + Sync + 'static) -> Self {
-        let queue = Mutex::new(Queue { waiting: Vec::new(), is_running: false });
-        Self { shared: Arc::new(Shared { pool, queue, signal: Box::new(signal) }) }
+    /// `signal` is called after each commit, with whether runs may be ready for workers.
+    pub(super) fn new(pool: PgPool, signal: impl Fn(bool) + Send + Sync + 'static) -> Self {
+        let shared = Shared {
+            pool,
+            queue: Mutex::new(Queue { waiting: Vec::new(), is_running: false }),
+            places: Arc::new(Semaphore::new(UNANSWERED)),
+            alone: Semaphore::new(ALONE),
+            signal: Box::new(signal),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Executes a call. If the caller is dropped before its batch begins, the call is not executed.
     pub(super) async fn call(&self, call: C) -> Result<C::Output, AppError> {
+        let place = Arc::clone(&self.shared.places).try_acquire_owned();
+        let place = place.map_err(|_full| AppError::Overloaded)?;
         let (reply, answer) = oneshot::channel();
         let must_start = {
             let mut queue = self.shared.queue();
-            if queue.waiting.len() >= WAITING {
-                return Err(AppError::Overloaded);
-            }
-            queue.waiting.push(Waiting { call, reply });
+            queue.waiting.push(Waiting { call, reply, _place: place });
             !mem::replace(&mut queue.is_running, true)
         };
         if must_start {
@@ -123,9 +139,12 @@ impl<C: GroupCall> Shared<C> {
         let mut tx =
             store::begin(&self.pool).await.map_err(AppError::from).map_err(before_commit)?;
         let results = C::execute(&mut tx, calls, locked).await.map_err(before_commit)?;
-        if results.iter().flatten().flatten().any(C::has_written) {
+        let written = || results.iter().flatten().flatten().filter(|it| C::has_written(it));
+        let (has_written, may_start_runs) =
+            (written().next().is_some(), written().any(C::may_start_runs));
+        if has_written {
             commit(tx).await.map_err(|error| Failed { error, is_committing: true })?;
-            (self.signal)();
+            (self.signal)(may_start_runs);
         } else {
             // Awaited, so that the calls that arrive meanwhile form one batch.
             drop(tx.rollback().await);
@@ -203,6 +222,11 @@ async fn run<C: GroupCall>(running: Running<C>) {
 fn alone<C: GroupCall>(shared: &Arc<Shared<C>>, waiting: Waiting<C>) {
     let shared = Arc::clone(shared);
     spawn(async move {
+        // The semaphore is never closed.
+        let _turn = shared.alone.acquire().await;
+        if waiting.reply.is_closed() {
+            return;
+        }
         let executed = shared.execute(&[&waiting.call], Locked::Wait).await;
         let result = executed.map_err(|failed| failed.error).and_then(|mut results| {
             results.pop().flatten().unwrap_or(Err(AppError::Store(StoreError::Aborted)))
@@ -219,5 +243,45 @@ fn answer_all<C: GroupCall>(batch: Vec<Waiting<C>>, error: AppError) {
     for waiting in batch {
         let shared = StoreError::Shared(Arc::clone(&error));
         drop(waiting.reply.send(Err(AppError::Store(shared))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use futures::future::join_all;
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+    use super::*;
+
+    struct Nothing;
+
+    impl GroupCall for Nothing {
+        type Output = ();
+
+        async fn execute(
+            _: &mut PgConnection,
+            calls: &[&Self],
+            _: Locked,
+        ) -> Result<Results<()>, AppError> {
+            Ok(calls.iter().map(|_| Some(Ok(()))).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn more_than_the_maximum_of_unanswered_calls_is_refused() {
+        // A database that does not answer.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port);
+        let group = GroupCommit::new(PgPoolOptions::new().connect_lazy_with(options), |_| {});
+        let mut calls = Box::pin(join_all((0..UNANSWERED).map(|_| group.call(Nothing))));
+        assert!((&mut calls).now_or_never().is_none());
+        let refused = group.call(Nothing).now_or_never();
+        assert!(matches!(refused, Some(Err(AppError::Overloaded))));
+        // Callers that are gone no longer count. The batch in progress keeps its places.
+        drop(calls);
+        group.shared.next_batch();
+        assert!(group.call(Nothing).now_or_never().is_none());
     }
 }

@@ -93,18 +93,19 @@ const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(7 * 24);
 impl App {
     pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
         let signals = Arc::new(Signals::default());
-        let work_committed = {
+        let committed = {
             let (hub, signals) = (Arc::clone(&hub), Arc::clone(&signals));
-            move || work_committed(&hub, &signals)
-        };
-        let leased = {
-            let (hub, signals) = (Arc::clone(&hub), Arc::clone(&signals));
-            move || events_committed(&hub, &signals)
+            move |may_start_runs: bool| {
+                events_committed(&hub, &signals);
+                if may_start_runs {
+                    signals.work_available.notify_waiters();
+                }
+            }
         };
         Self {
-            creations: GroupCommit::new(pool.clone(), work_committed.clone()),
-            attempts: GroupCommit::new(pool.clone(), work_committed),
-            leases: GroupCommit::new(pool.clone(), leased),
+            creations: GroupCommit::new(pool.clone(), committed.clone()),
+            attempts: GroupCommit::new(pool.clone(), committed.clone()),
+            leases: GroupCommit::new(pool.clone(), committed),
             pool,
             clock,
             signals,
@@ -157,7 +158,8 @@ impl App {
 
     /// Signals committed events, and that a run may be ready to be leased.
     fn work_committed(&self) {
-        work_committed(&self.hub, &self.signals);
+        self.events_committed();
+        self.signals.work_available.notify_waiters();
     }
 
     /// The name of this server, which is also the id of its worker and appears in the tick ledger.
@@ -185,11 +187,6 @@ impl App {
 fn events_committed(hub: &Hub, signals: &Signals) {
     hub.wake();
     signals.events_committed.notify_one();
-}
-
-fn work_committed(hub: &Hub, signals: &Signals) {
-    events_committed(hub, signals);
-    signals.work_available.notify_waiters();
 }
 
 async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), AppError> {

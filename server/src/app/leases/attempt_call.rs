@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use windrow_worker::{AttemptId, AttemptUpdate, Outcome};
 
-use super::{apply, holds, lost, progressed, run_id, to_results};
+use super::{holds, lost, progressed, run_id, to_results};
 use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::logs::{append, to_lines};
 use crate::app::write_runs::write_changed;
@@ -54,29 +54,22 @@ impl AttemptCall {
                 self.outcome.as_ref().is_some_and(|outcome| has_ended_so(run, &self.id, outcome));
             return if is_repeated { Ok(run.clone()) } else { Err(lost(&run.spec.id, &self.id)) };
         }
-        let reported = self.apply_results(run)?;
-        let Some(outcome) = &self.outcome else { return Ok(reported) };
-        let missing = reported.state.progress.without_result(&run.spec.parameters.locations);
-        if let (Outcome::Done, Some(first)) = (outcome, missing.first()) {
+        let locations = &run.spec.parameters.locations;
+        let progress = run.state.progress.clone().with(self.results.clone(), locations);
+        let missing = progress.without_result(locations);
+        if let (Some(Outcome::Done), Some(first)) = (&self.outcome, missing.first()) {
             let count = missing.len();
             let text =
                 format!("must cover every location: {count} have no result, first '{first}'");
             return Err(AppError::invalid("location_results", text));
         }
-        let mut ended = apply(reported, event(outcome.clone(), self.id.attempt), self.now)?;
+        let is_news = progress != run.state.progress;
+        let results = || progressed(&self.id, Counts::default(), self.results.clone());
+        let end = self.outcome.clone().map(|outcome| event(outcome, self.id.attempt));
+        let events = is_news.then(results).into_iter().chain(end);
         // One call is one change, with one event.
-        ended.state.revision = run.state.revision + 1;
-        Ok(ended)
-    }
-
-    fn apply_results(&self, run: &Run) -> Result<Run, AppError> {
-        let progress = run.state.progress.clone();
-        let after = progress.with(self.results.clone(), &run.spec.parameters.locations);
-        if after == run.state.progress {
-            return Ok(run.clone());
-        }
-        let event = progressed(&self.id, Counts::default(), self.results.clone());
-        apply(run.clone(), event, self.now)
+        let applied = run.clone().apply_as_one(events, self.now);
+        applied.map_err(|_invalid| lost(&run.spec.id, &self.id))
     }
 }
 
@@ -120,6 +113,10 @@ impl GroupCall for AttemptCall {
 
     fn has_written(reported: &Reported) -> bool {
         reported.has_written
+    }
+
+    fn may_start_runs(reported: &Reported) -> bool {
+        reported.run.state.status != Status::Running
     }
 
     fn committed(Reported { run, has_written }: &Reported) {

@@ -16,7 +16,7 @@ use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError};
 use crate::domain::fairness::{Candidate, Capacity, Waiting};
 use crate::domain::id::RunId;
-use crate::domain::run::{Event, Run};
+use crate::domain::run::{Event, Run, Status};
 use crate::store::leases::{self, RunningCount};
 use crate::store::ready::{self, Ready};
 use crate::store::{runs, turns, workers};
@@ -156,9 +156,12 @@ impl GroupCall for LeaseCall {
             return nothing();
         }
         let ids: Vec<_> = chosen.iter().flatten().map(|run| run.run.clone()).collect();
-        let ready = runs::runs_lock_pending(conn, &ids).await?;
-        let mut ready: BTreeMap<RunId, Run> =
-            ready.into_iter().map(|run| (run.spec.id.clone(), run)).collect();
+        // Another change of a run may have come first.
+        let ready = runs::runs_lock_free(conn, &ids).await?.into_iter();
+        let mut ready: BTreeMap<RunId, Run> = ready
+            .filter(|run| run.state.status == Status::Pending)
+            .map(|run| (run.spec.id.clone(), run))
+            .collect();
         let mut leased = Vec::new();
         for (call, chosen) in calls.iter().zip(&chosen) {
             let event = Event::Leased { worker_id: call.worker_id.clone(), lease: call.lease };

@@ -47,6 +47,18 @@ impl Run {
         Ok(Self { spec: self.spec, state })
     }
 
+    /// The run after several events that are one change: its revision is one higher, or the same without events.
+    pub fn apply_as_one(
+        self,
+        events: impl IntoIterator<Item = Event>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, InvalidTransition> {
+        let before = self.state.revision;
+        let mut run = events.into_iter().try_fold(self, |run, event| run.apply(event, now))?;
+        run.state.revision = run.state.revision.min(before + 1);
+        Ok(run)
+    }
+
     /// Locations that the current attempt still has to scrape.
     pub fn remaining_locations(&self) -> Vec<String> {
         self.state.progress.remaining(&self.spec.parameters.locations)

@@ -31,26 +31,6 @@ pub async fn runs_lock_free(
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// Locks the runs that are still pending, skipping locked ones.
-pub async fn runs_lock_pending(
-    conn: &mut PgConnection,
-    ids: &[RunId],
-) -> Result<Vec<Run>, StoreError> {
-    let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
-    let rows = select_runs!(
-        r#"
-        where job_id = any($1)
-            and status = 'pending'
-        order by job_id
-        for update skip locked
-        "#,
-        &ids as _,
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Run::try_from).collect()
-}
-
 /// Locks pending runs whose deadline has passed, skipping locked ones.
 pub async fn runs_lock_overdue(
     conn: &mut PgConnection,

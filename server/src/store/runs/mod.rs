@@ -86,8 +86,7 @@ mod lock;
 
 pub use self::list::{COUNT_LIMIT, runs_count, runs_list, runs_to_cancel};
 pub use self::lock::{
-    runs_lock, runs_lock_expired, runs_lock_free, runs_lock_overdue, runs_lock_pending,
-    runs_lock_pending_of,
+    runs_lock, runs_lock_expired, runs_lock_free, runs_lock_overdue, runs_lock_pending_of,
 };
 
 /// Inserts new runs with their first events.
