@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::signals::Work;
 use super::{App, AppError};
 use crate::store::{self, feed, listen, logs, requests, revisions, ticks, turns, workers};
 
@@ -26,14 +27,14 @@ impl App {
     pub async fn forward_notifications(&self) {
         loop {
             self.hub.hint().await;
-            self.signals.work_available.notify_waiters();
+            self.signals.work_available.send(Work::Any);
             self.signals.leases_changed.notify_waiters();
         }
     }
 
     /// Notifies other servers that events were committed.
     pub async fn notify_servers(&self) -> Result<(), AppError> {
-        Ok(listen::notify(&self.pool).await?)
+        Ok(listen::notify(&self.pool, self.hub.instance()).await?)
     }
 
     /// Deletes ticks, revisions, request ids, turns, workers and log lines that are past their retention.

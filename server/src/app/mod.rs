@@ -49,6 +49,7 @@ pub use self::requests::IdempotencyKey;
 pub use self::runs::{Cancelled, RetryRequest, RunPage, RunQuery, Submission, Trigger, Triggered};
 pub use self::scheduled_jobs::{Edit, HeldTicks, JobPage, JobQuery, NewScheduledJob};
 pub use self::signals::Signals;
+use self::signals::Work;
 pub use self::statistics::JobStatistics;
 pub use self::tick_queries::{Preview, Previewed};
 pub use self::ticks::TickReport;
@@ -95,11 +96,9 @@ impl App {
         let signals = Arc::new(Signals::default());
         let committed = {
             let (hub, signals) = (Arc::clone(&hub), Arc::clone(&signals));
-            move |may_start_runs: bool| {
+            move |work: Work| {
                 events_committed(&hub, &signals);
-                if may_start_runs {
-                    signals.work_available.notify_waiters();
-                }
+                signals.work_available.send(work);
             }
         };
         Self {
@@ -159,7 +158,7 @@ impl App {
     /// Signals committed events, and that a run may be ready to be leased.
     fn work_committed(&self) {
         self.events_committed();
-        self.signals.work_available.notify_waiters();
+        self.signals.work_available.send(Work::Any);
     }
 
     /// The name of this server, which is also the id of its worker and appears in the tick ledger.

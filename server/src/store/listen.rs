@@ -1,7 +1,8 @@
-//! Notifications between servers: hints, without content, that events were committed.
+//! Notifications between servers: hints that events were committed. They name only their sender.
 
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
+use sqlx::types::Uuid;
 
 use super::StoreError;
 
@@ -16,7 +17,10 @@ pub async fn listen(pool: &PgPool) -> Result<PgListener, StoreError> {
 
 /// Notifies every listening server. Never called inside a writing transaction: its commit would then take a
 /// lock for the whole cluster.
-pub async fn notify(pool: &PgPool) -> Result<(), StoreError> {
-    sqlx::query!(r#"select pg_notify($1, '') is null as "done!""#, CHANNEL).fetch_one(pool).await?;
+pub async fn notify(pool: &PgPool, sender: Uuid) -> Result<(), StoreError> {
+    let sender = sender.to_string();
+    sqlx::query!(r#"select pg_notify($1, $2) is null as "done!""#, CHANNEL, sender)
+        .fetch_one(pool)
+        .await?;
     Ok(())
 }

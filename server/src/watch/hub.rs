@@ -1,6 +1,5 @@
 //! Tails the feed once for all watches of a server.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,21 +12,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use windrow_worker::Outage;
 
+use super::inbox::{Inbox, Interest};
 use super::monitor::Monitor;
 use super::poll_backoff::{POLL, PollBackoff};
 use super::registry::Registry;
 use crate::store::feed::{self, Feed, FeedPosition};
-use crate::store::{self, StoreError, listen};
+use crate::store::{self, StoreError};
 
-/// Pause after a poll that found changes, and after each poll while nothing is watched. Changes that are
-/// committed meanwhile are read and sent in one batch, which costs a fraction of one by one. After a quiet
-/// time the hub polls immediately.
+/// Pause after a poll that found changes. Changes that are committed meanwhile are read and sent in one batch,
+/// which costs a fraction of one by one. After a quiet time the hub polls immediately.
 const GAP: Duration = Duration::from_millis(5);
+/// Pause after each poll while nothing is watched, which ends with the first watch.
+const UNWATCHED_GAP: Duration = Duration::from_millis(200);
 /// Pause after a hint that led to an empty poll: the feed is held back, or an earlier poll had already read
 /// the change.
 const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Pause after a database error.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// A connection that does not answer within this time is dropped: its server may be gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most changes of one read: all are in memory at the same time, and they may be large.
@@ -40,10 +41,12 @@ const READERS_SHARE: u32 = 4;
 /// Tails the feed and passes changes on to the watches of this server.
 #[derive(Debug)]
 pub struct Hub {
-    pool: PgPool,
+    pub(super) pool: PgPool,
+    pub(super) instance: Uuid,
     pub(super) registry: Registry,
     wake: Notify,
-    hinted: Notify,
+    watched: Notify,
+    pub(super) hinted: Notify,
     /// Outside the pool, so that the hub keeps reading when the pool is exhausted.
     connection: Mutex<Option<PgConnection>>,
     readers: Semaphore,
@@ -82,8 +85,10 @@ impl Hub {
         let readers = pool.options().get_max_connections().div_ceil(READERS_SHARE);
         Ok(Self {
             pool,
+            instance: Uuid::new_v4(),
             registry: Registry::new(feed.epoch, last),
             wake: Notify::new(),
+            watched: Notify::new(),
             hinted: Notify::new(),
             connection: Mutex::new(Some(connection)),
             readers: Semaphore::new(usize::try_from(readers).unwrap_or(1)),
@@ -94,12 +99,24 @@ impl Hub {
         })
     }
 
+    /// Adds an inbox that receives every change from now on, and returns it with the feed's epoch.
+    pub(super) fn add(&self, interest: Interest) -> (Arc<Inbox>, Uuid) {
+        let added = self.registry.add(interest);
+        self.watched.notify_one();
+        added
+    }
+
     /// Hints that something was committed.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// Waits for a notification, from any server, that something was committed.
+    /// The sender of the notifications of this server.
+    pub fn instance(&self) -> Uuid {
+        self.instance
+    }
+
+    /// Waits for a notification of another server that something was committed.
     pub async fn hint(&self) {
         self.hinted.notified().await;
     }
@@ -122,7 +139,7 @@ impl Hub {
             let pauses = outage.record(read.await);
             let (gap, pause) = pauses.unwrap_or((RETRY_PAUSE, Duration::ZERO));
             let hint = async {
-                tokio::time::sleep(gap).await;
+                let _watched_or_not = timeout(gap, self.watched.notified()).await;
                 timeout(pause, self.wake.notified()).await.is_ok()
             };
             tokio::select! {
@@ -134,7 +151,9 @@ impl Hub {
     }
 
     fn gap_after(&self, last: &Page, is_hinted: bool) -> Duration {
-        if last.changes > 0 || (is_hinted && self.registry.is_unwatched()) {
+        if self.registry.is_unwatched() {
+            UNWATCHED_GAP
+        } else if last.changes > 0 {
             GAP
         } else if is_hinted {
             EMPTY_POLL_INTERVAL
@@ -209,30 +228,6 @@ impl Hub {
             self.overflows.fetch_add(overflows, Ordering::Relaxed);
         }
         Ok(Page { changes: changes.len(), is_full, ..nothing })
-    }
-
-    /// Passes on notifications of other servers until `stop`.
-    pub async fn listen(&self, stop: CancellationToken) {
-        let hints = async {
-            let mut outage = Outage::new("listen for notifications");
-            loop {
-                let Err(error) = self.listen_once(&mut outage).await;
-                outage.failed(&error);
-                tokio::time::sleep(RETRY_PAUSE).await;
-            }
-        };
-        stop.run_until_cancelled(hints).await;
-    }
-
-    async fn listen_once(&self, outage: &mut Outage) -> Result<Infallible, StoreError> {
-        let mut listener = listen::listen(&self.pool).await?;
-        outage.succeeded();
-        loop {
-            // `None` means that the connection was lost, and perhaps notifications with it: wake up anyway.
-            let _hint = listener.try_recv().await?;
-            self.wake();
-            self.hinted.notify_one();
-        }
     }
 
     /// A view of the database for a watch that reads for itself. Waits while too many others do.

@@ -18,6 +18,7 @@ mod hub;
 mod inbox;
 mod limiter;
 mod monitor;
+mod notifications;
 mod one;
 mod poll_backoff;
 mod registry;

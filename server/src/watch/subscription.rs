@@ -45,7 +45,7 @@ impl Subscription {
         subject: Subject,
         closing: CancellationToken,
     ) -> Self {
-        let (inbox, epoch) = hub.registry.add(interest);
+        let (inbox, epoch) = hub.add(interest);
         Self { hub, inbox, epoch, subject, closing, sent_at: Instant::now() }
     }
 

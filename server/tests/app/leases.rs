@@ -1,15 +1,18 @@
 //! Leases: no run stays running, and a worker that lost its lease cannot change anything.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 use serde_json::{Map, json};
-use windrow_server::app::AppError;
+use windrow_server::app::{AppError, LeaseRequest};
 use windrow_server::domain::run::{Counts, Priority, Status};
-use windrow_worker::{AttemptUpdate, HeartbeatItem, Outcome, Property, Report, ScrapedProperty};
+use windrow_worker::{
+    AttemptId, AttemptUpdate, HeartbeatItem, Outcome, Property, Report, ScrapedProperty,
+};
 
 use crate::support::{
-    World, attempt, complete, create, done, heartbeat_item, job, lease, lease_many, trigger,
+    LEASE, World, attempt, complete, create, done, heartbeat_item, job, lease, lease_many, trigger,
 };
 
 fn property(id: &str, price: i64) -> ScrapedProperty {
@@ -151,6 +154,32 @@ async fn a_lease_lost_after_a_cancel_ends_the_run_as_cancelled() {
 
     assert_eq!(app.get_run(&run.spec.id).await.unwrap().state.status, Status::Cancelled);
     assert_eq!(job(&app, "job").await.history.run_count, 1);
+}
+
+#[tokio::test]
+async fn a_lease_lost_with_its_response_is_delivered_again_a_second_later() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    for _ in 0..3 {
+        trigger(&app, "job", None).await;
+    }
+    let sources = BTreeSet::from(["sample".to_owned()]);
+    let lease_two = async |held: &[AttemptId]| {
+        let (worker_id, sources, lease) = ("worker", &sources, LEASE);
+        let request = LeaseRequest { worker_id, sources, capacity: 2, lease, held };
+        app.lease_runs(&request).await.unwrap()
+    };
+    let leased = lease_two(&[]).await;
+    let [one, other] = leased.as_slice() else { panic!("{} runs", leased.len()) };
+
+    // The response may be on its way, so the runs are not lost yet, and no others take their place.
+    assert_eq!(lease_two(&[]).await, []);
+
+    world.pass(1);
+    assert_eq!(lease_two(&[attempt(one)]).await, std::slice::from_ref(other));
+    assert_eq!(lease_two(&[]).await, [one.clone(), other.clone()]);
+    assert_eq!(lease_two(&[attempt(one), attempt(other)]).await.len(), 1, "the third run");
 }
 
 #[tokio::test]

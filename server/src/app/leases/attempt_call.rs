@@ -9,6 +9,7 @@ use windrow_worker::{AttemptId, AttemptUpdate, Outcome};
 use super::{holds, lost, progressed, run_id, to_results};
 use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::logs::{append, to_lines};
+use crate::app::signals::Work;
 use crate::app::write_runs::write_changed;
 use crate::app::{AppError, run_log};
 use crate::domain::id::RunId;
@@ -115,8 +116,9 @@ impl GroupCall for AttemptCall {
         reported.has_written
     }
 
-    fn may_start_runs(reported: &Reported) -> bool {
-        reported.run.state.status != Status::Running
+    /// The end of an attempt may make room under a limit, or let the run of a later tick start.
+    fn work(reported: &Reported) -> Work {
+        if reported.run.state.status == Status::Running { Work::none() } else { Work::Any }
     }
 
     fn committed(Reported { run, has_written }: &Reported) {

@@ -12,6 +12,7 @@ use windrow_worker::AttemptId;
 
 use super::{SEEN_EVERY, apply_all};
 use crate::app::group_commit::{GroupCall, Locked, Results};
+use crate::app::signals::Work;
 use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError};
 use crate::domain::fairness::{Candidate, Capacity, Waiting};
@@ -23,6 +24,9 @@ use crate::store::{runs, turns, workers};
 
 /// A worker without a call for this long counts as disconnected.
 pub(crate) const WORKER_LOST_AFTER: TimeDelta = TimeDelta::seconds(60);
+/// A leased run that its worker does not hold after this time was lost with the response. Before, the response
+/// may be on its way, or the worker may be ending the run at this moment.
+const LOST_RESPONSE_AFTER: TimeDelta = TimeDelta::seconds(1);
 /// Interval of the queries of a waiting worker without wake-ups.
 const POLL: Duration = Duration::from_secs(1);
 /// Candidates by rank.
@@ -49,12 +53,7 @@ pub struct LeaseRequest<'a> {
 impl App {
     /// Leases pending runs to a worker.
     pub async fn lease_runs(&self, request: &LeaseRequest<'_>) -> Result<Vec<Run>, AppError> {
-        let mut leased = self.redeliver_leases(request).await?;
-        let capacity = request.capacity.saturating_sub(leased.len());
-        if capacity > 0 {
-            leased.extend(self.lease_new(request, capacity).await?);
-        }
-        Ok(leased)
+        self.lease_runs_within(request, Duration::ZERO).await
     }
 
     /// Leases pending runs; waits up to `wait` while there are none.
@@ -64,21 +63,24 @@ impl App {
         wait: Duration,
     ) -> Result<Vec<Run>, AppError> {
         let until = Instant::now() + wait;
-        let redelivered = self.redeliver_leases(request).await?;
-        if !redelivered.is_empty() {
-            return Ok(redelivered);
-        }
         loop {
-            // Register for wake-ups before querying, or a notification in between would be lost.
-            let woken = self.signals.work_available.notified();
-            tokio::pin!(woken);
-            woken.as_mut().enable();
-            let leased = self.lease_new(request, request.capacity).await?;
-            if !leased.is_empty() || Instant::now() >= until {
-                return Ok(leased);
+            let unconfirmed = self.unconfirmed(request).await?;
+            if !unconfirmed.lost.is_empty() {
+                return Ok(unconfirmed.lost);
             }
-            let next_query = until.min(Instant::now() + POLL);
-            let _woken_or_not = timeout_at(next_query, woken).await;
+            let capacity = request.capacity.saturating_sub(unconfirmed.on_their_way);
+            let next_check = until.min(Instant::now() + POLL);
+            loop {
+                // Signals from here on count: one between the query and the wait must not be lost.
+                let mut waiter = self.signals.work_available.waiter();
+                let leased = self.lease_new(request, capacity).await?;
+                if !leased.is_empty() || Instant::now() >= until {
+                    return Ok(leased);
+                }
+                if timeout_at(next_check, waiter.work_of(request.sources)).await.is_err() {
+                    break;
+                }
+            }
         }
     }
 
@@ -87,6 +89,9 @@ impl App {
         request: &LeaseRequest<'_>,
         capacity: usize,
     ) -> Result<Vec<Run>, AppError> {
+        if capacity == 0 {
+            return Ok(Vec::new());
+        }
         let call = LeaseCall {
             worker_id: request.worker_id.to_owned(),
             sources: request.sources.clone(),
@@ -103,16 +108,28 @@ impl App {
         Ok(workers::worker_delete(&mut *self.acquire().await?, worker_id).await?)
     }
 
-    /// Runs that were leased to the worker but that it does not hold: the response was lost.
-    async fn redeliver_leases(&self, request: &LeaseRequest<'_>) -> Result<Vec<Run>, AppError> {
+    /// Runs that were leased to the worker but that it does not hold.
+    async fn unconfirmed(&self, request: &LeaseRequest<'_>) -> Result<Unconfirmed, AppError> {
         let now = self.now();
         let mut conn = self.acquire().await?;
         let (id, sources) = (request.worker_id, request.sources);
         workers::worker_seen(&mut conn, id, sources, now, now - SEEN_EVERY).await?;
         let mut leased = runs::runs_leased_to(&mut conn, id, now).await?;
         leased.retain(|run| !request.held.iter().any(|held| is_attempt_of(held, run)));
-        Ok(leased)
+        let is_lost = |run: &Run| {
+            run.state.attempt_started_at.is_none_or(|start| now - start >= LOST_RESPONSE_AFTER)
+        };
+        let (lost, on_their_way): (Vec<Run>, Vec<Run>) = leased.into_iter().partition(is_lost);
+        Ok(Unconfirmed { lost, on_their_way: on_their_way.len() })
     }
+}
+
+/// Runs that were leased to a worker but that it does not hold.
+struct Unconfirmed {
+    /// The response was lost; they are delivered again.
+    lost: Vec<Run>,
+    /// Number of those that the worker may receive at this moment, or has already ended.
+    on_their_way: usize,
 }
 
 /// A worker's request for new runs. All waiting workers share one look at the queue.
@@ -173,6 +190,10 @@ impl GroupCall for LeaseCall {
         let queues = chosen.into_iter().flatten().map(|run| run.queue).collect();
         turns::turns_write(conn, &queues, now).await?;
         Ok(leased.into_iter().map(|runs| Some(Ok(runs))).collect())
+    }
+
+    fn work(_leased: &Vec<Run>) -> Work {
+        Work::none()
     }
 
     fn has_written(leased: &Vec<Run>) -> bool {

@@ -9,6 +9,7 @@ use super::Triggered;
 use super::new_run::{Base, Known};
 use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::requests::{self, CallId};
+use crate::app::signals::Work;
 use crate::app::{AppError, IdempotencyKey};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::Run;
@@ -59,6 +60,10 @@ impl Creation {
 
 impl GroupCall for Creation {
     type Output = Triggered;
+
+    fn work(Triggered { run, .. }: &Triggered) -> Work {
+        Work::OfSources(run.spec.parameters.source.iter().cloned().collect())
+    }
 
     async fn execute(
         conn: &mut PgConnection,

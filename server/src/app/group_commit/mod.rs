@@ -1,19 +1,24 @@
 //! Group commit: concurrent calls of one kind share a transaction.
 //!
-//! A call that finds nothing in progress starts a batch at once. Calls that arrive while it is committed are the
-//! next batch. So an idle server adds no delay, and a busy one commits once for many calls.
+//! A call that finds nothing in progress starts a batch at once. Calls that arrive while it is executed are the
+//! next batch, which begins as soon as the first one only waits for its commit. So an idle server adds no delay,
+//! and a busy one commits once for many calls, and never waits for the disk alone.
 //!
 //! **Invariant:** a call is answered after the commit of its transaction, never before, and each gets its own
 //! result. An error of the shared transaction is not shared unless it is the connection's: the calls are
 //! repeated, each in a transaction of its own, so that one bad call fails alone.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::signals::Work;
 use super::{AppError, commit};
 use crate::store::{self, StoreError};
 
@@ -21,6 +26,8 @@ use crate::store::{self, StoreError};
 const BATCH: usize = 256;
 /// Maximum number of unanswered calls of one kind. It takes well under a second to work through them.
 const UNANSWERED: usize = 4_096;
+/// Maximum number of batches at the same time: one is executed while another is committed.
+const IN_PROGRESS: usize = 2;
 /// Maximum number of calls that are repeated alone at the same time. They may wait for locks, and must not take
 /// the connections of all others meanwhile.
 const ALONE: usize = 4;
@@ -53,10 +60,8 @@ pub(super) trait GroupCall: Send + Sync + 'static {
         true
     }
 
-    /// Whether runs may be ready for workers after a successful call.
-    fn may_start_runs(_output: &Self::Output) -> bool {
-        true
-    }
+    /// The runs that may be ready for workers after a successful call.
+    fn work(output: &Self::Output) -> Work;
 
     /// Called after the commit of each call that succeeded.
     fn committed(_output: &Self::Output) {}
@@ -83,18 +88,20 @@ struct Shared<C: GroupCall> {
     queue: Mutex<Queue<C>>,
     places: Arc<Semaphore>,
     alone: Semaphore,
-    /// Called once after each commit, with whether runs may be ready for workers.
-    signal: Box<dyn Fn(bool) + Send + Sync>,
+    in_progress: Arc<Semaphore>,
+    /// Called once after each commit, with the runs that may be ready for workers.
+    signal: Box<dyn Fn(Work) + Send + Sync>,
 }
 
 impl<C: GroupCall> GroupCommit<C> {
-    /// `signal` is called after each commit, with whether runs may be ready for workers.
-    pub(super) fn new(pool: PgPool, signal: impl Fn(bool) + Send + Sync + 'static) -> Self {
+    /// `signal` is called after each commit, with the runs that may be ready for workers.
+    pub(super) fn new(pool: PgPool, signal: impl Fn(Work) + Send + Sync + 'static) -> Self {
         let shared = Shared {
             pool,
             queue: Mutex::new(Queue { waiting: Vec::new(), is_running: false }),
             places: Arc::new(Semaphore::new(UNANSWERED)),
             alone: Semaphore::new(ALONE),
+            in_progress: Arc::new(Semaphore::new(IN_PROGRESS)),
             signal: Box::new(signal),
         };
         Self { shared: Arc::new(shared) }
@@ -133,18 +140,20 @@ impl<C: GroupCall> Shared<C> {
         batch
     }
 
-    /// Executes calls in one transaction.
-    async fn execute(&self, calls: &[&C], locked: Locked) -> Result<Results<C::Output>, Failed> {
-        let before_commit = |error| Failed { error, is_committing: false };
-        let mut tx =
-            store::begin(&self.pool).await.map_err(AppError::from).map_err(before_commit)?;
-        let results = C::execute(&mut tx, calls, locked).await.map_err(before_commit)?;
+    /// Executes calls in one transaction, up to its commit.
+    async fn execute(&self, calls: &[&C], locked: Locked) -> Result<Executed<C>, AppError> {
+        let mut tx = store::begin(&self.pool).await?;
+        let results = C::execute(&mut tx, calls, locked).await?;
+        Ok(Executed { tx, results })
+    }
+
+    /// Commits what the calls have written.
+    async fn commit(&self, executed: Executed<C>) -> Result<Results<C::Output>, AppError> {
+        let Executed { tx, results } = executed;
         let written = || results.iter().flatten().flatten().filter(|it| C::has_written(it));
-        let (has_written, may_start_runs) =
-            (written().next().is_some(), written().any(C::may_start_runs));
-        if has_written {
-            commit(tx).await.map_err(|error| Failed { error, is_committing: true })?;
-            (self.signal)(may_start_runs);
+        if written().next().is_some() {
+            commit(tx).await?;
+            (self.signal)(written().map(C::work).collect());
         } else {
             // Awaited, so that the calls that arrive meanwhile form one batch.
             drop(tx.rollback().await);
@@ -154,20 +163,15 @@ impl<C: GroupCall> Shared<C> {
     }
 }
 
-/// The error of a transaction.
-struct Failed {
-    error: AppError,
-    /// The outcome of the commit is unknown.
-    is_committing: bool,
+/// Calls whose transaction is not committed yet.
+struct Executed<C: GroupCall> {
+    tx: Transaction<'static, Postgres>,
+    results: Results<C::Output>,
 }
 
-impl Failed {
-    /// Whether the calls may be repeated, and a repetition can have another result.
-    fn is_repeatable(&self) -> bool {
-        let is_unavailable =
-            matches!(&self.error, AppError::Store(error) if error.is_unavailable());
-        !self.is_committing && !is_unavailable
-    }
+/// Whether a repetition of calls that failed before their commit can have another result.
+fn is_repeatable(error: &AppError) -> bool {
+    !matches!(error, AppError::Store(error) if error.is_unavailable())
 }
 
 /// Lets the next call start a new batch, even after a panic.
@@ -193,28 +197,45 @@ fn spawn(batch: impl Future<Output = ()> + Send + 'static) {
 async fn run<C: GroupCall>(running: Running<C>) {
     let shared = &running.0;
     loop {
+        // The semaphore is never closed.
+        let progress = Arc::clone(&shared.in_progress).acquire_owned().await.ok();
         let batch = shared.next_batch();
         if batch.is_empty() {
             return;
         }
         let calls: Vec<&C> = batch.iter().map(|waiting| &waiting.call).collect();
         match shared.execute(&calls, Locked::Skip).await {
-            Ok(results) => {
-                for (waiting, result) in batch.into_iter().zip(results) {
-                    match result {
-                        // The caller may be gone.
-                        Some(result) => drop(waiting.reply.send(result)),
-                        None => alone(shared, waiting),
-                    }
-                }
-            }
-            Err(failed) if failed.is_repeatable() => {
+            Ok(executed) => spawn(commit_and_answer(Arc::clone(shared), batch, executed, progress)),
+            Err(error) if is_repeatable(&error) => {
                 for waiting in batch {
                     alone(shared, waiting);
                 }
             }
-            Err(failed) => answer_all(batch, failed.error),
+            Err(error) => answer_all(batch, error),
         }
+    }
+}
+
+async fn commit_and_answer<C: GroupCall>(
+    shared: Arc<Shared<C>>,
+    batch: Vec<Waiting<C>>,
+    executed: Executed<C>,
+    progress: Option<OwnedSemaphorePermit>,
+) {
+    let committed = shared.commit(executed).await;
+    drop(progress);
+    match committed {
+        Ok(results) => {
+            for (waiting, result) in batch.into_iter().zip(results) {
+                match result {
+                    // The caller may be gone.
+                    Some(result) => drop(waiting.reply.send(result)),
+                    None => alone(&shared, waiting),
+                }
+            }
+        }
+        // The outcome is unknown.
+        Err(error) => answer_all(batch, error),
     }
 }
 
@@ -228,7 +249,11 @@ fn alone<C: GroupCall>(shared: &Arc<Shared<C>>, waiting: Waiting<C>) {
             return;
         }
         let executed = shared.execute(&[&waiting.call], Locked::Wait).await;
-        let result = executed.map_err(|failed| failed.error).and_then(|mut results| {
+        let committed = match executed {
+            Ok(executed) => shared.commit(executed).await,
+            Err(error) => Err(error),
+        };
+        let result = committed.and_then(|mut results| {
             results.pop().flatten().unwrap_or(Err(AppError::Store(StoreError::Aborted)))
         });
         drop(waiting.reply.send(result));
@@ -243,45 +268,5 @@ fn answer_all<C: GroupCall>(batch: Vec<Waiting<C>>, error: AppError) {
     for waiting in batch {
         let shared = StoreError::Shared(Arc::clone(&error));
         drop(waiting.reply.send(Err(AppError::Store(shared))));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-    use futures::future::join_all;
-    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-
-    use super::*;
-
-    struct Nothing;
-
-    impl GroupCall for Nothing {
-        type Output = ();
-
-        async fn execute(
-            _: &mut PgConnection,
-            calls: &[&Self],
-            _: Locked,
-        ) -> Result<Results<()>, AppError> {
-            Ok(calls.iter().map(|_| Some(Ok(()))).collect())
-        }
-    }
-
-    #[tokio::test]
-    async fn more_than_the_maximum_of_unanswered_calls_is_refused() {
-        // A database that does not answer.
-        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = silent.local_addr().unwrap().port();
-        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port);
-        let group = GroupCommit::new(PgPoolOptions::new().connect_lazy_with(options), |_| {});
-        let mut calls = Box::pin(join_all((0..UNANSWERED).map(|_| group.call(Nothing))));
-        assert!((&mut calls).now_or_never().is_none());
-        let refused = group.call(Nothing).now_or_never();
-        assert!(matches!(refused, Some(Err(AppError::Overloaded))));
-        // Callers that are gone no longer count. The batch in progress keeps its places.
-        drop(calls);
-        group.shared.next_batch();
-        assert!(group.call(Nothing).now_or_never().is_none());
     }
 }
