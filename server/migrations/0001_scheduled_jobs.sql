@@ -4,7 +4,7 @@
 -- for ticks. Lock order: schedule, runs by id, history by id.
 
 create table scheduled_job (
-    scheduled_job_id text primary key,
+    scheduled_job_id text collate "C" primary key,
     name text not null,
     cron_expression text not null,
     timezone text not null,
@@ -27,7 +27,7 @@ create table scheduled_job (
 );
 
 create table scheduled_job_schedule (
-    scheduled_job_id text primary key references scheduled_job,
+    scheduled_job_id text collate "C" primary key references scheduled_job,
     status text not null,
     pause_reason text not null,
     paused_until timestamptz,
@@ -62,11 +62,11 @@ create table scheduled_job_schedule (
 create index scheduled_job_schedule_due on scheduled_job_schedule (due_at) where due_at is not null;
 
 create table scheduled_job_history (
-    scheduled_job_id text primary key references scheduled_job,
+    scheduled_job_id text collate "C" primary key references scheduled_job,
     run_count bigint not null default 0,
     last_run_at timestamptz,
     last_run_status text,
-    last_run_job_id text,
+    last_run_job_id text collate "C",
     last_ended_at timestamptz,
     constraint history_counts_up check (run_count >= 0),
     constraint history_last_run_is_whole

@@ -1,9 +1,9 @@
 -- Runs. The state machine is in the code; the schema repeats only the invariants of each state.
 
 create table scraping_job (
-    job_id text primary key,
-    scheduled_job_id text references scheduled_job,
-    original_job_id text,
+    job_id text collate "C" primary key,
+    scheduled_job_id text collate "C" references scheduled_job,
+    original_job_id text collate "C",
     origin text not null,
     status text not null,
     priority text not null,
@@ -48,6 +48,10 @@ create table scraping_job (
     lease_ms bigint,
     -- No extension reaches beyond this time.
     lease_latest_at timestamptz,
+    -- Position of the run's last event in the order of commit.
+    event_xid xid8 not null,
+    -- For indexes. None contains `status`, so that a lease changes no index.
+    final_status text generated always as (case when completed_at is not null then status end) stored,
     constraint run_origin_is_known check (
         origin in ('scheduled', 'triggered', 'immediate', 'recurring', 'backfill', 'retry')
     ),
@@ -79,26 +83,49 @@ create table scraping_job (
         and properties_updated between 0 and properties_saved
     ),
     constraint run_locations_are_bounded check (completed_locations between 0 and total_locations)
-);
+)
+-- Leaves room for the versions of a lease and of its extensions, in the same page.
+with (fillfactor = 60);
 
 -- At most one run per tick.
 create unique index scraping_job_one_per_tick on scraping_job (scheduled_job_id, tick_at)
     where origin = 'scheduled';
--- For workers, by source, so that a backlog of other sources costs nothing.
-create index scraping_job_pending on scraping_job (source, rank_at) where status = 'pending';
--- For the reaper, and for a worker that lost the response to its lease call. Without the end of the lease,
--- which heartbeats move.
-create index scraping_job_running on scraping_job (worker_id) where status = 'running';
-create index scraping_job_pending_with_deadline on scraping_job (deadline_at)
-    where status = 'pending' and deadline_at is not null;
--- Also for the first pending run of each job, whatever the backlog of the others.
-create index scraping_job_unfinished on scraping_job (scheduled_job_id, source, rank_at)
-    where status in ('pending', 'running');
 -- For lists and their pages. The id, which orders runs of the same instant, would triple their size.
 create index scraping_job_newest on scraping_job (created_at desc);
-create index scraping_job_newest_by_status on scraping_job (status, created_at desc);
+create index scraping_job_newest_by_status on scraping_job (final_status, created_at desc)
+    where final_status is not null;
 create index scraping_job_newest_by_job on scraping_job (scheduled_job_id, created_at desc);
 create index scraping_job_newest_with_failed_locations on scraping_job (created_at desc)
     where failed_locations <> '[]';
 create index scraping_job_by_label on scraping_job using gin (labels jsonb_path_ops) where labels <> '{}';
 create index scraping_job_by_original on scraping_job (original_job_id) where original_job_id is not null;
+
+-- The queue: one narrow row for each run that has not ended, written with the run. What workers, limits and
+-- the reaper ask for is answered here, whatever the number of ended runs.
+create table unfinished_run (
+    -- The scheduled job; '' for one-off runs.
+    queue text collate "C" not null,
+    source text not null,
+    rank_at timestamptz not null,
+    job_id text collate "C" not null,
+    created_at timestamptz not null,
+    origin text not null,
+    tick_at timestamptz,
+    queued boolean not null,
+    deadline_at timestamptz,
+    status text not null,
+    available_at timestamptz not null,
+    worker_id text,
+    -- In this order also for the first runs of each queue, whatever the backlog of the others.
+    primary key (queue, source, rank_at, job_id),
+    constraint unfinished_run_has_not_ended check (status in ('pending', 'running'))
+)
+-- Rows live for seconds. Dead ones at the front of the queue would cost every look.
+with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);
+
+-- For workers, by source, so that a backlog of other sources costs nothing.
+create index unfinished_run_pending on unfinished_run (source, rank_at) where status = 'pending';
+-- For limits and the reaper, and for a worker that lost the response to its lease call.
+create index unfinished_run_running on unfinished_run (worker_id) where status = 'running';
+create index unfinished_run_with_deadline on unfinished_run (deadline_at)
+    where status = 'pending' and deadline_at is not null;

@@ -1,7 +1,7 @@
 -- The tick ledger: the decision about each tick, alone or in a range, and its reason.
 
 create table tick (
-    scheduled_job_id text not null references scheduled_job,
+    scheduled_job_id text collate "C" not null references scheduled_job,
     tick_at timestamptz not null,
     -- Last tick of a range; for a single tick, the tick itself.
     until timestamptz not null,
@@ -10,11 +10,11 @@ create table tick (
     decision text not null,
     reason text not null,
     -- The run that the tick created.
-    job_id text,
+    job_id text collate "C",
     -- Earliest start of that run.
     starts_at timestamptz,
     -- The run of an earlier tick that blocked this one, or that its run waits for.
-    blocking_job_id text,
+    blocking_job_id text collate "C",
     decided_at timestamptz not null,
     -- The server that decided.
     server text not null,
@@ -38,11 +38,11 @@ create index tick_by_age on tick (until);
 -- Runs that backfills created for ticks without a run. Separate from the ledger, whose decisions never
 -- change.
 create table backfill (
-    scheduled_job_id text not null references scheduled_job,
+    scheduled_job_id text collate "C" not null references scheduled_job,
     tick_at timestamptz not null,
-    job_id text not null,
+    job_id text collate "C" not null,
     -- Request id of the backfill; empty if it had none.
-    request_id text not null,
+    request_id text collate "C" not null,
     requested_by text not null,
     made_at timestamptz not null,
     primary key (scheduled_job_id, tick_at)

@@ -8,7 +8,7 @@ create table run_event (
     -- run stay in order even if the later one is made by a transaction that began earlier.
     xid xid8 not null,
     -- Written with the run, which is never deleted: a foreign key would check each event for nothing.
-    job_id text not null,
+    job_id text collate "C" not null,
     revision bigint not null,
     status text not null,
     -- Number of failed locations. With the status, the state that filters of watches depend on.

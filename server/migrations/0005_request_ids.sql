@@ -2,9 +2,9 @@
 -- resources that the calls created.
 
 create table request (
-    principal text not null,
-    method text not null,
-    request_id text not null,
+    principal text collate "C" not null,
+    method text collate "C" not null,
+    request_id text collate "C" not null,
     payload_hash bytea not null,
     -- The run or scheduled job that the first call created.
     made_id text not null,

@@ -11,10 +11,10 @@ create table property (
     location text not null,
     listing_type text not null,
     first_seen_at timestamptz not null,
-    first_job_id text not null,
+    first_job_id text collate "C" not null,
     -- Updated by every run, and therefore not indexed: such updates stay within the page.
     last_seen_at timestamptz not null,
-    last_job_id text not null,
+    last_job_id text collate "C" not null,
     -- Time of the last change, or of the first sight.
     changed_at timestamptz not null,
     -- Changes since the first sight.
@@ -36,7 +36,7 @@ create table property_change (
     property_id text not null,
     -- Counts from 1; runs change a property one after the other, even at the same time of the clock.
     number bigint not null,
-    job_id text not null references scraping_job,
+    job_id text collate "C" not null references scraping_job,
     changed_at timestamptz not null,
     fields jsonb not null,
     primary key (source, property_id, number),
@@ -46,14 +46,14 @@ create table property_change (
 -- Properties that a run has read: the first row of each counts, across batches and attempts. A run has
 -- one source.
 create table run_property (
-    job_id text not null references scraping_job,
+    job_id text collate "C" not null references scraping_job,
     property_id text not null,
     primary key (job_id, property_id)
 );
 
 -- Properties that runs of a scheduled job have ever found.
 create table scheduled_job_property (
-    scheduled_job_id text not null references scheduled_job,
+    scheduled_job_id text collate "C" not null references scheduled_job,
     source text not null,
     property_id text not null,
     primary key (scheduled_job_id, source, property_id)

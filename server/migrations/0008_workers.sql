@@ -13,13 +13,13 @@ create index worker_by_age on worker (seen_at);
 -- Time of the last lease of a scheduled job's run, by which jobs take turns; '' stands for all one-off
 -- runs. Written under the lock that serializes leasing.
 create table turn (
-    queue text primary key,
+    queue text collate "C" primary key,
     had_at timestamptz not null
 );
 
 -- Logs of runs. Written under the run's lock, so that lines become visible in the order of their numbers.
 create table scraping_job_log (
-    job_id text not null references scraping_job,
+    job_id text collate "C" not null references scraping_job,
     number bigint not null,
     attempt int not null,
     -- The worker's line number in the attempt; 0 for lines of the server.

@@ -2,7 +2,7 @@
 -- The columns are those of the settings and the schedule.
 
 create table scheduled_job_revision (
-    scheduled_job_id text not null references scheduled_job,
+    scheduled_job_id text collate "C" not null references scheduled_job,
     number bigint not null,
     -- The revision applies to ticks after this instant, until the next revision.
     valid_from timestamptz not null,

@@ -45,17 +45,36 @@ pub async fn leases_serialize(conn: &mut PgConnection) -> Result<(), StoreError>
     Ok(())
 }
 
+/// The running runs of a worker.
+pub async fn leases_of(
+    conn: &mut PgConnection,
+    worker_id: &str,
+) -> Result<Vec<String>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"
+        select job_id
+        from unfinished_run
+        where status = 'running'
+            and worker_id = $1
+        "#,
+        worker_id,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
 pub async fn running_counts(conn: &mut PgConnection) -> Result<Vec<RunningCount>, StoreError> {
     let counts = sqlx::query_as!(
         RunningCount,
         r#"
         select
-            coalesce(r.source, '') as "source!",
-            coalesce(r.scheduled_job_id, '') as "queue!",
+            r.source,
+            r.queue,
             coalesce(max(j.max_concurrent_runs), 0)::bigint as "job_limit!",
             count(*) as "count!"
-        from scraping_job r
-        left join scheduled_job j using (scheduled_job_id)
+        from unfinished_run r
+        left join scheduled_job j on j.scheduled_job_id = r.queue
         where r.status = 'running'
         group by 1, 2
         "#
@@ -78,9 +97,8 @@ pub async fn runs_before(
         r#"
         select distinct on (r.job_id) r.job_id, e.job_id as earlier
         from scraping_job r
-        join scraping_job e
-            on e.scheduled_job_id = r.scheduled_job_id
-            and e.status in ('pending', 'running')
+        join unfinished_run e
+            on e.queue = r.scheduled_job_id
             and e.origin = 'scheduled'
             and e.tick_at < r.tick_at
         where r.job_id = any($1)

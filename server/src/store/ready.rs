@@ -25,16 +25,15 @@ macro_rules! select_ready {
             $row,
             $select
                 + r#"
-                from scraping_job r
+                from unfinished_run r
                 where r.available_at <= $1
                     and r.source = s.source
                     and not (
                         r.queued
                         and exists (
                             select
-                            from scraping_job e
-                            where e.scheduled_job_id = r.scheduled_job_id
-                                and e.status in ('pending', 'running')
+                            from unfinished_run e
+                            where e.queue = r.queue
                                 and e.origin = 'scheduled'
                                 and e.tick_at < r.tick_at
                         )
@@ -117,24 +116,24 @@ pub async fn ready_runs(
         r#"
         select
             f.job_id,
-            coalesce(f.scheduled_job_id, '') as "queue!",
-            coalesce(f.source, '') as "source!",
+            f.queue,
+            f.source,
             f.rank_at,
             f.created_at,
             t.had_at as "last_turn_at?",
             coalesce(j.max_concurrent_runs, 0)::bigint as "job_limit!"
         from unnest($2::text[]) s (source)
         cross join lateral (
-            select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
+            select r.job_id, r.queue, r.source, r.rank_at, r.created_at
         "#,
         r#"
                 and r.status = 'pending'
-                and coalesce(r.scheduled_job_id, '') <> all($3)
+                and r.queue <> all($3)
             order by r.rank_at
             limit $4
         ) f
-        left join scheduled_job j using (scheduled_job_id)
-        left join turn t on t.queue = coalesce(f.scheduled_job_id, '')
+        left join scheduled_job j on j.scheduled_job_id = f.queue
+        left join turn t on t.queue = f.queue
         order by f.rank_at, f.job_id
         limit $4
         "#,
@@ -159,30 +158,16 @@ pub async fn unfinished_jobs(
     let except: Vec<&str> = except.iter().map(String::as_str).collect();
     let jobs = sqlx::query_scalar!(
         r#"
-        with recursive job (scheduled_job_id) as (
-            select (
-                select scheduled_job_id
-                from scraping_job
-                where status in ('pending', 'running')
-                    and scheduled_job_id > $2
-                order by scheduled_job_id
-                limit 1
-            )
+        with recursive job (queue) as (
+            select (select queue from unfinished_run where queue > $2 order by queue limit 1)
             union all
-            select (
-                select r.scheduled_job_id
-                from scraping_job r
-                where r.status in ('pending', 'running')
-                    and r.scheduled_job_id > job.scheduled_job_id
-                order by r.scheduled_job_id
-                limit 1
-            )
+            select (select r.queue from unfinished_run r where r.queue > job.queue order by r.queue limit 1)
             from job
-            where job.scheduled_job_id is not null
+            where job.queue is not null
         )
-        select scheduled_job_id as "job!"
+        select queue as "job!"
         from job
-        where scheduled_job_id <> all($1)
+        where queue <> all($1)
         limit $3
         "#,
         &except as _,
@@ -207,27 +192,26 @@ pub async fn ready_firsts(
         r#"
         select
             f.job_id,
-            f.scheduled_job_id as "queue!",
-            coalesce(f.source, '') as "source!",
+            f.queue,
+            f.source,
             f.rank_at,
             f.created_at,
             t.had_at as "last_turn_at?",
             j.max_concurrent_runs::bigint as "job_limit!"
-        from unnest($3::text[]) q (scheduled_job_id)
+        from unnest($3::text[]) q (queue)
         cross join unnest($2::text[]) s (source)
         cross join lateral (
-            select r.job_id, r.scheduled_job_id, r.source, r.rank_at, r.created_at
+            select r.job_id, r.queue, r.source, r.rank_at, r.created_at
         "#,
         r#"
-                -- Only the index of unfinished runs fits, and not that of pending ones, which has the jobs mixed.
-                and r.status in ('pending', 'running')
+                -- Not the index of pending runs, which has the jobs mixed.
                 and r.status <> 'running'
-                and r.scheduled_job_id = q.scheduled_job_id
+                and r.queue = q.queue
             order by r.rank_at
             limit 1
         ) f
-        join scheduled_job j on j.scheduled_job_id = f.scheduled_job_id
-        left join turn t on t.queue = f.scheduled_job_id
+        join scheduled_job j on j.scheduled_job_id = f.queue
+        left join turn t on t.queue = f.queue
         "#,
         now,
         &sources as _,
@@ -251,24 +235,23 @@ pub async fn ready_one_off(
         r#"
         select
             f.job_id,
-            '' as "queue!",
-            coalesce(f.source, '') as "source!",
+            f.queue,
+            f.source,
             f.rank_at,
             f.created_at,
             t.had_at as "last_turn_at?",
             0::bigint as "job_limit!"
         from unnest($2::text[]) s (source)
         cross join lateral (
-            select r.job_id, r.source, r.rank_at, r.created_at
+            select r.job_id, r.queue, r.source, r.rank_at, r.created_at
         "#,
         r#"
-                and r.status in ('pending', 'running')
                 and r.status <> 'running'
-                and r.scheduled_job_id is null
+                and r.queue = ''
             order by r.rank_at
             limit $3
         ) f
-        left join turn t on t.queue = ''
+        left join turn t on t.queue = f.queue
         "#,
         now,
         &sources as _,

@@ -41,11 +41,11 @@ pub async fn runs_ended_since(
         r#"
         with ended as (
             select
-                status, properties_scraped, properties_saved,
+                final_status as status, properties_scraped, properties_saved,
                 extract(epoch from completed_at - started_at)::float8 as seconds
             from scraping_job
             where scheduled_job_id = $1
-                and status in ('completed', 'failed', 'cancelled')
+                and final_status in ('completed', 'failed', 'cancelled')
                 and completed_at > $2
         )
         select
@@ -93,8 +93,7 @@ pub async fn last_success(
         select max(completed_at)
         from scraping_job
         where scheduled_job_id = $1
-            and status = 'completed'
-            and completed_at is not null
+            and final_status = 'completed'
         "#,
         job.as_str(),
     )

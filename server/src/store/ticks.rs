@@ -81,10 +81,9 @@ pub async fn ticks_unfinished(
 ) -> Result<Vec<(String, RunId)>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select scheduled_job_id as "scheduled_job_id!", job_id
-        from scraping_job
-        where scheduled_job_id = any($1)
-            and status in ('pending', 'running')
+        select queue, job_id
+        from unfinished_run
+        where queue = any($1)
             and origin = 'scheduled'
         order by tick_at
         "#,
@@ -94,8 +93,8 @@ pub async fn ticks_unfinished(
     .await?;
     rows.into_iter()
         .map(|row| match RunId::parse(&row.job_id) {
-            Ok(id) => Ok((row.scheduled_job_id, id)),
-            Err(error) => Err(StoreError::unreadable("scraping_job", &row.job_id, &error)),
+            Ok(id) => Ok((row.queue, id)),
+            Err(error) => Err(StoreError::unreadable("unfinished_run", &row.job_id, &error)),
         })
         .collect()
 }

@@ -13,6 +13,7 @@ mod leases;
 mod overlap;
 mod policies;
 mod properties;
+mod queue;
 mod statements;
 mod support;
 mod ticks;

@@ -237,7 +237,9 @@ async fn calls_without_the_lease_are_refused() {
     let run = windrow.trigger("job").await.job_id;
     let mut workers = connect(&windrow).await;
     let first = workers.lease_scraping_jobs(lease(&[REMOTE], 1)).await.unwrap().into_inner();
-    let again = workers.lease_scraping_jobs(lease(&[REMOTE], 1)).await.unwrap().into_inner();
+    let wait = Some(prost_types::Duration { seconds: 20, nanos: 0 });
+    let again = proto::LeaseScrapingJobsRequest { wait, ..lease(&[REMOTE], 1) };
+    let again = workers.lease_scraping_jobs(again).await.unwrap().into_inner();
     let attempt_of = |answer: &proto::LeaseScrapingJobsResponse| {
         let run = answer.leases[0].scraping_job.clone().unwrap();
         proto::Attempt { job_id: run.job_id, attempt: run.attempt }

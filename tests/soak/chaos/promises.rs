@@ -18,7 +18,7 @@ struct Promise {
     violated_by: &'static [&'static str],
 }
 
-const PROMISES: [Promise; 8] = [
+const PROMISES: [Promise; 9] = [
     Promise {
         text: "a run has exactly one final event, its last, and no revision is missing",
         violations:
@@ -46,6 +46,18 @@ const PROMISES: [Promise; 8] = [
             "update scraping_job set revision = revision - 1",
             "update scraping_job set attempt = attempt + 1",
         ],
+    },
+    Promise {
+        text: "the queue has the runs that have not ended, in their state",
+        violations: "select coalesce(r.job_id, u.job_id)
+         from (select * from scraping_job where completed_at is null) r
+         full join unfinished_run u using (job_id)
+         where (u.status, u.worker_id) is distinct from (r.status, r.worker_id)",
+        violated_by: &["insert into unfinished_run (
+                 queue, source, rank_at, job_id, created_at, origin, queued, status, available_at)
+             select scheduled_job_id, source, rank_at, job_id, created_at, origin, queued, 'pending',
+                 available_at
+             from scraping_job"],
     },
     Promise {
         // The insertion of a row and the event that counts it are one transaction.

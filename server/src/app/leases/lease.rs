@@ -17,7 +17,7 @@ use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError};
 use crate::domain::fairness::{Candidate, Capacity, Waiting};
 use crate::domain::id::RunId;
-use crate::domain::run::{Event, Run, Status};
+use crate::domain::run::{Event, Lease, Run, Status};
 use crate::store::leases::{self, RunningCount};
 use crate::store::ready::{self, Ready};
 use crate::store::{runs, turns, workers};
@@ -63,25 +63,22 @@ impl App {
         wait: Duration,
     ) -> Result<Vec<Run>, AppError> {
         let until = Instant::now() + wait;
-        loop {
-            let unconfirmed = self.unconfirmed(request).await?;
-            if !unconfirmed.lost.is_empty() {
-                return Ok(unconfirmed.lost);
-            }
+        let (mut unconfirmed, mut checked_at) = (self.unconfirmed(request).await?, Instant::now());
+        while unconfirmed.lost.is_empty() {
             let capacity = request.capacity.saturating_sub(unconfirmed.on_their_way);
-            let next_check = until.min(Instant::now() + POLL);
-            loop {
-                // Signals from here on count: one between the query and the wait must not be lost.
-                let mut waiter = self.signals.work_available.waiter();
-                let leased = self.lease_new(request, capacity).await?;
-                if !leased.is_empty() || Instant::now() >= until {
-                    return Ok(leased);
-                }
-                if timeout_at(next_check, waiter.work_of(request.sources)).await.is_err() {
-                    break;
-                }
+            // Signals from here on count: one between the query and the wait must not be lost.
+            let mut waiter = self.signals.work_available.waiter();
+            let leased = self.lease_new(request, capacity).await?;
+            if !leased.is_empty() || Instant::now() >= until {
+                return Ok(leased);
+            }
+            let next_query = until.min(Instant::now() + POLL);
+            let _woken_or_not = timeout_at(next_query, waiter.work_of(request.sources)).await;
+            if unconfirmed.on_their_way > 0 || checked_at.elapsed() >= POLL {
+                (unconfirmed, checked_at) = (self.unconfirmed(request).await?, Instant::now());
             }
         }
+        Ok(unconfirmed.lost)
     }
 
     async fn lease_new(
@@ -114,8 +111,18 @@ impl App {
         let mut conn = self.acquire().await?;
         let (id, sources) = (request.worker_id, request.sources);
         workers::worker_seen(&mut conn, id, sources, now, now - SEEN_EVERY).await?;
-        let mut leased = runs::runs_leased_to(&mut conn, id, now).await?;
-        leased.retain(|run| !request.held.iter().any(|held| is_attempt_of(held, run)));
+        let leased = leases::leases_of(&mut conn, id).await?;
+        if leased.is_empty() {
+            return Ok(Unconfirmed::default());
+        }
+        let ids: Vec<&str> = leased.iter().map(String::as_str).collect();
+        let mut leased = runs::runs_get(&mut conn, &ids).await?;
+        leased.retain(|run| {
+            let lease = run.state.lease.as_ref();
+            let is_valid = |lease: &Lease| lease.worker_id == id && !lease.has_expired(now);
+            lease.is_some_and(is_valid) && !request.held.iter().any(|it| is_attempt_of(it, run))
+        });
+        leased.sort_by(|a, b| a.spec.id.cmp(&b.spec.id));
         let is_lost = |run: &Run| {
             run.state.attempt_started_at.is_none_or(|start| now - start >= LOST_RESPONSE_AFTER)
         };
@@ -125,6 +132,7 @@ impl App {
 }
 
 /// Runs that were leased to a worker but that it does not hold.
+#[derive(Default)]
 struct Unconfirmed {
     /// The response was lost; they are delivered again.
     lost: Vec<Run>,

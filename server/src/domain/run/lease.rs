@@ -45,7 +45,7 @@ impl Lease {
         Self { expires_at: self.expires_at.min(ends), latest_at: self.latest_at.min(ends), ..self }
     }
 
-    pub(super) fn has_expired(&self, now: DateTime<Utc>) -> bool {
+    pub fn has_expired(&self, now: DateTime<Utc>) -> bool {
         self.expires_at <= now
     }
 }

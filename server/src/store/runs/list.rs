@@ -3,29 +3,17 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::{SELECT, to_runs};
 use crate::domain::filter::RunFilter;
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::run::Run;
+use crate::domain::run::{Run, Status};
 use crate::store::StoreError;
 use crate::store::conditions::{
     Statement, push_accepted, push_equal, push_labels, push_length, push_period,
 };
-use crate::store::rows::{RunRow, with_run_columns};
 
 /// Totals are exact up to this number.
 pub const COUNT_LIMIT: i64 = 10_000;
-
-macro_rules! select_list {
-    ($spec:literal, $state:literal) => {
-        concat!(
-            "select (select to_jsonb(s) from (select ",
-            $spec,
-            ") s) as spec, (select to_jsonb(s) from (select job_id, ",
-            $state,
-            ") s) as state from scraping_job where true",
-        )
-    };
-}
 
 /// Appends the conditions of a filter; a `where` precedes them.
 fn push_conditions(sql: &mut Statement, filter: &RunFilter) {
@@ -33,13 +21,32 @@ fn push_conditions(sql: &mut Statement, filter: &RunFilter) {
     for job in [scheduled_job_id, &conditions.scheduled_job_id] {
         push_equal(sql, "scheduled_job_id", job.as_ref().map(ScheduledJobId::as_str));
     }
-    push_accepted(sql, "status", conditions.status.as_deref());
+    if let Some(accepted) = &conditions.status {
+        push_status(sql, accepted);
+    }
     push_accepted(sql, "origin", conditions.origin.as_deref());
     push_accepted(sql, "priority", conditions.priority.as_deref());
     push_equal(sql, "source", conditions.source.as_deref());
     push_period(sql, "created_at", conditions.created);
     push_length(sql, "failed_locations", &conditions.failed_locations);
     push_labels(sql, "labels", &conditions.labels);
+}
+
+/// Accepts these statuses, each by the index that has it.
+fn push_status(sql: &mut Statement, accepted: &[Status]) {
+    let (ended, unfinished): (Vec<Status>, Vec<Status>) =
+        accepted.iter().partition(|status| status.is_final());
+    sql.push(" and (false");
+    if !ended.is_empty() {
+        let words: Vec<&str> = ended.into_iter().map(Into::into).collect();
+        sql.push(" or final_status = any(").push_bind(words).push(")");
+    }
+    if !unfinished.is_empty() {
+        let words: Vec<&str> = unfinished.into_iter().map(Into::into).collect();
+        sql.push(" or job_id in (select job_id from unfinished_run where status = any(");
+        sql.push_bind(words).push("))");
+    }
+    sql.push(")");
 }
 
 /// Runs that match, newest first; with `after`, those older than it.
@@ -49,15 +56,14 @@ pub async fn runs_list(
     after: Option<&(DateTime<Utc>, RunId)>,
     limit: i64,
 ) -> Result<Vec<Run>, StoreError> {
-    let mut sql = Statement::new(with_run_columns!(select_list));
+    let mut sql = Statement::new(format!("{} where true", *SELECT));
     push_conditions(&mut sql, filter);
     if let Some((created_at, id)) = after {
         sql.push(" and (created_at, job_id) < (").push_bind(created_at);
         sql.push(", ").push_bind(id.as_str()).push(")");
     }
     sql.push(" order by created_at desc, job_id desc limit ").push_bind(limit);
-    let rows: Vec<RunRow> = sql.build_query_as().persistent(false).fetch_all(conn).await?;
-    rows.into_iter().map(Run::try_from).collect()
+    to_runs(sql.build_query_as().persistent(false).fetch_all(conn).await?)
 }
 
 /// Number of runs that match on all pages, counted up to one more than [`COUNT_LIMIT`].
@@ -79,7 +85,7 @@ pub async fn runs_to_cancel(
     let mut sql = Statement::new(
         "select job_id \
          from scraping_job \
-         where status in ('pending', 'running') \
+         where job_id in (select job_id from unfinished_run) \
             and cancel_requested_at is null \
             and job_id > ",
     );
