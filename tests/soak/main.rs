@@ -18,6 +18,7 @@
 mod support;
 
 mod accounting;
+mod acknowledged;
 mod chaos;
 mod faults;
 mod gaps;

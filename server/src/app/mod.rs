@@ -57,7 +57,7 @@ pub use self::watches::Watcher;
 pub use crate::watch::{Start, TooManyWatches, Update, WatchError, WatchLimits};
 
 use self::group_commit::GroupCommit;
-use self::leases::{AttemptCall, LeaseCall};
+use self::leases::{AttemptCall, LeaseCall, LeaseCheck};
 use self::runs::Creation;
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
@@ -81,6 +81,7 @@ pub struct App {
     creations: GroupCommit<Creation>,
     attempts: GroupCommit<AttemptCall>,
     leases: GroupCommit<LeaseCall>,
+    lease_checks: GroupCommit<LeaseCheck>,
     limiter: Arc<WatchLimiter>,
     sources: SourceNames,
     source_limits: Arc<BTreeMap<String, i64>>,
@@ -105,6 +106,8 @@ impl App {
             creations: GroupCommit::new(pool.clone(), committed.clone()),
             attempts: GroupCommit::new(pool.clone(), committed.clone()),
             leases: GroupCommit::new(pool.clone(), committed),
+            // An extension is no event.
+            lease_checks: GroupCommit::new(pool.clone(), |_work| {}),
             pool,
             clock,
             signals,

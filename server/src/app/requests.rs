@@ -1,12 +1,12 @@
 //! Request ids: a repeated call returns the result of the first one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::AppError;
-use crate::store::requests::{self, RequestRow};
+use crate::store::requests::{self, RequestKey, RequestRow};
 
 /// Identifies one call, so that the caller can retry it safely.
 #[derive(Clone, Debug)]
@@ -23,6 +23,11 @@ pub struct IdempotencyKey {
 pub(super) type CallId = (String, String, String);
 
 impl IdempotencyKey {
+    pub(super) fn as_row(&self) -> RequestKey<'_> {
+        let Self { principal, method, request_id, payload_hash } = self;
+        RequestKey { principal, method, request_id, payload_hash }
+    }
+
     pub(super) fn call_id(&self) -> CallId {
         (self.principal.clone(), self.method.to_owned(), self.request_id.clone())
     }
@@ -43,7 +48,15 @@ impl IdempotencyKey {
         created_id: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, AppError> {
-        Ok(!claim(conn, &[(self, created_id, now)]).await?.is_empty())
+        let row = RequestRow {
+            principal: self.principal.clone(),
+            method: self.method.to_owned(),
+            request_id: self.request_id.clone(),
+            payload_hash: self.payload_hash.clone(),
+            made_id: created_id.to_owned(),
+            created_at: now,
+        };
+        Ok(requests::request_insert(conn, &row).await?)
     }
 }
 
@@ -68,24 +81,4 @@ pub(super) async fn find_results(
         Some((key.call_id(), is_same.then_some(made_id).ok_or_else(reused)))
     };
     Ok(keys.iter().filter_map(result).collect())
-}
-
-/// Stores the ids that calls create at these times. Returns the calls whose key no earlier call has.
-pub(super) async fn claim(
-    conn: &mut PgConnection,
-    calls: &[(&IdempotencyKey, &str, DateTime<Utc>)],
-) -> Result<BTreeSet<CallId>, AppError> {
-    if calls.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let row = |(key, created_id, now): &(&IdempotencyKey, &str, DateTime<Utc>)| RequestRow {
-        principal: key.principal.clone(),
-        method: key.method.to_owned(),
-        request_id: key.request_id.clone(),
-        payload_hash: key.payload_hash.clone(),
-        made_id: (*created_id).to_owned(),
-        created_at: *now,
-    };
-    let rows: Vec<RequestRow> = calls.iter().map(row).collect();
-    Ok(requests::requests_insert(conn, &rows).await?.into_iter().collect())
 }

@@ -113,6 +113,37 @@ pub async fn runs_before(
     Ok(rows.into_iter().filter_map(|row| pair((row.job_id, row.earlier))).collect())
 }
 
+macro_rules! extend_leases {
+    ($lock:literal, $job_ids:expr, $numbers:expr, $now:expr) => {
+        sqlx::query_as!(
+            LiveAttempt,
+            r#"
+            update scraping_job r
+            set lease_expires_at = greatest(
+                r.lease_expires_at,
+                least($3::timestamptz + r.lease_ms * interval '1 millisecond', r.lease_latest_at)
+            )
+            from (
+                select r.job_id
+                from unnest($1::text[], $2::int[]) as n (job_id, attempt)
+                join scraping_job r on r.job_id = n.job_id and r.attempt = n.attempt
+                where r.status = 'running'
+                order by r.job_id
+            "# + $lock + r#"
+            ) n
+            where r.job_id = n.job_id
+            returning
+                r.job_id, r.attempt, r.cancel_requested_at is not null as "cancel_requested!",
+                r.lease_expires_at as "expires_at!", r.lease_ms as "lease_ms!",
+                r.lease_latest_at as "latest_at!"
+            "#,
+            $job_ids,
+            $numbers,
+            $now,
+        )
+    };
+}
+
 /// Extends the leases of attempts that still have one, each up to its `latest_at`. A lease is never shortened.
 pub async fn leases_extend(
     conn: &mut PgConnection,
@@ -120,35 +151,19 @@ pub async fn leases_extend(
     now: DateTime<Utc>,
 ) -> Result<Vec<LiveAttempt>, StoreError> {
     let (job_ids, numbers) = columns(attempts);
-    let live = sqlx::query_as!(
-        LiveAttempt,
-        r#"
-        update scraping_job r
-        set lease_expires_at = greatest(
-            r.lease_expires_at,
-            least($3::timestamptz + r.lease_ms * interval '1 millisecond', r.lease_latest_at)
-        )
-        from (
-            select r.job_id
-            from unnest($1::text[], $2::int[]) as n (job_id, attempt)
-            join scraping_job r on r.job_id = n.job_id and r.attempt = n.attempt
-            where r.status = 'running'
-            order by r.job_id
-            for update of r
-        ) n
-        where r.job_id = n.job_id
-        returning
-            r.job_id, r.attempt, r.cancel_requested_at is not null as "cancel_requested!",
-            r.lease_expires_at as "expires_at!", r.lease_ms as "lease_ms!",
-            r.lease_latest_at as "latest_at!"
-        "#,
-        &job_ids,
-        &numbers,
-        now,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(live)
+    Ok(extend_leases!("for update of r", &job_ids, &numbers, now).fetch_all(conn).await?)
+}
+
+/// Like [`leases_extend`], but skips runs that another transaction has locked.
+pub async fn leases_extend_free(
+    conn: &mut PgConnection,
+    attempts: &[AttemptId],
+    now: DateTime<Utc>,
+) -> Result<Vec<LiveAttempt>, StoreError> {
+    let (job_ids, numbers) = columns(attempts);
+    Ok(extend_leases!("for update of r skip locked", &job_ids, &numbers, now)
+        .fetch_all(conn)
+        .await?)
 }
 
 /// The attempts that still have a lease.

@@ -18,40 +18,36 @@ pub struct RequestRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// Claims request ids; returns the principal, method and request id of those that no earlier call has. Waits for
-/// calls in progress.
-pub async fn requests_insert(
+/// What identifies a call, and the hash of its request as sent.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestKey<'a> {
+    pub principal: &'a str,
+    pub method: &'a str,
+    pub request_id: &'a str,
+    pub payload_hash: &'a [u8],
+}
+
+/// Claims a request id; returns false if an earlier call has it. Waits for a call in progress.
+pub async fn request_insert(
     conn: &mut PgConnection,
-    requests: &[RequestRow],
-) -> Result<Vec<(String, String, String)>, StoreError> {
-    let column = |of: fn(&RequestRow) -> &String| requests.iter().map(of).cloned().collect();
-    let principals: Vec<String> = column(|row| &row.principal);
-    let methods: Vec<String> = column(|row| &row.method);
-    let request_ids: Vec<String> = column(|row| &row.request_id);
-    let made_ids: Vec<String> = column(|row| &row.made_id);
-    let hashes: Vec<Vec<u8>> = requests.iter().map(|row| row.payload_hash.clone()).collect();
-    let times: Vec<DateTime<Utc>> = requests.iter().map(|row| row.created_at).collect();
+    request: &RequestRow,
+) -> Result<bool, StoreError> {
     let claimed = sqlx::query!(
         r#"
         insert into request (principal, method, request_id, payload_hash, made_id, created_at)
-        select *
-        from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[])
-            as n (principal, method, request_id, payload_hash, made_id, created_at)
-        -- The same order in every transaction, so that they cannot deadlock.
-        order by principal, method, request_id
+        values ($1, $2, $3, $4, $5, $6)
         on conflict do nothing
-        returning principal, method, request_id
         "#,
-        &principals,
-        &methods,
-        &request_ids,
-        &hashes,
-        &made_ids,
-        &times,
+        request.principal,
+        request.method,
+        request.request_id,
+        request.payload_hash,
+        request.made_id,
+        request.created_at,
     )
-    .fetch_all(conn)
+    .execute(conn)
     .await?;
-    Ok(claimed.into_iter().map(|row| (row.principal, row.method, row.request_id)).collect())
+    Ok(claimed.rows_affected() > 0)
 }
 
 /// The earlier calls with these principals, methods and request ids.

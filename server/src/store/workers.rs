@@ -38,22 +38,34 @@ pub async fn worker_seen(
     Ok(())
 }
 
-/// Records a heartbeat of a known worker. Writes only if the last record is older than `unless_since`.
-pub async fn worker_alive(
+/// Records heartbeats of known workers whose last record is older than `unless_since`; returns their ids.
+pub async fn workers_alive(
     conn: &mut PgConnection,
-    worker_id: &str,
+    worker_ids: &[&str],
     now: DateTime<Utc>,
     unless_since: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update worker set seen_at = $2 where worker_id = $1 and seen_at < $3",
-        worker_id,
+) -> Result<BTreeSet<String>, StoreError> {
+    let seen = sqlx::query_scalar!(
+        r#"
+        update worker
+        set seen_at = $2
+        where worker_id = any(array(
+            select worker_id
+            from worker
+            where worker_id = any($1)
+                and seen_at < $3
+            order by worker_id
+            for update
+        ))
+        returning worker_id
+        "#,
+        worker_ids as _,
         now,
         unless_since,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(seen.into_iter().collect())
 }
 
 pub async fn worker_delete(conn: &mut PgConnection, worker_id: &str) -> Result<(), StoreError> {
@@ -61,7 +73,6 @@ pub async fn worker_delete(conn: &mut PgConnection, worker_id: &str) -> Result<(
     Ok(())
 }
 
-/// Sources served by workers that were seen since a time.
 /// Deletes those of the workers that were not seen since a time.
 pub async fn workers_delete_silent(
     conn: &mut PgConnection,
@@ -78,6 +89,7 @@ pub async fn workers_delete_silent(
     Ok(())
 }
 
+/// Sources served by workers that were seen since a time.
 pub async fn sources_served(
     conn: &mut PgConnection,
     since: DateTime<Utc>,

@@ -9,7 +9,9 @@ use windrow_server::app::{App, AppError, IdempotencyKey, Mode};
 use windrow_server::domain::run::Status;
 use windrow_worker::{AttemptUpdate, Outcome};
 
-use crate::support::{World, attempt, create, done, lease_many, trigger, trigger_of};
+use crate::support::{
+    LEASE, World, attempt, create, done, heartbeat_item, lease, lease_many, trigger, trigger_of,
+};
 
 /// Longer than any call needs that waits for nothing.
 const SOON: Duration = Duration::from_secs(20);
@@ -67,6 +69,34 @@ async fn a_locked_run_delays_its_own_end_only() {
     lock.rollback().await.unwrap();
     let ended = timeout(SOON, waiting).await.unwrap();
     assert_eq!(ended.first().unwrap().state.status, Status::Completed);
+}
+
+#[tokio::test]
+async fn a_locked_run_delays_its_own_heartbeat_only() {
+    let (world, app) = world_with_jobs().await;
+    trigger(&app, "locked", None).await;
+    let slow = lease(&app, "slow").await;
+    join_all((0..20).map(|_| trigger(&app, "free", None))).await;
+    let others = lease_many(&app, "worker", 20).await;
+    // Every lease is due for its extension.
+    world.pass(10);
+    let lock =
+        lock(&world, "select from scraping_job where scheduled_job_id = 'locked' for update").await;
+    let beat = async |run| {
+        let item = heartbeat_item(run, AttemptUpdate::default());
+        app.heartbeat("worker", vec![item], Duration::ZERO).await.unwrap()
+    };
+    let mut waiting = Box::pin(beat(&slow));
+    let free = join_all(others.iter().map(beat));
+    tokio::select! {
+        _ = &mut waiting => panic!("the lease was extended under the lock"),
+        leases = timeout(SOON, free) => {
+            let leases = leases.unwrap();
+            assert!(leases.iter().zip(&others).all(|(leases, run)| leases[&attempt(run)].expires_in > SOON / 2));
+        }
+    }
+    lock.rollback().await.unwrap();
+    assert_eq!(timeout(SOON, waiting).await.unwrap()[&attempt(&slow)].expires_in, LEASE);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use crate::domain::run::{Counts, Event, Failure, LocationResult, Run, Status};
 use crate::store::{runs, workers};
 
 pub(super) use self::attempt_call::AttemptCall;
+pub(super) use self::heartbeat::LeaseCheck;
 pub use self::lease::LeaseRequest;
 pub(super) use self::lease::{LeaseCall, WORKER_LOST_AFTER};
 

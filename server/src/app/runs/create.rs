@@ -78,12 +78,7 @@ impl GroupCall for Creation {
             let is_first = call.call_id().is_none_or(|id| call_ids.insert(id));
             (is_first && !reading.is_busy(call)).then(|| call.run(&reading.known))
         });
-        let decisions = claim(conn, calls, decided.collect()).await?;
-        let new = decisions.iter().filter_map(|decision| match decision {
-            Decision::Made(Ok(run)) => Some(run.clone()),
-            _ => None,
-        });
-        runs::runs_insert(conn, &new.collect::<Vec<_>>()).await?;
+        let decisions = insert(conn, calls, decided.collect()).await?;
         let earlier = decisions.iter().filter_map(|decision| match decision {
             Decision::Earlier(Ok(id)) => Some(id.clone()),
             _ => None,
@@ -107,24 +102,31 @@ enum Decision {
     Earlier(Result<String, AppError>),
 }
 
-/// Claims the keys of new runs, and looks up the results of those that an earlier call has.
-async fn claim(
+/// Inserts the new runs, except those whose key an earlier call has, and looks up the results of the earlier calls.
+async fn insert(
     conn: &mut PgConnection,
     calls: &[&Creation],
     made: Results<Run>,
 ) -> Result<Vec<Decision>, AppError> {
-    let keyed = calls.iter().zip(&made).filter_map(|(call, made)| {
+    let new = calls.iter().zip(&made).filter_map(|(call, made)| {
         let run = made.as_ref()?.as_ref().ok()?;
-        Some((call.key.as_ref()?, run.spec.id.as_str(), call.now))
+        Some((run, call.key.as_ref().map(IdempotencyKey::as_row)))
     });
-    let claimed = requests::claim(conn, &keyed.collect::<Vec<_>>()).await?;
-    let is_claimed = |call: &Creation| call.call_id().is_none_or(|id| claimed.contains(&id));
-    let open = calls.iter().zip(&made).filter(|(call, made)| made.is_some() && !is_claimed(call));
+    let new: Vec<_> = new.collect();
+    let inserted =
+        if new.is_empty() { BTreeSet::new() } else { runs::runs_insert_once(conn, &new).await? };
+    let is_inserted = |made: &Result<Run, AppError>| {
+        made.as_ref().is_ok_and(|run| inserted.contains(run.spec.id.as_str()))
+    };
+    let open = calls
+        .iter()
+        .zip(&made)
+        .filter(|(_, made)| made.as_ref().is_some_and(|made| !is_inserted(made)));
     let keys: Vec<_> = open.filter_map(|(call, _)| call.key.clone()).collect();
     let mut earlier = requests::find_results(conn, &keys).await?;
     let decide = |(call, made): (&&Creation, Option<Result<Run, AppError>>)| {
         let Some(made) = made else { return Decision::Repeat };
-        if is_claimed(call) {
+        if is_inserted(&made) {
             return Decision::Made(made);
         }
         match (call.call_id().and_then(|id| earlier.remove(&id)), made) {

@@ -1,26 +1,43 @@
-//! Writing runs: the run, its row in the queue while it has not ended, and its event, in one statement.
+//! Writing runs: the run, its row in the queue while it has not ended, its event, and the key of the request that
+//! creates it, in one statement.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use sqlx::PgConnection;
 use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
 
 use crate::domain::run::Run;
 use crate::store::StoreError;
+use crate::store::requests::RequestKey;
 use crate::store::rows::{Column, SpecRow, StateRow};
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     let columns = [SpecRow::COLUMNS, StateRow::COLUMNS].concat();
-    let (names, arrays) = (names(&columns, ""), arrays(&columns));
+    let (names, arrays) = (names(&columns, ""), arrays(&columns, &INSERT_EXTRA));
     format!(
         "with n as (
-            select * from unnest({arrays}) as n ({names}, event)
+            select *
+            from unnest({arrays}) as n ({names}, event, principal, method, request_id, payload_hash)
+        ),
+        claimed as (
+            insert into request (principal, method, request_id, payload_hash, made_id, created_at)
+            select principal, method, request_id, payload_hash, job_id, created_at
+            from n
+            where request_id is not null
+            -- The same order in every transaction, so that they cannot deadlock.
+            order by principal, method, request_id
+            on conflict do nothing
+            returning made_id
+        ),
+        new as (
+            select * from n where request_id is null or job_id in (select made_id from claimed)
         ),
         run as (
             insert into scraping_job ({names}, event_xid)
             select {names}, pg_current_xact_id()
-            from n
+            from new
         ),
         unfinished as (
             insert into unfinished_run (
@@ -30,21 +47,25 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
             select
                 coalesce(scheduled_job_id, ''), coalesce(parameters ->> 'source', ''), rank_at, job_id,
                 created_at, origin, tick_at, queued, deadline_at, status, available_at, worker_id
-            from n
+            from new
             where completed_at is null
         )
         insert into run_event (xid, job_id, revision, status, failed_locations, run)
         select pg_current_xact_id(), job_id, revision, status, jsonb_array_length(failed_locations), event
-        from n"
+        from new
+        returning job_id"
     )
 });
+
+/// The arrays beside the columns: events, and the keys of requests.
+const INSERT_EXTRA: [&str; 5] = ["jsonb", "text", "text", "text", "bytea"];
 
 /// If this transaction began before the one that wrote the run's previous event, the event takes that
 /// transaction's position in the order of commit, after the previous event. A position that no transaction has
 /// reached yet is from before a restore of the database.
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
     let columns = StateRow::COLUMNS;
-    let arrays = arrays(columns);
+    let arrays = arrays(columns, &["jsonb"]);
     let (names, new) = (names(columns, ""), names(columns, "n."));
     format!(
         "with n as (
@@ -96,9 +117,9 @@ fn names(columns: &[Column], prefix: &str) -> String {
     names.join(", ")
 }
 
-/// One parameter for each column, and one for the events.
-fn arrays(columns: &[Column]) -> String {
-    let types = columns.iter().map(|(_, sql)| *sql).chain(["jsonb"]);
+/// One parameter for each column, and then for each of the other types.
+fn arrays(columns: &[Column], extra: &[&str]) -> String {
+    let types = columns.iter().map(|(_, sql)| sql).chain(extra);
     let arrays: Vec<String> =
         types.enumerate().map(|(index, sql)| format!("${}::{sql}[]", index + 1)).collect();
     arrays.join(", ")
@@ -110,11 +131,30 @@ fn events(states: &[StateRow]) -> Result<Vec<Json<Value>>, StoreError> {
 
 /// Inserts new runs with their first events.
 pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), StoreError> {
-    let specs: Vec<SpecRow> = runs.iter().map(|run| SpecRow::from(&*run.spec)).collect();
-    let states: Vec<StateRow> = runs.iter().map(StateRow::from).collect();
-    let query = SpecRow::bind_each(&specs, sqlx::query(INSERT.as_str()));
-    StateRow::bind_each(&states, query).bind(events(&states)?).execute(conn).await?;
+    let runs: Vec<_> = runs.iter().map(|run| (run, None)).collect();
+    runs_insert_once(conn, &runs).await?;
     Ok(())
+}
+
+/// Inserts new runs with their first events, except those whose request has an id that an earlier call has. Returns
+/// the ids of the inserted runs. Waits for calls in progress.
+pub async fn runs_insert_once(
+    conn: &mut PgConnection,
+    runs: &[(&Run, Option<RequestKey<'_>>)],
+) -> Result<BTreeSet<String>, StoreError> {
+    let specs: Vec<SpecRow> = runs.iter().map(|(run, _)| SpecRow::from(&*run.spec)).collect();
+    let states: Vec<StateRow> = runs.iter().map(|(run, _)| StateRow::from(*run)).collect();
+    let text = |of: for<'a> fn(&RequestKey<'a>) -> &'a str| -> Vec<Option<&str>> {
+        runs.iter().map(|(_, key)| key.as_ref().map(of)).collect()
+    };
+    let hashes: Vec<Option<&[u8]>> =
+        runs.iter().map(|(_, key)| key.as_ref().map(|key| key.payload_hash)).collect();
+    let query = SpecRow::bind_each(&specs, sqlx::query(INSERT.as_str()));
+    let query = StateRow::bind_each(&states, query).bind(events(&states)?);
+    let query = query.bind(text(|key| key.principal)).bind(text(|key| key.method));
+    let query = query.bind(text(|key| key.request_id)).bind(hashes);
+    let inserted = query.fetch_all(conn).await?;
+    Ok(inserted.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 /// Writes runs that `Run::apply` has changed, with their events. Fails with [`StoreError::Stale`] if one of them
