@@ -1,4 +1,4 @@
-//! Latency of workers: from a trigger to the source that is called, at 50 runs a second, and from a
+//! Latency of workers: from a submission to the source that is called, at 50 and 500 runs a second, and from a
 //! cancellation to the end of the work; beside an INSERT's commit and a gRPC echo in the same run.
 //! `.dev/bench --bench workers` runs it.
 
@@ -35,8 +35,7 @@ const WORKERS: [&str; 2] = ["near", "far"];
 /// The location whose scrape ends only by a stop.
 const ENDLESS: &str = "endless";
 /// Runs a second, and how many.
-const RATE: u64 = 50;
-const STARTS: u64 = 1_000;
+const STARTS: [(u64, u64); 2] = [(50, 1_000), (500, 5_000)];
 /// Cancellations in groups of this size.
 const CANCELS: usize = 200;
 const LANES: usize = 20;
@@ -75,9 +74,12 @@ async fn main() {
     }
 
     let base = figures::base(&url, &one.addr().to_string()).await;
-    for source in WORKERS {
-        let figures = starts(&client, source, &started).await;
-        figures.print_beside(base, &format!("trigger to start, worker {source}"));
+    for (rate, count) in STARTS {
+        for source in WORKERS {
+            let figures = starts(&client, source, &started, (rate, count)).await;
+            let what = format!("submission to start at {rate} a second, worker {source}");
+            figures.print_beside(base, &what);
+        }
     }
     for source in [INSIDE, WORKERS[0], WORKERS[1]] {
         let figures = cancels(&client, source).await;
@@ -112,10 +114,15 @@ async fn connect(server: &Running) -> Client {
 
 /// From before a run is asked for until its worker calls the source; both the call and the commit
 /// are within.
-async fn starts(client: &Client, source: &'static str, started: &Started) -> Figures {
-    let mut clock = interval(Duration::from_millis(1_000 / RATE));
+async fn starts(
+    client: &Client,
+    source: &'static str,
+    started: &Started,
+    (rate, count): (u64, u64),
+) -> Figures {
+    let mut clock = interval(Duration::from_millis(1_000 / rate));
     let mut asking = Vec::new();
-    for _ in 0..STARTS {
+    for _ in 0..count {
         clock.tick().await;
         let client = client.clone();
         asking.push(tokio::spawn(async move {

@@ -144,7 +144,13 @@ pub(crate) fn settings(home: &Home, durability: Durability) -> String {
          max_connections = 100\n\
          # JIT compilation takes longer than the statements of the server.\n\
          jit = off\n\
-         shared_buffers = 128MB\n\
+         shared_buffers = 256MB\n\
+         # Larger write-ahead log, fewer checkpoints: after each of them every page is logged in full.\n\
+         wal_buffers = 16MB\n\
+         max_wal_size = 2GB\n\
+         checkpoint_timeout = 15min\n\
+         # The rows of the queue live for seconds.\n\
+         autovacuum_naptime = 10s\n\
          timezone = 'UTC'\n\
          log_timezone = 'UTC'\n\
          log_destination = 'stderr'\n\

@@ -30,6 +30,14 @@ pub struct TickReport {
     pub failed: Vec<(String, AppError)>,
 }
 
+impl TickReport {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.schedules += other.schedules;
+        self.fired.extend(other.fired);
+        self.failed.extend(other.failed);
+    }
+}
+
 /// The pure decision about one schedule.
 pub(super) type Decide = fn(&ScheduledJob, &TickContext, DateTime<Utc>) -> TickPlan;
 

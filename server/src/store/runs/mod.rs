@@ -58,7 +58,24 @@ pub async fn runs_newest_of(
     limit: i64,
 ) -> Result<Vec<Run>, StoreError> {
     let newest = select_runs(
-        "where scheduled_job_id = $1 or original_job_id = $1
+        "where job_id = any(array(
+            (
+                select job_id
+                from scraping_job
+                where scheduled_job_id = $1
+                order by created_at desc, job_id desc
+                limit $2
+            )
+            union all
+            (
+                select job_id
+                from scraping_job
+                where original_job_id = $1
+                    and scheduled_job_id is distinct from $1
+                order by created_at desc, job_id desc
+                limit $2
+            )
+        ))
         order by created_at desc, job_id desc
         limit $2",
     );
