@@ -82,7 +82,11 @@ impl Scheduler {
             let error = error_chain(error);
             error!(job.id = %job, error, "Failed to process the ticks of job {job}; retrying in 10 seconds");
         }
-        failure.map_or(Ok(report), Err)
+        // What one pass has decided is not undone by the error of another.
+        match failure {
+            Some(error) if report.schedules == 0 => Err(error),
+            _ => Ok(report),
+        }
     }
 
     async fn sleep(&self, stop: &CancellationToken) {

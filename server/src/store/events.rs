@@ -1,4 +1,4 @@
-//! The outbox of one run: appended by every write of a run ([`super::runs`]), read by revision. [`super::feed`] reads the outbox
+//! The outbox of one run, to which every write of a run appends: read by revision. [`super::feed`] reads the outbox
 //! of all runs in the order of commit.
 
 use std::sync::Arc;

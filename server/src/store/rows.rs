@@ -230,6 +230,9 @@ impl SpecRow {
 impl StateRow {
     pub(super) fn read(self) -> Result<RunState, StoreError> {
         let status = word(&self.job_id, "status", &self.status)?;
+        if self.revision < 1 {
+            return Err(StoreError::unreadable("run_event", &self.job_id, &"no revision"));
+        }
         Ok(RunState {
             status,
             lease: self.lease(),

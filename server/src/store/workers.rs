@@ -55,7 +55,8 @@ pub async fn workers_alive(
             where worker_id = any($1)
                 and seen_at < $3
             order by worker_id
-            for update
+            -- A locked one is being recorded by another call, or deleted.
+            for update skip locked
         ))
         returning worker_id
         "#,
@@ -80,7 +81,17 @@ pub async fn workers_delete_silent(
     since: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "delete from worker where worker_id = any($1) and seen_at < $2",
+        r#"
+        delete from worker
+        where worker_id = any(array(
+            select worker_id
+            from worker
+            where worker_id = any($1)
+                and seen_at < $2
+            order by worker_id
+            for update skip locked
+        ))
+        "#,
         worker_ids,
         since,
     )

@@ -23,7 +23,7 @@ use crate::store::{self, StoreError};
 /// which costs a fraction of one by one. After a quiet time the hub polls immediately.
 const GAP: Duration = Duration::from_millis(5);
 /// Pause after each poll while nothing is watched, which ends with the first watch.
-const UNWATCHED_GAP: Duration = Duration::from_millis(200);
+const UNWATCHED_GAP: Duration = Duration::from_millis(50);
 /// Pause after a hint that led to an empty poll: the feed is held back, or an earlier poll had already read
 /// the change.
 const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(1);

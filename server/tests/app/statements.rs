@@ -12,7 +12,8 @@ use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use windrow_server::app::App;
+use windrow_server::app::{App, RunQuery};
+use windrow_server::domain::filter::{RunConditions, RunFilter};
 use windrow_server::domain::run::Run;
 use windrow_server::watch::Hub;
 use windrow_worker::Outcome;
@@ -101,6 +102,7 @@ async fn explaining(world: &World) -> World {
         ("session_preload_libraries", "auto_explain"),
         ("auto_explain.log_min_duration", "0"),
         ("auto_explain.log_level", "notice"),
+        ("auto_explain.log_analyze", "on"),
     ]);
     let pool = PgPool::connect_with(options).await.unwrap();
     World { pool, clock: Arc::clone(&world.clock) }
@@ -162,6 +164,33 @@ async fn no_hot_statement_reads_a_whole_table() {
             let scan = format!("Seq Scan on {table} ");
             let scanned = plans.iter().find(|plan| plan.contains(&scan));
             assert!(scanned.is_none(), "with {added} runs: {}", scanned.unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_unfinished_runs_does_not_read_the_ended_ones() {
+    let world = World::new().await;
+    let setup = world.app().await;
+    create(&setup, "job").await;
+    live(&setup, 1).await;
+    add_ended_runs(&world, 20_000).await;
+    trigger(&setup, "job", None).await;
+    sqlx::query("analyze").execute(&world.pool).await.unwrap();
+    let explaining = explaining(&world).await;
+    let app = explaining.app_with(Arc::new(Hub::start(world.pool.clone()).await.unwrap()));
+    LazyLock::force(&SUBSCRIBER);
+    for text in ["status = pending", "status = running", "status != completed"] {
+        let conditions = RunConditions::parse(text).unwrap();
+        let filter = RunFilter { scheduled_job_id: None, conditions };
+        take("");
+        app.list_runs(RunQuery { filter, after: None, limit: 50 }).await.unwrap();
+        let plans = take("sqlx::postgres::notice");
+        assert_eq!(plans.len(), 2, "{plans:?}");
+        for plan in plans {
+            let reads_all = plan.contains("Seq Scan on scraping_job ")
+                || plan.contains("Rows Removed by Filter: 20");
+            assert!(!reads_all, "{text}: {plan}");
         }
     }
 }

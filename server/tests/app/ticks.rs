@@ -1,11 +1,13 @@
 //! Each tick is decided once, by any number of servers and after any clock step.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
 use windrow_server::app::HeldTicks;
 use windrow_server::domain::scheduled_job::{SettingsDraft, Status};
+use windrow_server::engine::Scheduler;
 
 use crate::support::{
     World, at, complete, create, decide, id, job, lease, ledger, row, runs, trigger, update,
@@ -192,4 +194,25 @@ async fn an_invalid_job_does_not_stop_the_others_and_reports_its_problem() {
     let repaired = update(&app, "cron-expression", repair).await;
     assert!(repaired.problems.is_empty());
     assert_eq!(repaired.gate.next_tick_at, Some(at("2026-01-02T00:00:00Z")));
+}
+
+#[tokio::test]
+async fn two_passes_share_many_due_ticks_and_decide_each_once() {
+    let world = World::new().await;
+    let app = Arc::new(world.app().await);
+    for number in 0..250 {
+        create(&app, &format!("job{number}")).await;
+    }
+    world.pass(60);
+    let mut scheduler = Scheduler::new(Arc::clone(&app));
+    let mut decided = Vec::new();
+    for _ in 0..3 {
+        decided.push(scheduler.tick().await.unwrap().fired.len());
+    }
+    assert_eq!(decided, [100, 150, 0], "one pass, two passes, none");
+    let runs: i64 = sqlx::query_scalar("select count(distinct scheduled_job_id) from scraping_job")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(runs, 250);
 }

@@ -155,7 +155,7 @@ impl<C: GroupCall> Shared<C> {
             commit(tx).await?;
             (self.signal)(written().map(C::work).collect());
         } else {
-            // Awaited, so that the calls that arrive meanwhile form one batch.
+            // Awaited, so that the connection is free for the next batch.
             drop(tx.rollback().await);
         }
         results.iter().flatten().flatten().for_each(C::committed);

@@ -46,7 +46,12 @@ impl App {
             sleep_until(next_query).await;
             woken.set(self.signals.leases_changed.notified());
             woken.as_mut().enable();
-            leases = self.lease_checks.call(call.clone()).await?;
+            match self.lease_checks.call(call.clone()).await {
+                Ok(checked) => leases = checked,
+                // The burst of a notification to very many workers. The next one is no worse.
+                Err(AppError::Overloaded) => {}
+                Err(error) => return Err(error),
+            }
         }
         let live = leases.live.iter();
         Ok(live.map(|live| (id_of(live), lease_status(live, now))).collect())

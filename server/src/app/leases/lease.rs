@@ -29,6 +29,8 @@ pub(crate) const WORKER_LOST_AFTER: TimeDelta = TimeDelta::seconds(60);
 const LOST_RESPONSE_AFTER: TimeDelta = TimeDelta::seconds(1);
 /// Interval of the queries of a waiting worker without wake-ups.
 const POLL: Duration = Duration::from_secs(1);
+/// Interval at which a waiting worker is recorded as seen.
+const CHECK: Duration = Duration::from_secs(5);
 /// Candidates by rank.
 const WINDOW: usize = 100;
 /// Maximum number of jobs, beyond those of the candidates by rank, of which the first run is a candidate too.
@@ -74,7 +76,7 @@ impl App {
             }
             let next_query = until.min(Instant::now() + POLL);
             let _woken_or_not = timeout_at(next_query, waiter.work_of(request.sources)).await;
-            if unconfirmed.on_their_way > 0 || checked_at.elapsed() >= POLL {
+            if unconfirmed.on_their_way > 0 || checked_at.elapsed() >= CHECK {
                 (unconfirmed, checked_at) = (self.unconfirmed(request).await?, Instant::now());
             }
         }
@@ -97,7 +99,7 @@ impl App {
             source_limits: Arc::clone(&self.source_limits),
             now: self.now(),
         };
-        self.leases.call(call).await
+        Ok(self.leases.call(call).await?.runs)
     }
 
     /// Removes a worker from the connected ones.
@@ -151,17 +153,25 @@ pub(in crate::app) struct LeaseCall {
     now: DateTime<Utc>,
 }
 
+/// The result of a look for one worker.
+#[derive(Clone, Debug, Default)]
+pub(in crate::app) struct Leased {
+    runs: Vec<Run>,
+    /// The look has not seen all runs, so one of them may suit a worker that got none.
+    is_cut: bool,
+}
+
 impl GroupCall for LeaseCall {
-    type Output = Vec<Run>;
+    type Output = Leased;
 
     async fn execute(
         conn: &mut PgConnection,
         calls: &[&Self],
         _locked: Locked,
-    ) -> Result<Results<Vec<Run>>, AppError> {
+    ) -> Result<Results<Leased>, AppError> {
         let now = calls.iter().map(|call| call.now).max().unwrap_or_default();
         let sources = calls.iter().flat_map(|call| call.sources.iter().cloned()).collect();
-        let nothing = || Ok(calls.iter().map(|_| Some(Ok(Vec::new()))).collect());
+        let nothing = || Ok(calls.iter().map(|_| Some(Ok(Leased::default()))).collect());
         // Most looks find nothing and need no lock.
         if !ready::ready_exists(conn, &sources, now).await? {
             return nothing();
@@ -171,6 +181,7 @@ impl GroupCall for LeaseCall {
         let mut left = capacity_left(&limits, &leases::running_counts(conn).await?);
         let wanted = calls.iter().map(|call| call.capacity).sum::<usize>().min(LARGEST_LOOK);
         let found = candidates(conn, sources, wanted, &mut left, now).await?;
+        let is_cut = found.len() >= WINDOW.max(wanted);
         let mut waiting = Waiting::new(found);
         let mut chosen: Vec<Vec<Candidate>> = Vec::new();
         for call in calls {
@@ -197,15 +208,20 @@ impl GroupCall for LeaseCall {
         write_changed(conn, &running).await?;
         let queues = chosen.into_iter().flatten().map(|run| run.queue).collect();
         turns::turns_write(conn, &queues, now).await?;
-        Ok(leased.into_iter().map(|runs| Some(Ok(runs))).collect())
+        Ok(leased.into_iter().map(|runs| Some(Ok(Leased { runs, is_cut }))).collect())
     }
 
-    fn work(_leased: &Vec<Run>) -> Work {
-        Work::none()
+    fn work(Leased { runs, is_cut }: &Leased) -> Work {
+        let source = |run: &Run| run.spec.parameters.source.clone();
+        if *is_cut {
+            Work::OfSources(runs.iter().filter_map(source).collect())
+        } else {
+            Work::none()
+        }
     }
 
-    fn has_written(leased: &Vec<Run>) -> bool {
-        !leased.is_empty()
+    fn has_written(leased: &Leased) -> bool {
+        !leased.runs.is_empty()
     }
 }
 

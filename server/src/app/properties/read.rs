@@ -5,8 +5,7 @@ use sqlx::PgConnection;
 use crate::app::page::query_limit;
 use crate::app::{App, AppError, Page};
 use crate::domain::property::{Property, PropertyChange, PropertyFilter};
-use crate::store::properties;
-use crate::store::runs::COUNT_LIMIT;
+use crate::store::properties::{self, COUNT_LIMIT};
 use crate::store::{runs, scheduled_jobs};
 
 /// A property with its history.

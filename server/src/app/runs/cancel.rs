@@ -39,7 +39,8 @@ impl App {
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
         run_log::log_run(&run);
-        self.events_committed();
+        // The run of a later tick may have waited for this one.
+        self.work_committed();
         self.signals.leases_changed.notify_waiters();
         Ok(run)
     }
@@ -60,7 +61,7 @@ impl App {
             all.running += count(&changed, Status::Running);
             if mode == Mode::Commit {
                 run_log::log_changed(&changed);
-                self.events_committed();
+                self.work_committed();
                 self.signals.leases_changed.notify_waiters();
             }
         }

@@ -137,7 +137,7 @@ impl App {
         let job = scheduled_jobs::scheduled_job_get(&mut tx, id).await?.unwrap_or(job);
         commit(tx).await?;
         run_log::log_changed(overlapping.iter().chain(&cancelled));
-        self.events_committed();
+        self.ticks_committed();
         Ok(job)
     }
 

@@ -8,7 +8,9 @@ use sqlx::types::Json;
 use crate::domain::property::{FieldChange, Property, PropertyChange, PropertyFilter};
 use crate::store::StoreError;
 use crate::store::conditions::{Statement, push_equal};
-use crate::store::runs::COUNT_LIMIT;
+
+/// Totals are exact up to this number.
+pub const COUNT_LIMIT: i64 = 10_000;
 
 #[derive(sqlx::FromRow)]
 struct Row {

@@ -12,7 +12,9 @@ use super::StoreError;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::property::FieldChange;
 
-pub use self::list::{properties_count, properties_list, property_changes_list, property_get};
+pub use self::list::{
+    COUNT_LIMIT, properties_count, properties_list, property_changes_list, property_get,
+};
 
 /// One property of a batch.
 #[derive(Clone, Debug)]

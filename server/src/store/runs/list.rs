@@ -43,8 +43,9 @@ fn push_status(sql: &mut Statement, accepted: &[Status]) {
     }
     if !unfinished.is_empty() {
         let words: Vec<&str> = unfinished.into_iter().map(Into::into).collect();
-        sql.push(" or job_id in (select job_id from unfinished_run where status = any(");
-        sql.push_bind(words).push("))");
+        // Not `in`: within an `or`, it would be a filter of all runs.
+        sql.push(" or job_id = any(array(select job_id from unfinished_run where status = any(");
+        sql.push_bind(words).push(")))");
     }
     sql.push(")");
 }
