@@ -23,7 +23,7 @@ pub struct IdempotencyKey {
 pub(super) type CallId = (String, String, String);
 
 impl IdempotencyKey {
-    pub(super) fn as_row(&self) -> RequestKey<'_> {
+    pub(super) fn as_key(&self) -> RequestKey<'_> {
         let Self { principal, method, request_id, payload_hash } = self;
         RequestKey { principal, method, request_id, payload_hash }
     }

@@ -92,7 +92,7 @@ async fn a_locked_run_delays_its_own_heartbeat_only() {
         _ = &mut waiting => panic!("the lease was extended under the lock"),
         leases = timeout(SOON, free) => {
             let leases = leases.unwrap();
-            assert!(leases.iter().zip(&others).all(|(leases, run)| leases[&attempt(run)].expires_in > SOON / 2));
+            assert!(leases.iter().zip(&others).all(|(leases, run)| leases[&attempt(run)].expires_in > LEASE / 2));
         }
     }
     lock.rollback().await.unwrap();

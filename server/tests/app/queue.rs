@@ -69,7 +69,7 @@ async fn every_change_of_a_run_is_a_change_of_the_queue() {
     world.pass(21);
     assert_eq!(app.reap(10).await.unwrap().len(), 2);
     assert_eq!(queue(&world).await, ["pending"]);
-    let released = lease_many_later(&world, &app).await;
+    let released = lease_later(&world, &app).await;
     app.finish(&attempt(&released), Outcome::Released, AttemptUpdate::default()).await.unwrap();
     assert_eq!(queue(&world).await, ["pending"]);
 }
@@ -87,7 +87,7 @@ async fn submit(app: &App, policy: RunPolicy) {
     app.submit(submission, Mode::Commit).await.unwrap();
 }
 
-async fn lease_many_later(world: &World, app: &App) -> Run {
+async fn lease_later(world: &World, app: &App) -> Run {
     world.pass(60);
     lease(app, "worker").await
 }

@@ -1,8 +1,8 @@
 //! Group commit: concurrent calls of one kind share a transaction.
 //!
 //! A call that finds nothing in progress starts a batch at once. Calls that arrive while it is executed are the
-//! next batch, which begins as soon as the first one only waits for its commit. So an idle server adds no delay,
-//! and a busy one commits once for many calls, and never waits for the disk alone.
+//! next batch, which is executed while the first one is committed. So an idle server adds no delay, and a busy
+//! one commits once for many calls.
 //!
 //! **Invariant:** a call is answered after the commit of its transaction, never before, and each gets its own
 //! result. An error of the shared transaction is not shared unless it is the connection's: the calls are

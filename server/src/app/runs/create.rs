@@ -110,7 +110,7 @@ async fn insert(
 ) -> Result<Vec<Decision>, AppError> {
     let new = calls.iter().zip(&made).filter_map(|(call, made)| {
         let run = made.as_ref()?.as_ref().ok()?;
-        Some((run, call.key.as_ref().map(IdempotencyKey::as_row)))
+        Some((run, call.key.as_ref().map(IdempotencyKey::as_key)))
     });
     let new: Vec<_> = new.collect();
     let inserted =
