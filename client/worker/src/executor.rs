@@ -13,6 +13,7 @@ use crate::attempt::{AttemptId, AttemptUpdate, Failure, LeasedRun, Level, Outcom
 use crate::backoff::Backoff;
 use crate::error_chain::error_chain;
 use crate::held::{HeldAttempts, StopCause, StopSignal};
+use crate::panic::caught;
 use crate::reporter::{ReportError, Reporter};
 use crate::scrape::scrape;
 use crate::source::{Source, SourceError};
@@ -52,7 +53,12 @@ impl Executor {
         let id = &run.id;
         let mut removal = Removal { held: &self.held, id, is_finished: false };
         info!(run.id = %id.job_id, run.attempt = id.attempt, "Run {} begins attempt {}", id.job_id, id.attempt);
-        if let Some((outcome, update)) = self.attempt(&run, &stop).await {
+        let ended = caught(self.attempt(&run, &stop)).await.unwrap_or_else(|message| {
+            // A defect of the worker: panics of sources are handled before.
+            let reason = format!("the worker panicked: {message}");
+            Some((Outcome::Failed { reason, permanent: false }, AttemptUpdate::default()))
+        });
+        if let Some((outcome, update)) = ended {
             removal.is_finished = self.finish(id, &outcome, &update, &stop).await;
         }
     }

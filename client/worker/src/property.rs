@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 /// Longest id of a property, in characters.
 pub const PROPERTY_ID_LENGTH: usize = 200;
+/// Bytes of a value without its text.
+const VALUE_SIZE: usize = 16;
 
 /// A listing: the source's id of it and all its other fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,11 @@ impl Property {
     /// A property from its id and its other fields.
     pub fn new(id: impl Into<String>, body: Map<String, Value>) -> Self {
         Self { id: id.into(), body }
+    }
+
+    /// Bytes of its texts and names, and 16 for each value: about the memory that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.id.len() + size_of_fields(&self.body)
     }
 
     /// Checks that the server can store the property. [`Task::push`](crate::Task::push) does so, too.
@@ -48,6 +55,20 @@ pub enum InvalidProperty {
     /// A text contains U+0000.
     #[error("contains U+0000, which cannot be stored")]
     Nul,
+}
+
+fn size_of_fields(body: &Map<String, Value>) -> usize {
+    body.iter().map(|(name, value)| name.len() + size_of(value)).sum()
+}
+
+fn size_of(value: &Value) -> usize {
+    let content = match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(size_of).sum(),
+        Value::Object(body) => size_of_fields(body),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    VALUE_SIZE + content
 }
 
 fn body_has_nul(body: &Map<String, Value>) -> bool {
@@ -82,5 +103,11 @@ mod tests {
         check("", json!(1), Err(InvalidProperty::IdLength));
         check("a\0", json!(1), Err(InvalidProperty::Nul));
         check("a", json!([{ "deep": "\0" }]), Err(InvalidProperty::Nul));
+    }
+
+    #[test]
+    fn the_size_counts_nested_values() {
+        let body = Map::from_iter([("ab".to_owned(), json!([1, 2, { "cde": "four" }]))]);
+        assert_eq!(Property::new("x", body).size(), 1 + 2 + 5 * 16 + 3 + 4);
     }
 }

@@ -149,7 +149,7 @@ impl<'a> Reporter<'a> {
     }
 
     fn add(&mut self, location: &str, property: Property) {
-        self.bytes += estimated_size(&property);
+        self.bytes += property.size();
         let location = location.to_owned();
         self.report.properties.push(ScrapedProperty { location, property });
         self.touch();
@@ -171,13 +171,6 @@ impl<'a> Reporter<'a> {
     fn touch(&mut self) {
         self.dirty_since.get_or_insert_with(Instant::now);
     }
-}
-
-/// Texts make up most of a property; anything else counts as 16 bytes.
-fn estimated_size(property: &Property) -> usize {
-    let sizes =
-        property.body.iter().map(|(name, value)| name.len() + value.as_str().map_or(16, str::len));
-    sizes.sum()
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::panic::caught;
 use crate::source::{Source, SourceError};
 use crate::task::Task;
 
 /// Scrapes one location until the source is done, `stop`, its timeout, or the end of the receiver.
 ///
-/// Dropping the future drops the source's future, which kills at once whatever the source started.
+/// Dropping the future drops the source's future, which kills at once whatever the source started. A panic
+/// of the source fails the location. [Secrets](Source::secrets) do not appear in the error and the log.
 pub async fn scrape(
     source: &dyn Source,
     task: Task,
@@ -17,14 +19,27 @@ pub async fn scrape(
     if stop.is_cancelled() {
         return Err(SourceError::Stopped);
     }
+    let secrets = source.secrets();
+    task.hide(secrets.clone());
+    scrape_until(source, &task, stop).await.map_err(|error| error.hiding(&secrets))
+}
+
+async fn scrape_until(
+    source: &dyn Source,
+    task: &Task,
+    stop: &CancellationToken,
+) -> Result<(), SourceError> {
     let after = source.timeout();
-    let mut scraping = source.scrape(&task);
+    let mut scraping = Box::pin(async {
+        let panicked = |message| SourceError::failed(format!("the source panicked: {message}"));
+        caught(source.scrape(task)).await.unwrap_or_else(|message| Err(panicked(message)))
+    });
     let cause = tokio::select! {
         biased;
         () = stop.cancelled() => SourceError::Stopped,
         () = task.receiver_gone() => SourceError::Stopped,
         () = sleep(after) => SourceError::TimedOut { after },
-        result = &mut scraping => return within_limit(&task, result),
+        result = &mut scraping => return within_limit(task, result),
     };
     task.cancel();
     // The source may return anything now: the cause stands.
@@ -53,7 +68,8 @@ mod tests {
 
     use super::*;
     use crate::property::Property;
-    use crate::task::ScrapeRequest;
+    use crate::secrets::Secrets;
+    use crate::task::{Found, ScrapeRequest};
     use crate::tests::request;
 
     /// Pushes without an end, or waits forever.
@@ -135,6 +151,39 @@ mod tests {
         let (result, ()) = tokio::join!(scrape(&source, task, &stop), async { stop.cancel() });
         assert_eq!(result, Err(SourceError::Stopped));
         assert!(source.wound_down.load(Ordering::Relaxed));
+    }
+
+    /// Logs a secret, and then fails or panics with it.
+    struct Talkative {
+        panics: bool,
+    }
+
+    #[async_trait]
+    impl Source for Talkative {
+        fn secrets(&self) -> Secrets {
+            let secrets = Secrets::default();
+            secrets.remember("hush-hush");
+            secrets
+        }
+
+        async fn scrape(&self, task: &Task) -> Result<(), SourceError> {
+            task.log("the key is hush-hush");
+            assert!(!self.panics, "no hush-hush");
+            Err(SourceError::broken("hush-hush is wrong"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_the_location_and_secrets_are_hidden() {
+        for (panics, expected) in
+            [(true, "the source panicked: no ***"), (false, "the source cannot work: *** is wrong")]
+        {
+            let (task, mut output) = Task::new(request());
+            let result = scrape(&Talkative { panics }, task, &CancellationToken::new()).await;
+            assert_eq!(result.unwrap_err().to_string(), expected);
+            let Some(Found::Line(line)) = output.next().await else { panic!("no line") };
+            assert_eq!(line.text, "the key is ***");
+        }
     }
 
     #[tokio::test]

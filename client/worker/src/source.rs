@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::secrets::Secrets;
 use crate::task::Task;
 
 /// Timeout of a location unless a source sets its own.
@@ -31,6 +32,11 @@ pub trait Source: Send + Sync + 'static {
     /// everything, the others only changes. `None`: every run reads everything.
     fn full_every(&self) -> Option<u32> {
         None
+    }
+
+    /// The secrets that this source uses. Its log lines and errors never show them.
+    fn secrets(&self) -> Secrets {
+        Secrets::default()
     }
 
     /// Scrapes one location: [pushes](Task::push) every property and returns when there are no more.
@@ -81,5 +87,15 @@ impl SourceError {
     /// A source that cannot work until an operator corrects its settings.
     pub fn broken(reason: impl fmt::Display) -> Self {
         Self::Broken { reason: reason.to_string() }
+    }
+
+    /// The error without these secrets.
+    pub(crate) fn hiding(self, secrets: &Secrets) -> Self {
+        let hide = |reason: String| secrets.hide(&reason).into_owned();
+        match self {
+            Self::Failed { reason, permanent } => Self::Failed { reason: hide(reason), permanent },
+            Self::Broken { reason } => Self::Broken { reason: hide(reason) },
+            Self::TimedOut { .. } | Self::Stopped => self,
+        }
     }
 }

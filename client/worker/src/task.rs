@@ -5,25 +5,36 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Level;
 use crate::property::Property;
+use crate::secrets::Secrets;
 use crate::source::SourceError;
 use crate::task_log::{TaskLine, TaskLog};
 
 /// Properties that a source may be ahead of the reports.
 const QUEUE: usize = 64;
+/// Bytes by which a source may be ahead of the reports. A larger property waits until it is alone.
+const QUEUE_BYTES: u32 = 4 * 1024 * 1024;
 
 /// One location of one attempt: describes the work of a source and receives its results.
 #[derive(Debug)]
 pub struct Task {
     request: ScrapeRequest,
-    properties: mpsc::Sender<Property>,
+    properties: mpsc::Sender<Queued>,
+    /// Permits for the bytes of queued properties.
+    room: Arc<Semaphore>,
     log: Arc<TaskLog>,
     cancel: CancellationToken,
     pushed: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Queued {
+    property: Property,
+    _room: OwnedSemaphorePermit,
 }
 
 /// The location and the run of a task.
@@ -91,7 +102,9 @@ impl Task {
         let log = Arc::new(TaskLog::default());
         let output = TaskOutput { properties: receiver, log: Arc::clone(&log) };
         let (cancel, pushed) = (CancellationToken::new(), AtomicU64::new(0));
-        (Self { request, properties: sender, log, cancel, pushed }, output)
+        let room = usize::try_from(QUEUE_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(room));
+        (Self { request, properties: sender, room, log, cancel, pushed }, output)
     }
 
     /// The location as the user wrote it.
@@ -116,8 +129,20 @@ impl Task {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(SourceError::Stopped),
-            sent = self.properties.send(property) => sent.map_err(|_closed| SourceError::Stopped),
+            sent = self.send(property) => sent,
         }
+    }
+
+    async fn send(&self, property: Property) -> Result<(), SourceError> {
+        let bytes = u32::try_from(property.size()).unwrap_or(QUEUE_BYTES).min(QUEUE_BYTES);
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        let queued = Queued { property, _room: room.map_err(|_closed| SourceError::Stopped)? };
+        self.properties.send(queued).await.map_err(|_closed| SourceError::Stopped)
+    }
+
+    /// Hides these secrets in the log.
+    pub(crate) fn hide(&self, secrets: Secrets) {
+        self.log.hide(secrets);
     }
 
     /// Writes to the log of the run, which shows it while the source works.
@@ -160,7 +185,7 @@ impl Task {
 /// The receiving end of a task.
 #[derive(Debug)]
 pub struct TaskOutput {
-    properties: mpsc::Receiver<Property>,
+    properties: mpsc::Receiver<Queued>,
     log: Arc<TaskLog>,
 }
 
@@ -182,9 +207,9 @@ impl TaskOutput {
             }
             tokio::select! {
                 biased;
-                property = self.properties.recv() => {
-                    let Some(property) = property else { return self.log.next().map(Found::Line) };
-                    return Some(Found::Property(property));
+                queued = self.properties.recv() => {
+                    let Some(queued) = queued else { return self.log.next().map(Found::Line) };
+                    return Some(Found::Property(queued.property));
                 }
                 () = self.log.written() => {}
             }
@@ -236,6 +261,20 @@ mod tests {
         let (task, _output) = Task::new(request());
         task.cancel();
         assert_eq!(task.push(property("a")).await, Err(SourceError::Stopped));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_properties_wait_until_earlier_ones_are_read() {
+        let (task, mut output) = Task::new(request());
+        let large = || {
+            let numbers = vec![Value::from(1); 200_000];
+            Property::new("a", Map::from_iter([("numbers".to_owned(), numbers.into())]))
+        };
+        task.push(large()).await.unwrap();
+        let waiting = std::time::Duration::from_secs(1);
+        assert!(tokio::time::timeout(waiting, task.push(large())).await.is_err(), "no room");
+        output.next().await.unwrap();
+        task.push(large()).await.unwrap();
     }
 
     #[test]

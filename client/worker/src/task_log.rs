@@ -2,21 +2,22 @@
 //!
 //! The first lines, [`LIVE_LINES`] or [`KEPT_BYTES`] that wait, stream into the run's log while the source works.
 //! Of all others only the last ones are kept, and follow when the location ends: the beginning and the end explain a
-//! failure better than the middle. A note replaces dropped lines.
+//! failure better than the middle. A note replaces dropped lines. Secrets are hidden when a line leaves.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::attempt::Level;
+use crate::secrets::Secrets;
 
-/// Lines that stream. Together with [`KEPT_LINES`] they stay below the 500 lines that the server stores per
-/// location of an attempt.
-const LIVE_LINES: usize = 250;
+/// Lines that stream: 25 minutes of a program that writes a line each second. Together with
+/// [`KEPT_LINES`] they stay below the 2,000 lines that the server stores per location of an attempt.
+const LIVE_LINES: usize = 1_500;
 /// Last lines that wait for the end of the location.
-const KEPT_LINES: usize = 240;
+const KEPT_LINES: usize = 480;
 /// Bytes of the first lines that wait, and of the last lines that wait.
 pub(crate) const KEPT_BYTES: usize = 64 * 1024;
 
@@ -35,6 +36,7 @@ pub struct TaskLine {
 pub(crate) struct TaskLog {
     state: Mutex<State>,
     written: Notify,
+    secrets: OnceLock<Secrets>,
 }
 
 #[derive(Debug, Default)]
@@ -70,12 +72,26 @@ impl TaskLog {
 
     /// The next line while lines stream.
     pub(crate) fn next_live(&self) -> Option<TaskLine> {
-        self.lock().first.pop()
+        let line = self.lock().first.pop()?;
+        Some(self.hidden(line))
     }
 
     /// The next line after the source has ended.
     pub(crate) fn next(&self) -> Option<TaskLine> {
-        self.lock().next()
+        let line = self.lock().next()?;
+        Some(self.hidden(line))
+    }
+
+    /// Hides these secrets from now on. The first call counts.
+    pub(crate) fn hide(&self, secrets: Secrets) {
+        self.secrets.get_or_init(|| secrets);
+    }
+
+    fn hidden(&self, line: TaskLine) -> TaskLine {
+        match self.secrets.get() {
+            Some(secrets) => TaskLine { text: secrets.hide(&line.text).into_owned(), ..line },
+            None => line,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -141,7 +157,7 @@ mod tests {
     #[test]
     fn lines_stream_until_their_limit_and_the_last_ones_follow_at_the_end() {
         let log = TaskLog::default();
-        for number in 0..1_000 {
+        for number in 0..3_000 {
             log.write(Level::Info, &number.to_string());
             if let Some(line) = log.next_live() {
                 assert_eq!(line.text, number.to_string());
@@ -150,17 +166,17 @@ mod tests {
         }
         let rest = rest(&log);
         assert_eq!(rest.len(), KEPT_LINES + 1);
-        assert_eq!(rest[0], "windrow: dropped 510 lines of the log here");
-        assert_eq!((rest[1].as_str(), rest[KEPT_LINES].as_str()), ("760", "999"));
+        assert_eq!(rest[0], "windrow: dropped 1020 lines of the log here");
+        assert_eq!((rest[1].as_str(), rest[KEPT_LINES].as_str()), ("2520", "2999"));
     }
 
     #[test]
     fn the_first_lines_are_kept_even_if_nobody_reads_them_in_time() {
         let log = TaskLog::default();
-        (0..1_000).for_each(|number| log.write(Level::Info, &number.to_string()));
+        (0..3_000).for_each(|number| log.write(Level::Info, &number.to_string()));
         let rest = rest(&log);
-        assert_eq!((rest[0].as_str(), rest[LIVE_LINES - 1].as_str()), ("0", "249"));
-        assert_eq!(rest[LIVE_LINES], "windrow: dropped 510 lines of the log here");
+        assert_eq!((rest[0].as_str(), rest[LIVE_LINES - 1].as_str()), ("0", "1499"));
+        assert_eq!(rest[LIVE_LINES], "windrow: dropped 1020 lines of the log here");
         assert_eq!(rest.len(), LIVE_LINES + 1 + KEPT_LINES);
     }
 

@@ -8,7 +8,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use super::id::RunId;
 
 /// Maximum number of lines about one location in one attempt.
-pub const LINES_OF_LOCATION: usize = 500;
+pub const LINES_OF_LOCATION: usize = 2_000;
 /// Maximum number of lines of one attempt.
 pub const LINES_OF_ATTEMPT: usize = 10_000;
 /// Maximum length of a line, in characters.
@@ -138,7 +138,7 @@ mod tests {
         let texts: Vec<&str> = kept.iter().map(|line| line.text.as_str()).collect();
         assert_eq!(
             texts,
-            ["x", "limit of 500 lines per location reached; dropping further lines", "free"]
+            ["x", "limit of 2000 lines per location reached; dropping further lines", "free"]
         );
     }
 

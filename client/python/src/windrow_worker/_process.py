@@ -24,7 +24,7 @@ TICK_SECONDS = 0.2
 KILL_SECONDS = 1.0
 EXIT_SECONDS = 2.0
 READ_BYTES = 65536
-# The end of the output is kept. The server stores 500 lines per location.
+# The end of the output is kept. The server stores 2,000 lines per location.
 OUTPUT_BYTES = 65536
 OUTPUT_LINES = 400
 
