@@ -67,7 +67,8 @@ fn source(settings: &SourceSettings) -> Vec<String> {
 }
 
 fn exec(settings: &ExecSettings) -> Vec<String> {
-    let command: Vec<String> = settings.command.iter().map(|argument| quoted(argument)).collect();
+    let command = settings.shown_command(parse::HIDDEN);
+    let command: Vec<String> = command.iter().map(|argument| quoted(argument)).collect();
     let mut lines = vec![
         "kind = \"exec\"".to_owned(),
         format!("command = [{}]", command.join(", ")),

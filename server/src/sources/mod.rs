@@ -7,13 +7,14 @@ mod exec;
 mod property;
 mod reso;
 mod sample;
+mod secret_names;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use windrow_worker::{Property, ScrapeRequest, Source, SourceError, Task};
+use windrow_worker::{Property, ScrapeRequest, Secrets, Source, SourceError, Task};
 
 use self::{exec::ExecSource, property::property, reso::ResoSource, sample::SampleSource};
 

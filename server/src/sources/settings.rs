@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use url::Url;
 
-use super::ResoSettings;
+use super::{ResoSettings, secret_names::is_secret};
 
 /// Longest name of a source, in characters.
 const NAME_MAX: usize = 200;
@@ -67,7 +69,7 @@ pub struct ExecSettings {
 impl std::fmt::Debug for ExecSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ExecSettings")
-            .field("command", &self.command)
+            .field("command", &self.shown_command("***"))
             .field("timeout", &self.timeout)
             .field("working_dir", &self.working_dir)
             .field("environment", &self.environment.keys().collect::<Vec<_>>())
@@ -76,6 +78,48 @@ impl std::fmt::Debug for ExecSettings {
 }
 
 impl ExecSettings {
+    /// The command with its secret arguments replaced.
+    pub fn shown_command(&self, hidden: &str) -> Vec<String> {
+        let secrets = self.secret_arguments();
+        let hide = |argument: &String| {
+            let secret = secrets.iter().find(|secret| argument.ends_with(secret.as_str()));
+            secret.map_or_else(|| argument.clone(), |secret| argument.replace(secret, hidden))
+        };
+        self.command.iter().map(hide).collect()
+    }
+
+    /// The values of variables and arguments whose names tell that they are secret, and passwords in URLs.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let variables = self.environment.iter();
+        let mut secrets: Vec<String> = variables
+            .filter(|(name, _)| is_secret(name))
+            .map(|(_, value)| value.clone())
+            .chain(self.secret_arguments())
+            .collect();
+        secrets.extend(
+            self.environment.values().chain(&self.command).flat_map(|text| passwords(text)),
+        );
+        secrets
+    }
+
+    fn secret_arguments(&self) -> Vec<String> {
+        let mut name = None;
+        let mut secrets = Vec::new();
+        for argument in self.command.iter().skip(1) {
+            let is_named = name.is_some_and(is_secret);
+            name = argument.starts_with('-').then_some(argument.as_str());
+            match argument.split_once('=') {
+                Some((name, value)) if is_secret(name) && !name.contains(' ') => {
+                    secrets.push(value.to_owned());
+                }
+                None if is_named && name.is_none() => secrets.push(argument.clone()),
+                Some(_) | None => {}
+            }
+        }
+        secrets.retain(|secret| !secret.is_empty());
+        secrets
+    }
+
     fn validate(&self) -> Result<(), String> {
         if self.command.first().is_none_or(String::is_empty) {
             return Err("command must name a program".to_owned());
@@ -135,6 +179,14 @@ pub(super) fn validate_name(name: &str) -> Result<(), String> {
         return Err(format!("the name must have 1 to {NAME_MAX} characters"));
     }
     Ok(())
+}
+
+/// The password of a URL, as it is written and as it is meant.
+pub(super) fn passwords(text: &str) -> Vec<String> {
+    let url = Url::parse(text).ok();
+    let password = url.as_ref().and_then(Url::password);
+    let decoded = password.map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned());
+    password.map(str::to_owned).into_iter().chain(decoded).collect()
 }
 
 fn is_variable(name: &str, value: &str) -> bool {

@@ -7,11 +7,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::GRACE;
+use super::{GRACE, invalid_line};
 use crate::sources::{Property, property};
 
 /// Longest line in bytes, without its newline.
 pub(super) const LINE_MAX: usize = 1024 * 1024;
+
+/// Some programs, mostly on Windows, begin UTF-8 with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A line that fails its location.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +48,7 @@ impl<'a, R: AsyncRead + Unpin> Lines<'a, R> {
     /// The next row, or `None` at the end.
     pub(super) async fn next_row(&mut self) -> Result<Option<Property>, LineError> {
         let Some(line) = self.next_line().await? else { return Ok(None) };
-        let row = parse_row(line);
+        let row = parse_row(line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line));
         row.map(Some).map_err(|reason| self.invalid(reason))
     }
 
@@ -58,7 +61,8 @@ impl<'a, R: AsyncRead + Unpin> Lines<'a, R> {
             if self.line.len() > LINE_MAX {
                 return Err(self.invalid(format!("longer than {LINE_MAX} bytes")));
             }
-            let blank = self.line.trim_ascii().is_empty();
+            let text = self.line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.line);
+            let blank = text.trim_ascii().is_empty();
             if !matches!(piece, Piece::More) && !blank {
                 return Ok(Some(&self.line));
             }
@@ -102,13 +106,8 @@ impl<'a, R: AsyncRead + Unpin> Lines<'a, R> {
 }
 
 fn parse_row(line: &[u8]) -> Result<Property, String> {
-    let text = std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())?;
-    let value = serde_json::from_str(text).map_err(|error| json_reason(&error))?;
-    let Value::Object(body) = value else { return Err("not a JSON object".to_owned()) };
+    let text = std::str::from_utf8(line).map_err(|error| invalid_line::not_utf8(line, error))?;
+    let value = serde_json::from_str(text).map_err(|error| invalid_line::not_json(text, &error))?;
+    let Value::Object(body) = value else { return Err(invalid_line::not_an_object(text)) };
     property(body, "property_id")
-}
-
-/// Names only the column: the parser would call every line "line 1".
-fn json_reason(error: &serde_json::Error) -> String {
-    format!("not JSON (at column {})", error.column())
 }

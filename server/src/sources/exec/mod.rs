@@ -21,10 +21,10 @@
 //!   `scheduled_job_id` (or null), `origin`, `tick_at` (or null), `reference_time`, `location`, and
 //!   `parameters` as protobuf's JSON with `snake_case` names. A program need not read it.
 //! - stdout: UTF-8, one JSON object per line of at most 1 MiB, with a `property_id` of 1 to 200 characters.
-//!   All other fields are stored. Blank lines are ignored. An invalid line fails the location; properties
+//!   All other fields are stored. Blank lines and a byte order mark are ignored. An invalid line fails the location; properties
 //!   before it are kept.
-//! - stderr: lines of the run's log, shown while the program works. Of a long log the first 250 lines and
-//!   the last 240 (at most 64 KiB) are kept.
+//! - stderr: lines of the run's log, shown while the program works. Of a long log the first 1,500 lines and
+//!   the last 480 (at most 64 KiB) are kept. A carriage return begins the line again, as on a terminal.
 //!
 //! # End
 //!
@@ -51,6 +51,7 @@
 mod command;
 mod conversation;
 mod group;
+mod invalid_line;
 mod lines;
 mod request;
 mod stderr;
@@ -63,7 +64,7 @@ use tokio::time::timeout;
 use self::conversation::{Ending, converse};
 use self::group::{Group, REAP_TIMEOUT};
 use self::stderr::Stderr;
-use super::{ExecSettings, Source, SourceError, Task};
+use super::{ExecSettings, Secrets, Source, SourceError, Task};
 
 pub use self::request::{listing_type_name, parameters_json};
 
@@ -72,11 +73,14 @@ const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct ExecSource {
     settings: ExecSettings,
+    secrets: Secrets,
 }
 
 impl ExecSource {
     pub(super) fn new(settings: ExecSettings) -> Self {
-        Self { settings }
+        let secrets = Secrets::default();
+        settings.secrets().iter().for_each(|secret| secrets.remember(secret));
+        Self { settings, secrets }
     }
 }
 
@@ -90,28 +94,42 @@ impl Source for ExecSource {
         GRACE * 2 + REAP_TIMEOUT
     }
 
+    fn secrets(&self) -> Secrets {
+        self.secrets.clone()
+    }
+
     async fn scrape(&self, task: &Task) -> Result<(), SourceError> {
         if task.is_cancelled() {
             return Err(SourceError::Stopped);
         }
-        run_program(&self.settings, task).await
+        self.run_program(task).await
     }
 }
 
-async fn run_program(settings: &ExecSettings, task: &Task) -> Result<(), SourceError> {
-    let mut group = command::spawn(settings, task.request())?;
-    let mut stderr = Stderr::new(group.stderr(), task);
-    match converse(task, &mut group, &mut stderr).await {
-        Ok(()) => command::result_of_exit(group.reap().await, stderr.into_last_line()),
-        Err(ending) => {
-            end_group(&mut group, stderr).await;
-            match ending {
-                Ending::LimitReached => {
-                    let limit = task.request().limit;
-                    task.log(format!("windrow: ended the program after its first {limit} rows"));
-                    Ok(())
+impl ExecSource {
+    async fn run_program(&self, task: &Task) -> Result<(), SourceError> {
+        let mut group = command::spawn(&self.settings, task.request())?;
+        let mut stderr = Stderr::new(group.stderr(), task);
+        match converse(task, &mut group, &mut stderr).await {
+            Ok(()) => {
+                let status = group.reap().await;
+                let last_line = stderr.into_last_line();
+                // Before the line is cut, or a part of a secret could remain.
+                let last_line = last_line.map(|line| self.secrets.hide(&line).into_owned());
+                command::result_of_exit(status, last_line)
+            }
+            Err(ending) => {
+                end_group(&mut group, stderr).await;
+                match ending {
+                    Ending::LimitReached => {
+                        let limit = task.request().limit;
+                        task.log(format!(
+                            "windrow: ended the program after its first {limit} rows"
+                        ));
+                        Ok(())
+                    }
+                    Ending::Failed(error) => Err(error),
                 }
-                Ending::Failed(error) => Err(error),
             }
         }
     }

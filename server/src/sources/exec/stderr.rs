@@ -17,7 +17,7 @@ pub(super) struct Stderr<'a> {
 
 impl<'a> Stderr<'a> {
     pub(super) fn new(pipe: Option<ChildStderr>, task: &'a Task) -> Self {
-        Self { pipe, lines: LogLines { task, line: Vec::new(), last: None } }
+        Self { pipe, lines: LogLines { task, line: Vec::new(), overwritten: false, last: None } }
     }
 
     /// Reads to the end. Cancel-safe: everything read so far is logged, except an unfinished line.
@@ -39,20 +39,28 @@ impl<'a> Stderr<'a> {
 struct LogLines<'a> {
     task: &'a Task,
     line: Vec<u8>,
+    /// After a carriage return: programs write their progress again and again on one line.
+    overwritten: bool,
     last: Option<String>,
 }
 
 impl LogLines<'_> {
     fn add(&mut self, chunk: &[u8]) {
-        for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
-            let (text, ends) = match piece.split_last() {
-                Some((b'\n', text)) => (text, true),
-                Some(_) | None => (piece, false),
+        for piece in chunk.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (text, end) = match piece.split_last() {
+                Some((end @ (b'\n' | b'\r'), text)) => (text, Some(end)),
+                Some(_) | None => (piece, None),
             };
+            if self.overwritten && !text.is_empty() {
+                self.overwritten = false;
+                self.line.clear();
+            }
             let space = LINE_MAX.saturating_sub(self.line.len());
             self.line.extend_from_slice(text.get(..space).unwrap_or(text));
-            if ends {
-                self.end_line();
+            match end {
+                Some(b'\n') => self.end_line(),
+                Some(_) => self.overwritten = true,
+                None => {}
             }
         }
     }
@@ -60,6 +68,7 @@ impl LogLines<'_> {
     fn end_line(&mut self) {
         let text = String::from_utf8_lossy(&self.line).replace('\0', "\u{fffd}");
         self.line.clear();
+        self.overwritten = false;
         let text = text.trim_end();
         if !text.is_empty() {
             self.task.log(text);

@@ -27,12 +27,14 @@ async fn a_bad_line_fails_the_location_and_keeps_the_rows_before() {
         assert_eq!(ids(&rows), ["a"], "{line}");
         assert_eq!(failed(&outcome), expected, "{line}");
     };
-    check("oops", "line 3: not JSON (at column 1)").await;
-    check("[1]", "line 3: not a JSON object").await;
+    check("oops", "line 3: not JSON but plain text; write logs to stderr: oops").await;
+    check("7", "line 3: not a JSON object: 7").await;
+    let list = "line 3: not a JSON object but a list; write each object on a line of its own: [1]";
+    check("[1]", list).await;
     check("{}", "line 3: property_id is missing").await;
     check(r#"{"property_id":7}"#, "line 3: property_id must be a string").await;
     check(r#"{"property_id":""}"#, "line 3: property_id must have 1 to 200 characters").await;
-    check(r"\377", "line 3: not UTF-8").await;
+    check(r"\377", "line 3: not UTF-8 (at byte 1): \u{fffd}").await;
     let nul = r#"{"property_id":"b","x":["\\u0000"]}"#;
     check(nul, "line 3: contains U+0000, which cannot be stored").await;
 }
@@ -101,8 +103,39 @@ async fn a_long_log_keeps_its_beginning_and_its_end_as_storable_text() {
     assert_eq!(outcome.result, Ok(()));
     assert_eq!(outcome.log[0], "line 1");
     assert_eq!(outcome.log.last().unwrap(), "a\u{fffd}\u{fffd}end");
-    assert!(outcome.log.len() < 500, "{}", outcome.log.len());
+    assert!(outcome.log.len() < 2_000, "{}", outcome.log.len());
     assert!(outcome.log.iter().any(|line| line.starts_with("windrow: dropped ")));
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_ignored() {
+    let (rows, outcome) = run(r#"printf '\357\273\277{"property_id":"a"}\n\357\273\277\n'"#).await;
+    assert_eq!((outcome.result, ids(&rows)), (Ok(()), vec!["a"]));
+}
+
+#[tokio::test]
+async fn progress_on_one_line_is_logged_as_a_terminal_shows_it() {
+    let (_, outcome) = run(r"printf ' 1%%\r 50%%\r\n100%%\r' >&2; printf 'done\r\n' >&2").await;
+    assert_eq!(outcome.log, [" 50%", "done"]);
+    let endless = "i=0; while [ $i -lt 9000 ]; do i=$((i+1)); printf 'at %s\\r' $i >&2; done";
+    assert_eq!(run(endless).await.1.log, ["at 9000"]);
+}
+
+#[tokio::test]
+async fn secrets_of_the_settings_are_hidden_in_the_log_and_in_reasons() {
+    let script = r#"echo "key $API_KEY, url $FEED, argument $2" >&2
+        printf "%0296d" 0 >&2; echo " $API_KEY" >&2
+        exit 1"#;
+    let mut settings = shell(script);
+    settings.command.extend(["sh", "--token", "arg-9f2c", "--api-key=opt-77"].map(str::to_owned));
+    for (name, value) in [("API_KEY", "k3y-5ecret"), ("FEED", "https://me:hush1@host/x?a=b")] {
+        settings.environment.insert(name.to_owned(), value.to_owned());
+    }
+    let shown = settings.shown_command("***");
+    assert_eq!(shown[4..], ["--token", "***", "--api-key=***"]);
+    let (_, outcome) = scrape(SourceSettings::Exec(settings), request()).await;
+    assert_eq!(outcome.log[0], "key ***, url https://me:***@host/x?a=b, argument ***");
+    assert!(!failed(&outcome).contains("k3y"), "not even the part of a secret: {outcome:?}");
 }
 
 #[tokio::test]
@@ -161,10 +194,10 @@ async fn a_program_inherits_only_a_few_variables() {
     // Cargo sets this variable for every test; it stands for a secret of the operator's.
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
     let mut settings = shell("env >&2");
-    settings.environment.insert("API_KEY".to_owned(), "k".to_owned());
+    settings.environment.insert("REGION".to_owned(), "k".to_owned());
     let (_, outcome) = scrape(SourceSettings::Exec(settings), request()).await;
     let has = |line: &str| outcome.log.iter().any(|logged| logged == line);
-    assert!(has("API_KEY=k"));
+    assert!(has("REGION=k"));
     assert!(has("WINDROW_JOB_ID=job-1"));
     assert!(has("WINDROW_ATTEMPT=2"));
     assert!(has("WINDROW_LOCATION=Dallas, TX"));
