@@ -20,11 +20,14 @@ use windrow_server::domain::policy::RunPolicy;
 use windrow_server::domain::run::{Priority, Run};
 use windrow_server::domain::scheduled_job::{ScheduledJob, SettingsDraft};
 use windrow_server::domain::tick_policy::TickPolicy;
+use windrow_server::store;
 use windrow_server::watch::Hub;
 use windrow_worker::{AttemptId, AttemptUpdate, HeartbeatItem, LocationResult, Outcome};
 
 pub use self::eventually::eventually;
 
+/// Enough for several servers on one pool.
+pub const CONNECTIONS: u32 = 10;
 pub const LEASE: Duration = Duration::from_secs(20);
 
 /// A database with a clock that the test moves.
@@ -36,7 +39,8 @@ pub struct World {
 impl World {
     /// A new database at 00:30:30.
     pub async fn new() -> Self {
-        let pool = PgPool::connect(&database::new_database().await).await.unwrap();
+        let options = database::new_database().await.parse().unwrap();
+        let pool = store::connect(options, CONNECTIONS).await.unwrap();
         Self { pool, clock: Arc::new(ManualClock::at(at("2026-01-01T00:30:30Z"))) }
     }
 
