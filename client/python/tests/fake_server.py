@@ -44,6 +44,8 @@ class Job:
         self.finish: pb.FinishScrapingJobRequest | None = None
         self.finished_at = 0.0
         self.reports_after_loss = 0
+        # The next report is not stored, as if another transaction had locked the run.
+        self.locked = False
 
     def texts(self, location: str | None = None) -> list[str]:
         """The lines of its log."""
@@ -68,6 +70,11 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
         self.known_sources: set[str] | None = None
         # Called with each batch before (False) and after (True) it is taken; an exception ends the stream.
         self.on_batch: Callable[[pb.SubmitPropertiesRequest, bool], None] = lambda batch, taken: None
+        # Called when a run has been finished, before the response.
+        self.on_finished: Callable[[Job], None] = lambda job: None
+        self.lost_answers = 0
+        self.signed_off: list[str] = []
+        self.has_database = True
         self.lease_requests: list[pb.LeaseScrapingJobsRequest] = []
         self.heartbeats = 0
         self.expires_in = 30.0
@@ -145,6 +152,11 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
         response = pb.HeartbeatResponse()
         response.heartbeat_interval.FromMilliseconds(100)
         self.heartbeats += 1
+        if request.stopping:
+            self.signed_off.append(request.worker_id)
+        if not self.has_database:
+            detail = error_details_pb2.ErrorInfo(reason="DATABASE_UNAVAILABLE", domain="windrow")
+            abort(context, grpc.StatusCode.UNAVAILABLE, "the database is not available", detail)
         until = time.monotonic() + request.wait.ToTimedelta().total_seconds()
         while time.monotonic() < until and not any(map(self._is_news, request.attempts)):
             time.sleep(0.01)
@@ -153,8 +165,12 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
             state = response.attempts.add(attempt=report.attempt, lease_lost=job.lost or job.finish is not None)
             state.expires_in.FromMilliseconds(int(self.expires_in * 1000))
             state.cancel_requested = job.cancel
+            self.lost_answers += state.lease_lost
             if job.lost:
                 job.reports_after_loss += 1
+            elif job.locked:
+                state.update_pending = bool(report.location_results or report.logs)
+                job.locked = not state.update_pending
             elif job.finish is None:
                 self._report(job, report)
         return response
@@ -189,6 +205,7 @@ class FakeServer(pb_grpc.WorkerServiceServicer):
             self._report(job, request)
             job.finish = request
             job.finished_at = time.monotonic()
+            self.on_finished(job)
         return pb.FinishScrapingJobResponse(scraping_job=job.lease.scraping_job)
 
     def _report(self, job: Job, report: Any) -> None:

@@ -77,6 +77,41 @@ def test_lease_expires_without_server(server: FakeServer, running: Running, tmp_
     assert job.finish is None
 
 
+def test_lease_does_not_expire_without_database(server: FakeServer, running: Running) -> None:
+    server.expires_in = 1.0
+    job = server.add(Job("outage", "test", ["slow 30"]))
+    server.wait(lambda: job.batches)
+    server.has_database = False
+    before = server.heartbeats
+    server.wait(lambda: server.heartbeats > before + 20)
+    server.has_database = True
+    assert server.wait_finished(job).outcome == pb.ATTEMPT_OUTCOME_DONE
+
+
+def test_report_that_is_not_stored_is_sent_again(server: FakeServer, running: Running) -> None:
+    job = Job("locked", "test", ["rows 0", "slow 12"])
+    job.locked = True
+    server.add(job)
+    assert server.wait_finished(job).outcome == pb.ATTEMPT_OUTCOME_DONE
+    assert not job.locked
+    assert set(job.results) == {"rows 0", "slow 12"}
+    assert "started" in job.texts("rows 0")
+
+
+def test_heartbeat_under_way_at_the_finish_is_no_lost_lease(
+    server: FakeServer, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer_a_heartbeat_first(job: Job) -> None:
+        server.wait(lambda: server.lost_answers)
+
+    caplog.set_level("INFO")
+    server.on_finished = answer_a_heartbeat_first
+    server.wait_finished(server.add(Job("race", "test", ["slow 4"])))
+    server.wait(lambda: "race, attempt 1: finished: DONE" in caplog.text)
+    assert "the lease is lost" not in caplog.text
+    assert "lost its lease" not in caplog.text
+
+
 def test_held_attempts_are_named(server: FakeServer, running: Running, tmp_path: Path) -> None:
     server.add(Job("held", "test", [f"hang {tmp_path / 'pids'}"]))
     pids_of(server, tmp_path / "pids")
@@ -127,6 +162,7 @@ def test_stopped_worker_leases_nothing(server: FakeServer, running: Running) -> 
     server.wait(lambda: server.lease_requests)
     running.worker.stop()
     running.join()
+    assert server.signed_off == [server.lease_requests[0].worker_id]
     job = server.add(Job("after", "test", ["rows 1"]))
     with pytest.raises(AssertionError):
         server.wait(job.leased.is_set, timeout=1.0)
@@ -134,7 +170,7 @@ def test_stopped_worker_leases_nothing(server: FakeServer, running: Running) -> 
 
 def test_goes_on_with_another_server(server: FakeServer) -> None:
     """A call that finds nobody at the first server goes to the second."""
-    client = Client(f"127.0.0.1:1, 127.0.0.1:{server.port}")
+    client = Client(f"127.0.0.1:1, 127.0.0.1:{server.port}", "worker")
     request = pb.HeartbeatRequest(worker_id="worker")
     with pytest.raises(grpc.RpcError):
         client.heartbeat(request, timeout=5.0)

@@ -53,10 +53,13 @@ class Attempt:
         self.stopped = threading.Event()
         self.lost = threading.Event()
         self.stop_reason: Stop | None = None
+        # From then on only the answer to the final call says whether the lease was lost.
+        self.finishing = False
         self._completed = False
         seconds = lease.attempt_expires_in.ToTimedelta().total_seconds()
         self._ends_at = asked_at + seconds - min(EXPIRY_MARGIN_SECONDS, seconds / 10)
-        self.expires_at = asked_at + lease.expires_in.ToTimedelta().total_seconds()
+        self.expires_at = asked_at
+        self.set_expiry(asked_at, lease.expires_in.ToTimedelta().total_seconds())
         self._client = client
         self._lease = lease
         self._source = source
@@ -77,6 +80,15 @@ class Attempt:
             self.lost.set()
         self.stopped.set()
         self._submitter.close()
+
+    def set_expiry(self, before: float, seconds: float) -> None:
+        """Sets the end of the lease, as a response says that was requested at `before`."""
+        self._lease_seconds = seconds
+        self.expires_at = before + seconds
+
+    def postpone_expiry(self, before: float) -> None:
+        """Keeps the attempt for another lease: a call at `before` found the server without its database."""
+        self.expires_at = max(self.expires_at, before + self._lease_seconds)
 
     def check_time(self) -> None:
         """Stops the attempt if its lease has expired or it has timed out."""
@@ -131,7 +143,7 @@ class Attempt:
         """Reports the end of the attempt, with retries while its lease may last."""
         if self.lost.is_set():
             return
-        request = pb.FinishScrapingJobRequest(attempt=self.id)
+        request = pb.FinishScrapingJobRequest(attempt=self.id, worker_id=self._client.worker_id)
         if self._completed:
             request.outcome = pb.ATTEMPT_OUTCOME_DONE
         elif self.stop_reason is Stop.CANCEL:
@@ -143,6 +155,7 @@ class Attempt:
             request.error_message = failure or "attempt timeout exceeded"
         self.outbox.close(DRAIN_SECONDS)
         self.outbox.fill(request)
+        self.finishing = True
         backoff = Backoff()
         while not self.lost.is_set():
             try:

@@ -59,7 +59,8 @@ class Client:
     call: if one stops or does not respond, later calls go to the next one.
     """
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, servers: str, worker_id: str) -> None:
+        self.worker_id = worker_id
         addresses = [address.strip() for address in servers.split(",") if address.strip()]
         self._servers = [(address, _open(address)) for address in addresses]
         self._stubs: list[Any] = [WorkerServiceStub(channel) for _, channel in self._servers]  # type: ignore[no-untyped-call]
@@ -87,6 +88,10 @@ class Client:
         with self._calling() as (_, stub):
             response: pb.FinishScrapingJobResponse = stub.FinishScrapingJob(request, timeout=timeout)
             return response
+
+    def sign_off(self, timeout: float) -> None:
+        """Says that the worker leases no more runs."""
+        self.heartbeat(pb.HeartbeatRequest(worker_id=self.worker_id, stopping=True), timeout)
 
     def leave(self, place: int | None = None) -> None:
         """Sends later calls to another server, unless a concurrent call to `place` has done so already."""
@@ -151,6 +156,12 @@ def is_lease_lost(error: grpc.RpcError) -> bool:
     return _code(error) is grpc.StatusCode.FAILED_PRECONDITION
 
 
+def is_without_database(error: grpc.RpcError) -> bool:
+    """Whether the database of the server does not respond. Until it does, no lease is lost."""
+    info = error_details_pb2.ErrorInfo()
+    return any(detail.Unpack(info) and info.reason == "DATABASE_UNAVAILABLE" for detail in _status_details(error))
+
+
 def describe(error: grpc.RpcError) -> str:
     """The text of the error, with the invalid fields."""
     code = _code(error)
@@ -171,15 +182,18 @@ def _details(error: grpc.RpcError) -> str:
 
 
 def _violations(error: grpc.RpcError) -> Iterator[error_details_pb2.BadRequest.FieldViolation]:
+    for detail in _status_details(error):
+        bad_request = error_details_pb2.BadRequest()
+        if detail.Unpack(bad_request):
+            yield from bad_request.field_violations
+
+
+def _status_details(error: grpc.RpcError) -> Iterator[Any]:
     if not isinstance(error, grpc.Call):
         return
     for key, value in error.trailing_metadata() or ():
-        if key != "grpc-status-details-bin" or not isinstance(value, bytes):
-            continue
-        for detail in status_pb2.Status.FromString(value).details:
-            bad_request = error_details_pb2.BadRequest()
-            if detail.Unpack(bad_request):
-                yield from bad_request.field_violations
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            yield from status_pb2.Status.FromString(value).details
 
 
 class Backoff:

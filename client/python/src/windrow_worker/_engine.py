@@ -24,6 +24,8 @@ WAIT_SECONDS = 20
 MIN_WAIT_SECONDS = 1.0
 # Timeout after the wait.
 ANSWER_SECONDS = 10
+# Timeout of the call that says that the worker stops.
+SIGN_OFF_SECONDS = 2.0
 # Time to return killed attempts.
 RELEASE_SECONDS = 10.0
 
@@ -45,7 +47,7 @@ class Engine:
         self._worker_id = worker_id
         self._capacity = capacity
         self._sources = sources
-        self._client = Client(server)
+        self._client = Client(server, worker_id)
         self._held = Held()
         self._heartbeats = Heartbeats(self._client, worker_id, self._held, self._fail)
         self._lock = threading.Lock()
@@ -65,6 +67,7 @@ class Engine:
             if self._call:
                 self._call.cancel()
         self._leasing.join(ANSWER_SECONDS)
+        self._sign_off()
         if self._held.attempts():
             log.info("Shutting down: waiting up to %g s for running attempts", grace)
         if not self._held.wait_empty(grace):
@@ -74,6 +77,13 @@ class Engine:
         self._heartbeats.stop()
         self._beating.join(ANSWER_SECONDS)
         self._client.close()
+
+    def _sign_off(self) -> None:
+        """Runs that wait for a worker must not wait for this one. Otherwise the server forgets it in a minute."""
+        try:
+            self._client.sign_off(SIGN_OFF_SECONDS)
+        except grpc.RpcError as error:
+            log.debug("Failed to sign off: %s", describe(error))
 
     def _fail(self, error: str) -> None:
         """Ends the worker."""

@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from ._attempt import Attempt, Stop
-from ._client import Client, describe, is_refusal
+from ._client import Client, describe, is_refusal, is_without_database
 from ._held import Held
 from ._proto.windrow.v1 import worker_service_pb2 as pb
 
@@ -75,34 +75,45 @@ class Heartbeats:
         request.wait.FromMilliseconds(int(wait * 1000))
         before = time.monotonic()
         soonest = min(attempt.expires_at for attempt in attempts) - before
+        stored: set[Attempt] = set()
         success = False
         try:
             response = self._client.heartbeat(request, max(0.2, min(wait + ANSWER_SECONDS, soonest)))
             success = True
-            self._take(attempts, response, before)
+            stored = self._take(attempts, response, before)
         except grpc.RpcError as error:
+            if is_without_database(error):
+                for attempt in attempts:
+                    attempt.postpone_expiry(before)
             if is_refusal(error):
                 self._fail(f"the server rejected a heartbeat: {describe(error)}")
             elif not self._stopped:
                 log.warning("Heartbeat failed; retrying: %s", describe(error))
         finally:
             for attempt in carrying:
-                attempt.outbox.sent(success=success)
+                attempt.outbox.sent(success=attempt in stored)
         return success and not carrying
 
-    def _take(self, attempts: list[Attempt], response: pb.HeartbeatResponse, before: float) -> None:
+    def _take(self, attempts: list[Attempt], response: pb.HeartbeatResponse, before: float) -> set[Attempt]:
+        """Applies a response; the attempts whose results and lines are stored."""
         self.set_interval(response.heartbeat_interval)
         if response.draining:
             self._client.leave()
         states = {(state.attempt.job_id, state.attempt.attempt): state for state in response.attempts}
+        stored = set()
         for attempt in attempts:
             state = states.get((attempt.id.job_id, attempt.id.attempt))
             if state is None:
                 continue
+            if not state.update_pending:
+                stored.add(attempt)
             if state.lease_lost:
-                attempt.stop(Stop.LOST)
+                # The final call may have ended the attempt before this heartbeat was answered.
+                if not attempt.finishing:
+                    attempt.stop(Stop.LOST)
                 continue
             if state.HasField("expires_in"):
-                attempt.expires_at = before + state.expires_in.ToTimedelta().total_seconds()
+                attempt.set_expiry(before, state.expires_in.ToTimedelta().total_seconds())
             if state.cancel_requested:
                 attempt.stop(Stop.CANCEL)
+        return stored

@@ -46,6 +46,7 @@ class Submitter:
     ) -> pb.SubmitPropertiesResponse:
         """Sends a batch, with retries, until it is acknowledged. Raises LeaseLost, Rejected or Stopped."""
         request = pb.SubmitPropertiesRequest(
+            worker_id=self._client.worker_id,
             attempt=self._attempt,
             scraped_before=self._scraped,
             properties=properties,
