@@ -44,6 +44,8 @@ pub const TOO_MANY_WATCHES: &str = "TOO_MANY_WATCHES";
 pub const OVERLOADED: &str = "OVERLOADED";
 /// `UNAVAILABLE`: the server is shutting down.
 pub const SERVER_STOPPING: &str = "SERVER_STOPPING";
+/// `UNAVAILABLE`: another transaction locks a row that the call needs, and did not end in time; retry.
+pub const ROW_LOCKED: &str = "ROW_LOCKED";
 /// `UNAVAILABLE`: the server cannot reach its database.
 pub const DATABASE_UNAVAILABLE: &str = "DATABASE_UNAVAILABLE";
 /// `INTERNAL`: a defect of the server; its log has the error under the request id of the message.
@@ -72,6 +74,7 @@ pub const ALL: &[&str] = &[
     TOO_MANY_WATCHES,
     OVERLOADED,
     SERVER_STOPPING,
+    ROW_LOCKED,
     DATABASE_UNAVAILABLE,
     INTERNAL,
 ];

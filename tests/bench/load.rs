@@ -215,6 +215,7 @@ async fn finish(client: &WorkerServiceClient<Channel>, lease: proto::Lease) {
     let run = lease.scraping_job.unwrap();
     let result = |location| proto::LocationResult { location, ..Default::default() };
     let request = proto::FinishScrapingJobRequest {
+        worker_id: run.worker_id,
         attempt: Some(proto::Attempt { job_id: run.job_id, attempt: run.attempt }),
         outcome: proto::AttemptOutcome::Done.into(),
         location_results: lease.locations.into_iter().map(result).collect(),

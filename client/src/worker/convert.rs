@@ -50,6 +50,7 @@ pub(super) fn lease_status(state: proto::AttemptState) -> Option<(AttemptId, Lea
     let status = LeaseStatus {
         cancel_requested: state.cancel_requested,
         expires_in: duration(state.expires_in),
+        update_pending: state.update_pending,
     };
     let id = AttemptId { job_id: id.job_id, attempt: id.attempt };
     (!state.lease_lost).then_some((id, status))
@@ -68,8 +69,13 @@ pub(super) fn attempt_report(item: &HeartbeatItem) -> proto::AttemptReport {
     }
 }
 
-pub(super) fn batch(id: &AttemptId, report: &Report) -> proto::SubmitPropertiesRequest {
+pub(super) fn batch(
+    worker_id: &str,
+    id: &AttemptId,
+    report: &Report,
+) -> proto::SubmitPropertiesRequest {
     proto::SubmitPropertiesRequest {
+        worker_id: worker_id.to_owned(),
         attempt: Some(attempt(id)),
         scraped_before: report.scraped_before,
         properties: report.properties.iter().map(scraped_property).collect(),
@@ -79,6 +85,7 @@ pub(super) fn batch(id: &AttemptId, report: &Report) -> proto::SubmitPropertiesR
 }
 
 pub(super) fn finish(
+    worker_id: &str,
     id: &AttemptId,
     outcome: &Outcome,
     update: &AttemptUpdate,
@@ -90,6 +97,7 @@ pub(super) fn finish(
         Outcome::Released => (proto::AttemptOutcome::Released, String::new(), false),
     };
     proto::FinishScrapingJobRequest {
+        worker_id: worker_id.to_owned(),
         attempt: Some(attempt(id)),
         outcome: outcome.into(),
         error_message,

@@ -129,7 +129,9 @@ impl Worker {
 fn client_error(error: TransportError) -> Error {
     let rejected = |message: String| Error::from(Status::new(Code::FailedPrecondition, message));
     match error {
-        TransportError::Rejected(error) | TransportError::Transient(error) => {
+        TransportError::Rejected(error)
+        | TransportError::Transient(error)
+        | TransportError::NoDatabase(error) => {
             error.downcast().map_or_else(|other| rejected(other.to_string()), |error| *error)
         }
         error @ TransportError::LeaseLost => rejected(error.to_string()),

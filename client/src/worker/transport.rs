@@ -15,7 +15,7 @@ use windrow_worker::{
 
 use super::convert::{attempt, attempt_report, batch, duration, finish, lease_status, leased_run};
 use crate::endpoints::Route;
-use crate::{Client, Error, proto};
+use crate::{Client, Error, proto, reason};
 
 /// Maximum wait of a call that leases runs. A stop may take as long.
 const LEASE_WAIT: Duration = Duration::from_secs(5);
@@ -60,8 +60,12 @@ impl GrpcTransport {
     fn error(&self, route: &Route, status: Status) -> TransportError {
         self.client.failed(route, &status);
         let error = Error::from_status(route.endpoint(), status);
-        if matches!(error.reason(), Some("LEASE_LOST" | "RUN_NOT_FOUND")) {
-            return TransportError::LeaseLost;
+        match error.reason() {
+            Some(reason::LEASE_LOST | reason::RUN_NOT_FOUND) => return TransportError::LeaseLost,
+            Some(reason::DATABASE_UNAVAILABLE) => {
+                return TransportError::NoDatabase(Box::new(error));
+            }
+            _ => {}
         }
         match error.code() {
             Code::InvalidArgument
@@ -110,6 +114,7 @@ impl WorkerTransport for GrpcTransport {
             worker_id: self.worker_id.clone(),
             attempts: items.iter().map(attempt_report).collect(),
             wait: wait.try_into().ok(),
+            stopping: false,
         });
         request.set_timeout(wait + HEARTBEAT_TIMEOUT);
         let route = self.client.route();
@@ -123,7 +128,8 @@ impl WorkerTransport for GrpcTransport {
 
     async fn submit(&self, id: &AttemptId, report: &Report) -> Result<i64, TransportError> {
         // One stream per batch: a report waits for its response anyway.
-        let mut request = Request::new(tokio_stream::once(batch(id, report)));
+        let batch = batch(&self.worker_id, id, report);
+        let mut request = Request::new(tokio_stream::once(batch));
         request.set_timeout(SUBMIT_TIMEOUT);
         let route = self.client.route();
         let mut responses =
@@ -142,12 +148,23 @@ impl WorkerTransport for GrpcTransport {
         outcome: &Outcome,
         update: &AttemptUpdate,
     ) -> Result<String, TransportError> {
-        let mut request = Request::new(finish(id, outcome, update));
+        let mut request = Request::new(finish(&self.worker_id, id, outcome, update));
         request.set_timeout(CALL_TIMEOUT);
         let route = self.client.route();
         let response = self.response(&route, route.workers().finish_scraping_job(request).await)?;
         let status = response.scraping_job.unwrap_or_default().status();
         Ok(status.as_str_name().replace("SCRAPING_JOB_STATUS_", "").to_lowercase())
+    }
+
+    async fn sign_off(&self) -> Result<(), TransportError> {
+        let mut request = Request::new(proto::HeartbeatRequest {
+            worker_id: self.worker_id.clone(),
+            stopping: true,
+            ..Default::default()
+        });
+        request.set_timeout(HEARTBEAT_TIMEOUT);
+        let route = self.client.route();
+        self.response(&route, route.workers().heartbeat(request).await).map(drop)
     }
 
     fn heartbeat_interval(&self) -> Duration {

@@ -167,4 +167,6 @@ pub struct LeaseStatus {
     pub cancel_requested: bool,
     /// The lease expires after this time without a heartbeat, counted from the start of the call.
     pub expires_in: Duration,
+    /// Whether the news of the heartbeat are not stored yet, so that they have to be sent again.
+    pub update_pending: bool,
 }

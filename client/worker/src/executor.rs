@@ -131,7 +131,11 @@ impl Executor {
                     warn!(run.id = %run, run.attempt = id.attempt, "Run {run} lost its lease before it finished");
                     return true;
                 }
-                Err(error @ (TransportError::Transient(_) | TransportError::Rejected(_))) => {
+                Err(
+                    error @ (TransportError::Transient(_)
+                    | TransportError::NoDatabase(_)
+                    | TransportError::Rejected(_)),
+                ) => {
                     let error = error_chain(&error);
                     warn!(run.id = %run, error, "Failed to finish run {run}; retrying");
                 }

@@ -1,7 +1,8 @@
 //! The attempts that a worker holds, and their stop signals.
 //!
 //! An attempt stops when its lease has expired by the worker's own clock, even if the server cannot be
-//! reached: another worker may execute the run from then on.
+//! reached: another worker may execute the run from then on. Time in which a server says that its database does
+//! not respond does not count: nobody can lease the run meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -55,6 +56,8 @@ struct HeldAttempt {
     cancel_acknowledged: bool,
     lease_lost: bool,
     expires_at: Instant,
+    /// Time that the last heartbeat, or the lease itself, added.
+    length: Duration,
     attempt_expires_at: Instant,
 }
 
@@ -75,6 +78,7 @@ impl HeldAttempts {
             cancel_acknowledged: false,
             lease_lost: false,
             expires_at: called_at + run.expires_in,
+            length: run.expires_in,
             attempt_expires_at: called_at + run.attempt_expires_in,
         };
         lock(&self.held).insert(run.id.clone(), held);
@@ -139,9 +143,21 @@ impl HeldAttempts {
                 continue;
             };
             attempt.expires_at = called_at + status.expires_in;
+            attempt.length = status.expires_in;
             if status.cancel_requested {
                 attempt.cancel_acknowledged = true;
                 attempt.stop.stop(StopCause::CancelRequested);
+            }
+        }
+    }
+
+    /// Keeps attempts for another lease: a heartbeat for `items` at `called_at` found the server without its
+    /// database.
+    pub(crate) fn postpone_expiry(&self, items: &[HeartbeatItem], called_at: Instant) {
+        let mut held = lock(&self.held);
+        for HeartbeatItem { id, .. } in items {
+            if let Some(attempt) = held.get_mut(id) {
+                attempt.expires_at = attempt.expires_at.max(called_at + attempt.length);
             }
         }
     }

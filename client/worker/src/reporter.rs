@@ -131,7 +131,7 @@ impl<'a> Reporter<'a> {
                     stop.stop(StopCause::LeaseLost);
                     return Err(ReportError::Stopped);
                 }
-                Err(error @ TransportError::Transient(_)) => {
+                Err(error @ (TransportError::Transient(_) | TransportError::NoDatabase(_))) => {
                     let (run, error) = (&self.id.job_id, error_chain(&error));
                     warn!(run.id = %run, error, "Failed to submit results of run {run}; retrying");
                 }

@@ -41,6 +41,11 @@ pub trait WorkerTransport: Send + Sync + 'static {
         update: &AttemptUpdate,
     ) -> Result<String, TransportError>;
 
+    /// Says that the worker leases no more runs.
+    async fn sign_off(&self) -> Result<(), TransportError> {
+        Ok(())
+    }
+
     /// Maximum interval between heartbeats.
     fn heartbeat_interval(&self) -> Duration;
 
@@ -64,6 +69,9 @@ pub enum TransportError {
     /// Another worker may execute the run.
     #[error("the attempt has lost its lease")]
     LeaseLost,
+    /// The database of Windrow does not respond. Until it does, no lease is lost.
+    #[error(transparent)]
+    NoDatabase(Box<dyn Error + Send + Sync>),
     /// A retry may succeed.
     #[error(transparent)]
     Transient(Box<dyn Error + Send + Sync>),

@@ -8,10 +8,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::attempt::LeasedRun;
 use crate::backoff::Backoff;
+use crate::error_chain::error_chain;
 use crate::executor::Executor;
 use crate::held::{HeldAttempts, StopCause};
 use crate::outage::Outage;
@@ -23,6 +24,8 @@ const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(1);
 const EXPIRY_CHECK: Duration = Duration::from_millis(250);
 /// Minimum pause between two heartbeats, for responses that come at once.
 const HEARTBEAT_GAP: Duration = Duration::from_millis(20);
+/// Limit of the call that says that the worker stops.
+const SIGN_OFF_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time to return interrupted runs when the worker shuts down.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -61,21 +64,50 @@ impl Worker {
         let mut outage = Outage::new("lease runs");
         while let Some(slot) = self.free_slot(&stop).await {
             let (called_at, capacity) = (Instant::now(), self.slots.available_permits() + 1);
-            // Runs to its end even after a stop: a dropped call could lease runs that nobody executes.
-            match self.transport.lease(capacity, self.held.ids()).await {
+            match self.lease(capacity, &stop).await {
                 Ok(runs) => {
                     outage.succeeded();
                     backoff = Backoff::new(FIRST_RETRY_PAUSE);
                     self.start(runs, slot, called_at);
                 }
-                Err(error @ (TransportError::Transient(_) | TransportError::LeaseLost)) => {
+                Err(
+                    error @ (TransportError::Transient(_)
+                    | TransportError::NoDatabase(_)
+                    | TransportError::LeaseLost),
+                ) => {
                     outage.failed(&error);
                     stop.run_until_cancelled(backoff.pause()).await;
                 }
                 Err(error @ TransportError::Rejected(_)) => return Err(error),
             }
         }
+        self.sign_off().await;
         Ok(())
+    }
+
+    /// Leases runs. Runs to its end even after a stop: a dropped call could lease runs that nobody executes.
+    async fn lease(
+        &self,
+        capacity: usize,
+        stop: &CancellationToken,
+    ) -> Result<Vec<LeasedRun>, TransportError> {
+        let mut leasing = self.transport.lease(capacity, self.held.ids());
+        tokio::select! {
+            leased = &mut leasing => leased,
+            () = stop.cancelled() => {
+                // The server then answers the call at once.
+                self.sign_off().await;
+                leasing.await
+            }
+        }
+    }
+
+    /// Runs that wait for a worker must not wait for this one. Without an answer, the server forgets it in a minute.
+    async fn sign_off(&self) {
+        let signed_off = timeout(SIGN_OFF_TIMEOUT, self.transport.sign_off()).await;
+        if let Ok(Err(error)) = signed_off {
+            debug!(error = error_chain(&error), "Failed to sign off");
+        }
     }
 
     /// Sends heartbeats until `stop`. Stop it after [`Self::drain`], or runs in progress lose their leases.
@@ -145,6 +177,9 @@ impl Worker {
         }
         let (called_at, interval) = (Instant::now(), self.transport.heartbeat_interval());
         let sent = self.transport.heartbeat(items.clone(), interval).await;
+        if let Err(TransportError::NoDatabase(_)) = &sent {
+            self.held.postpone_expiry(&items, called_at);
+        }
         match outage.record(sent) {
             Some(statuses) => self.held.apply_heartbeat(&items, called_at, &statuses),
             None => sleep(interval).await,

@@ -42,7 +42,7 @@ pub use self::error::AppError;
 pub(crate) use self::error::join_violations;
 pub use self::explain::{Explanation, TickState};
 pub use self::import::ImportedRuns;
-pub use self::leases::{LeaseRequest, heartbeat_interval};
+pub use self::leases::{Holder, LeaseRequest, heartbeat_interval};
 pub use self::page::Page;
 pub use self::properties::PropertyDetail;
 pub use self::requests::IdempotencyKey;

@@ -12,7 +12,7 @@ use windrow_worker::{
     TransportError, WorkerTransport,
 };
 
-use crate::app::{App, AppError, LeaseRequest, heartbeat_interval};
+use crate::app::{App, AppError, Holder, LeaseRequest, heartbeat_interval};
 use crate::domain::id::RunId;
 use crate::domain::parameters::{DEFAULT_REQUEST_DELAY, LIMIT};
 use crate::domain::run::Run;
@@ -41,6 +41,10 @@ impl LocalTransport {
         heartbeat: Duration,
     ) -> Self {
         Self { app, worker_id, sources, lease, heartbeat: heartbeat_interval(heartbeat) }
+    }
+
+    fn holder(&self, attempt: &AttemptId) -> Holder {
+        Holder { worker_id: Some(self.worker_id.clone()), attempt: attempt.clone() }
     }
 }
 
@@ -71,11 +75,17 @@ impl WorkerTransport for LocalTransport {
         // A database that does not respond must not block the next heartbeats for a whole lease.
         let time = wait + self.lease / 4;
         let statuses = timeout(time, self.app.heartbeat(&self.worker_id, items, wait)).await;
-        Ok(statuses.map_err(|elapsed| TransportError::Transient(Box::new(elapsed)))??)
+        Ok(statuses.map_err(|elapsed| TransportError::NoDatabase(Box::new(elapsed)))??)
     }
 
     async fn submit(&self, attempt: &AttemptId, report: &Report) -> Result<i64, TransportError> {
-        Ok(self.app.submit_properties(attempt, report.clone()).await?.state.counts.scraped)
+        Ok(self
+            .app
+            .submit_properties(&self.holder(attempt), report.clone())
+            .await?
+            .state
+            .counts
+            .scraped)
     }
 
     async fn finish(
@@ -84,8 +94,12 @@ impl WorkerTransport for LocalTransport {
         outcome: &Outcome,
         update: &AttemptUpdate,
     ) -> Result<String, TransportError> {
-        let run = self.app.finish(attempt, outcome.clone(), update.clone()).await?;
+        let run = self.app.finish(&self.holder(attempt), outcome.clone(), update.clone()).await?;
         Ok(run.state.status.to_string())
+    }
+
+    async fn sign_off(&self) -> Result<(), TransportError> {
+        Ok(self.app.forget_worker(&self.worker_id).await?)
     }
 
     fn heartbeat_interval(&self) -> Duration {
@@ -136,6 +150,7 @@ impl From<AppError> for TransportError {
     fn from(error: AppError) -> Self {
         match error {
             AppError::LeaseLost { .. } | AppError::RunNotFound(_) => Self::LeaseLost,
+            AppError::Store(error) if error.is_unavailable() => Self::NoDatabase(Box::new(error)),
             AppError::Store(error) if error.is_transient() => Self::Transient(Box::new(error)),
             error => Self::Rejected(Box::new(error)),
         }

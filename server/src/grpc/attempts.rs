@@ -59,6 +59,7 @@ pub(super) fn to_state(id: AttemptId, status: Option<&LeaseStatus>) -> proto::At
         lease_lost: status.is_none(),
         cancel_requested: status.is_some_and(|status| status.cancel_requested),
         expires_in: status.and_then(|status| to_duration(status.expires_in)),
+        update_pending: status.is_some_and(|status| status.update_pending),
     }
 }
 

@@ -65,6 +65,9 @@ pub(super) fn status(error: AppError) -> Status {
         AppError::TooManyWatches(_) => {
             with_reason(Code::ResourceExhausted, message, reason::TOO_MANY_WATCHES)
         }
+        AppError::Store(store) if store.is_locked() => {
+            unavailable(&store.to_string(), reason::ROW_LOCKED)
+        }
         AppError::Store(store) if store.is_transient() => {
             warn!(
                 error = error_chain(&store),

@@ -15,7 +15,7 @@ use super::Shutdown;
 use super::attempts::{attempt_id, finish, heartbeat_item, report, to_attempt, to_lease, to_state};
 use super::convert::{self, to_duration, to_run};
 use super::status::status;
-use crate::app::{App, AppError, LeaseRequest, heartbeat_interval};
+use crate::app::{App, AppError, Holder, LeaseRequest, heartbeat_interval};
 
 const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -120,6 +120,9 @@ impl Workers {
         let wait = wait(request.wait)?.unwrap_or_default().min(interval);
         // A server that shuts down responds at once.
         let wait = if self.shutdown.draining.is_cancelled() { Duration::ZERO } else { wait };
+        if request.stopping {
+            self.app.forget_worker(&request.worker_id).await?;
+        }
         let statuses = self.app.heartbeat(&request.worker_id, items, wait).await?;
         let state = |id: AttemptId| {
             let status = statuses.get(&id);
@@ -136,11 +139,11 @@ impl Workers {
         &self,
         request: proto::SubmitPropertiesRequest,
     ) -> Result<proto::SubmitPropertiesResponse, AppError> {
-        let id = attempt_id("attempt", request.attempt.clone())?;
+        let holder = holder(&request.worker_id, request.attempt.clone())?;
         let report = report(request, self.app.now())?;
-        let run = self.app.submit_properties(&id, report).await?;
+        let run = self.app.submit_properties(&holder, report).await?;
         Ok(proto::SubmitPropertiesResponse {
-            attempt: Some(to_attempt(id)),
+            attempt: Some(to_attempt(holder.attempt)),
             properties_scraped: run.state.counts.scraped,
             cancel_requested: run.state.cancel_requested_at.is_some(),
         })
@@ -150,11 +153,17 @@ impl Workers {
         &self,
         request: proto::FinishScrapingJobRequest,
     ) -> Result<proto::FinishScrapingJobResponse, AppError> {
-        let id = attempt_id("attempt", request.attempt.clone())?;
+        let holder = holder(&request.worker_id, request.attempt.clone())?;
         let (outcome, update) = finish(request, self.app.now())?;
-        let run = self.app.finish(&id, outcome, update).await?;
+        let run = self.app.finish(&holder, outcome, update).await?;
         Ok(proto::FinishScrapingJobResponse { scraping_job: Some(to_run(&run)) })
     }
+}
+
+fn holder(worker_id: &str, attempt: Option<proto::Attempt>) -> Result<Holder, AppError> {
+    let worker_id = Some(worker_id.to_owned()).filter(|id| !id.is_empty());
+    worker_id.as_deref().map_or(Ok(()), check_worker_id)?;
+    Ok(Holder { worker_id, attempt: attempt_id("attempt", attempt)? })
 }
 
 fn check_worker_id(id: &str) -> Result<(), AppError> {

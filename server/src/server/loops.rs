@@ -33,8 +33,6 @@ pub(super) struct Loops {
     /// Creates and leases runs; stopped first.
     intake: Supervisor,
     worker: Arc<Worker>,
-    worker_id: String,
-    app: Arc<App>,
     /// Stopped after the last call is answered.
     background: Supervisor,
 }
@@ -46,7 +44,7 @@ impl Loops {
         let executed = parts.sources.executed();
         let transport = LocalTransport::new(
             Arc::clone(&parts.app),
-            worker_id.clone(),
+            worker_id,
             executed.keys().cloned().collect(),
             parts.config.lease,
             parts.config.heartbeat,
@@ -55,8 +53,6 @@ impl Loops {
         let loops = Self {
             intake: Supervisor::default(),
             worker: Arc::new(Worker::new(Arc::new(transport), executed, capacity)),
-            worker_id,
-            app: Arc::clone(&parts.app),
             background: Supervisor::default(),
         };
         loops.start_intake(&parts);
@@ -71,12 +67,6 @@ impl Loops {
         if !self.worker.drain(grace).await {
             warn!(
                 "Failed to return some runs to pending; other workers take over when their leases expire"
-            );
-        }
-        if let Err(error) = self.app.forget_worker(&self.worker_id).await {
-            warn!(
-                error = error_chain(&error),
-                "Failed to unregister this worker; it expires in a minute"
             );
         }
     }

@@ -25,6 +25,9 @@ pub enum StoreError {
     AnotherFeed,
     #[error("the database did not answer in time")]
     TimedOut,
+    /// A row that the call needs is locked by another transaction, and stays so.
+    #[error("another transaction locks a row for too long")]
+    Locked,
     /// The transaction ended without a result.
     #[error("the transaction was aborted")]
     Aborted,
@@ -40,13 +43,21 @@ impl StoreError {
     /// restarting, or another transaction conflicted.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Stale | Self::Aborted | Self::TimedOut | Self::Standby | Self::AnotherFeed => {
-                true
-            }
+            Self::Stale
+            | Self::Aborted
+            | Self::TimedOut
+            | Self::Locked
+            | Self::Standby
+            | Self::AnotherFeed => true,
             Self::ScheduledJobExists | Self::TickHasRun | Self::Unreadable { .. } => false,
             Self::Shared(error) => error.is_transient(),
             Self::Database(error) => is_rolled_back(error) || self.is_unavailable(),
         }
+    }
+
+    /// Whether another transaction locks a row that the call needs.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Locked)
     }
 
     /// Whether the database cannot serve any call at the moment.
@@ -57,6 +68,7 @@ impl StoreError {
             Self::Database(error) => is_unavailable(error),
             Self::Stale
             | Self::Aborted
+            | Self::Locked
             | Self::ScheduledJobExists
             | Self::TickHasRun
             | Self::Unreadable { .. } => false,
@@ -72,6 +84,10 @@ impl StoreError {
 fn is_rolled_back(error: &sqlx::Error) -> bool {
     let error = error.as_database_error();
     error.and_then(DatabaseError::code).is_some_and(|code| code.starts_with("40"))
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "55P03")
 }
 
 fn is_unavailable(error: &sqlx::Error) -> bool {
@@ -92,6 +108,9 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if is_lock_timeout(&error) {
+            return Self::Locked;
+        }
         match error.as_database_error().and_then(|error| error.constraint()) {
             Some("scheduled_job_pkey") => Self::ScheduledJobExists,
             Some("scraping_job_one_per_tick") => Self::TickHasRun,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use windrow_worker::AttemptId;
 
 use super::StoreError;
 use crate::domain::id::RunId;
@@ -12,17 +11,32 @@ use crate::domain::id::RunId;
 /// Key of the advisory lock of [`leases_serialize`]: "windrow" in ASCII.
 const LEASING: i64 = 0x0077_696e_6472_6f77;
 
+/// An attempt, and the worker that may hold its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeaseKey<'a> {
+    pub worker_id: &'a str,
+    pub job_id: &'a str,
+    pub attempt: i32,
+}
+
 /// An attempt that still has a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveAttempt {
     pub job_id: String,
     pub attempt: i32,
+    pub worker_id: String,
     pub cancel_requested: bool,
     pub expires_at: DateTime<Utc>,
     /// Length of an extension.
     pub lease_ms: i64,
     /// No extension reaches beyond this time.
     pub latest_at: DateTime<Utc>,
+}
+
+impl LiveAttempt {
+    pub fn key(&self) -> LeaseKey<'_> {
+        LeaseKey { worker_id: &self.worker_id, job_id: &self.job_id, attempt: self.attempt }
+    }
 }
 
 /// Number of running runs of one source and one scheduled job.
@@ -113,84 +127,93 @@ pub async fn runs_before(
     Ok(rows.into_iter().filter_map(|row| pair((row.job_id, row.earlier))).collect())
 }
 
-macro_rules! extend_leases {
-    ($lock:literal, $job_ids:expr, $numbers:expr, $now:expr) => {
-        sqlx::query_as!(
-            LiveAttempt,
-            r#"
-            update scraping_job r
-            set lease_expires_at = greatest(
-                r.lease_expires_at,
-                least($3::timestamptz + r.lease_ms * interval '1 millisecond', r.lease_latest_at)
-            )
-            from (
-                select r.job_id
-                from unnest($1::text[], $2::int[]) as n (job_id, attempt)
-                join scraping_job r on r.job_id = n.job_id and r.attempt = n.attempt
-                where r.status = 'running'
-                order by r.job_id
-            "# + $lock + r#"
-            ) n
-            where r.job_id = n.job_id
-            returning
-                r.job_id, r.attempt, r.cancel_requested_at is not null as "cancel_requested!",
-                r.lease_expires_at as "expires_at!", r.lease_ms as "lease_ms!",
-                r.lease_latest_at as "latest_at!"
-            "#,
-            $job_ids,
-            $numbers,
-            $now,
-        )
-    };
-}
-
 /// Extends the leases of attempts that still have one, each up to its `latest_at`. A lease is never shortened.
+/// Skips runs that another transaction has locked, so that the leases of the others do not wait for it.
 pub async fn leases_extend(
     conn: &mut PgConnection,
-    attempts: &[AttemptId],
+    keys: &[LeaseKey<'_>],
     now: DateTime<Utc>,
 ) -> Result<Vec<LiveAttempt>, StoreError> {
-    let (job_ids, numbers) = columns(attempts);
-    Ok(extend_leases!("for update of r", &job_ids, &numbers, now).fetch_all(conn).await?)
-}
-
-/// Like [`leases_extend`], but skips runs that another transaction has locked.
-pub async fn leases_extend_free(
-    conn: &mut PgConnection,
-    attempts: &[AttemptId],
-    now: DateTime<Utc>,
-) -> Result<Vec<LiveAttempt>, StoreError> {
-    let (job_ids, numbers) = columns(attempts);
-    Ok(extend_leases!("for update of r skip locked", &job_ids, &numbers, now)
-        .fetch_all(conn)
-        .await?)
+    let Columns { job_ids, attempts, worker_ids } = Columns::of(keys);
+    let extended = sqlx::query_as!(
+        LiveAttempt,
+        r#"
+        update scraping_job r
+        set lease_expires_at = greatest(
+            r.lease_expires_at,
+            least($4::timestamptz + r.lease_ms * interval '1 millisecond', r.lease_latest_at)
+        )
+        from (
+            select r.job_id
+            from unnest($1::text[], $2::int[], $3::text[]) as n (job_id, attempt, worker_id)
+            join scraping_job r
+                on r.job_id = n.job_id
+                and r.attempt = n.attempt
+                and r.worker_id = n.worker_id
+            where r.status = 'running'
+            order by r.job_id
+            for update of r skip locked
+        ) n
+        where r.job_id = n.job_id
+        returning
+            r.job_id, r.attempt, r.worker_id as "worker_id!",
+            r.cancel_requested_at is not null as "cancel_requested!",
+            r.lease_expires_at as "expires_at!", r.lease_ms as "lease_ms!",
+            r.lease_latest_at as "latest_at!"
+        "#,
+        &job_ids as _,
+        &attempts,
+        &worker_ids as _,
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(extended)
 }
 
 /// The attempts that still have a lease.
 pub async fn leases_live(
     conn: &mut PgConnection,
-    attempts: &[AttemptId],
+    keys: &[LeaseKey<'_>],
 ) -> Result<Vec<LiveAttempt>, StoreError> {
-    let (job_ids, numbers) = columns(attempts);
+    let Columns { job_ids, attempts, worker_ids } = Columns::of(keys);
     let live = sqlx::query_as!(
         LiveAttempt,
         r#"
         select
-            r.job_id, r.attempt, r.cancel_requested_at is not null as "cancel_requested!",
+            r.job_id, r.attempt, r.worker_id as "worker_id!",
+            r.cancel_requested_at is not null as "cancel_requested!",
             r.lease_expires_at as "expires_at!", r.lease_ms as "lease_ms!",
             r.lease_latest_at as "latest_at!"
-        from unnest($1::text[], $2::int[]) as n (job_id, attempt)
-        join scraping_job r on r.job_id = n.job_id and r.attempt = n.attempt
+        from unnest($1::text[], $2::int[], $3::text[]) as n (job_id, attempt, worker_id)
+        join scraping_job r
+            on r.job_id = n.job_id
+            and r.attempt = n.attempt
+            and r.worker_id = n.worker_id
         where r.status = 'running'
         "#,
-        &job_ids,
-        &numbers,
+        &job_ids as _,
+        &attempts,
+        &worker_ids as _,
     )
     .fetch_all(conn)
     .await?;
     Ok(live)
 }
 
-fn columns(attempts: &[AttemptId]) -> (Vec<String>, Vec<i32>) {
-    attempts.iter().map(|key| (key.job_id.clone(), key.attempt)).unzip()
+/// Keys as arrays for `unnest`.
+struct Columns<'a> {
+    job_ids: Vec<&'a str>,
+    attempts: Vec<i32>,
+    worker_ids: Vec<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(keys: &[LeaseKey<'a>]) -> Self {
+        Self {
+            job_ids: keys.iter().map(|key| key.job_id).collect(),
+            attempts: keys.iter().map(|key| key.attempt).collect(),
+            worker_ids: keys.iter().map(|key| key.worker_id).collect(),
+        }
+    }
 }

@@ -32,7 +32,7 @@ use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 
 pub use self::error::StoreError;
-pub use self::pool::{begin, begin_snapshot, connect};
+pub use self::pool::{begin, begin_alone, begin_shared, begin_snapshot, connect};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

@@ -15,19 +15,19 @@ const TESTED_AFTER: Duration = Duration::from_secs(1);
 /// Our transactions wait for nothing but the database, so an idle one has lost its server.
 const IDLE_IN_TRANSACTION: &str = "5s";
 
-/// Statements address rows by key, whatever the statistics say: on a table that was small when it was last
-/// analyzed, the planner would read all of it. One plan serves every call.
-const BY_KEY: [(&str, &str); 4] = [
-    ("enable_seqscan", "off"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-    ("plan_cache_mode", "force_generic_plan"),
-];
-
-/// Begins a transaction that reads whole tables or large parts of them: the planner decides.
-const READ: &str = "begin isolation level repeatable read read only; \
-                    set local enable_seqscan = on; set local enable_hashjoin = on; \
-                    set local enable_mergejoin = on; set local plan_cache_mode = auto";
+/// Begins a transaction that writes. Its statements address rows by key, whatever the statistics say: on a table
+/// that was small when it was last analyzed, the planner would read all of it. One plan serves every call, and
+/// the cost that the planner adds to what is off must not make it compile the plan.
+macro_rules! write {
+    ($more:literal) => {
+        concat!(
+            "begin; set local enable_seqscan = off; set local enable_hashjoin = off; ",
+            "set local enable_mergejoin = off; set local jit = off; ",
+            "set local plan_cache_mode = force_generic_plan",
+            $more
+        )
+    };
+}
 
 /// Opens a pool with at most `connections` connections.
 pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<PgPool, sqlx::Error> {
@@ -41,8 +41,7 @@ pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<PgPo
             ("client_min_messages", "warning"),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
             ("jit", "off"),
-        ])
-        .options(BY_KEY);
+        ]);
     // Connect once without the pool, which would retry and then report a timeout instead of the cause.
     PgConnection::connect_with(&options).await?.close().await?;
     PgPoolOptions::new()
@@ -65,12 +64,24 @@ pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<PgPo
 /// begun and then rolled back: sqlx 0.9.0 would return the connection to the pool with the transaction open
 /// (<https://github.com/transact-rs/sqlx/issues/4393>), and the next user would work inside it.
 pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    begin_by(pool, "begin").await
+    begin_by(pool, write!("")).await
+}
+
+/// Like [`begin`], for several calls. A statement that waits longer than a second for a lock fails with
+/// [`StoreError::Locked`], so that one locked row does not delay all of them.
+pub async fn begin_shared(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    begin_by(pool, write!("; set local lock_timeout = '1s'")).await
+}
+
+/// Like [`begin`], for one call that may wait for the locks of others: up to ten seconds, which is longer than any of
+/// our transactions takes.
+pub async fn begin_alone(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    begin_by(pool, write!("; set local lock_timeout = '10s'")).await
 }
 
 /// Begins a read-only transaction whose statements all see the same snapshot.
 pub async fn begin_snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    begin_by(pool, READ).await
+    begin_by(pool, "begin isolation level repeatable read read only").await
 }
 
 #[expect(clippy::disallowed_methods, reason = "it ends with the database's answer")]

@@ -6,11 +6,12 @@ use futures::future::{join, join_all};
 use sqlx::{Postgres, Transaction};
 use tokio::time::timeout;
 use windrow_server::app::{App, AppError, IdempotencyKey, Mode};
-use windrow_server::domain::run::Status;
+use windrow_server::domain::run::{Run, Status};
 use windrow_worker::{AttemptUpdate, Outcome};
 
 use crate::support::{
-    LEASE, World, attempt, create, done, heartbeat_item, lease, lease_many, trigger, trigger_of,
+    LEASE, World, attempt, create, done, heartbeat_item, holder, lease_many, trigger, trigger_of,
+    worker_of,
 };
 
 /// Longer than any call needs that waits for nothing.
@@ -59,7 +60,7 @@ async fn a_locked_run_delays_its_own_end_only() {
         runs.iter().partition(|run| run.spec.id == locked.spec.id);
     let lock =
         lock(&world, "select from scraping_job where scheduled_job_id = 'locked' for update").await;
-    let finish = async |run| app.finish(&attempt(run), Outcome::Done, done(&BOTH)).await.unwrap();
+    let finish = async |run| app.finish(&holder(run), Outcome::Done, done(&BOTH)).await.unwrap();
     let mut waiting = Box::pin(join_all(slow.into_iter().map(finish)));
     let free = join_all(others.into_iter().map(finish));
     tokio::select! {
@@ -72,31 +73,60 @@ async fn a_locked_run_delays_its_own_end_only() {
 }
 
 #[tokio::test]
-async fn a_locked_run_delays_its_own_heartbeat_only() {
+async fn a_locked_run_costs_no_other_run_of_its_worker_its_lease() {
     let (world, app) = world_with_jobs().await;
-    trigger(&app, "locked", None).await;
-    let slow = lease(&app, "slow").await;
+    let locked = trigger(&app, "locked", None).await;
     join_all((0..20).map(|_| trigger(&app, "free", None))).await;
-    let others = lease_many(&app, "worker", 20).await;
+    let runs = lease_many(&app, "worker", 21).await;
     // Every lease is due for its extension.
     world.pass(10);
     let lock =
         lock(&world, "select from scraping_job where scheduled_job_id = 'locked' for update").await;
-    let beat = async |run| {
-        let item = heartbeat_item(run, AttemptUpdate::default());
-        app.heartbeat("worker", vec![item], Duration::ZERO).await.unwrap()
+    let beat = async |update: AttemptUpdate| {
+        let items = runs.iter().map(|run| heartbeat_item(run, update.clone())).collect();
+        let beat = app.heartbeat(worker_of(&runs[0]), items, Duration::ZERO);
+        timeout(SOON, beat).await.expect("the heartbeat waits for the lock").unwrap()
     };
-    let mut waiting = Box::pin(beat(&slow));
-    let free = join_all(others.iter().map(beat));
-    tokio::select! {
-        _ = &mut waiting => panic!("the lease was extended under the lock"),
-        leases = timeout(SOON, free) => {
-            let leases = leases.unwrap();
-            assert!(leases.iter().zip(&others).all(|(leases, run)| leases[&attempt(run)].expires_in > LEASE / 2));
+    for update in [AttemptUpdate::default(), done(&["Carmel, IN"])] {
+        let leases = beat(update.clone()).await;
+        for run in &runs {
+            let (lease, is_locked) = (leases[&attempt(run)], run.spec.id == locked.spec.id);
+            assert_eq!(lease.expires_in, if is_locked { LEASE / 2 } else { LEASE });
+            assert_eq!(lease.update_pending, is_locked && !update.is_empty());
         }
     }
     lock.rollback().await.unwrap();
-    assert_eq!(timeout(SOON, waiting).await.unwrap()[&attempt(&slow)].expires_in, LEASE);
+    let leases = beat(done(&["Carmel, IN"])).await;
+    assert!(leases.values().all(|lease| lease.expires_in == LEASE && !lease.update_pending));
+    let run = app.get_run(&locked.spec.id).await.unwrap();
+    assert_eq!(run.state.progress.completed_locations(), 1);
+}
+
+/// Nothing skips the lock of a history, which every end of a run of the job needs.
+#[tokio::test]
+async fn a_locked_history_delays_the_ends_of_its_job_only() {
+    let (world, app) = world_with_jobs().await;
+    trigger(&app, "locked", None).await;
+    join_all((0..20).map(|_| trigger(&app, "free", None))).await;
+    let runs = lease_many(&app, "worker", 21).await;
+    let lock = lock(
+        &world,
+        "select from scheduled_job_history where scheduled_job_id = 'locked' for update",
+    )
+    .await;
+    let job = |run: &Run| run.spec.scheduled_job_id.clone().unwrap();
+    let (slow, others): (Vec<_>, Vec<_>) =
+        runs.iter().partition(|run| job(run).as_str() == "locked");
+    let finish = async |run| app.finish(&holder(run), Outcome::Done, done(&BOTH)).await.unwrap();
+    let mut waiting = Box::pin(join_all(slow.into_iter().map(finish)));
+    let free = join_all(others.into_iter().map(finish));
+    tokio::select! {
+        _ = &mut waiting => panic!("the run ended under the lock"),
+        ended = timeout(SOON, free) => assert_eq!(ended.unwrap().len(), 20),
+    }
+    lock.rollback().await.unwrap();
+    let ended = timeout(SOON, waiting).await.unwrap();
+    assert_eq!(ended.first().unwrap().state.status, Status::Completed);
 }
 
 #[tokio::test]
@@ -106,7 +136,7 @@ async fn an_invalid_call_fails_alone() {
     trigger(&app, "free", None).await;
     let runs = lease_many(&app, "worker", 2).await;
     let [one, other] = runs.as_slice() else { panic!("two runs") };
-    let (one, other) = (attempt(one), attempt(other));
+    let (one, other) = (holder(one), holder(other));
     let nothing = app.finish(&one, Outcome::Done, AttemptUpdate::default());
     let everything = app.finish(&other, Outcome::Done, done(&BOTH));
     let (nothing, everything) = join(nothing, everything).await;

@@ -12,7 +12,7 @@ use windrow_server::store::runs;
 use windrow_worker::{AttemptUpdate, Failure, LocationResult, Outcome};
 
 use crate::support::{
-    World, attempt, complete, create, done, eventually, heartbeat_item, lease, trigger,
+    World, complete, create, done, eventually, heartbeat_item, holder, lease, trigger, worker_of,
 };
 
 /// Every field and operator, with the number of runs in [`world_with_runs`] that match.
@@ -71,8 +71,8 @@ async fn complete_with_a_failure(app: &App, run: &Run) {
     let failure = Some(Failure { reason: "not found".to_owned(), permanent: true });
     update.results.push(LocationResult { location: failed.clone(), failure });
     // Reported before the end, so that the failure is a change of its own.
-    app.heartbeat("worker", vec![heartbeat_item(run, update)], Duration::ZERO).await.unwrap();
-    app.finish(&attempt(run), Outcome::Done, AttemptUpdate::default()).await.unwrap();
+    app.heartbeat(worker_of(run), vec![heartbeat_item(run, update)], Duration::ZERO).await.unwrap();
+    app.finish(&holder(run), Outcome::Done, AttemptUpdate::default()).await.unwrap();
 }
 
 fn filter(text: &str) -> RunFilter {

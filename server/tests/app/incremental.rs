@@ -6,7 +6,7 @@ use windrow_server::app::App;
 use windrow_server::domain::run::{Run, RunSpec};
 use windrow_worker::{AttemptUpdate, Failure, LocationResult, Outcome};
 
-use crate::support::{World, attempt, create, lease, trigger};
+use crate::support::{World, create, holder, lease, trigger};
 
 /// Every hundredth run reads everything.
 const FULL_EVERY: u32 = 100;
@@ -25,7 +25,7 @@ async fn run(world: &World, app: &App, failed: &[&str]) -> Run {
     };
     let results = run.spec.parameters.locations.iter().map(result).collect();
     let update = AttemptUpdate { results, lines: Vec::new() };
-    app.finish(&attempt(&run), Outcome::Done, update).await.unwrap()
+    app.finish(&holder(&run), Outcome::Done, update).await.unwrap()
 }
 
 #[tokio::test]

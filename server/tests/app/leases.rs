@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 use serde_json::{Map, json};
-use windrow_server::app::{AppError, LeaseRequest};
+use windrow_server::app::{AppError, Holder, LeaseRequest};
 use windrow_server::domain::run::{Counts, Priority, Status};
 use windrow_worker::{
     AttemptId, AttemptUpdate, HeartbeatItem, Outcome, Property, Report, ScrapedProperty,
 };
 
 use crate::support::{
-    LEASE, World, attempt, complete, create, done, heartbeat_item, job, lease, lease_many, trigger,
+    LEASE, World, attempt, complete, create, done, heartbeat_item, holder, job, lease, lease_many,
+    trigger, worker_of,
 };
 
 fn property(id: &str, price: i64) -> ScrapedProperty {
@@ -37,7 +38,7 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     assert_eq!((taken[0].state.status, taken[0].state.attempt), (Status::Pending, 1));
     world.pass(3_600);
     let second = lease(&app, "second").await;
-    let stale = attempt(&first);
+    let stale = holder(&first);
 
     let assert_lost = |error: AppError| assert!(matches!(error, AppError::LeaseLost { .. }));
     let failed = Outcome::Failed { reason: "late".to_owned(), permanent: false };
@@ -48,7 +49,7 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     assert_lost(app.submit_properties(&stale, late).await.unwrap_err());
     let update = done(&["Indianapolis, IN"]);
     assert!(
-        app.heartbeat("first", vec![heartbeat_item(&first, update)], Duration::ZERO)
+        app.heartbeat(worker_of(&first), vec![heartbeat_item(&first, update)], Duration::ZERO)
             .await
             .unwrap()
             .is_empty()
@@ -61,6 +62,28 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
         (Status::Completed, 2, Counts::default())
     );
     assert_eq!(job(&app, "job").await.history.run_count, 1);
+}
+
+#[tokio::test]
+async fn an_attempt_of_another_worker_is_refused() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let run = lease(&app, "worker").await;
+    world.pass(10);
+    let stranger = Holder { worker_id: Some("stranger".to_owned()), attempt: attempt(&run) };
+
+    let assert_lost = |error: AppError| assert!(matches!(error, AppError::LeaseLost { .. }));
+    let locations = ["Indianapolis, IN", "Carmel, IN"];
+    assert_lost(app.finish(&stranger, Outcome::Done, done(&locations)).await.unwrap_err());
+    let rows = report(0, vec![property("a", 1)]);
+    assert_lost(app.submit_properties(&stranger, rows).await.unwrap_err());
+    let item = heartbeat_item(&run, done(&locations));
+    assert!(app.heartbeat("stranger", vec![item], Duration::ZERO).await.unwrap().is_empty());
+
+    assert_eq!(app.get_run(&run.spec.id).await.unwrap(), run, "its lease is not extended");
+    complete(&app, &run).await.unwrap();
 }
 
 #[tokio::test]
@@ -96,7 +119,7 @@ async fn heartbeats_keep_the_lease() {
         world.pass(15);
         let leases = app
             .heartbeat(
-                "worker",
+                worker_of(&run),
                 vec![heartbeat_item(&run, AttemptUpdate::default())],
                 Duration::ZERO,
             )
@@ -107,7 +130,11 @@ async fn heartbeats_keep_the_lease() {
     }
     app.cancel_run(&run.spec.id).await.unwrap();
     let leases = app
-        .heartbeat("worker", vec![heartbeat_item(&run, AttemptUpdate::default())], Duration::ZERO)
+        .heartbeat(
+            worker_of(&run),
+            vec![heartbeat_item(&run, AttemptUpdate::default())],
+            Duration::ZERO,
+        )
         .await
         .unwrap();
     assert!(leases[&attempt(&run)].cancel_requested);
@@ -123,7 +150,7 @@ async fn a_waiting_heartbeat_returns_as_soon_as_something_changes() {
     let wait = |cancel_acknowledged| {
         let item =
             HeartbeatItem { cancel_acknowledged, ..heartbeat_item(&run, AttemptUpdate::default()) };
-        let answer = app.heartbeat("worker", vec![item], Duration::from_hours(1));
+        let answer = app.heartbeat(worker_of(&run), vec![item], Duration::from_hours(1));
         tokio::time::timeout(Duration::from_mins(1), answer)
     };
 
@@ -133,7 +160,7 @@ async fn a_waiting_heartbeat_returns_as_soon_as_something_changes() {
 
     // A cancellation that the worker knows does not wake it, but the end of its lease does.
     let finish = async {
-        app.finish(&attempt(&run), Outcome::Cancelled, AttemptUpdate::default()).await.unwrap();
+        app.finish(&holder(&run), Outcome::Cancelled, AttemptUpdate::default()).await.unwrap();
         app.signals().leases_changed.notify_waiters();
     };
     let (leases, ()) = tokio::join!(wait(true), finish);
@@ -230,14 +257,14 @@ async fn a_property_counts_once_per_run_across_batches_and_attempts() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     let rows = vec![property("a", 1), property("b", 1), property("a", 2)];
-    app.submit_properties(&attempt(&first), report(0, rows)).await.unwrap();
+    app.submit_properties(&holder(&first), report(0, rows)).await.unwrap();
     world.pass(21);
     app.reap(10).await.unwrap();
     world.pass(3_600);
     let second = lease(&app, "second").await;
     let rows = vec![property("a", 3), property("c", 1)];
 
-    app.submit_properties(&attempt(&second), report(3, rows)).await.unwrap();
+    app.submit_properties(&holder(&second), report(3, rows)).await.unwrap();
 
     let ended = complete(&app, &second).await.unwrap();
     assert_eq!(
@@ -263,7 +290,7 @@ async fn the_next_run_distinguishes_changed_and_unchanged_properties() {
     ] {
         trigger(&app, "job", None).await;
         let run = lease(&app, "worker").await;
-        app.submit_properties(&attempt(&run), report(0, rows)).await.unwrap();
+        app.submit_properties(&holder(&run), report(0, rows)).await.unwrap();
         let ended = complete(&app, &run).await.unwrap();
         assert_eq!(ended.state.counts, expected);
     }
@@ -280,9 +307,9 @@ async fn a_repeated_report_counts_once() {
     let second = report(2, vec![property("c", 1)]);
 
     for sent in [&first, &first, &second, &second] {
-        app.submit_properties(&attempt(&run), sent.clone()).await.unwrap();
+        app.submit_properties(&holder(&run), sent.clone()).await.unwrap();
     }
-    let out_of_order = app.submit_properties(&attempt(&run), first).await.unwrap_err();
+    let out_of_order = app.submit_properties(&holder(&run), first).await.unwrap_err();
 
     assert!(matches!(out_of_order, AppError::Invalid(_)), "{out_of_order:?}");
     let ended = complete(&app, &run).await.unwrap();

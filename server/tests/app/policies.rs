@@ -14,7 +14,8 @@ use windrow_server::domain::run::{Priority, Run, Status};
 use windrow_worker::{AttemptUpdate, HeartbeatItem, LogLine, Outcome};
 
 use crate::support::{
-    World, at, attempt, complete, create, done, heartbeat_item, lease, lease_many, trigger, update,
+    World, at, complete, create, done, heartbeat_item, holder, lease, lease_many, trigger, update,
+    worker_of,
 };
 
 async fn submit(app: &App) -> Run {
@@ -51,10 +52,10 @@ async fn a_heartbeat_extends_a_lease_only_after_a_third_of_it() {
     let run = lease(&app, "worker").await;
     let first = expires_at(&app, &run).await;
     world.pass(6);
-    app.heartbeat("worker", heartbeat_of(&run), Duration::ZERO).await.unwrap();
+    app.heartbeat(worker_of(&run), heartbeat_of(&run), Duration::ZERO).await.unwrap();
     assert_eq!(expires_at(&app, &run).await, first);
     world.pass(1);
-    app.heartbeat("worker", heartbeat_of(&run), Duration::ZERO).await.unwrap();
+    app.heartbeat(worker_of(&run), heartbeat_of(&run), Duration::ZERO).await.unwrap();
     assert_eq!(expires_at(&app, &run).await, first + Duration::from_secs(7));
     let revision = app.get_run(&run.spec.id).await.unwrap().state.revision;
     assert_eq!(revision, run.state.revision, "an extension must not write an event");
@@ -74,7 +75,10 @@ async fn heartbeats_do_not_prolong_an_attempt_past_its_timeout_or_a_cancellation
     for _ in 0..11 {
         world.pass(5);
         assert_eq!(
-            app.heartbeat("late", heartbeat_of(&late), Duration::ZERO).await.unwrap().len(),
+            app.heartbeat(worker_of(&late), heartbeat_of(&late), Duration::ZERO)
+                .await
+                .unwrap()
+                .len(),
             1
         );
     }
@@ -82,14 +86,19 @@ async fn heartbeats_do_not_prolong_an_attempt_past_its_timeout_or_a_cancellation
     let taken = app.reap(10).await.unwrap();
     assert_eq!(taken[0].state.status, Status::Pending);
     assert_eq!(taken[0].state.error_message, "attempt timeout of 1m exceeded");
-    assert!(app.heartbeat("late", heartbeat_of(&late), Duration::ZERO).await.unwrap().is_empty());
+    assert!(
+        app.heartbeat(worker_of(&late), heartbeat_of(&late), Duration::ZERO)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     world.pass(60);
     let ignoring = lease(&app, "ignoring").await;
     app.cancel_run(&ignoring.spec.id).await.unwrap();
     for _ in 0..9 {
         world.pass(1);
-        app.heartbeat("ignoring", heartbeat_of(&ignoring), Duration::ZERO).await.unwrap();
+        app.heartbeat(worker_of(&ignoring), heartbeat_of(&ignoring), Duration::ZERO).await.unwrap();
     }
     world.pass(1);
     assert_eq!(app.reap(10).await.unwrap()[0].state.status, Status::Cancelled);
@@ -182,14 +191,16 @@ async fn a_retry_is_leased_with_the_remaining_locations() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     let update = done(&["Carmel, IN"]);
-    app.heartbeat("first", vec![heartbeat_item(&first, update)], Duration::ZERO).await.unwrap();
+    app.heartbeat(worker_of(&first), vec![heartbeat_item(&first, update)], Duration::ZERO)
+        .await
+        .unwrap();
     let failed = Outcome::Failed { reason: "no network".to_owned(), permanent: false };
-    app.finish(&attempt(&first), failed, AttemptUpdate::default()).await.unwrap();
+    app.finish(&holder(&first), failed, AttemptUpdate::default()).await.unwrap();
     world.pass(60);
     let second = lease(&app, "second").await;
     assert_eq!(second.remaining_locations(), ["Indianapolis, IN"]);
     let update = done(&["Indianapolis, IN"]);
-    let ended = app.finish(&attempt(&second), Outcome::Done, update).await.unwrap();
+    let ended = app.finish(&holder(&second), Outcome::Done, update).await.unwrap();
     assert_eq!(
         (ended.state.status, ended.state.progress.completed_locations()),
         (Status::Completed, 2)
@@ -212,10 +223,14 @@ async fn a_log_keeps_a_line_once_and_is_limited() {
     };
     for _ in 0..2 {
         let update = AttemptUpdate { results: Vec::new(), lines: vec![line(1), line(2)] };
-        app.heartbeat("worker", vec![heartbeat_item(&run, update)], Duration::ZERO).await.unwrap();
+        app.heartbeat(worker_of(&run), vec![heartbeat_item(&run, update)], Duration::ZERO)
+            .await
+            .unwrap();
     }
     let update = AttemptUpdate { results: Vec::new(), lines: (3..=700).map(line).collect() };
-    app.heartbeat("worker", vec![heartbeat_item(&run, update)], Duration::ZERO).await.unwrap();
+    app.heartbeat(worker_of(&run), vec![heartbeat_item(&run, update)], Duration::ZERO)
+        .await
+        .unwrap();
     let filter = LogFilter {
         run: run.spec.id.clone(),
         attempt: Some(1),
@@ -255,7 +270,9 @@ async fn logs_of_ended_runs_are_pruned_after_30_days() {
             text: "update".to_owned(),
         };
         let update = AttemptUpdate { results: Vec::new(), lines: (1..=1_100).map(line).collect() };
-        app.heartbeat("worker", vec![heartbeat_item(run, update)], Duration::ZERO).await.unwrap();
+        app.heartbeat(worker_of(run), vec![heartbeat_item(run, update)], Duration::ZERO)
+            .await
+            .unwrap();
     }
     complete(&app, &ended).await.unwrap();
 

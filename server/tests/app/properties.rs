@@ -7,7 +7,7 @@ use windrow_server::domain::property::PropertyFilter;
 use windrow_server::domain::run::{Counts, Run};
 use windrow_worker::{AttemptUpdate, Property, Report, ScrapedProperty};
 
-use crate::support::{World, attempt, create, lease_many, trigger};
+use crate::support::{World, create, holder, lease_many, trigger};
 
 const RUNS: usize = 8;
 const PROPERTIES: i64 = 60;
@@ -27,7 +27,7 @@ fn report(run: usize) -> Report {
 }
 
 async fn submit(app: &App, number: usize, run: &Run) -> Counts {
-    app.submit_properties(&attempt(run), report(number)).await.unwrap().state.counts
+    app.submit_properties(&holder(run), report(number)).await.unwrap().state.counts
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use windrow_server::domain::run::{Run, Status};
 use windrow_worker::{AttemptUpdate, Outcome};
 
 use crate::support::{
-    LEASE, World, attempt, complete, create, decide, lease, lease_many, parameters, trigger,
+    LEASE, World, complete, create, decide, holder, lease, lease_many, parameters, trigger,
 };
 
 /// The statuses in the queue, which must have every run that has not ended in its state.
@@ -47,7 +47,7 @@ async fn every_change_of_a_run_is_a_change_of_the_queue() {
     let run = lease(&app, "worker").await;
     assert_eq!(queue(&world).await, ["pending", "running"]);
     let failed = Outcome::Failed { reason: "broken".to_owned(), permanent: false };
-    app.finish(&attempt(&run), failed, AttemptUpdate::default()).await.unwrap();
+    app.finish(&holder(&run), failed, AttemptUpdate::default()).await.unwrap();
     assert_eq!(queue(&world).await, ["pending", "pending"]);
 
     let mut worker = app.signals().work_available.waiter();
@@ -70,7 +70,7 @@ async fn every_change_of_a_run_is_a_change_of_the_queue() {
     assert_eq!(app.reap(10).await.unwrap().len(), 2);
     assert_eq!(queue(&world).await, ["pending"]);
     let released = lease_later(&world, &app).await;
-    app.finish(&attempt(&released), Outcome::Released, AttemptUpdate::default()).await.unwrap();
+    app.finish(&holder(&released), Outcome::Released, AttemptUpdate::default()).await.unwrap();
     assert_eq!(queue(&world).await, ["pending"]);
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
@@ -14,13 +15,10 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use windrow_server::app::{App, RunQuery};
 use windrow_server::domain::filter::{RunConditions, RunFilter};
 use windrow_server::domain::run::Run;
-use windrow_server::store;
 use windrow_server::watch::Hub;
 use windrow_worker::Outcome;
 
-use crate::support::{
-    CONNECTIONS, World, attempt, create, done, heartbeat_item, lease_many, trigger,
-};
+use crate::support::{World, create, done, heartbeat_item, holder, lease_many, trigger, worker_of};
 
 thread_local! {
     /// What sqlx has reported on this thread, with the target: each statement, and each notice of the server.
@@ -67,7 +65,7 @@ async fn trigger_all(app: &App, count: usize) {
 
 async fn finish_all(app: &App, runs: &[Run]) {
     let finish = |run: &Run| {
-        let id = attempt(run);
+        let id = holder(run);
         let update = done(&["Indianapolis, IN", "Carmel, IN"]);
         async move { app.finish(&id, Outcome::Done, update).await }
     };
@@ -94,7 +92,7 @@ async fn a_batch_takes_as_many_statements_as_a_single_call() {
         statements.push([triggers, leases, finishes]);
     }
     let [one, many] = [statements[0], statements[1]];
-    assert!(one.iter().all(|count| (2..=12).contains(count)), "{one:?}");
+    assert!(one.iter().all(|count| (3..=12).contains(count)), "{one:?}");
     assert!(many[0] <= 2 * one[0] && many[1] <= one[1] + 2 && many[2] <= 2 * one[2], "{many:?}");
 }
 
@@ -103,10 +101,10 @@ async fn explaining(world: &World) -> World {
     let options = PgConnectOptions::clone(&world.pool.connect_options()).options([
         ("session_preload_libraries", "auto_explain"),
         ("auto_explain.log_min_duration", "0"),
-        ("auto_explain.log_level", "warning"),
+        ("auto_explain.log_level", "notice"),
         ("auto_explain.log_analyze", "on"),
     ]);
-    let pool = store::connect(options, CONNECTIONS).await.unwrap();
+    let pool = PgPool::connect_with(options).await.unwrap();
     World { pool, clock: Arc::clone(&world.clock) }
 }
 
@@ -139,7 +137,7 @@ async fn live(app: &App, runs: usize) {
     let leased = lease_many(app, "worker", runs).await;
     for run in &leased {
         let items = vec![heartbeat_item(run, done(&["Carmel, IN"]))];
-        app.heartbeat("worker", items, Duration::ZERO).await.unwrap();
+        app.heartbeat(worker_of(run), items, Duration::ZERO).await.unwrap();
     }
     finish_all(app, &leased).await;
     finish_all(app, &leased).await;

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
-use windrow_server::app::{App, AppError, Edit, LeaseRequest, Mode, NewScheduledJob, Trigger};
+use windrow_server::app::{
+    App, AppError, Edit, Holder, LeaseRequest, Mode, NewScheduledJob, Trigger,
+};
 use windrow_server::clock::{Clock, ManualClock};
 use windrow_server::domain::id::ScheduledJobId;
 use windrow_server::domain::labels::Labels;
@@ -20,14 +22,11 @@ use windrow_server::domain::policy::RunPolicy;
 use windrow_server::domain::run::{Priority, Run};
 use windrow_server::domain::scheduled_job::{ScheduledJob, SettingsDraft};
 use windrow_server::domain::tick_policy::TickPolicy;
-use windrow_server::store;
 use windrow_server::watch::Hub;
 use windrow_worker::{AttemptId, AttemptUpdate, HeartbeatItem, LocationResult, Outcome};
 
 pub use self::eventually::eventually;
 
-/// Enough for several servers on one pool.
-pub const CONNECTIONS: u32 = 10;
 pub const LEASE: Duration = Duration::from_secs(20);
 
 /// A database with a clock that the test moves.
@@ -39,8 +38,7 @@ pub struct World {
 impl World {
     /// A new database at 00:30:30.
     pub async fn new() -> Self {
-        let options = database::new_database().await.parse().unwrap();
-        let pool = store::connect(options, CONNECTIONS).await.unwrap();
+        let pool = PgPool::connect(&database::new_database().await).await.unwrap();
         Self { pool, clock: Arc::new(ManualClock::at(at("2026-01-01T00:30:30Z"))) }
     }
 
@@ -139,6 +137,16 @@ pub async fn lease_many(app: &App, worker: &str, capacity: usize) -> Vec<Run> {
     app.lease_runs(&request).await.unwrap()
 }
 
+/// The worker that holds the lease of a run, with its attempt.
+pub fn holder(run: &Run) -> Holder {
+    Holder { worker_id: Some(worker_of(run).to_owned()), attempt: attempt(run) }
+}
+
+/// The worker that holds the lease of a run.
+pub fn worker_of(run: &Run) -> &str {
+    &run.state.lease.as_ref().expect("the run is leased").worker_id
+}
+
 pub fn attempt(run: &Run) -> AttemptId {
     AttemptId { job_id: run.spec.id.to_string(), attempt: run.state.attempt }
 }
@@ -158,7 +166,7 @@ pub fn done(locations: &[&str]) -> AttemptUpdate {
 /// Finishes an attempt that has completed all its locations.
 pub async fn complete(app: &App, run: &Run) -> Result<Run, AppError> {
     let locations: Vec<&str> = run.spec.parameters.locations.iter().map(String::as_str).collect();
-    app.finish(&attempt(run), Outcome::Done, done(&locations)).await
+    app.finish(&holder(run), Outcome::Done, done(&locations)).await
 }
 
 pub async fn job(app: &App, id: &str) -> ScheduledJob {

@@ -82,6 +82,7 @@ async fn finish(workers: &mut WorkerServiceClient<Channel>, lease: proto::Lease)
         .into_iter()
         .map(|location| proto::LocationResult { location, ..Default::default() });
     let request = proto::FinishScrapingJobRequest {
+        worker_id: run.worker_id,
         attempt: Some(proto::Attempt { job_id: run.job_id, attempt: run.attempt }),
         outcome: proto::AttemptOutcome::Done.into(),
         location_results: done.collect(),

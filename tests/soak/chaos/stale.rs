@@ -111,6 +111,7 @@ async fn submit(address: &str, run: &proto::ScrapingJob) -> Option<Answer> {
             .ok()?
             .scraping_job?;
         let request = proto::SubmitPropertiesRequest {
+            worker_id: run.worker_id.clone(),
             attempt: Some(attempt(run)),
             scraped_before: now.properties_scraped,
             properties: vec![proto::ScrapedProperty {
@@ -140,6 +141,7 @@ async fn submit(address: &str, run: &proto::ScrapingJob) -> Option<Answer> {
 /// Finishes the attempt as failed. `None` if no server answers.
 async fn finish(address: &str, run: &proto::ScrapingJob) -> Option<Answer> {
     let request = proto::FinishScrapingJobRequest {
+        worker_id: run.worker_id.clone(),
         attempt: Some(attempt(run)),
         outcome: proto::AttemptOutcome::Failed.into(),
         error_message: format!("late {}", run.attempt),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use windrow_worker::{AttemptId, AttemptUpdate, Outcome};
+use windrow_worker::{AttemptUpdate, Outcome};
 
-use super::{holds, lost, progressed, run_id, to_results};
+use super::{Holder, holds, lost, progressed, run_id, to_results};
 use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::logs::{append, to_lines};
 use crate::app::signals::Work;
@@ -28,7 +28,7 @@ pub(in crate::app) struct Reported {
 /// A worker's report about an attempt, which may end it.
 #[derive(Clone, Debug)]
 pub(in crate::app) struct AttemptCall {
-    id: AttemptId,
+    holder: Holder,
     run: RunId,
     /// Absent if the attempt goes on.
     outcome: Option<Outcome>,
@@ -39,21 +39,22 @@ pub(in crate::app) struct AttemptCall {
 
 impl AttemptCall {
     pub(super) fn new(
-        id: &AttemptId,
+        holder: &Holder,
         outcome: Option<Outcome>,
         update: AttemptUpdate,
         now: DateTime<Utc>,
     ) -> Result<Self, AppError> {
         let (lines, results) = (to_lines(update.lines), to_results(update.results));
-        Ok(Self { id: id.clone(), run: run_id(id)?, outcome, lines, results, now })
+        Ok(Self { holder: holder.clone(), run: run_id(holder)?, outcome, lines, results, now })
     }
 
     /// The run after the call: itself if the call changes nothing.
     fn apply(&self, run: &Run) -> Result<Run, AppError> {
-        if !holds(run, &self.id) {
+        let attempt = self.holder.attempt.attempt;
+        if !holds(run, &self.holder) {
             let is_repeated =
-                self.outcome.as_ref().is_some_and(|outcome| has_ended_so(run, &self.id, outcome));
-            return if is_repeated { Ok(run.clone()) } else { Err(lost(&run.spec.id, &self.id)) };
+                self.outcome.as_ref().is_some_and(|outcome| has_ended_so(run, attempt, outcome));
+            return if is_repeated { Ok(run.clone()) } else { Err(lost(run, &self.holder)) };
         }
         let locations = &run.spec.parameters.locations;
         let progress = run.state.progress.clone().with(self.results.clone(), locations);
@@ -65,12 +66,12 @@ impl AttemptCall {
             return Err(AppError::invalid("location_results", text));
         }
         let is_news = progress != run.state.progress;
-        let results = || progressed(&self.id, Counts::default(), self.results.clone());
-        let end = self.outcome.clone().map(|outcome| event(outcome, self.id.attempt));
+        let results = || progressed(attempt, Counts::default(), self.results.clone());
+        let end = self.outcome.clone().map(|outcome| event(outcome, attempt));
         let events = is_news.then(results).into_iter().chain(end);
         // One call is one change, with one event.
         let applied = run.clone().apply_as_one(events, self.now);
-        applied.map_err(|_invalid| lost(&run.spec.id, &self.id))
+        applied.map_err(|_invalid| lost(run, &self.holder))
     }
 }
 
@@ -98,9 +99,9 @@ impl GroupCall for AttemptCall {
                 continue;
             };
             let after = call.apply(&run);
-            let has_written = after.is_ok() && holds(&run, &call.id);
+            let has_written = after.is_ok() && holds(&run, &call.holder);
             if has_written {
-                let attempt = call.id.attempt;
+                let attempt = call.holder.attempt.attempt;
                 append(conn, &call.run, attempt, call.lines.clone(), call.now).await?;
             }
             changed.extend(
@@ -130,8 +131,8 @@ impl GroupCall for AttemptCall {
 }
 
 /// Whether the call repeats one that ended this attempt with this outcome.
-fn has_ended_so(run: &Run, id: &AttemptId, outcome: &Outcome) -> bool {
-    let has_ended = run.state.attempt == id.attempt && run.state.status != Status::Running;
+fn has_ended_so(run: &Run, attempt: i32, outcome: &Outcome) -> bool {
+    let has_ended = run.state.attempt == attempt && run.state.status != Status::Running;
     has_ended
         && match outcome {
             Outcome::Done => {

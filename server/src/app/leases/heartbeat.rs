@@ -1,23 +1,31 @@
 //! Heartbeats: write the news of attempts, extend their leases, and report cancellations and lost leases
 //! without delay.
+//!
+//! **Invariant:** a heartbeat waits for no lock, so that a run that another transaction has locked does not cost
+//! the other runs of its worker their leases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::future::try_join_all;
 use sqlx::PgConnection;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use windrow_worker::{AttemptId, HeartbeatItem, LeaseStatus};
 
-use super::SEEN_EVERY;
+use super::{Holder, SEEN_EVERY};
 use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::signals::Work;
 use crate::app::{App, AppError};
-use crate::store::leases::{self, LiveAttempt};
-use crate::store::workers;
+use crate::store::leases::{self, LeaseKey, LiveAttempt};
+use crate::store::{StoreError, workers};
 
 /// Minimum interval between two queries of a waiting heartbeat, for bursts of notifications.
 const QUERY_GAP: Duration = Duration::from_millis(20);
+/// A heartbeat does not wait longer for the news of a run that another transaction has locked.
+const UPDATE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Nothing that a check needs can be locked, so the database does not respond if it takes this long.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl App {
     /// Handles the heartbeat of a worker for all its attempts: writes their news, extends leases of which
@@ -32,13 +40,13 @@ impl App {
         let (now, until) = (self.now(), Instant::now() + wait);
         let acknowledged: Vec<(AttemptId, bool)> =
             items.iter().map(|item| (item.id.clone(), item.cancel_acknowledged)).collect();
-        self.write_updates(items).await?;
-        let attempts: Vec<AttemptId> = acknowledged.iter().map(|(id, _)| id.clone()).collect();
+        let pending = self.write_updates(worker_id, items).await?;
+        let attempts = acknowledged.iter().map(|(id, _)| id.clone()).collect();
         let call = LeaseCheck { worker_id: worker_id.to_owned(), attempts, now };
         // Register for wake-ups before querying, or a notification in between would be lost.
         let mut woken = Box::pin(self.signals.leases_changed.notified());
         woken.as_mut().enable();
-        let mut leases = self.lease_checks.call(call.clone()).await?;
+        let mut leases = self.check_leases(&call).await?;
         while !leases.is_extended && !is_news(&leases.live, &acknowledged) && Instant::now() < until
         {
             let next_query = until.min(Instant::now() + QUERY_GAP);
@@ -46,29 +54,43 @@ impl App {
             sleep_until(next_query).await;
             woken.set(self.signals.leases_changed.notified());
             woken.as_mut().enable();
-            match self.lease_checks.call(call.clone()).await {
+            match self.check_leases(&call).await {
                 Ok(checked) => leases = checked,
                 // The burst of a notification to very many workers. The next one is no worse.
                 Err(AppError::Overloaded) => {}
                 Err(error) => return Err(error),
             }
         }
-        let live = leases.live.iter();
-        Ok(live.map(|live| (id_of(live), lease_status(live, now))).collect())
+        let status = |live: &LiveAttempt| {
+            let id = id_of(live);
+            let update_pending = pending.contains(&id);
+            (id, lease_status(live, update_pending, now))
+        };
+        Ok(leases.live.iter().map(status).collect())
     }
 
-    async fn write_updates(&self, items: Vec<HeartbeatItem>) -> Result<(), AppError> {
-        for HeartbeatItem { id, update, .. } in items {
-            if update.is_empty() {
-                continue;
-            }
-            match self.progress(&id, update).await {
+    async fn check_leases(&self, call: &LeaseCheck) -> Result<Leases, AppError> {
+        let checked = timeout(CHECK_TIMEOUT, self.lease_checks.call(call.clone())).await;
+        checked.unwrap_or(Err(AppError::Store(StoreError::TimedOut)))
+    }
+
+    /// Writes the news of attempts; returns those whose run is locked for longer.
+    async fn write_updates(
+        &self,
+        worker_id: &str,
+        items: Vec<HeartbeatItem>,
+    ) -> Result<BTreeSet<AttemptId>, AppError> {
+        let items = items.into_iter().filter(|item| !item.update.is_empty());
+        let write = async |HeartbeatItem { id, update, .. }| {
+            let holder = Holder { worker_id: Some(worker_id.to_owned()), attempt: id };
+            match timeout(UPDATE_TIMEOUT, self.progress(&holder, update)).await {
                 // The response reports the lost lease.
-                Ok(()) | Err(AppError::LeaseLost { .. } | AppError::RunNotFound(_)) => {}
-                Err(error) => return Err(error),
+                Ok(Ok(()) | Err(AppError::LeaseLost { .. } | AppError::RunNotFound(_))) => Ok(None),
+                Ok(Err(error)) => Err(error),
+                Err(_elapsed) => Ok(Some(holder.attempt)),
             }
-        }
-        Ok(())
+        };
+        Ok(try_join_all(items.map(write)).await?.into_iter().flatten().collect())
     }
 }
 
@@ -95,32 +117,26 @@ impl GroupCall for LeaseCheck {
     async fn execute(
         conn: &mut PgConnection,
         calls: &[&Self],
-        locked: Locked,
+        _locked: Locked,
     ) -> Result<Results<Leases>, AppError> {
         let now = calls.iter().map(|call| call.now).max().unwrap_or_default();
-        let attempts: Vec<AttemptId> =
-            calls.iter().flat_map(|call| call.attempts.iter().cloned()).collect();
-        let live = leases::leases_live(conn, &attempts).await?;
-        let live: BTreeMap<AttemptId, LiveAttempt> =
-            live.into_iter().map(|live| (id_of(&live), live)).collect();
-        let is_due = |(_, live): &(&AttemptId, &LiveAttempt)| is_extension_due(live, now);
-        let due: BTreeSet<AttemptId> =
-            live.iter().filter(is_due).map(|(id, _)| id.clone()).collect();
-        let extended = extend(conn, &due, locked, now).await?;
+        let keys: Vec<LeaseKey<'_>> = calls.iter().flat_map(|call| call.keys()).collect();
+        let live = leases::leases_live(conn, &keys).await?;
+        let due = live.iter().filter(|live| is_extension_due(live, now));
+        let due: Vec<LeaseKey<'_>> = due.map(LiveAttempt::key).collect();
+        let mut extended = Vec::new();
+        if !due.is_empty() {
+            extended = leases::leases_extend(conn, &due, now).await?;
+        }
+        let (live, extended) = (by_key(&live), by_key(&extended));
         let worker_ids: Vec<&str> = calls.iter().map(|call| call.worker_id.as_str()).collect();
         let seen = workers::workers_alive(conn, &worker_ids, now, now - SEEN_EVERY).await?;
         let result = |call: &&Self| {
-            let mut due_here = call.attempts.iter().filter(|id| due.contains(id)).peekable();
-            let is_extended = due_here.peek().is_some();
-            // Locked, or lost since it was read: only a call of its own can tell.
-            if locked == Locked::Skip && due_here.any(|id| !extended.contains_key(id)) {
-                return None;
-            }
-            let lease =
-                |id: &AttemptId| if due.contains(id) { extended.get(id) } else { live.get(id) };
+            // A locked one keeps the lease that it has. The next heartbeat extends it, or finds it lost.
+            let lease = |key| extended.get(&key).or_else(|| live.get(&key)).copied().cloned();
             Some(Ok(Leases {
-                live: call.attempts.iter().filter_map(lease).cloned().collect(),
-                is_extended,
+                live: call.keys().filter_map(lease).collect(),
+                is_extended: call.keys().any(|key| extended.contains_key(&key)),
                 is_worker_seen: seen.contains(&call.worker_id),
             }))
         };
@@ -136,21 +152,18 @@ impl GroupCall for LeaseCheck {
     }
 }
 
-async fn extend(
-    conn: &mut PgConnection,
-    due: &BTreeSet<AttemptId>,
-    locked: Locked,
-    now: DateTime<Utc>,
-) -> Result<BTreeMap<AttemptId, LiveAttempt>, AppError> {
-    if due.is_empty() {
-        return Ok(BTreeMap::new());
+impl LeaseCheck {
+    fn keys(&self) -> impl Iterator<Item = LeaseKey<'_>> {
+        self.attempts.iter().map(|id| LeaseKey {
+            worker_id: &self.worker_id,
+            job_id: &id.job_id,
+            attempt: id.attempt,
+        })
     }
-    let due: Vec<AttemptId> = due.iter().cloned().collect();
-    let extended = match locked {
-        Locked::Wait => leases::leases_extend(conn, &due, now).await?,
-        Locked::Skip => leases::leases_extend_free(conn, &due, now).await?,
-    };
-    Ok(extended.into_iter().map(|live| (id_of(&live), live)).collect())
+}
+
+fn by_key(leases: &[LiveAttempt]) -> BTreeMap<LeaseKey<'_>, &LiveAttempt> {
+    leases.iter().map(|live| (live.key(), live)).collect()
 }
 
 /// Whether less than two thirds of the lease are left and it can be extended.
@@ -167,9 +180,9 @@ fn is_news(live: &[LiveAttempt], acknowledged: &[(AttemptId, bool)]) -> bool {
     })
 }
 
-fn lease_status(live: &LiveAttempt, now: DateTime<Utc>) -> LeaseStatus {
+fn lease_status(live: &LiveAttempt, update_pending: bool, now: DateTime<Utc>) -> LeaseStatus {
     let expires_in = (live.expires_at - now).to_std().unwrap_or_default();
-    LeaseStatus { cancel_requested: live.cancel_requested, expires_in }
+    LeaseStatus { cancel_requested: live.cancel_requested, expires_in, update_pending }
 }
 
 fn id_of(live: &LiveAttempt) -> AttemptId {

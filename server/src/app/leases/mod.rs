@@ -1,8 +1,8 @@
 //! Leases: workers lease pending runs, keep their leases by heartbeats, and finish their attempts. The reaper
 //! ends attempts whose lease expired.
 //!
-//! The server's own worker and remote workers use the same calls and types. An attempt fences its worker:
-//! after the lease is lost, nothing that the worker sends is accepted.
+//! The server's own worker and remote workers use the same calls and types. The attempt and the worker's ID are a
+//! fence: nothing is accepted from a worker that does not hold the lease.
 
 mod attempt_call;
 mod heartbeat;
@@ -19,7 +19,7 @@ use super::write_runs::write_changed;
 use super::{App, AppError, commit, run_log};
 use crate::domain::id::RunId;
 use crate::domain::log::Level;
-use crate::domain::run::{Counts, Event, Failure, LocationResult, Run, Status};
+use crate::domain::run::{Counts, Event, Failure, Lease, LocationResult, Run, Status};
 use crate::store::{runs, workers};
 
 pub(super) use self::attempt_call::AttemptCall;
@@ -34,6 +34,14 @@ const REASON_LENGTH: usize = 300;
 /// Maximum delay of a cancellation whose notification was lost.
 const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// An attempt and the worker that calls for it. Only the worker that holds the lease may change the run.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// `None` if the caller does not name itself; then only the attempt is checked.
+    pub worker_id: Option<String>,
+    pub attempt: AttemptId,
+}
+
 /// The interval at which workers send heartbeats.
 pub fn heartbeat_interval(configured: Duration) -> Duration {
     configured.min(LONGEST_HEARTBEAT_INTERVAL)
@@ -43,11 +51,11 @@ impl App {
     /// Ends an attempt. Idempotent: a repeated call returns the run as the first one left it.
     pub async fn finish(
         &self,
-        id: &AttemptId,
+        holder: &Holder,
         outcome: Outcome,
         update: AttemptUpdate,
     ) -> Result<Run, AppError> {
-        let call = AttemptCall::new(id, Some(outcome), update, self.now())?;
+        let call = AttemptCall::new(holder, Some(outcome), update, self.now())?;
         Ok(self.attempts.call(call).await?.run)
     }
 
@@ -81,8 +89,8 @@ impl App {
     }
 
     /// Writes the log lines and location results of an attempt.
-    async fn progress(&self, id: &AttemptId, update: AttemptUpdate) -> Result<(), AppError> {
-        let call = AttemptCall::new(id, None, update, self.now())?;
+    async fn progress(&self, holder: &Holder, update: AttemptUpdate) -> Result<(), AppError> {
+        let call = AttemptCall::new(holder, None, update, self.now())?;
         self.attempts.call(call).await.map(drop)
     }
 }
@@ -93,8 +101,8 @@ pub(super) fn apply(run: Run, event: Event, now: DateTime<Utc>) -> Result<Run, A
     run.apply(event, now).map_err(|_invalid| AppError::LeaseLost { run: id, attempt })
 }
 
-pub(super) fn progressed(id: &AttemptId, found: Counts, results: Vec<LocationResult>) -> Event {
-    Event::Progressed { attempt: id.attempt, found, results }
+pub(super) fn progressed(attempt: i32, found: Counts, results: Vec<LocationResult>) -> Event {
+    Event::Progressed { attempt, found, results }
 }
 
 /// The results of a worker, with reasons of bounded length.
@@ -110,24 +118,29 @@ pub(super) fn to_results(results: Vec<windrow_worker::LocationResult>) -> Vec<Lo
     results.into_iter().map(result).collect()
 }
 
-fn run_id(id: &AttemptId) -> Result<RunId, AppError> {
-    RunId::parse(&id.job_id).map_err(|error| AppError::invalid("attempt.job_id", error.to_string()))
+fn run_id(holder: &Holder) -> Result<RunId, AppError> {
+    let id = RunId::parse(&holder.attempt.job_id);
+    id.map_err(|error| AppError::invalid("attempt.job_id", error.to_string()))
 }
 
 /// Locks the run of an attempt that still has its lease.
-pub(super) async fn lock_leased(conn: &mut PgConnection, id: &AttemptId) -> Result<Run, AppError> {
-    let run_id = run_id(id)?;
+pub(super) async fn lock_leased(conn: &mut PgConnection, holder: &Holder) -> Result<Run, AppError> {
+    let run_id = run_id(holder)?;
     let locked = runs::runs_lock(conn, std::slice::from_ref(&run_id)).await?.pop();
     let run = locked.ok_or(AppError::RunNotFound(run_id))?;
-    if holds(&run, id) { Ok(run) } else { Err(lost(&run.spec.id, id)) }
+    if holds(&run, holder) { Ok(run) } else { Err(lost(&run, holder)) }
 }
 
-fn lost(run: &RunId, id: &AttemptId) -> AppError {
-    AppError::LeaseLost { run: run.clone(), attempt: id.attempt }
+fn lost(run: &Run, holder: &Holder) -> AppError {
+    AppError::LeaseLost { run: run.spec.id.clone(), attempt: holder.attempt.attempt }
 }
 
-fn holds(run: &Run, id: &AttemptId) -> bool {
-    run.state.status == Status::Running && run.state.attempt == id.attempt
+fn holds(run: &Run, holder: &Holder) -> bool {
+    let is_holder =
+        |lease: &Lease| holder.worker_id.as_ref().is_none_or(|id| *id == lease.worker_id);
+    run.state.status == Status::Running
+        && run.state.attempt == holder.attempt.attempt
+        && run.state.lease.as_ref().is_some_and(is_holder)
 }
 
 fn worker_of(run: &Run) -> String {

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
-use windrow_worker::{AttemptId, Report, ScrapedProperty, check_property_id};
+use windrow_worker::{Report, ScrapedProperty, check_property_id};
 
-use super::leases::{apply, lock_leased, progressed, to_results};
+use super::leases::{Holder, apply, lock_leased, progressed, to_results};
 use super::logs::{append, to_lines};
 use super::write_runs::write_changed;
 use super::{App, AppError, commit};
@@ -25,18 +25,23 @@ const REPORT_PROPERTIES: usize = 1_000;
 impl App {
     /// Saves a batch of properties, location results and log lines in one transaction. Of each property of a
     /// run the first row counts, across batches and attempts. A repeated report counts once.
-    pub async fn submit_properties(&self, id: &AttemptId, report: Report) -> Result<Run, AppError> {
+    pub async fn submit_properties(
+        &self,
+        holder: &Holder,
+        report: Report,
+    ) -> Result<Run, AppError> {
         check(&report)?;
         let now = self.now();
         let mut tx = self.begin().await?;
-        let run = lock_leased(&mut tx, id).await?;
+        let run = lock_leased(&mut tx, holder).await?;
         let Report { scraped_before, properties, update } = report;
         if run.state.counts.scraped != scraped_before {
             return repeated(run, scraped_before + count(properties.len()));
         }
         let found = save(&mut tx, &run, &properties, now).await?;
         append(&mut tx, &run.spec.id, run.state.attempt, to_lines(update.lines), now).await?;
-        let run = apply(run, progressed(id, found, to_results(update.results)), now)?;
+        let event = progressed(run.state.attempt, found, to_results(update.results));
+        let run = apply(run, event, now)?;
         write_changed(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
         self.events_committed();
