@@ -1,8 +1,8 @@
 //! Conversion between JSON and `google.protobuf.Struct`, the type of a property's body.
 //!
 //! **Exactness.** The only numbers of a `Struct` are doubles, which represent every integer up to 2^53 in
-//! magnitude. A larger integer travels as a string of its digits, so that no digit is lost. In the
-//! other direction, a double without a fraction and within that range becomes an integer.
+//! magnitude, and some beyond. An integer that a double cannot represent travels as a string of its digits, so that
+//! no digit is lost. In the other direction, a double without a fraction and up to 2^53 becomes an integer.
 //!
 //! This is part of the contract: both ends have to follow the same rule.
 
@@ -59,10 +59,15 @@ pub fn from_struct(fields: Struct) -> Result<Map<String, Value>, NotFinite> {
 /// The number as a double, unless it is an integer that a double cannot represent.
 fn exact_double(number: &Number) -> Option<f64> {
     let magnitude = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
-    if magnitude.is_some_and(|size| size > LARGEST_EXACT) { None } else { number.as_f64() }
+    let double = number.as_f64()?;
+    match magnitude {
+        None | Some(..=LARGEST_EXACT) => Some(double),
+        Some(_) => (format!("{double:.0}") == number.to_string()).then_some(double),
+    }
 }
 
-fn from_value(value: prost_types::Value) -> Result<Value, NotFinite> {
+/// Converts a `Value` back to JSON.
+pub fn from_value(value: prost_types::Value) -> Result<Value, NotFinite> {
     Ok(match value.kind {
         None | Some(Kind::NullValue(_)) => Value::Null,
         Some(Kind::BoolValue(value)) => Value::Bool(value),
@@ -75,7 +80,8 @@ fn from_value(value: prost_types::Value) -> Result<Value, NotFinite> {
     })
 }
 
-fn from_double(number: f64) -> Result<Value, NotFinite> {
+/// A double as a JSON number: an integer if it has no fraction and is exact.
+pub fn from_double(number: f64) -> Result<Value, NotFinite> {
     // Without a fraction the text is that of an integer. Parsing it needs no lossy cast.
     if number.fract() == 0.0
         && let Ok(integer) = format!("{number:.0}").parse::<i64>()
@@ -108,6 +114,7 @@ mod tests {
         check(json!(9_007_199_254_740_993_u64), Kind::StringValue("9007199254740993".to_owned()));
         check(json!(-9_007_199_254_740_993_i64), Kind::StringValue("-9007199254740993".to_owned()));
         check(json!(u64::MAX), Kind::StringValue("18446744073709551615".to_owned()));
+        check(json!(100_000_000_000_000_000_u64), Kind::NumberValue(1e17));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Messages of the contract as JSON: proto JSON with `snake_case` names, 64-bit integers as numbers, and
-//! enum values as the words that flags and filters use (`completed`, not `SCRAPING_JOB_STATUS_COMPLETED`).
+//! Messages of the contract as JSON: proto JSON with `snake_case` names, 64-bit integers as numbers, whole numbers
+//! without a fraction (`250000`, not `250000.0`), and enum values as the words that flags and filters use
+//! (`completed`, not `SCRAPING_JOB_STATUS_COMPLETED`).
 
 use std::sync::LazyLock;
 
@@ -8,7 +9,7 @@ use prost_reflect::{
     DescriptorError, DescriptorPool, DeserializeOptions, DynamicMessage, EnumDescriptor,
     FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, SerializeOptions, Value,
 };
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Error, Serialize, SerializeMap, Serializer};
 use serde_path_to_error::Track;
 
 use crate::failure::Failure;
@@ -69,8 +70,13 @@ impl Serialize for Shown {
 
 fn message<S: Serializer>(message: &DynamicMessage, serializer: S) -> Result<S::Ok, S::Error> {
     let descriptor = message.descriptor();
-    if is_well_known(&descriptor) {
-        return message.serialize_with_options(serializer, &SerializeOptions::new());
+    match descriptor.full_name() {
+        "google.protobuf.Struct" => return json(message, windrow::json::from_struct, serializer),
+        "google.protobuf.Value" => return json(message, windrow::json::from_value, serializer),
+        _ if is_well_known(&descriptor) => {
+            return message.serialize_with_options(serializer, &SerializeOptions::new());
+        }
+        _ => {}
     }
     let mut map = serializer.serialize_map(None)?;
     for field in descriptor.fields() {
@@ -80,6 +86,16 @@ fn message<S: Serializer>(message: &DynamicMessage, serializer: S) -> Result<S::
         }
     }
     map.end()
+}
+
+/// A message that contains JSON.
+fn json<M: Message + Default, J: Serialize, S: Serializer>(
+    message: &DynamicMessage,
+    convert: fn(M) -> Result<J, windrow::json::NotFinite>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let message = message.transcode_to().map_err(Error::custom)?;
+    convert(message).map_err(Error::custom)?.serialize(serializer)
 }
 
 /// A value and its type.
@@ -94,7 +110,10 @@ impl Serialize for Field<'_> {
             Value::U32(number) => serializer.serialize_u32(*number),
             Value::U64(number) => serializer.serialize_u64(*number),
             Value::F32(number) => serializer.serialize_f32(*number),
-            Value::F64(number) => serializer.serialize_f64(*number),
+            Value::F64(number) => match windrow::json::from_double(*number) {
+                Ok(number) => number.serialize(serializer),
+                Err(windrow::json::NotFinite) => serializer.serialize_f64(*number),
+            },
             Value::String(text) => serializer.serialize_str(text),
             Value::Bytes(bytes) => serializer.serialize_bytes(bytes),
             Value::EnumNumber(number) => enum_word(self.1, *number, serializer),
@@ -231,6 +250,27 @@ mod tests {
         assert_eq!(json["labels"]["team"], "sales");
         assert_eq!(json["failed_locations"], Json::Array(vec![]));
         assert_eq!(json.get("completed_at"), None);
+    }
+
+    #[test]
+    fn whole_numbers_stay_whole() {
+        let body = serde_json::json!({
+            "price": 250_000, "lot": 0.25, "most": f64::MAX, "sold": null, "deep": [{ "rooms": [3, 2.5] }],
+        });
+        let Json::Object(fields) = body.clone() else { panic!("not an object") };
+        let property =
+            proto::Property { body: Some(windrow::json::to_struct(fields)), ..Default::default() };
+        let json: Json = serde_json::from_str(&to_json(&property).unwrap()).unwrap();
+        assert_eq!(json["body"], body);
+        let change = proto::FieldChange {
+            old_value: Some(windrow::json::to_value(Json::Null)),
+            new_value: Some(windrow::json::to_value(250_000.into())),
+            ..Default::default()
+        };
+        let expected = r#"{"field":"","old_value":null,"new_value":250000}"#;
+        assert_eq!(to_json(&change).unwrap(), expected);
+        let parameters = proto::ScrapeParameters { radius: Some(10.0), ..Default::default() };
+        assert!(to_json(&parameters).unwrap().contains(r#""radius":10}"#));
     }
 
     #[test]

@@ -36,9 +36,15 @@ def test_values(value: object, expected: object) -> None:
     assert converted(value) == expected
 
 
+@pytest.mark.parametrize("key", [7, 7.0, "7"])
+def test_ids_may_be_whole_numbers(key: Any) -> None:
+    assert convert(Property(key, {}))[0] == "7"
+
+
 def test_numpy_and_pandas() -> None:
     np = pytest.importorskip("numpy")
     pd = pytest.importorskip("pandas")
+    assert convert(Property(np.int64(7), {}))[0] == "7"
     assert converted(np.int64(3)) == 3 and type(converted(np.int64(3))) is int
     assert converted(np.float32(0.5)) == 0.5
     assert converted(np.float64("nan")) is None
@@ -54,7 +60,10 @@ def test_numpy_and_pandas() -> None:
     ("item", "text"),
     [
         (Property("x" * 201, {}), "has 201 characters instead of 1 to 200"),
-        (Property(7, {}), "is of type int instead of str"),  # type: ignore[arg-type]
+        (Property(7.5, {}), "is of type float instead of str or int"),  # type: ignore[arg-type]
+        (Property(True, {}), "is of type bool instead of str or int"),
+        (Property("x", {"a": "x" * 2**20}), "has 1048597 bytes; the maximum is 1048576"),
+        (Property("x", {"a": [1e300] * 10_000}), "bytes; the maximum is 1048576"),
         (Property("x", []), "is of type list instead of dict"),  # type: ignore[arg-type]
         (Property("x", {"a": {(1, 2): 3}}), r"the key \(1, 2\) of a is not a str"),
         (Property("x", {"a": b"1"}), "`a` is of type bytes, which JSON cannot represent"),
@@ -69,5 +78,5 @@ def test_refused(item: object, text: str) -> None:
 def test_depth() -> None:
     body: dict[str, Any] = {}
     body["again"] = body
-    with pytest.raises(ScrapeError, match="nested deeper than 20 levels"):
+    with pytest.raises(ScrapeError, match="nested deeper than 30 levels"):
         convert(Property("x", body))

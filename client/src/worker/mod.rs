@@ -50,8 +50,8 @@ pub use serde_json::{Map, Value};
 pub use tokio_util::sync::CancellationToken;
 use windrow_worker::TransportError;
 pub use windrow_worker::{
-    DEFAULT_TIMEOUT, Found, InvalidProperty, Level, PROPERTY_ID_LENGTH, Property, ScrapeRequest,
-    Source, SourceError, Task, TaskLine, TaskOutput, scrape,
+    BODY_BYTES, BODY_DEPTH, DEFAULT_TIMEOUT, Found, InvalidProperty, Level, PROPERTY_ID_LENGTH,
+    Property, ScrapeRequest, Source, SourceError, Task, TaskLine, TaskOutput, scrape,
 };
 
 use self::transport::GrpcTransport;

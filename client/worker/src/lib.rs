@@ -14,6 +14,7 @@
 
 mod attempt;
 mod backoff;
+mod body;
 mod error_chain;
 mod executor;
 mod held;
@@ -35,9 +36,10 @@ pub use self::attempt::{
     AttemptId, AttemptUpdate, Failure, HeartbeatItem, LeaseStatus, LeasedRun, Level,
     LocationResult, LogLine, Outcome, Report, ScrapedProperty,
 };
+pub use self::body::{BODY_BYTES, BODY_DEPTH};
 pub use self::error_chain::error_chain;
 pub use self::outage::Outage;
-pub use self::property::{InvalidProperty, PROPERTY_ID_LENGTH, Property, check_property_id};
+pub use self::property::{InvalidProperty, PROPERTY_ID_LENGTH, Property};
 pub use self::scrape::scrape;
 pub use self::secrets::Secrets;
 pub use self::source::{DEFAULT_TIMEOUT, Source, SourceError};

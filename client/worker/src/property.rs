@@ -2,17 +2,18 @@
 
 use serde_json::{Map, Value};
 
+use crate::body::{BODY_BYTES, BODY_DEPTH, normalize};
+
 /// Longest id of a property, in characters.
 pub const PROPERTY_ID_LENGTH: usize = 200;
-/// Bytes of a value without its text.
-const VALUE_SIZE: usize = 16;
 
 /// A listing: the source's id of it and all its other fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Property {
     /// The source's id, 1 to 200 characters. Later runs recognize the property by it.
     pub id: String,
-    /// All other fields as JSON. No text may contain U+0000, which Postgres cannot store.
+    /// All other fields as JSON, at most 1 MiB and nested at most 30 levels deep. No text may contain U+0000, which
+    /// Postgres cannot store.
     pub body: Map<String, Value>,
 }
 
@@ -22,22 +23,19 @@ impl Property {
         Self { id: id.into(), body }
     }
 
-    /// Bytes of its texts and names, and 16 for each value: about the memory that it takes.
-    pub(crate) fn size(&self) -> usize {
-        self.id.len() + size_of_fields(&self.body)
-    }
-
-    /// Checks that the server can store the property. [`Task::push`](crate::Task::push) does so, too.
-    pub fn check(&self) -> Result<(), InvalidProperty> {
+    /// Checks that the server can store the property, and brings its numbers into the form in which they are stored: a
+    /// whole number is an integer, and an integer beyond 2^53 a text of its digits. Returns its size in bytes.
+    /// [`Task::push`](crate::Task::push) does so, too.
+    pub fn normalize(&mut self) -> Result<usize, InvalidProperty> {
         check_property_id(&self.id)?;
-        if body_has_nul(&self.body) { Err(InvalidProperty::Nul) } else { Ok(()) }
+        Ok(normalize(&mut self.body)? + self.id.len())
     }
 }
 
 /// Checks the id of a property.
-pub fn check_property_id(id: &str) -> Result<(), InvalidProperty> {
+fn check_property_id(id: &str) -> Result<(), InvalidProperty> {
     if id.contains('\0') {
-        return Err(InvalidProperty::Nul);
+        return Err(InvalidProperty::NulInId);
     }
     // Bytes first: no need to count the characters of a long text.
     if id.is_empty() || id.len() > PROPERTY_ID_LENGTH && id.chars().count() > PROPERTY_ID_LENGTH {
@@ -50,38 +48,39 @@ pub fn check_property_id(id: &str) -> Result<(), InvalidProperty> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProperty {
     /// The id is empty or too long.
-    #[error("property_id must have 1 to {PROPERTY_ID_LENGTH} characters")]
+    #[error("must have 1 to {PROPERTY_ID_LENGTH} characters")]
     IdLength,
-    /// A text contains U+0000.
+    /// The id contains U+0000.
+    #[error("contains U+0000, which cannot be stored")]
+    NulInId,
+    /// A text of the body contains U+0000.
     #[error("contains U+0000, which cannot be stored")]
     Nul,
+    /// Objects and lists are nested too deeply.
+    #[error("is nested deeper than {BODY_DEPTH} levels")]
+    TooDeep,
+    /// The body is too large.
+    #[error(
+        "is larger than {BODY_BYTES} bytes; a value counts up to 20 bytes in addition to its text"
+    )]
+    TooLarge,
 }
 
-fn size_of_fields(body: &Map<String, Value>) -> usize {
-    body.iter().map(|(name, value)| name.len() + size_of(value)).sum()
-}
+impl InvalidProperty {
+    /// The invalid part of the property: `property_id` or `body`.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::IdLength | Self::NulInId => "property_id",
+            Self::Nul | Self::TooDeep | Self::TooLarge => "body",
+        }
+    }
 
-fn size_of(value: &Value) -> usize {
-    let content = match value {
-        Value::String(text) => text.len(),
-        Value::Array(values) => values.iter().map(size_of).sum(),
-        Value::Object(body) => size_of_fields(body),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    };
-    VALUE_SIZE + content
-}
-
-fn body_has_nul(body: &Map<String, Value>) -> bool {
-    body.iter().any(|(name, value)| name.contains('\0') || value_has_nul(value))
-}
-
-/// Recurses as deep as the value; `serde_json` parses at most 128 levels.
-fn value_has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(value_has_nul),
-        Value::Object(body) => body_has_nul(body),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    /// The error as a sentence about the property with this id.
+    pub fn about(self, id: &str) -> String {
+        match self {
+            Self::IdLength | Self::NulInId => format!("property_id {self}"),
+            Self::Nul | Self::TooDeep | Self::TooLarge => format!("property '{id}' {self}"),
+        }
     }
 }
 
@@ -93,21 +92,15 @@ mod tests {
 
     #[test]
     fn a_property_that_cannot_be_stored_is_rejected() {
-        let check = |id: &str, value: Value, expected: Result<(), InvalidProperty>| {
+        let check = |id: &str, value: Value, expected: Option<InvalidProperty>| {
             let body = Map::from_iter([("field".to_owned(), value)]);
-            assert_eq!(Property::new(id, body).check(), expected, "{id}");
+            assert_eq!(Property::new(id, body).normalize().err(), expected, "{id}");
         };
-        check("a", json!(1), Ok(()));
-        check(&"ä".repeat(200), json!(1), Ok(()));
-        check(&"ä".repeat(201), json!(1), Err(InvalidProperty::IdLength));
-        check("", json!(1), Err(InvalidProperty::IdLength));
-        check("a\0", json!(1), Err(InvalidProperty::Nul));
-        check("a", json!([{ "deep": "\0" }]), Err(InvalidProperty::Nul));
-    }
-
-    #[test]
-    fn the_size_counts_nested_values() {
-        let body = Map::from_iter([("ab".to_owned(), json!([1, 2, { "cde": "four" }]))]);
-        assert_eq!(Property::new("x", body).size(), 1 + 2 + 5 * 16 + 3 + 4);
+        check("a", json!(1), None);
+        check(&"ä".repeat(200), json!(1), None);
+        check(&"ä".repeat(201), json!(1), Some(InvalidProperty::IdLength));
+        check("", json!(1), Some(InvalidProperty::IdLength));
+        check("a\0", json!(1), Some(InvalidProperty::NulInId));
+        check("a", json!([{ "deep": "\0" }]), Some(InvalidProperty::Nul));
     }
 }

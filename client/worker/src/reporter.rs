@@ -11,6 +11,7 @@ use crate::attempt::{
     ScrapedProperty,
 };
 use crate::backoff::Backoff;
+use crate::body::BODY_BYTES;
 use crate::error_chain::error_chain;
 use crate::held::{StopCause, StopSignal};
 use crate::property::Property;
@@ -148,8 +149,9 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    fn add(&mut self, location: &str, property: Property) {
-        self.bytes += property.size();
+    fn add(&mut self, location: &str, mut property: Property) {
+        // A task has checked it already.
+        self.bytes += property.normalize().unwrap_or(BODY_BYTES);
         let location = location.to_owned();
         self.report.properties.push(ScrapedProperty { location, property });
         self.touch();

@@ -121,20 +121,21 @@ impl Task {
     ///
     /// Fails if the property cannot be stored, and after the limit of the location or a cancellation.
     /// Return the error with `?`: the worker knows its reason. Properties pushed before it are kept.
-    pub async fn push(&self, property: Property) -> Result<(), SourceError> {
-        property.check().map_err(SourceError::failed)?;
+    pub async fn push(&self, mut property: Property) -> Result<(), SourceError> {
+        let size = property.normalize();
+        let size = size.map_err(|error| SourceError::failed(error.about(&property.id)))?;
         if self.pushed.fetch_add(1, Ordering::Relaxed) >= u64::from(self.request.limit) {
             return Err(SourceError::Stopped);
         }
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(SourceError::Stopped),
-            sent = self.send(property) => sent,
+            sent = self.send(property, size) => sent,
         }
     }
 
-    async fn send(&self, property: Property) -> Result<(), SourceError> {
-        let bytes = u32::try_from(property.size()).unwrap_or(QUEUE_BYTES).min(QUEUE_BYTES);
+    async fn send(&self, property: Property, size: usize) -> Result<(), SourceError> {
+        let bytes = u32::try_from(size).unwrap_or(QUEUE_BYTES).min(QUEUE_BYTES);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
         let queued = Queued { property, _room: room.map_err(|_closed| SourceError::Stopped)? };
         self.properties.send(queued).await.map_err(|_closed| SourceError::Stopped)
@@ -267,10 +268,12 @@ mod tests {
     async fn large_properties_wait_until_earlier_ones_are_read() {
         let (task, mut output) = Task::new(request());
         let large = || {
-            let numbers = vec![Value::from(1); 200_000];
+            let numbers = vec![Value::from(1); 80_000];
             Property::new("a", Map::from_iter([("numbers".to_owned(), numbers.into())]))
         };
-        task.push(large()).await.unwrap();
+        for _ in 0..4 {
+            task.push(large()).await.unwrap();
+        }
         let waiting = std::time::Duration::from_secs(1);
         assert!(tokio::time::timeout(waiting, task.push(large())).await.is_err(), "no room");
         output.next().await.unwrap();

@@ -8,7 +8,7 @@ use windrow_worker::{
 };
 
 use super::convert::{self, to_duration, to_run, to_time};
-use super::{logs, values};
+use super::logs;
 use crate::app::AppError;
 use crate::domain::run::Run;
 
@@ -79,8 +79,8 @@ fn scraped_property(
     (index, property): (usize, proto::ScrapedProperty),
 ) -> Result<ScrapedProperty, AppError> {
     let path = |name: &str| format!("properties[{index}].{name}");
-    let body = values::body(property.body.unwrap_or_default());
-    let body = body.map_err(|text| AppError::invalid(&path("body"), text))?;
+    let body = windrow::json::from_struct(property.body.unwrap_or_default());
+    let body = body.map_err(|error| AppError::invalid(&path("body"), error.to_string()))?;
     Ok(ScrapedProperty {
         location: convert::location(&path("location"), property.location)?,
         property: Property::new(property.property_id, body),

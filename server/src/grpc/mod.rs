@@ -14,7 +14,6 @@ mod scheduled_jobs;
 mod scraping_jobs;
 mod status;
 mod ticks;
-mod values;
 mod watches;
 mod workers;
 

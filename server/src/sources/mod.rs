@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use windrow_worker::{Property, ScrapeRequest, Secrets, Source, SourceError, Task};
 
-use self::{exec::ExecSource, property::property, reso::ResoSource, sample::SampleSource};
+use self::{exec::ExecSource, reso::ResoSource, sample::SampleSource};
 
 pub use self::exec::{listing_type_name, parameters_json};
 pub use self::reso::{OAuth2Settings, ResoSettings};

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from datetime import date, time
 from decimal import Decimal
@@ -13,7 +14,11 @@ from uuid import UUID
 from .task import Property, ScrapeError
 
 MAX_ID = 200
-MAX_DEPTH = 20
+# The limits of the server, which reads the sizes of values in the same way.
+MAX_DEPTH = 30
+MAX_BYTES = 1024 * 1024
+FIELD_BYTES = 20
+ITEM_BYTES = 12
 # Numbers of a body are doubles: larger integers would lose digits.
 MAX_WHOLE = 2**53
 
@@ -22,18 +27,49 @@ def convert(item: object) -> tuple[str, dict[str, Any]]:
     """The id and the body of a property. Raises ScrapeError if it is invalid."""
     if not isinstance(item, Property):
         raise ScrapeError(f"the source yielded a value of type {type(item).__name__} instead of a Property")
-    if not isinstance(item.id, str):
-        raise ScrapeError(f"the id of a property is of type {type(item.id).__name__} instead of str")
-    if not 1 <= len(item.id) <= MAX_ID:
-        raise ScrapeError(f"the id of a property has {len(item.id)} characters instead of 1 to {MAX_ID}")
-    if _text(item.id) != item.id:
-        raise ScrapeError(f"the id of a property has characters that cannot be sent: {item.id!a}")
+    key = _id(item.id)
+    if not 1 <= len(key) <= MAX_ID:
+        raise ScrapeError(f"the id of a property has {len(key)} characters instead of 1 to {MAX_ID}")
+    if _text(key) != key:
+        raise ScrapeError(f"the id of a property has characters that cannot be sent: {key!a}")
     if not isinstance(item.body, Mapping):
-        raise ScrapeError(f"the body of property '{item.id}' is of type {type(item.body).__name__} instead of dict")
+        raise ScrapeError(f"the body of property '{key}' is of type {type(item.body).__name__} instead of dict")
     try:
-        return item.id, _mapping(item.body, "", 1)
+        body = _mapping(item.body, "", 1)
     except ValueError as error:
-        raise ScrapeError(f"property '{item.id}': {error}") from None
+        raise ScrapeError(f"property '{key}': {error}") from None
+    size = _size(body)
+    if size > MAX_BYTES:
+        raise ScrapeError(f"property '{key}' has {size} bytes; the maximum is {MAX_BYTES}", permanent=True)
+    return key, body
+
+
+def _id(value: object) -> str:
+    """An id may be a whole number; pandas turns a column of whole numbers with a gap into floats."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    try:
+        if not isinstance(value, bool):
+            return str(operator.index(value))  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    raise ScrapeError(f"the id of a property is of type {type(value).__name__} instead of str or int")
+
+
+def _size(value: Any) -> int:
+    """The size of a converted value as the server counts it."""
+    match value:
+        case str():
+            return len(value.encode())
+        case float() if value and not 1e-5 <= abs(value) < 1e17:
+            return len(format(Decimal(repr(value)), "f"))
+        case dict():
+            return sum(FIELD_BYTES + len(key.encode()) + _size(child) for key, child in value.items())
+        case list():
+            return sum(ITEM_BYTES + _size(child) for child in value)
+    return 0
 
 
 def _mapping(value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:

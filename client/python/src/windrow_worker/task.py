@@ -29,13 +29,13 @@ class ScrapeError(Exception):
 
 @dataclass(frozen=True)
 class Property:
-    """A listing: the source's id of it, 1 to 200 characters, and all its other fields.
+    """A listing: the source's id of it, 1 to 200 characters or a whole number, and all its other fields.
 
     The body must be representable as JSON. Dates, numpy scalars, NaN and the missing values of pandas are
     converted.
     """
 
-    id: str
+    id: str | int
     body: Mapping[str, Any]
 
 

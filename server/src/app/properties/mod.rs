@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
-use windrow_worker::{Report, ScrapedProperty, check_property_id};
+use windrow_worker::{Report, ScrapedProperty};
 
 use super::leases::{Holder, apply, lock_leased, progressed, to_results};
 use super::logs::{append, to_lines};
@@ -28,9 +28,9 @@ impl App {
     pub async fn submit_properties(
         &self,
         holder: &Holder,
-        report: Report,
+        mut report: Report,
     ) -> Result<Run, AppError> {
-        check(&report)?;
+        normalize(&mut report)?;
         let now = self.now();
         let mut tx = self.begin().await?;
         let run = lock_leased(&mut tx, holder).await?;
@@ -49,7 +49,8 @@ impl App {
     }
 }
 
-fn check(report: &Report) -> Result<(), AppError> {
+/// Checks a report. Every property of every source passes here before it is stored.
+fn normalize(report: &mut Report) -> Result<(), AppError> {
     if report.properties.len() > REPORT_PROPERTIES {
         let text = format!("must have at most {REPORT_PROPERTIES} entries");
         return Err(AppError::invalid("properties", text));
@@ -57,9 +58,10 @@ fn check(report: &Report) -> Result<(), AppError> {
     if report.scraped_before < 0 {
         return Err(AppError::invalid("scraped_before", "must not be negative"));
     }
-    for (index, row) in report.properties.iter().enumerate() {
-        check_property_id(&row.property.id).map_err(|error| {
-            AppError::invalid(&format!("properties[{index}].property_id"), error.to_string())
+    for (index, row) in report.properties.iter_mut().enumerate() {
+        row.property.normalize().map_err(|error| {
+            let field = format!("properties[{index}].{}", error.field());
+            AppError::invalid(&field, error.to_string())
         })?;
     }
     Ok(())

@@ -8,7 +8,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{GRACE, invalid_line};
-use crate::sources::{Property, property};
+use crate::sources::Property;
+use crate::sources::property::{property, read_json};
 
 /// Longest line in bytes, without its newline.
 pub(super) const LINE_MAX: usize = 1024 * 1024;
@@ -107,7 +108,7 @@ impl<'a, R: AsyncRead + Unpin> Lines<'a, R> {
 
 fn parse_row(line: &[u8]) -> Result<Property, String> {
     let text = std::str::from_utf8(line).map_err(|error| invalid_line::not_utf8(line, error))?;
-    let value = serde_json::from_str(text).map_err(|error| invalid_line::not_json(text, &error))?;
+    let value = read_json(text, |error| invalid_line::not_json(text, error))?;
     let Value::Object(body) = value else { return Err(invalid_line::not_an_object(text)) };
     property(body, "property_id")
 }

@@ -28,7 +28,8 @@ use url::Url;
 
 use self::fetch::Fetcher;
 use self::page::Page;
-use super::{Source, SourceError, Task, property};
+use super::property::property;
+use super::{Source, SourceError, Task};
 
 pub use self::settings::{OAuth2Settings, ResoSettings};
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::sources::property::read_json;
+
 /// Longest message of a server that is kept, in characters.
 const MESSAGE_LENGTH: usize = 300;
 
@@ -15,8 +17,11 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
-        let mut page: Map<String, Value> =
-            serde_json::from_slice(body).map_err(|error| format!("not a JSON object: {error}"))?;
+        let text = str::from_utf8(body).map_err(|_| "not UTF-8".to_owned())?;
+        let invalid = |error: &serde_json::Error| format!("not a JSON object: {error}");
+        let Value::Object(mut page) = read_json(text, invalid)? else {
+            return Err("not a JSON object".to_owned());
+        };
         let Some(Value::Array(items)) = page.remove("value") else {
             return Err("has no list named value".to_owned());
         };
@@ -43,13 +48,7 @@ pub(super) fn error_message(body: &[u8]) -> Option<String> {
     Some(text.chars().filter(|c| !c.is_control()).take(MESSAGE_LENGTH).collect())
 }
 
-/// Removes annotations; converts a numeric key to text.
+/// Removes annotations.
 fn plain(fields: Map<String, Value>) -> Map<String, Value> {
-    let mut fields: Map<String, Value> =
-        fields.into_iter().filter(|(name, _)| !name.contains('@')).collect();
-    if let Some(key @ Value::Number(_)) = fields.get(super::KEY) {
-        let text = Value::String(key.to_string());
-        fields.insert(super::KEY.to_owned(), text);
-    }
-    fields
+    fields.into_iter().filter(|(name, _)| !name.contains('@')).collect()
 }

@@ -32,11 +32,17 @@ async fn a_bad_line_fails_the_location_and_keeps_the_rows_before() {
     let list = "line 3: not a JSON object but a list; write each object on a line of its own: [1]";
     check("[1]", list).await;
     check("{}", "line 3: property_id is missing").await;
-    check(r#"{"property_id":7}"#, "line 3: property_id must be a string").await;
+    let no_id = "line 3: property_id must be a text or a whole number";
+    check(r#"{"property_id":7.5}"#, no_id).await;
+    check(
+        &format!(r#"{{"property_id":"p","a":{}1{}}}"#, "[".repeat(50), "]".repeat(50)),
+        "line 3: property 'p' is nested deeper than 30 levels",
+    )
+    .await;
     check(r#"{"property_id":""}"#, "line 3: property_id must have 1 to 200 characters").await;
     check(r"\377", "line 3: not UTF-8 (at byte 1): \u{fffd}").await;
     let nul = r#"{"property_id":"b","x":["\\u0000"]}"#;
-    check(nul, "line 3: contains U+0000, which cannot be stored").await;
+    check(nul, "line 3: property 'b' contains U+0000, which cannot be stored").await;
 }
 
 #[tokio::test]
