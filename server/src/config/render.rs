@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use url::Url;
+
 use crate::sources::{
     ExecSettings, OAuth2Settings, ResoSettings, SAMPLE, SampleSettings, SourceSettings,
 };
@@ -95,6 +97,10 @@ fn reso(settings: &ResoSettings) -> Vec<String> {
         format!("page_delay = {}", duration(settings.page_delay)),
         format!("select = [{}]", select.join(", ")),
         format!("full_every = {}", settings.full_every),
+        format!("overlap = {}", duration(settings.overlap)),
+        format!("ordered = {}", settings.ordered),
+        format!("internal_origins = [{}]", urls(&settings.internal_origins)),
+        format!("trusted_origins = [{}]", urls(&settings.trusted_origins)),
         format!("allow_http = {}", settings.allow_http),
     ];
     lines.extend(settings.filter.as_ref().map(|filter| format!("filter = {}", quoted(filter))));
@@ -103,6 +109,12 @@ fn reso(settings: &ResoSettings) -> Vec<String> {
     lines.extend(file.map(|file| format!("token_file = {}", quoted(&file.to_string_lossy()))));
     lines.extend(settings.oauth2.iter().flat_map(oauth2));
     lines
+}
+
+fn urls(urls: &[Url]) -> String {
+    let urls: Vec<String> =
+        urls.iter().map(|url| quoted(&parse::hide_passwords(url.as_str()))).collect();
+    urls.join(", ")
 }
 
 fn oauth2(settings: &OAuth2Settings) -> Vec<String> {

@@ -3,21 +3,26 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use windrow_worker::Secrets;
 
-use super::page::error_message;
+use super::http::{self, BodyError, describe};
+use super::patience::{Kind, Transient};
+use super::token::{self, Granted};
 use super::{OAuth2Settings, ResoSettings};
 
-/// A token is renewed this long before it expires.
-const MARGIN: Duration = Duration::from_mins(1);
-/// Seconds that a token is valid if the server does not send `expires_in`.
-const DEFAULT_LIFETIME: u64 = 300;
+/// Maximum bytes of a token server's response; a large JSON Web Token has some KiB.
+const RESPONSE_BYTES: usize = 256 * 1024;
+/// Total time of a request for a token.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The name of the server in reasons.
+const SERVER: &str = "the token server";
 
 /// Provides tokens and caches the last one.
 pub(super) struct Auth {
     settings: ResoSettings,
+    secrets: Secrets,
     /// Locked during a request, so that concurrent locations share its token.
     cached: Mutex<Option<CachedToken>>,
 }
@@ -27,16 +32,17 @@ struct CachedToken {
     valid_until: Instant,
 }
 
-#[derive(Deserialize)]
-struct TokenResponse {
-    access_token: String,
-    #[serde(default)]
-    expires_in: Option<u64>,
+/// The reason why there is no token.
+pub(super) enum AuthError {
+    /// A retry may succeed.
+    Transient(Transient),
+    /// The settings are wrong.
+    Broken(String),
 }
 
 impl Auth {
-    pub(super) fn new(settings: ResoSettings) -> Self {
-        Self { settings, cached: Mutex::new(None) }
+    pub(super) fn new(settings: ResoSettings, secrets: Secrets) -> Self {
+        Self { settings, secrets, cached: Mutex::new(None) }
     }
 
     /// A token that should be valid.
@@ -45,7 +51,7 @@ impl Auth {
             return Ok(token.clone());
         }
         if let Some(file) = &self.settings.token_file {
-            return read_secret(file).await;
+            return self.read_secret(file).await;
         }
         let Some(oauth2) = &self.settings.oauth2 else {
             return Err(AuthError::Broken("no token is configured".to_owned()));
@@ -54,11 +60,10 @@ impl Auth {
         if let Some(cached) = cached.as_ref().filter(|cached| Instant::now() < cached.valid_until) {
             return Ok(cached.token.clone());
         }
-        let response = request_token(client, oauth2).await?;
-        let lifetime = Duration::from_secs(response.expires_in.unwrap_or(DEFAULT_LIFETIME));
-        let valid_until = Instant::now() + lifetime.saturating_sub(MARGIN);
-        *cached = Some(CachedToken { token: response.access_token.clone(), valid_until });
-        Ok(response.access_token)
+        let Granted { token, usable } = self.request_token(client, oauth2).await?;
+        self.secrets.remember(&token);
+        *cached = Some(CachedToken { token: token.clone(), valid_until: Instant::now() + usable });
+        Ok(token)
     }
 
     /// Discards a token that the server rejected; whether a new one can be requested.
@@ -69,53 +74,58 @@ impl Auth {
         }
         self.settings.oauth2.is_some()
     }
-}
 
-/// The reason why there is no token.
-pub(super) enum AuthError {
-    /// The token server cannot be reached; a retry may succeed.
-    Unreachable(reqwest::Error),
-    /// The token server failed; a retry may succeed.
-    Transient(String),
-    /// The settings are wrong.
-    Broken(String),
-}
-
-async fn request_token(
-    client: &reqwest::Client,
-    oauth2: &OAuth2Settings,
-) -> Result<TokenResponse, AuthError> {
-    let secret = match (&oauth2.client_secret, &oauth2.client_secret_file) {
-        (Some(given), _) => given.clone(),
-        (None, Some(file)) => read_secret(file).await?,
-        (None, None) => return Err(AuthError::Broken("no client_secret is configured".to_owned())),
-    };
-    let mut form = vec![
-        ("grant_type", "client_credentials"),
-        ("client_id", &oauth2.client_id),
-        ("client_secret", &secret),
-    ];
-    if let Some(scope) = &oauth2.scope {
-        form.push(("scope", scope));
+    async fn request_token(
+        &self,
+        client: &reqwest::Client,
+        oauth2: &OAuth2Settings,
+    ) -> Result<Granted, AuthError> {
+        let secret = match (&oauth2.client_secret, &oauth2.client_secret_file) {
+            (Some(given), _) => given.clone(),
+            (None, Some(file)) => self.read_secret(file).await?,
+            (None, None) => {
+                return Err(AuthError::Broken("no client_secret is configured".to_owned()));
+            }
+        };
+        let mut form = vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", &oauth2.client_id),
+            ("client_secret", &secret),
+        ];
+        if let Some(scope) = &oauth2.scope {
+            form.push(("scope", scope));
+        }
+        let request = client.post(oauth2.token_url.clone()).form(&form).timeout(TIMEOUT);
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = http::read(response, RESPONSE_BYTES).await.map_err(|error| match error {
+            BodyError::Broken(error) => unreachable(&error),
+            BodyError::Unreadable(reason) => AuthError::Broken(format!("{SERVER}: {reason}")),
+        })?;
+        let granted = if status.is_success() {
+            token::granted(&body, &self.secrets)
+        } else {
+            Err(token::failure(status, &body, &self.secrets))
+        };
+        granted.map_err(|refused| {
+            if !refused.transient {
+                return AuthError::Broken(refused.reason);
+            }
+            let kind = Kind::Busy { retry_after: http::retry_after(&headers) };
+            AuthError::Transient(Transient { reason: refused.reason, kind })
+        })
     }
-    let response = client.post(oauth2.token_url.clone()).form(&form).send().await;
-    let response = response.map_err(AuthError::Unreachable)?;
-    let status = response.status();
-    let body = response.bytes().await.map_err(AuthError::Unreachable)?;
-    if status.is_success() {
-        return serde_json::from_slice(&body).map_err(|_| {
-            AuthError::Broken("the token server's response has no access_token".to_owned())
-        });
+
+    async fn read_secret(&self, file: &Path) -> Result<String, AuthError> {
+        let text = tokio::fs::read_to_string(file).await;
+        let unreadable =
+            |error| AuthError::Broken(format!("failed to read {}: {error}", file.display()));
+        let secret = text.map_err(unreadable)?.trim().to_owned();
+        self.secrets.remember(&secret);
+        Ok(secret)
     }
-    let message = error_message(&body).map(|text| format!(": {text}")).unwrap_or_default();
-    let reason = format!("the token server responded {status}{message}");
-    let is_transient = status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS;
-    Err(if is_transient { AuthError::Transient(reason) } else { AuthError::Broken(reason) })
 }
 
-async fn read_secret(file: &Path) -> Result<String, AuthError> {
-    let text = tokio::fs::read_to_string(file).await;
-    let unreadable =
-        |error| AuthError::Broken(format!("failed to read {}: {error}", file.display()));
-    Ok(text.map_err(unreadable)?.trim().to_owned())
+fn unreachable(error: &reqwest::Error) -> AuthError {
+    AuthError::Transient(Transient { reason: describe(SERVER, error), kind: Kind::Broken })
 }

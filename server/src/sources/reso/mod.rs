@@ -5,8 +5,9 @@
 //! earlier run has read everything up to some time, only later changes are read.
 //!
 //! ```text
-//! query ─▶ page ─▶ properties ─▶ @odata.nextLink ─▶ page … the last page has no link
-//!            └── 429, 5xx, lost connection: retried after Retry-After or a pause, a few times
+//! query ─▶ page ─▶ properties ─▶ query of the next page … the last page has no @odata.nextLink
+//!            ├── 429, 502, 503, 504: waited out, with pauses, as long as the location has time
+//!            └── other 5xx, lost connection: retried a few times
 //! ```
 //!
 //! A location with more listings than the server's maximum fails: it must not seem complete. Not
@@ -14,22 +15,30 @@
 
 mod auth;
 mod fetch;
+mod http;
+mod links;
 mod page;
+mod paging;
+mod patience;
 mod query;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod token;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use url::Url;
 
-use self::fetch::Fetcher;
+use self::fetch::{FetchError, Fetcher};
 use self::page::Page;
+use self::paging::Paging;
+use self::query::Order;
 use super::property::property;
-use super::{Source, SourceError, Task};
+use super::{Secrets, Source, SourceError, Task};
 
 pub use self::settings::{OAuth2Settings, ResoSettings};
 
@@ -40,32 +49,44 @@ const PAGES: usize = 100_000;
 
 pub(super) struct ResoSource {
     settings: ResoSettings,
+    secrets: Secrets,
     fetcher: Fetcher,
+    /// The service has refused `$orderby`.
+    refuses_order: AtomicBool,
 }
 
 impl ResoSource {
     pub(super) fn new(settings: ResoSettings) -> Self {
-        Self { fetcher: Fetcher::new(settings.clone()), settings }
+        let secrets = Secrets::default();
+        settings.secrets().iter().for_each(|secret| secrets.remember(secret));
+        let fetcher = Fetcher::new(settings.clone(), secrets.clone());
+        Self { settings, secrets, fetcher, refuses_order: AtomicBool::new(false) }
     }
 
-    /// Pushes the listings of one page; returns the address of the next page.
-    async fn scrape_page(
+    /// Pushes the listings of one page.
+    async fn push_page(
         &self,
         task: &Task,
-        number: usize,
+        paging: &mut Paging<'_>,
         address: &Url,
-    ) -> Result<Option<Url>, SourceError> {
-        let body = self.fetcher.get(address).await?;
-        let invalid = |reason: String| SourceError::failed(format!("page {number}: {reason}"));
-        let page = Page::parse(&body).map_err(invalid)?;
-        for (index, listing) in page.listings.into_iter().enumerate() {
-            let invalid = |reason| {
-                SourceError::failed(format!("page {number}, listing {}: {reason}", index + 1))
-            };
-            task.push(property(listing, KEY).map_err(invalid)?).await?;
+        body: &[u8],
+    ) -> Result<(), SourceError> {
+        let page = Page::parse(body, &self.secrets).map_err(SourceError::failed)?;
+        paging.arrive(&page);
+        for (index, listing) in page.listings.iter().enumerate() {
+            if paging.is_new(&listing.mark) {
+                let invalid =
+                    |reason| SourceError::failed(format!("listing {}: {reason}", index + 1));
+                let fields = listing.fields().map_err(invalid)?;
+                task.push(property(fields, KEY).map_err(invalid)?).await?;
+            }
         }
-        let Some(link) = page.next else { return Ok(None) };
-        query::follow(&self.settings.url, address, &link).map(Some).map_err(SourceError::failed)
+        paging.advance(&page, address)
+    }
+
+    fn order(&self) -> Order {
+        let ordered = self.settings.ordered && !self.refuses_order.load(Ordering::Relaxed);
+        if ordered { Order::ByChange } else { Order::Any }
     }
 }
 
@@ -79,16 +100,41 @@ impl Source for ResoSource {
         Some(self.settings.full_every)
     }
 
+    fn secrets(&self) -> Secrets {
+        self.secrets.clone()
+    }
+
     async fn scrape(&self, task: &Task) -> Result<(), SourceError> {
-        let first = query::first_page(&self.settings, task.request());
-        let mut next = Some(first.map_err(SourceError::failed)?);
+        let deadline = Instant::now() + self.settings.timeout;
+        let order = self.order();
+        let mut paging = Paging::new(&self.settings, task, order);
         for number in 1..=PAGES {
-            let Some(address) = next else { return Ok(()) };
+            let Some(address) = paging.address()? else { return Ok(()) };
             if number > 1 {
                 sleep(self.settings.page_delay).await;
             }
-            next = self.scrape_page(task, number, &address).await?;
+            match self.fetcher.get(task, &address, deadline).await {
+                Ok(body) => {
+                    let pushed = self.push_page(task, &mut paging, &address, &body).await;
+                    pushed.map_err(|error| on_page(error, number))?;
+                }
+                Err(FetchError::Refused(reason)) => paging.refused(reason)?,
+                Err(FetchError::Failed(error)) => return Err(error),
+            }
+            if order != paging.order() && paging.has_read() {
+                self.refuses_order.store(true, Ordering::Relaxed);
+            }
         }
         Err(SourceError::failed(format!("has more than {PAGES} pages")))
+    }
+}
+
+/// Names the page in the reason.
+fn on_page(error: SourceError, number: usize) -> SourceError {
+    match error {
+        SourceError::Failed { reason, permanent } => {
+            SourceError::Failed { reason: format!("page {number}: {reason}"), permanent }
+        }
+        SourceError::Broken { .. } | SourceError::TimedOut { .. } | SourceError::Stopped => error,
     }
 }

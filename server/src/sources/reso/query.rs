@@ -1,4 +1,4 @@
-//! The addresses of pages: the first from the run's parameters, the others from the server's links.
+//! The queries of pages, from the run's parameters.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,26 +10,57 @@ use crate::sources::ScrapeRequest;
 
 const CHANGED: &str = "ModificationTimestamp";
 const RENTAL: &str = "Residential Lease";
-/// The server's clock may differ from ours, and a change may appear later than its timestamp.
-const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 /// Digits of a ZIP code.
 const ZIP: usize = 5;
 
-/// The first page of a location.
-pub(super) fn first_page(settings: &ResoSettings, request: &ScrapeRequest) -> Result<Url, String> {
+/// The order of listings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Oldest change first, or the newest one if the run has a limit.
+    ByChange,
+    /// As the server chooses.
+    Any,
+}
+
+/// The part of a location's listings that a query reads.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Range {
+    All,
+    /// Listings that changed at or after this time.
+    Since(DateTime<Utc>),
+    /// Listings that changed between two times, ordered by key. `after` is a key as written in a filter.
+    Within {
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<String>,
+    },
+}
+
+/// The query for a page of a location.
+pub(super) fn page(
+    settings: &ResoSettings,
+    request: &ScrapeRequest,
+    range: &Range,
+    order: Order,
+) -> Result<Url, String> {
     let mut url = settings.url.clone();
     let path = format!("{}/{}", url.path().trim_end_matches('/'), settings.resource);
     url.set_path(&path);
-    let mut options = vec![("$filter", filter(settings, request)?)];
+    let mut options = vec![("$filter", filter(settings, request, range)?)];
     if !settings.select.is_empty() {
         options.push(("$select", select(settings)));
     }
-    // A limit selects the newest listings. Without one, pages are read in order of change: listings that
-    // change meanwhile move to the end.
-    let newest_first = limit_of(request).is_some();
-    let order =
-        if newest_first { format!("{CHANGED} desc,{KEY}") } else { format!("{CHANGED},{KEY}") };
-    options.push(("$orderby", order));
+    match (range, order) {
+        (Range::Within { .. }, _) => options.push(("$orderby", KEY.to_owned())),
+        (Range::All | Range::Since(_), Order::Any) => {}
+        // A limit selects the newest listings.
+        (Range::All | Range::Since(_), Order::ByChange) if limit_of(request).is_some() => {
+            options.push(("$orderby", format!("{CHANGED} desc,{KEY}")));
+        }
+        (Range::All | Range::Since(_), Order::ByChange) => {
+            options.push(("$orderby", format!("{CHANGED},{KEY}")));
+        }
+    }
     if let Some(limit) = limit_of(request) {
         options.push(("$top", limit.to_string()));
     }
@@ -41,31 +72,8 @@ pub(super) fn first_page(settings: &ResoSettings, request: &ScrapeRequest) -> Re
     Ok(url)
 }
 
-/// The address of a link. It must lead to another page of the same server, which gets the token.
-pub(super) fn follow(root: &Url, from: &Url, link: &str) -> Result<Url, String> {
-    // Servers resolve relative links against the service root or against the request.
-    let base = if link.starts_with(['?', '/']) { from.clone() } else { directory(root) };
-    let next = base.join(link).map_err(|error| format!("@odata.nextLink {link:?}: {error}"))?;
-    if next.origin() != root.origin() {
-        return Err(format!(
-            "@odata.nextLink leads to another server: {}",
-            next.origin().ascii_serialization()
-        ));
-    }
-    if next == *from {
-        return Err("@odata.nextLink leads back to its own page".to_owned());
-    }
-    Ok(next)
-}
-
-fn directory(root: &Url) -> Url {
-    let mut directory = root.clone();
-    directory.set_path(&format!("{}/", root.path().trim_end_matches('/')));
-    directory.set_query(None);
-    directory
-}
-
-fn limit_of(request: &ScrapeRequest) -> Option<u64> {
+/// The limit that the run itself sets.
+pub(super) fn limit_of(request: &ScrapeRequest) -> Option<u64> {
     request.parameters.get("limit").and_then(Value::as_u64)
 }
 
@@ -76,7 +84,11 @@ fn select(settings: &ResoSettings) -> String {
     fields.join(",")
 }
 
-fn filter(settings: &ResoSettings, request: &ScrapeRequest) -> Result<String, String> {
+fn filter(
+    settings: &ResoSettings,
+    request: &ScrapeRequest,
+    range: &Range,
+) -> Result<String, String> {
     if request.radius().is_some() {
         return Err("a source of kind reso cannot search by radius".to_owned());
     }
@@ -87,7 +99,7 @@ fn filter(settings: &ResoSettings, request: &ScrapeRequest) -> Result<String, St
     if !kinds.is_empty() {
         conditions.push(format!("({})", kinds.join(" or ")));
     }
-    conditions.extend(changed_since(request));
+    conditions.extend(changed(settings, request, range));
     conditions.extend(settings.filter.as_ref().map(|filter| format!("({filter})")));
     Ok(conditions.join(" and "))
 }
@@ -124,16 +136,35 @@ fn condition_of(listing_type: &str) -> Result<String, String> {
     }
 }
 
-/// The later of the run's `past_days` and the end of the last complete run.
-fn changed_since(request: &ScrapeRequest) -> Option<String> {
+/// The conditions on the time of the change: those of the range, else those of the run.
+fn changed(settings: &ResoSettings, request: &ScrapeRequest, range: &Range) -> Vec<String> {
+    let since = |time: DateTime<Utc>| format!("{CHANGED} ge {}", literal(time));
+    match range {
+        Range::All => changed_since(settings, request).map(since).into_iter().collect(),
+        Range::Since(from) => vec![since(*from)],
+        Range::Within { from, until, after } => {
+            let mut conditions = vec![since(*from), format!("{CHANGED} lt {}", literal(*until))];
+            conditions.extend(after.as_ref().map(|key| format!("{KEY} gt {key}")));
+            conditions
+        }
+    }
+}
+
+/// The later of the run's `past_days` and the end of the last complete run, with an overlap: a change may
+/// become visible later than its timestamp.
+fn changed_since(settings: &ResoSettings, request: &ScrapeRequest) -> Option<DateTime<Utc>> {
     let days = request.past_days();
     let requested = days.and_then(|days| Some(request.reference_time - TimeDelta::try_days(days)?));
-    let unread = request.changed_since.map(|since| since - OVERLAP);
-    let since: DateTime<Utc> = requested.max(unread)?;
-    Some(format!("{CHANGED} ge {}", since.to_rfc3339_opts(SecondsFormat::Millis, true)))
+    let overlap = TimeDelta::from_std(settings.overlap).unwrap_or_default();
+    let unread = request.changed_since.map(|since| since - overlap);
+    requested.max(unread)
+}
+
+fn literal(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// An OData string literal: quotes are doubled.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::{Host, Url};
 
-use crate::sources::settings::{TIMEOUT_MAX, default_timeout, duration};
+use crate::sources::settings::{TIMEOUT_MAX, default_timeout, duration, passwords};
 
 /// Largest `page_size`.
 const PAGE_SIZE_MAX: u32 = 10_000;
 /// Longest `page_delay`.
 const PAGE_DELAY_MAX: Duration = Duration::from_mins(1);
+/// Longest `overlap`.
+const OVERLAP_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// A RESO Web API.
 #[derive(Clone, PartialEq, Deserialize)]
@@ -34,7 +36,7 @@ pub struct ResoSettings {
     /// Maximum time for one location. Default: ten minutes.
     #[serde(default = "default_timeout", deserialize_with = "duration")]
     pub timeout: Duration,
-    /// Requested listings per page; the server may send fewer. Default: 200.
+    /// Requested listings per page; the server may send fewer. 0: no request. Default: 200.
     #[serde(default = "default_page_size")]
     pub page_size: u32,
     /// Pause between two pages. Default: none.
@@ -50,6 +52,20 @@ pub struct ResoSettings {
     /// reads everything. Default: 24.
     #[serde(default = "default_full_every")]
     pub full_every: u32,
+    /// Changes are read again for this long before the start of the last complete run, because some appear
+    /// later than their timestamp. Default: five minutes.
+    #[serde(default = "default_overlap", deserialize_with = "duration")]
+    pub overlap: Duration,
+    /// Request pages in order of change. `false` for a service that cannot sort. Default: true.
+    #[serde(default = "default_ordered")]
+    pub ordered: bool,
+    /// Origins by which the service calls itself in its links, as behind a proxy. Such links are read from
+    /// `url`; with a path, the address stands for all of `url`.
+    #[serde(default)]
+    pub internal_origins: Vec<Url>,
+    /// Other origins to which links may lead. They receive the token.
+    #[serde(default)]
+    pub trusted_origins: Vec<Url>,
     /// Allow `http` to other machines, which exposes the token to the network.
     #[serde(default)]
     pub allow_http: bool,
@@ -104,16 +120,33 @@ impl ResoSettings {
         if self.timeout.is_zero() || self.timeout > TIMEOUT_MAX {
             return Err("timeout must be more than zero and at most 24 hours".to_owned());
         }
-        if !(1..=PAGE_SIZE_MAX).contains(&self.page_size) {
-            return Err(format!("page_size must be 1 to {PAGE_SIZE_MAX}"));
+        if self.page_size > PAGE_SIZE_MAX {
+            return Err(format!("page_size must be 0 to {PAGE_SIZE_MAX}"));
         }
         if self.page_delay > PAGE_DELAY_MAX {
             return Err("page_delay must be at most 60 seconds".to_owned());
         }
+        if self.overlap > OVERLAP_MAX {
+            return Err("overlap must be at most 7 days".to_owned());
+        }
         if self.full_every == 0 {
             return Err("full_every must be at least 1".to_owned());
         }
-        Ok(())
+        if let Some(origin) = self.internal_origins.iter().find(|origin| !origin.has_host()) {
+            return Err(format!("internal_origins: {origin} has no host"));
+        }
+        self.trusted_origins
+            .iter()
+            .try_for_each(|origin| self.check_address("trusted_origins", origin))
+    }
+
+    /// The secrets that the settings contain themselves. Those in files are known when they are read.
+    pub(in crate::sources) fn secrets(&self) -> Vec<String> {
+        let oauth2 = self.oauth2.as_ref();
+        let urls = [Some(&self.url), oauth2.map(|oauth2| &oauth2.token_url)];
+        let secret = oauth2.and_then(|oauth2| oauth2.client_secret.clone());
+        let passwords = urls.into_iter().flatten().flat_map(|url| passwords(url.as_str()));
+        self.token.iter().cloned().chain(secret).chain(passwords).collect()
     }
 
     fn check_auth(&self) -> Result<(), String> {
@@ -160,6 +193,14 @@ fn default_resource() -> String {
 
 fn default_page_size() -> u32 {
     200
+}
+
+fn default_overlap() -> Duration {
+    Duration::from_mins(5)
+}
+
+fn default_ordered() -> bool {
+    true
 }
 
 fn default_full_every() -> u32 {

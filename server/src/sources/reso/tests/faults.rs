@@ -31,35 +31,42 @@ async fn retry_after_is_honored() {
 
 #[tokio::test]
 async fn permanent_faults_fail_the_location_with_the_servers_message() {
-    let zero = || status(StatusCode::BAD_GATEWAY, "retry-after: 0");
     let check = async |answers: Vec<Answer>, expected: &[&str], tries: usize| {
         let fake = Fake::start(answers).await;
         let message = reason(fake.scrape().await.1);
         assert!(expected.iter().all(|part| message.contains(part)), "{message}");
         assert_eq!(fake.seen().len(), tries, "{message}");
     };
-    check((0..9).map(|_| zero()).collect(), &["502", "what it says", "5 tries"], 5).await;
-    check(vec![status(StatusCode::BAD_REQUEST, "")], &["400", "what it says"], 1).await;
-    let elsewhere = status(StatusCode::FOUND, "location: http://127.0.0.1:1/");
-    check(vec![elsewhere], &["302", "not followed"], 1).await;
+    let broken = (0..9).map(|_| status(StatusCode::INTERNAL_SERVER_ERROR, ""));
+    check(broken.collect(), &["500", "what it says", "5 tries"], 5).await;
+    // Also tried without the page size, without the order, and without both.
+    let bad = (0..9).map(|_| status(StatusCode::BAD_REQUEST, ""));
+    check(bad.collect(), &["400", "what it says"], 4).await;
+    check(vec![status(StatusCode::NOT_FOUND, "")], &["404", "what it says"], 1).await;
+    let elsewhere = status(StatusCode::FOUND, "location: http://127.0.0.1:1/login?a=b");
+    check(vec![elsewhere], &["302", "redirects to http://127.0.0.1:1 are not followed"], 1).await;
     let text = |text: &str| vec![Answer::Status(StatusCode::OK, "", text.to_owned())];
-    check(text("<html>"), &["page 1: not a JSON object"], 1).await;
+    check(text("<html>"), &["page 1: the response is not JSON but HTML"], 1).await;
+    check(text(""), &["page 1: the response is empty"], 1).await;
+    check(text("{\"value\": []}]"), &["page 1: the response is not", "trailing characters"], 1)
+        .await;
+    check(text("{\"error\": {\"message\": \"no luck\"}}"), &["page 1: no luck"], 1).await;
     check(text("{}"), &["page 1: has no list named value"], 1).await;
-    check(text("{\"value\": [1]}"), &["listing 1 is not a JSON object"], 1).await;
+    check(text("{\"value\": [1]}"), &["page 1: listing 1: not a JSON object"], 1).await;
     check(
         text("{\"value\": [{\"ListPrice\": 1}]}"),
-        &["page 1, listing 1: ListingKey is missing"],
+        &["page 1: listing 1: ListingKey is missing"],
         1,
     )
     .await;
     check(vec![page(&["1"], Some("https://evil.example/"))], &["another server"], 1).await;
-    check(vec![Answer::Endless], &["a page has more than"], 1).await;
+    check(vec![Answer::Endless], &["the response has more than 33554432 bytes"], 1).await;
 }
 
 #[tokio::test]
 async fn listings_before_a_fault_are_kept() {
     let fake =
-        Fake::start([page(&["1", "2"], Some("?a=b")), status(StatusCode::BAD_REQUEST, "")]).await;
+        Fake::start([page(&["1", "2"], Some("?a=b")), status(StatusCode::NOT_FOUND, "")]).await;
     let (ids, result) = fake.scrape().await;
     assert_eq!(ids, ["1", "2"]);
     assert!(result.is_err());
@@ -103,39 +110,34 @@ async fn an_unreachable_server_fails_the_location() {
 }
 
 #[tokio::test]
-async fn a_rejected_token_breaks_the_source_and_an_expired_one_is_renewed_once() {
-    for code in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
-        let fake = Fake::start([status(code, "")]).await;
-        assert!(matches!(fake.scrape().await.1, Err(SourceError::Broken { .. })));
-    }
-    let token = |token: &str| {
-        let granted = json!({ "access_token": token, "expires_in": 3600 });
-        Answer::Status(StatusCode::OK, "", granted.to_string())
+async fn a_throttled_location_waits_with_a_line_in_the_log_and_can_be_stopped() {
+    let busy = || status(StatusCode::TOO_MANY_REQUESTS, "");
+    let fake = Fake::start([busy(), busy(), page(&["1"], None)]).await;
+    let source = ResoSource::new(fake.settings());
+    let (ids, result, log) = scrape_with_log(&source, request()).await;
+    assert_eq!((ids, result), (vec!["1".to_owned()], Ok(())));
+    assert_eq!(log.len(), 2);
+    let begin = "the server responded 429 Too Many Requests: what it says; waiting ";
+    assert!(log.iter().all(|line| line.starts_with(begin)), "{log:?}");
+
+    let fake = Fake::start([status(StatusCode::TOO_MANY_REQUESTS, "retry-after: 15")]).await;
+    let (source, stop) = (ResoSource::new(fake.settings()), CancellationToken::new());
+    let (task, mut output) = Task::new(request());
+    let begin = Instant::now();
+    let stopping = async {
+        output.next().await.unwrap();
+        stop.cancel();
     };
-    let rejected = || status(StatusCode::UNAUTHORIZED, "");
-    let fake =
-        Fake::start([token("a"), rejected(), token("b"), page(&["1"], None), page(&["2"], None)])
-            .await;
-    let oauth2 = format!(
-        "url = '{0}'\n[oauth2]\ntoken_url = '{0}/token'\nclient_id = 'me'\nclient_secret = 'hush'",
-        fake.root
-    );
-    let source = ResoSource::new(toml::from_str(&oauth2).unwrap());
-    for expected in ["1", "2"] {
-        let (task, output) = Task::new(request());
-        assert_eq!(source.scrape(&task).await, Ok(()));
-        drop(task);
-        assert_eq!(collect(output).await.0[0].id, expected);
-    }
-    let seen: Vec<String> =
-        fake.seen().iter().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect();
-    assert_eq!(seen, ["", "a", "", "b", "b"], "the second location uses the kept token");
-    let fake = Fake::start([token("a"), rejected(), token("b"), rejected()]).await;
-    let settings: ResoSettings =
-        toml::from_str(&oauth2.replace(fake_root(&oauth2), fake.root.as_str())).unwrap();
-    assert!(matches!(scrape(settings, request()).await.1, Err(SourceError::Broken { .. })));
+    let (result, ()) = tokio::join!(windrow_worker::scrape(&source, task, &stop), stopping);
+    assert_eq!(result, Err(SourceError::Stopped));
+    assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
-fn fake_root(settings: &str) -> &str {
-    settings.split('\'').nth(1).unwrap()
+#[tokio::test]
+async fn a_listing_of_many_bytes_is_rejected() {
+    let listing = json!({ "ListingKey": "1", "x": vec![1; 600_000] });
+    let body = json!({ "value": [listing] }).to_string();
+    let fake = Fake::start([Answer::Status(StatusCode::OK, "", body)]).await;
+    let message = reason(fake.scrape().await.1);
+    assert!(message.starts_with("page 1: listing 1: has 1200"), "{message}");
 }

@@ -1,7 +1,10 @@
 //! Tests of the `reso` source against a fake server.
 
+mod encodings;
 mod faults;
+mod paging;
 mod queries;
+mod tokens;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -24,30 +27,36 @@ use crate::sources::tests::collect;
 /// The response to one request.
 enum Answer {
     Status(StatusCode, &'static str, String),
+    /// With a content encoding.
+    Encoded(&'static str, Vec<u8>),
     Silence,
     /// The connection breaks in the body.
     Broken,
     Endless,
 }
 
-/// A server that gives these responses in order, and then empty pages.
+/// A server that gives these responses.
 #[derive(Clone)]
 struct Fake {
     root: Url,
-    answers: Arc<Mutex<VecDeque<Answer>>>,
+    answer: Arc<dyn Fn(&Request) -> Answer + Send + Sync>,
     /// `METHOD path?query authorization` of each request.
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
+    /// Gives these responses in order, and then empty pages.
     async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let answers = Mutex::new(answers.into_iter().collect::<VecDeque<_>>());
+        let next = move |_: &Request| answers.lock().unwrap().pop_front();
+        Self::start_with(move |request| next(request).unwrap_or_else(|| page(&[], None))).await
+    }
+
+    async fn start_with(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let root = format!("http://{}/reso", listener.local_addr().unwrap());
-        let fake = Self {
-            root: root.parse().unwrap(),
-            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
-            seen: Arc::default(),
-        };
+        let fake =
+            Self { root: root.parse().unwrap(), answer: Arc::new(answer), seen: Arc::default() };
         let handler = fake.clone();
         let app = Router::new().fallback(move |request: Request| {
             let fake = handler.clone();
@@ -71,8 +80,7 @@ impl Fake {
         let auth =
             request.headers().get("authorization").map_or("", |value| value.to_str().unwrap());
         self.seen.lock().unwrap().push(format!("{} {} {auth}", request.method(), request.uri()));
-        let answer = self.answers.lock().unwrap().pop_front();
-        answer.unwrap_or_else(|| page(&[], None))
+        (self.answer)(request)
     }
 
     fn settings(&self) -> ResoSettings {
@@ -94,6 +102,9 @@ async fn response(answer: Answer) -> Response<Body> {
         Answer::Status(status, header, body) => {
             let (name, value) = header.split_once(": ").unwrap_or(("x-none", ""));
             Response::builder().status(status).header(name, value).body(body.into()).unwrap()
+        }
+        Answer::Encoded(encoding, body) => {
+            Response::builder().header("content-encoding", encoding).body(body.into()).unwrap()
         }
         Answer::Silence => std::future::pending().await,
         Answer::Broken => {
@@ -146,13 +157,21 @@ async fn scrape(
     settings: ResoSettings,
     request: ScrapeRequest,
 ) -> (Vec<String>, Result<(), SourceError>) {
-    settings.validate().unwrap();
-    let (source, stop) = (ResoSource::new(settings), CancellationToken::new());
+    let (ids, result, _log) = scrape_with_log(&ResoSource::new(settings), request).await;
+    (ids, result)
+}
+
+async fn scrape_with_log(
+    source: &ResoSource,
+    request: ScrapeRequest,
+) -> (Vec<String>, Result<(), SourceError>, Vec<String>) {
+    source.settings.validate().unwrap();
     let (task, output) = Task::new(request);
-    let scraping = windrow_worker::scrape(&source, task, &stop);
-    let (result, (properties, _log)) = tokio::join!(scraping, collect(output));
+    let stop = CancellationToken::new();
+    let scraping = windrow_worker::scrape(source, task, &stop);
+    let (result, (properties, log)) = tokio::join!(scraping, collect(output));
     assert!(properties.iter().all(|property| !property.body.contains_key("@odata.etag")));
-    (properties.into_iter().map(|property| property.id).collect(), result)
+    (properties.into_iter().map(|property| property.id).collect(), result, log)
 }
 
 fn reason(result: Result<(), SourceError>) -> String {
