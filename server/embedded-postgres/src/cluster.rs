@@ -155,6 +155,8 @@ pub(crate) fn settings(home: &Home, durability: Durability) -> String {
          log_timezone = 'UTC'\n\
          log_destination = 'stderr'\n\
          logging_collector = off\n\
+         # The server logs the errors of its statements, which may be as long as a request.\n\
+         log_min_error_statement = panic\n\
          cluster_name = '{NAME}'\n\
          fsync = {switch}\n\
          synchronous_commit = {switch}\n\

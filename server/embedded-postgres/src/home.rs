@@ -4,7 +4,8 @@
 //! <data_dir>/             0711 under root, else 0700
 //!   owner.lock            locked while a server owns the directory; contains its pid
 //!   windrow.conf          settings; includes the cluster's own postgresql.conf
-//!   postgres.log          output of Postgres
+//!   postgres.log          output of Postgres, up to 10 MiB
+//!   postgres.log.1        output before that
 //!   postgres/             the cluster (0700, user of Postgres)
 //!   initdb-*              an unfinished cluster
 //!   run/                  the socket (0700, user of Postgres), if its path is short enough

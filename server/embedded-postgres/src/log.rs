@@ -1,14 +1,14 @@
-//! The log file of Postgres, and its last lines for error messages.
+//! The log file of Postgres: its limit, and its last lines for error messages.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::home::{Home, no_follow};
 
-/// A launch renames a larger log to `postgres.log.1`, replacing the previous one.
+/// A larger log moves to `postgres.log.1`, which it replaces, so that no number of errors fills the disk.
 const SIZE_LIMIT: u64 = 10 * 1024 * 1024;
 /// Limits of the last lines in an error message.
 const TAIL_BYTES: u64 = 8 * 1024;
@@ -18,13 +18,49 @@ const TAIL_LINES: usize = 20;
 pub(crate) fn open(home: &Home) -> Result<File, Error> {
     let path = home.log();
     if size(&path) > SIZE_LIMIT {
-        let old = path.with_extension("log.1");
-        fs::rename(&path, &old).map_err(Error::file("rename", &path))?;
+        fs::rename(&path, old(&path)).map_err(Error::file("rename", &path))?;
     }
     no_follow(OpenOptions::new().append(true).create(true))
         .mode(0o600)
         .open(&path)
         .map_err(Error::file("open", &path))
+}
+
+/// Empties a log beyond the limit, and keeps its end. Postgres has the file open and appends to it, so it cannot be
+/// renamed; lines written meanwhile are lost.
+pub(crate) async fn limit(home: &Home) {
+    let path = home.log();
+    if size(&path) <= SIZE_LIMIT {
+        return;
+    }
+    let emptied = tokio::task::spawn_blocking(move || empty(&path)).await;
+    if let Err(error) = emptied.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+        tracing::warn!(%error, "Failed to limit the log of Postgres");
+    }
+}
+
+fn empty(path: &Path) -> io::Result<()> {
+    let mut log = no_follow(OpenOptions::new().read(true).write(true)).open(path)?;
+    let kept = keep_end(&mut log, &old(path));
+    // Also if its end could not be kept: the disk may be full.
+    log.set_len(0)?;
+    kept
+}
+
+fn keep_end(log: &mut File, old: &Path) -> io::Result<()> {
+    match fs::remove_file(old) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(old)?;
+    let length = log.metadata()?.len();
+    log.seek(SeekFrom::Start(length.saturating_sub(SIZE_LIMIT)))?;
+    io::copy(&mut log.take(SIZE_LIMIT), &mut copy)?;
+    Ok(())
+}
+
+fn old(path: &Path) -> PathBuf {
+    path.with_extension("log.1")
 }
 
 /// The size of the log, or 0 without one: the offset at which the next launch starts to write.
@@ -58,6 +94,8 @@ pub(crate) fn last_lines(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -67,6 +105,22 @@ mod tests {
         fs::write(&path, "before\nafter\n").unwrap();
         assert_eq!(tail(&path, 7), "after");
         assert_eq!(tail(&path, 700), "before\nafter");
+    }
+
+    #[tokio::test]
+    async fn a_long_log_is_emptied_while_it_is_written() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let home = Home { dir: dir.path().to_path_buf() };
+        let mut log = open(&home).unwrap();
+        let line = format!("{}\n", "x".repeat(1023));
+        for _ in 0..=SIZE_LIMIT / 1024 {
+            log.write_all(line.as_bytes()).unwrap();
+        }
+        limit(&home).await;
+        log.write_all(b"after\n").unwrap();
+        limit(&home).await;
+        assert_eq!(fs::read_to_string(home.log()).unwrap(), "after\n");
+        assert_eq!(size(&old(&home.log())), SIZE_LIMIT);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::EmbeddedPostgres;
 use crate::error::Error;
+use crate::log;
 use crate::postmaster::{Postmaster, Readiness};
 
 /// Interval between checks of the process; a crash goes unnoticed for up to this long.
@@ -44,8 +45,8 @@ impl EmbeddedPostgres {
             let launched = Instant::now();
             self.wait_for_exit().await;
             let delay = delays.next(launched.elapsed());
-            let log = self.launch.home.log();
-            tracing::warn!("Postgres exited unexpectedly; restarting it (see {})", log.display());
+            let path = self.launch.home.log();
+            tracing::warn!("Postgres exited unexpectedly; restarting it (see {})", path.display());
             sleep(delay).await;
             match self.restart().await {
                 Ok(Readiness::Accepts(_)) => tracing::info!("Postgres accepts connections again"),
@@ -57,6 +58,7 @@ impl EmbeddedPostgres {
 
     async fn wait_for_exit(&self) {
         while self.is_running().await {
+            log::limit(&self.launch.home).await;
             sleep(POLL_INTERVAL).await;
         }
     }

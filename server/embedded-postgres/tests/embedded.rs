@@ -4,7 +4,8 @@
 
 mod support;
 
-use std::fs::{self, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -200,6 +201,27 @@ async fn a_failed_start_shows_the_end_of_the_log() {
     fs::write(place.dir.join("postgres/postgresql.conf"), "no_such_setting = 1\n").unwrap();
     let text = EmbeddedPostgres::start(place.settings()).await.unwrap_err().to_string();
     assert!(text.contains("no_such_setting"), "{text}");
+}
+
+#[tokio::test]
+async fn errors_of_statements_do_not_fill_the_disk() {
+    let place = Place::new();
+    let postgres = place.start().await;
+    let path = place.dir.join("postgres.log");
+    let mut log = OpenOptions::new().append(true).open(&path).unwrap();
+    log.write_all(&vec![b'x'; 11 * 1024 * 1024]).unwrap();
+    let stop = CancellationToken::new();
+    let emptied = async {
+        eventually(|| async { fs::metadata(&path).unwrap().len() < 1024 * 1024 }).await;
+        stop.cancel();
+    };
+    tokio::join!(postgres.supervise(stop.clone()), emptied);
+    let failing = sqlx::query("select 'no number'::int, 'a long statement'");
+    failing.execute(&mut connect(&postgres).await.unwrap()).await.unwrap_err();
+    let text = || fs::read_to_string(&path).unwrap();
+    eventually(|| async { text().contains("invalid input syntax") }).await;
+    assert!(!text().contains("a long statement"), "{}", text());
+    postgres.stop().await.unwrap();
 }
 
 async fn restarts_after_a_kill(place: &Place, postgres: &EmbeddedPostgres) {
