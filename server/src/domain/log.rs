@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::id::RunId;
+use super::text::shortened;
 
 /// Maximum number of lines about one location in one attempt.
 pub const LINES_OF_LOCATION: usize = 2_000;
@@ -97,23 +98,11 @@ pub fn within_bounds(lines: Vec<Line>, mut counts: Counts) -> Vec<Line> {
                 "limit of {LINES_OF_LOCATION} lines per location reached; dropping further lines"
             )
         } else {
-            one_line(&line.text)
+            shortened(&line.text, LINE_LENGTH)
         };
         kept.push(Line { text, ..line });
     }
     kept
-}
-
-/// Replaces control characters and shortens long lines.
-fn one_line(text: &str) -> String {
-    let plain = text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut line: String = plain.take(LINE_LENGTH + 1).collect();
-    if let Some((end, _)) = line.char_indices().nth(LINE_LENGTH) {
-        line.truncate(end);
-        line.pop();
-        line.push('…');
-    }
-    line
 }
 
 #[cfg(test)]

@@ -22,4 +22,5 @@ pub mod scheduled_job;
 pub mod text;
 pub mod tick;
 pub mod tick_policy;
+pub mod time;
 pub mod violation;

@@ -28,7 +28,8 @@ pub(super) async fn list(
     let filter = LogFilter {
         run: convert::run_id("job_id", job_id)?,
         attempt: (*attempt > 0).then_some(*attempt),
-        location: (!location.is_empty()).then(|| location.clone()),
+        location: Some(convert::text("location", location.clone())?)
+            .filter(|location| !location.is_empty()),
         min_level: level("min_level", *min_level)?.map_or(Level::Debug, Level::from),
         after: position.unwrap_or(0).max(request.after_number),
         limit: page::size("page_size", request.page_size)?,

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::AppError;
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::time;
 
 /// Size of a page if the request does not set one; AIP-158 leaves the choice to the service.
 const DEFAULT_SIZE: i64 = 50;
@@ -99,7 +100,7 @@ impl Position for DateTime<Utc> {
     }
 
     fn decode(text: &str) -> Option<Self> {
-        Self::from_timestamp_micros(text.parse().ok()?)
+        time::stored(Self::from_timestamp_micros(text.parse().ok()?)?)
     }
 }
 
@@ -123,7 +124,7 @@ impl Position for (String, String) {
 
     fn decode(text: &str) -> Option<Self> {
         let (source, id) = text.split_once(SEPARATOR)?;
-        Some((source.to_owned(), id.to_owned()))
+        (!id.contains(SEPARATOR)).then(|| (source.to_owned(), id.to_owned()))
     }
 }
 
@@ -155,6 +156,15 @@ mod tests {
         for invalid in [token.as_str(), "zz", "00", "é"] {
             assert!(PageTokens::new("runs of b").read::<i64>(invalid).is_err(), "{invalid}");
         }
+    }
+
+    #[test]
+    fn a_position_that_postgres_cannot_hold_is_not_a_token() {
+        let tokens = PageTokens::new("list");
+        let far = DateTime::<Utc>::MAX_UTC;
+        assert!(tokens.read::<DateTime<Utc>>(&tokens.next(Some(far))).is_err());
+        let nul = ("source".to_owned(), "a\0b".to_owned());
+        assert!(tokens.read::<(String, String)>(&tokens.next(Some(nul))).is_err());
     }
 
     #[test]

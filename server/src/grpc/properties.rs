@@ -56,7 +56,7 @@ impl Properties {
             if value.is_empty() {
                 return Err(AppError::invalid(field, "is required"));
             }
-            check_text(field, value)?;
+            convert::text(field, value.clone())?;
         }
         let limit = page::size("limit", request.limit)?;
         let found = self.app.get_property(&request.source, &request.property_id, limit).await?;
@@ -120,29 +120,18 @@ fn filter(
 }
 
 fn conditions(filter: proto::PropertyFilter) -> Result<PropertyFilter, AppError> {
-    for (field, value) in [("source", &filter.source), ("location", &filter.location)] {
-        check_text(field, value)?;
-    }
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
     let job = convert::optional_scheduled_job_id("scheduled_job_id", &filter.scheduled_job_id)?;
     let run = given(filter.job_id);
     Ok(PropertyFilter {
-        source: given(filter.source),
+        source: given(convert::text("source", filter.source)?),
         scheduled_job_id: job,
         job_id: run.map(|id| convert::run_id("job_id", &id)).transpose()?,
-        location: given(filter.location),
+        location: given(convert::text("location", filter.location)?),
         listing_type: convert::listing_type("listing_type", filter.listing_type)?,
         changed_since: convert::time("changed_since", filter.changed_since)?,
         ..PropertyFilter::default()
     })
-}
-
-/// Postgres cannot store U+0000 in a text, so nothing can match it.
-fn check_text(field: &str, text: &str) -> Result<(), AppError> {
-    if text.contains('\0') {
-        return Err(AppError::invalid(field, "must not contain U+0000"));
-    }
-    Ok(())
 }
 
 fn to_property(property: Property) -> proto::Property {

@@ -4,6 +4,8 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde_json::{Map, Value};
 
+use crate::domain::time;
+
 /// Fields that the import does not need.
 const IGNORED: [&str; 3] = ["_id", "next_run_at", "updated_by"];
 /// Numbers above this are milliseconds since 1970, others are seconds. As seconds, it is in the
@@ -89,7 +91,7 @@ impl Fields {
             Value::Number(number) => number.as_f64().and_then(from_epoch),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
-        time.or_else(|| self.ignore_invalid(name, &value, "a time"))
+        time.and_then(time::stored).or_else(|| self.ignore_invalid(name, &value, "a time"))
     }
 
     /// The strings of a list; a single value is a list of one.

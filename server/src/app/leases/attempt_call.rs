@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use windrow_worker::{AttemptUpdate, Outcome};
 
-use super::{Holder, holds, lost, progressed, run_id, to_results};
+use super::{Holder, holds, lost, progressed, run_id, to_outcome, to_results};
 use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::logs::{append, to_lines};
 use crate::app::signals::Work;
@@ -45,6 +45,7 @@ impl AttemptCall {
         now: DateTime<Utc>,
     ) -> Result<Self, AppError> {
         let (lines, results) = (to_lines(update.lines), to_results(update.results));
+        let outcome = outcome.map(to_outcome);
         Ok(Self { holder: holder.clone(), run: run_id(holder)?, outcome, lines, results, now })
     }
 

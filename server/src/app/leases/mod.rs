@@ -20,6 +20,7 @@ use super::{App, AppError, commit, run_log};
 use crate::domain::id::RunId;
 use crate::domain::log::Level;
 use crate::domain::run::{Counts, Event, Failure, Lease, LocationResult, Run, Status};
+use crate::domain::text::shortened;
 use crate::store::{runs, workers};
 
 pub(super) use self::attempt_call::AttemptCall;
@@ -29,8 +30,11 @@ pub(super) use self::lease::{LeaseCall, WORKER_LOST_AFTER};
 
 /// Minimum interval between two updates of a worker's `seen_at`.
 const SEEN_EVERY: TimeDelta = TimeDelta::seconds(5);
-/// Longest reason of a failed location that is stored, in characters.
+/// Maximum length of the reason of a failed location, in characters. A longer one is cut.
 const REASON_LENGTH: usize = 300;
+/// Maximum length of the reason of a failed attempt, in characters. A longer one is cut: a worker whose report is
+/// rejected could not end its attempt. Every list of runs and every watch sends the reason.
+const ERROR_LENGTH: usize = 2_000;
 /// Maximum delay of a cancellation whose notification was lost.
 const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -108,7 +112,7 @@ pub(super) fn progressed(attempt: i32, found: Counts, results: Vec<LocationResul
 /// The results of a worker, with reasons of bounded length.
 pub(super) fn to_results(results: Vec<windrow_worker::LocationResult>) -> Vec<LocationResult> {
     let failure = |failure: windrow_worker::Failure| Failure {
-        reason: failure.reason.chars().take(REASON_LENGTH).collect(),
+        reason: shortened(&failure.reason, REASON_LENGTH),
         permanent: failure.permanent,
     };
     let result = |result: windrow_worker::LocationResult| LocationResult {
@@ -116,6 +120,16 @@ pub(super) fn to_results(results: Vec<windrow_worker::LocationResult>) -> Vec<Lo
         failure: result.failure.map(failure),
     };
     results.into_iter().map(result).collect()
+}
+
+/// The outcome with a reason of bounded length.
+fn to_outcome(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed { reason, permanent } => {
+            Outcome::Failed { reason: shortened(&reason, ERROR_LENGTH), permanent }
+        }
+        Outcome::Done | Outcome::Cancelled | Outcome::Released => outcome,
+    }
 }
 
 fn run_id(holder: &Holder) -> Result<RunId, AppError> {

@@ -237,6 +237,7 @@ mod tests {
         check("NOT scheduled_job_id:x", "operator NOT : is not supported for scheduled_job_id");
         check("created_at = '2026-01-01T00:00:00Z'", "created_at; use <, <=, > or >=");
         check("created_at > yesterday", "'yesterday' is not an RFC 3339 time");
+        check("created_at > '9999-12-31T23:59:59.9999999Z'", "outside of the years 1 to 9999");
         check("failed_locations > some", "failed_locations: 'some' is not a whole number");
         check("failed_locations:1", "operator : is not supported for failed_locations");
         check("labels.Team = x", "'Team' is not a valid label key");

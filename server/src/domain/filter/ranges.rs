@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::conditions::unsupported;
 use super::syntax::{Comparison, Operator};
+use crate::domain::time;
 
 /// A half-open range of times; `None` means unbounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ impl Period {
             format!("{field}: '{value}' is not an RFC 3339 time such as \"2026-01-31T08:00:00Z\"")
         };
         let time = DateTime::parse_from_rfc3339(value).map_err(invalid)?.with_timezone(&Utc);
+        let time = time::stored(time)
+            .ok_or_else(|| format!("{field}: '{value}' is outside of the years 1 to 9999"))?;
         // Postgres stores times in microseconds.
         let after = time + TimeDelta::microseconds(1);
         match operator {

@@ -67,6 +67,10 @@ pub fn parse(text: &str) -> Result<Vec<Comparison>, String> {
     if text.chars().count() > LENGTH {
         return Err(format!("must have at most {LENGTH} characters"));
     }
+    // Also in quotes: no field contains any, and Postgres rejects U+0000.
+    if let Some(place) = text.chars().position(|c| c.is_control() && !c.is_whitespace()) {
+        return Err(format!("control character at character {}", place + 1));
+    }
     let mut tokens = tokens(text)?.into_iter().peekable();
     let mut comparisons = Vec::new();
     while tokens.peek().is_some() {
@@ -243,6 +247,8 @@ mod tests {
         check("a = 1 b = 2", "at character 7, found b");
         check("= 1", "expected a field at character 1, found =");
         check("a = \"1", "the quote at character 5 is not closed");
+        check("a = '\u{1b}'", "control character at character 6");
+        check("labels.a = \"\0\"", "control character at character 13");
         check("a ! b", "unexpected '!' at character 3");
         check("é = * ", "unexpected '*' at character 5");
         check(&"a".repeat(1_001), "at most 1000 characters");

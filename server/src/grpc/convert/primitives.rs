@@ -8,6 +8,8 @@ use prost_types::{Duration as ProtoDuration, Timestamp};
 use crate::app::AppError;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::parameters::LOCATION_LENGTH;
+use crate::domain::text::check_storable;
+use crate::domain::time;
 
 pub(in crate::grpc) fn scheduled_job_id(
     field: &str,
@@ -38,11 +40,9 @@ pub(in crate::grpc) fn location(field: &str, text: String) -> Result<String, App
     Ok(text)
 }
 
-/// A text that Postgres can store.
+/// A text that Postgres can store. Every text without a stricter rule passes here.
 pub(in crate::grpc) fn text(field: &str, text: String) -> Result<String, AppError> {
-    if text.contains('\0') {
-        return Err(AppError::invalid(field, "contains U+0000, which cannot be stored"));
-    }
+    check_storable(&text).map_err(|description| AppError::invalid(field, description))?;
     Ok(text)
 }
 
@@ -54,19 +54,18 @@ pub(in crate::grpc) fn duration(
     duration.map(|duration| Duration::try_from(duration).map_err(negative)).transpose()
 }
 
-/// A time within the years 1 to 9999, the range of `google.protobuf.Timestamp`.
+/// A time that can be stored and sent back. Leap seconds do not exist in `google.protobuf.Timestamp`.
 pub(in crate::grpc) fn time(
     field: &str,
     time: Option<Timestamp>,
 ) -> Result<Option<DateTime<Utc>>, AppError> {
-    const YEAR_1: i64 = -62_135_596_800;
-    const YEAR_10000: i64 = 253_402_300_800;
+    const NANOS: u32 = 1_000_000_000;
     let Some(Timestamp { seconds, nanos }) = time else { return Ok(None) };
-    let time = u32::try_from(nanos)
-        .ok()
-        .filter(|_| (YEAR_1..YEAR_10000).contains(&seconds))
-        .and_then(|nanos| DateTime::from_timestamp(seconds, nanos));
-    time.map(Some).ok_or_else(|| AppError::invalid(field, "is not a valid timestamp"))
+    let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < NANOS);
+    let time = nanos.and_then(|nanos| DateTime::from_timestamp(seconds, nanos));
+    let description = "must be within the years 1 to 9999 when it is rounded to microseconds";
+    let stored = time.and_then(time::stored);
+    stored.map(Some).ok_or_else(|| AppError::invalid(field, description))
 }
 
 pub(in crate::grpc) fn required_time(
