@@ -17,7 +17,7 @@ need_rust() {
     fail "Rust is not installed. Install it with rustup (https://rustup.rs), then run this again."
 }
 
-# need_packages TOOL...: installs the packages of missing tools (compiler, postgres, venv, npm).
+# need_packages TOOL...: installs the packages of missing tools (compiler, postgres, pgbouncer, venv, npm).
 need_packages() {
   local what packages=()
   for what in "$@"; do
@@ -45,6 +45,9 @@ packages_of_compiler() { echo gcc libc6-dev; }
 
 has_postgres() { postgres_bin_dir >/dev/null; }
 packages_of_postgres() { echo postgresql; }
+
+has_pgbouncer() { [[ -x /usr/sbin/pgbouncer ]]; }
+packages_of_pgbouncer() { echo pgbouncer; }
 
 has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 packages_of_venv() { echo python3 python3-venv; }

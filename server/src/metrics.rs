@@ -14,11 +14,11 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::clock::SystemClock;
+use crate::store::Pool;
 use crate::watch::Hub;
 
 /// Content type, see <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
@@ -28,7 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) app: Arc<App>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) clock: Arc<SystemClock>,
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
 }
 
 impl Metrics {
@@ -71,7 +71,7 @@ impl Collector for Metrics {
         let open = self.pool.size();
         let help = "Database connections of the pool shared by calls and loops";
         metric("database_connections", help, None, &ConstGauge::new(open))?;
-        let busy = usize::try_from(open).unwrap_or(usize::MAX).saturating_sub(self.pool.num_idle());
+        let busy = open.saturating_sub(self.pool.idle());
         let help = "Database connections in use";
         metric("database_connections_busy", help, None, &ConstGauge::new(busy))
     }

@@ -14,7 +14,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("app", &["watch", "store", "domain", "clock"]),
     ("engine", &["app", "sources", "domain", "clock", "supervisor", "error_chain", "store"]),
     ("grpc", &["app", "domain", "error_chain"]),
-    ("metrics", &["app", "watch", "clock"]),
+    ("metrics", &["app", "watch", "clock", "store"]),
     ("legacy", &["domain"]),
     ("clock", &[]),
     ("supervisor", &[]),

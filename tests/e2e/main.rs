@@ -12,6 +12,7 @@
 
 mod api;
 mod cli;
+mod databases;
 mod import;
 mod servers;
 mod sources;

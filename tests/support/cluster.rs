@@ -16,6 +16,7 @@ pub struct Cluster {
     programs: Programs,
     process: Process,
     dir: TempDir,
+    port: u16,
 }
 
 /// The programs of Postgres, run as the user of the shared cluster.
@@ -60,7 +61,9 @@ impl Cluster {
 
     async fn start_in(programs: Programs, dir: TempDir, settings: &[&str]) -> Self {
         let process = spawn(&programs, &dir, settings);
-        let cluster = Self { programs, process, dir };
+        let port = settings.iter().find_map(|setting| setting.strip_prefix("port="));
+        let port = port.map_or(5432, |port| port.parse().unwrap());
+        let cluster = Self { programs, process, dir, port };
         cluster.wait_until("true", "the cluster starts").await;
         cluster
     }
@@ -81,7 +84,7 @@ impl Cluster {
     /// URL of one of its databases.
     pub fn url(&self, database: &str) -> String {
         let host = self.socket_dir().replace('/', "%2F");
-        format!("postgres://windrow@localhost/{database}?host={host}")
+        format!("postgres://windrow@localhost/{database}?host={host}&port={}", self.port)
     }
 
     /// Waits until the standby has replayed everything that the other cluster has written.
@@ -141,6 +144,11 @@ impl Programs {
         Self { dir: dir.into(), user: (data.uid(), data.gid()) }
     }
 
+    /// User and group of Postgres.
+    pub fn user(&self) -> (u32, u32) {
+        self.user
+    }
+
     /// Dumps a database into a file.
     pub fn dump(&self, url: &str, file: &Path) {
         let to = file.to_str().unwrap();
@@ -167,8 +175,8 @@ impl Programs {
         assert!(output.status.success(), "{program} failed: {stderr}");
     }
 
-    /// A process that ends with the test program, even if that is killed.
-    fn command(&self, program: &str) -> Command {
+    /// A program of Postgres, or one with a path, that ends with the test program, even if that is killed.
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
         // Postgres refuses to run as root.

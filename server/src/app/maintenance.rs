@@ -20,7 +20,7 @@ const PRUNE_LIMIT: i64 = 1_000;
 
 impl App {
     pub async fn database_time(&self) -> Result<DateTime<Utc>, AppError> {
-        Ok(store::clock_read(&self.pool).await?)
+        Ok(store::clock_read(&mut *self.acquire().await?).await?)
     }
 
     /// Forwards the notifications of other servers to local waiters. Never returns.
@@ -34,7 +34,7 @@ impl App {
 
     /// Notifies other servers that events were committed.
     pub async fn notify_servers(&self) -> Result<(), AppError> {
-        Ok(listen::notify(&self.pool, self.hub.instance()).await?)
+        Ok(listen::notify(&mut *self.acquire().await?, self.hub.instance()).await?)
     }
 
     /// Deletes ticks, revisions, request ids, turns, workers and log lines that are past their retention.

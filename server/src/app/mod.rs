@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{Postgres, Transaction};
 
 pub use self::backfills::{Backfill, Backfilled, BackfilledTick};
 pub use self::error::AppError;
@@ -61,7 +61,7 @@ use self::leases::{AttemptCall, LeaseCall, LeaseCheck};
 use self::runs::Creation;
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
-use crate::store::{self, StoreError};
+use crate::store::{self, Pool, StoreError};
 use crate::watch::{Hub, WatchLimiter};
 
 /// Whether a use case writes or only validates.
@@ -74,7 +74,7 @@ pub enum Mode {
 
 /// The use cases with everything they depend on. Shared by all services and loops of a server.
 pub struct App {
-    pool: PgPool,
+    pool: Pool,
     clock: Arc<dyn Clock>,
     signals: Arc<Signals>,
     hub: Arc<Hub>,
@@ -93,7 +93,13 @@ pub struct App {
 const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(7 * 24);
 
 impl App {
-    pub fn new(pool: PgPool, clock: Arc<dyn Clock>, hub: Arc<Hub>, sources: SourceNames) -> Self {
+    pub fn new(
+        pool: impl Into<Pool>,
+        clock: Arc<dyn Clock>,
+        hub: Arc<Hub>,
+        sources: SourceNames,
+    ) -> Self {
+        let pool = pool.into();
         let signals = Arc::new(Signals::default());
         let committed = {
             let (hub, signals) = (Arc::clone(&hub), Arc::clone(&signals));
@@ -182,7 +188,7 @@ impl App {
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, AppError> {
-        Ok(self.pool.acquire().await.map_err(StoreError::from)?)
+        Ok(self.pool.acquire().await?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::LogFormat;
+use super::{LogFormat, connect_options};
 
 /// A larger pool, or more runs, is a typing error.
 const COUNT_MAX: u32 = 1_000;
@@ -34,6 +34,14 @@ pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
         return Err("expected a directory".to_owned());
     }
     Ok(PathBuf::from(text))
+}
+
+/// At least as many as a server needs: one may wait for a lock while another renews leases.
+pub(super) fn connections(text: &str) -> Result<u32, String> {
+    match count(text)? {
+        count @ 2.. => Ok(count),
+        count => Err(format!("{count} is too few; at least 2 connections are needed")),
+    }
 }
 
 pub(super) fn count(text: &str) -> Result<u32, String> {
@@ -90,11 +98,7 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 }
 
 pub(super) fn database_url(text: &str) -> Result<String, String> {
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(text.to_owned()),
-        Ok(_) => Err("a database URL must start with postgres://".to_owned()),
-        Err(error) => Err(format!("not a database URL: {error}")),
-    }
+    connect_options(text).map(|_options| text.to_owned())
 }
 
 /// The URL without its passwords; hidden entirely if they cannot be located with certainty.

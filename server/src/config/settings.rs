@@ -99,7 +99,8 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Database,
         help: "Postgres to use, for example postgres://user@host/windrow",
         details: "Several servers may share one database. Connections must be direct or \
-                  session-pooled, because the server uses LISTEN and prepared statements.",
+                  session-pooled, because the server uses LISTEN and prepared statements. \
+                  sslmode, sslrootcert, sslcert and sslkey work as in libpq.",
         set: |config, text| {
             parse::database_url(text).map(|url| config.database = Database::Url(url))
         },
@@ -112,8 +113,9 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Count,
         group: Group::Database,
         help: "Maximum database connections",
-        details: "1 to 1,000. One more is used to listen for changes.",
-        set: |config, text| parse::count(text).map(|count| config.max_connections = count),
+        details: "2 to 1,000. Two more are used to read and to listen for changes. The server uses \
+                  fewer if the database allows fewer.",
+        set: |config, text| parse::connections(text).map(|count| config.max_connections = count),
     },
     Setting {
         name: "data_dir",

@@ -93,11 +93,11 @@ fn flags_override_variables_and_variables_override_the_file() {
 
 #[test]
 fn a_named_file_replaces_windrow_toml_and_must_exist() {
-    let setup = setup().file("max_connections = 1").file_named("other.toml", "max_connections = 2");
+    let setup = setup().file("max_connections = 3").file_named("other.toml", "max_connections = 2");
     let mut setup = setup.variable("WINDROW_CONFIG", "other.toml");
     assert_eq!(setup.config().max_connections, 2);
     setup.flags.config = Some("windrow.toml".to_owned());
-    assert_eq!(setup.config().max_connections, 1);
+    assert_eq!(setup.config().max_connections, 3);
     setup.flags.config = Some("none.toml".to_owned());
     assert!(setup.error().starts_with("--config: failed to read none.toml: "));
     setup.flags.config = None;
@@ -111,6 +111,7 @@ fn an_error_in_the_file_starts_with_its_line() {
         ("\nport = 1", "windrow.toml:2: unknown setting \"port\""),
         ("listen = 1", "windrow.toml:1: listen: expected a string"),
         ("\n\nmax_connections = '1'", "windrow.toml:3: max_connections: expected a whole number"),
+        ("max_connections = 1", "windrow.toml:1: max_connections: 1 is too few"),
         ("max_connections = 0", "windrow.toml:1: max_connections: \"0\" is not a whole number"),
         ("lease = '20s'\nheartbeat = '0s'", "windrow.toml:2: heartbeat: must be greater than zero"),
         ("event_retention = '59m'", "windrow.toml:1: event_retention: \"59m\" is not between 1h"),

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use log::LevelFilter;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, PgPool};
-use tracing::{error, info, warn};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tracing::{debug, error, info, warn};
 use windrow_embedded_postgres::{Durability, EmbeddedPostgres, Settings};
 
 use super::StartError;
-use crate::config::{Config, Database};
+use crate::config::{Config, Database, connect_options};
 use crate::error_chain::error_chain;
-use crate::store;
+use crate::store::{self, Pool};
 
 /// Calls wait for a connection for five seconds, so slower statements make others fail. sqlx's default of
 /// one second also reports the first statements of a server on a busy machine.
@@ -22,16 +22,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A migrated database, and its Postgres if that is embedded.
 pub(super) struct OpenDatabase {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     pub(super) embedded: Option<Arc<EmbeddedPostgres>>,
 }
 
 impl OpenDatabase {
     pub(super) async fn open(config: &Config) -> Result<Self, StartError> {
         let (options, embedded) = match &config.database {
-            Database::Url(url) => {
-                (url.parse::<PgConnectOptions>().map_err(StartError::DatabaseUrl)?, None)
-            }
+            Database::Url(url) => (connect_options(url).map_err(StartError::DatabaseUrl)?, None),
             Database::Embedded { data_dir, postgres_bin_dir } => {
                 let settings = Settings {
                     data_dir: data_dir.clone(),
@@ -63,10 +61,14 @@ impl OpenDatabase {
     }
 }
 
-async fn open_pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, StartError> {
+async fn open_pool(options: PgConnectOptions, connections: u32) -> Result<Pool, StartError> {
     let options = options.log_slow_statements(LevelFilter::Warn, SLOW_STATEMENT);
-    let pool = store::connect(options, connections).await.map_err(StartError::Database)?;
-    store::migrate(&pool).await?;
+    let pool = store::connect(options, connections).await?;
+    let mut connection = pool.connect_alone().await?;
+    store::migrate(&mut connection).await?;
+    if let Err(error) = connection.close().await {
+        debug!(error = error_chain(&error), "Failed to close a connection");
+    }
     Ok(pool)
 }
 

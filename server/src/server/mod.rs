@@ -31,7 +31,7 @@ use crate::error_chain::error_chain;
 use crate::grpc::{self, Shutdown, WorkerTiming};
 use crate::metrics::Metrics;
 use crate::sources::{InvalidSource, SAMPLE, SourceRegistry};
-use crate::store::StoreError;
+use crate::store::{ConnectError, SchemaError, StoreError};
 use crate::supervisor::Supervisor;
 use crate::watch::Hub;
 
@@ -42,12 +42,12 @@ const LAST_CALLS_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum StartError {
     #[error("failed to start the embedded Postgres")]
     Embedded(#[from] windrow_embedded_postgres::Error),
-    #[error("invalid database URL")]
-    DatabaseUrl(#[source] sqlx::Error),
-    #[error("failed to connect to the database; check --database-url and that Postgres is running")]
-    Database(#[source] sqlx::Error),
-    #[error("failed to migrate the database schema")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("--database-url: {0}")]
+    DatabaseUrl(String),
+    #[error(transparent)]
+    Database(#[from] ConnectError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     #[error("invalid source settings")]
     Source(#[from] InvalidSource),
     #[error("failed to listen on {address}; choose another address with --{flag}")]

@@ -1,6 +1,7 @@
 //! Errors of the database, named by what a caller can do about them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 
@@ -28,6 +29,8 @@ pub enum StoreError {
     /// A row that the call needs is locked by another transaction, and stays so.
     #[error("another transaction locks a row for too long")]
     Locked,
+    #[error("no database connection within {} s: {cause}", waited.as_secs())]
+    NoConnection { waited: Duration, cause: String },
     /// The transaction ended without a result.
     #[error("the transaction was aborted")]
     Aborted,
@@ -47,6 +50,7 @@ impl StoreError {
             | Self::Aborted
             | Self::TimedOut
             | Self::Locked
+            | Self::NoConnection { .. }
             | Self::Standby
             | Self::AnotherFeed => true,
             Self::ScheduledJobExists | Self::TickHasRun | Self::Unreadable { .. } => false,
@@ -63,7 +67,7 @@ impl StoreError {
     /// Whether the database cannot serve any call at the moment.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::TimedOut | Self::Standby | Self::AnotherFeed => true,
+            Self::TimedOut | Self::NoConnection { .. } | Self::Standby | Self::AnotherFeed => true,
             Self::Shared(error) => error.is_unavailable(),
             Self::Database(error) => is_unavailable(error),
             Self::Stale

@@ -22,26 +22,22 @@ pub mod revisions;
 mod rows;
 pub mod runs;
 pub mod scheduled_jobs;
+mod schema;
 pub mod statistics;
 pub mod ticks;
 pub mod turns;
 pub mod workers;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::PgConnection;
 
 pub use self::error::StoreError;
-pub use self::pool::{begin, begin_alone, begin_shared, begin_snapshot, connect};
+pub use self::pool::{
+    ConnectError, Pool, begin, begin_alone, begin_shared, begin_snapshot, connect,
+};
+pub use self::schema::{SchemaError, migrate};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-
-/// Migrates the schema to this version. Safe to call from several servers at once: they wait for each other.
-pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    MIGRATIONS.run(pool).await
-}
-
-pub async fn clock_read(pool: &PgPool) -> Result<DateTime<Utc>, StoreError> {
-    let now = sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(pool).await?;
+pub async fn clock_read(conn: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
+    let now = sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await?;
     Ok(now)
 }

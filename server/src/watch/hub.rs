@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::types::Uuid;
-use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use super::monitor::Monitor;
 use super::poll_backoff::{POLL, PollBackoff};
 use super::registry::Registry;
 use crate::store::feed::{self, Feed, FeedPosition};
-use crate::store::{self, StoreError};
+use crate::store::{self, Pool, StoreError};
 
 /// Pause after a poll that found changes. Changes that are committed meanwhile are read and sent in one batch,
 /// which costs a fraction of one by one. After a quiet time the hub polls immediately.
@@ -41,7 +41,7 @@ const READERS_SHARE: u32 = 4;
 /// Tails the feed and passes changes on to the watches of this server.
 #[derive(Debug)]
 pub struct Hub {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     pub(super) instance: Uuid,
     pub(super) registry: Registry,
     wake: Notify,
@@ -78,11 +78,12 @@ struct Page {
 
 impl Hub {
     /// Starts a hub that sees every change committed from now on.
-    pub async fn start(pool: PgPool) -> Result<Self, StoreError> {
-        let mut connection = connect(&pool).await?;
+    pub async fn start(pool: impl Into<Pool>) -> Result<Self, StoreError> {
+        let pool = pool.into();
+        let mut connection = pool.connect_alone().await?;
         let feed = open(&mut connection).await?;
         let last = feed::feed_last(&mut connection, &feed, feed.expired).await?;
-        let readers = pool.options().get_max_connections().div_ceil(READERS_SHARE);
+        let readers = pool.max_size().div_ceil(READERS_SHARE);
         Ok(Self {
             pool,
             instance: Uuid::new_v4(),
@@ -173,7 +174,7 @@ impl Hub {
             // Put the connection back only after an answer: one with a pending query must not be reused.
             let mut taken = match connection.take() {
                 Some(connection) => connection,
-                None => in_time(connect(&self.pool)).await?,
+                None => in_time(self.pool.connect_alone()).await?,
             };
             let page = in_time(self.page(&mut taken)).await?;
             *connection = Some(taken);
@@ -273,10 +274,6 @@ impl Hub {
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     timeout(ANSWER_TIMEOUT, answer).await.unwrap_or(Err(StoreError::TimedOut))
-}
-
-async fn connect(pool: &PgPool) -> Result<PgConnection, StoreError> {
-    Ok(PgConnection::connect_with(&pool.connect_options()).await?)
 }
 
 /// Reads the feed, and starts a new epoch unless the database is still the one of the current epoch.

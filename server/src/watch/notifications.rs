@@ -1,8 +1,7 @@
 //! Notifications of other servers, which wake the hub and everything that waits for their commits.
 
-use std::convert::Infallible;
-
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 use windrow_worker::Outage;
 
 use super::Hub;
@@ -14,8 +13,7 @@ impl Hub {
     pub async fn listen(&self, stop: CancellationToken) {
         let hints = async {
             let mut outage = Outage::new("listen for notifications");
-            loop {
-                let Err(error) = self.listen_once(&mut outage).await;
+            while let Err(error) = self.listen_once(&mut outage).await {
                 outage.failed(&error);
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
@@ -23,8 +21,14 @@ impl Hub {
         stop.run_until_cancelled(hints).await;
     }
 
-    async fn listen_once(&self, outage: &mut Outage) -> Result<Infallible, StoreError> {
-        let mut listener = listen::listen(&self.pool).await?;
+    /// Returns without an error if there is no connection for it.
+    async fn listen_once(&self, outage: &mut Outage) -> Result<(), StoreError> {
+        let Some(mut listener) = listen::listen(&self.pool).await? else {
+            info!(
+                "No connection is left to listen for other servers; their changes are polled every second"
+            );
+            return Ok(());
+        };
         outage.succeeded();
         let own = self.instance.to_string();
         loop {

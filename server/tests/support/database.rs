@@ -2,8 +2,7 @@
 //!
 //! The cluster is named by `WINDROW_TEST_POSTGRES`; `.dev/test` makes one for the run.
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 const TEMPLATE: &str = "windrow_template";
 /// Key of an advisory lock: arbitrary, but the same in all test binaries.
@@ -43,10 +42,9 @@ async fn make_template(connection: &mut PgConnection, base: &str) {
     }
     let create = AssertSqlSafe(format!("create database {TEMPLATE}"));
     connection.execute(sqlx::raw_sql(create)).await.unwrap();
-    let options: PgConnectOptions = url_of(base, TEMPLATE).parse().unwrap();
-    let pool = PgPool::connect_with(options).await.unwrap();
-    windrow_server::store::migrate(&pool).await.unwrap();
-    pool.close().await;
+    let mut template = PgConnection::connect(&url_of(base, TEMPLATE)).await.unwrap();
+    windrow_server::store::migrate(&mut template).await.unwrap();
+    template.close().await.unwrap();
     let finish = AssertSqlSafe(format!("alter database {TEMPLATE} is_template true"));
     connection.execute(sqlx::raw_sql(finish)).await.unwrap();
 }

@@ -26,7 +26,7 @@ async fn a_connection_is_never_reused_with_a_cancelled_transaction_open() {
 
     // Uses the simple protocol, because the transaction of a prepared statement begins before it.
     let outside = raw_sql("select transaction_timestamp() = statement_timestamp()");
-    let outside: bool = far.fetch_one(outside).await.unwrap().get(0);
+    let outside: bool = far.acquire().await.unwrap().fetch_one(outside).await.unwrap().get(0);
     assert!(outside, "the connection returned to the pool with an open transaction");
 }
 

@@ -16,12 +16,12 @@ use std::future::Future;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::signals::Work;
 use super::{AppError, commit};
-use crate::store::{self, StoreError};
+use crate::store::{self, Pool, StoreError};
 
 /// Maximum number of calls in one transaction.
 const BATCH: usize = 256;
@@ -85,7 +85,7 @@ pub(super) struct GroupCommit<C: GroupCall> {
 }
 
 struct Shared<C: GroupCall> {
-    pool: PgPool,
+    pool: Pool,
     queue: Mutex<Queue<C>>,
     places: Arc<Semaphore>,
     alone: Semaphore,
@@ -96,7 +96,7 @@ struct Shared<C: GroupCall> {
 
 impl<C: GroupCall> GroupCommit<C> {
     /// `signal` is called after each commit, with the runs that may be ready for workers.
-    pub(super) fn new(pool: PgPool, signal: impl Fn(Work) + Send + Sync + 'static) -> Self {
+    pub(super) fn new(pool: Pool, signal: impl Fn(Work) + Send + Sync + 'static) -> Self {
         let shared = Shared {
             pool,
             queue: Mutex::new(Queue { waiting: Vec::new(), is_running: false }),

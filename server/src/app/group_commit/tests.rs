@@ -28,7 +28,8 @@ async fn more_than_the_maximum_of_unanswered_calls_is_refused() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port);
-    let group = GroupCommit::new(PgPoolOptions::new().connect_lazy_with(options), |_work| {});
+    let group =
+        GroupCommit::new(PgPoolOptions::new().connect_lazy_with(options).into(), |_work| {});
     let mut calls = Box::pin(join_all((0..UNANSWERED).map(|_| group.call(Nothing))));
     assert!((&mut calls).now_or_never().is_none());
     let refused = group.call(Nothing).now_or_never();
