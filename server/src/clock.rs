@@ -92,7 +92,8 @@ impl SystemClock {
         Utc::now()
     }
 
-    fn at(&self, moment: Moment) -> DateTime<Utc> {
+    /// The time at a moment of this machine's clocks.
+    pub fn at(&self, moment: Moment) -> DateTime<Utc> {
         match self.measured() {
             Some(Measured { origin, .. }) => (origin + delta(moment.steady)).trunc_subsecs(6),
             None => moment.wall.trunc_subsecs(6),

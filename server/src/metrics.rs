@@ -68,6 +68,9 @@ impl Collector for Metrics {
             let offset = ConstGauge::new(offset.as_seconds_f64());
             metric("clock_offset", help, Some(Unit::Seconds), &offset)?;
         }
+        let help =
+            "Jobs that wait because the database's clock was ahead when their ticks were decided";
+        metric("jobs_ahead", help, None, &ConstGauge::new(self.app.jobs_ahead()))?;
         let open = self.pool.size();
         let help = "Database connections of the pool shared by calls and loops";
         metric("database_connections", help, None, &ConstGauge::new(open))?;

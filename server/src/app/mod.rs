@@ -18,12 +18,14 @@ mod maintenance;
 mod page;
 mod pending_reasons;
 mod properties;
+mod rearm;
 mod requests;
 mod run_log;
 mod runs;
 mod scheduled_jobs;
 mod signals;
 mod statistics;
+mod tick_plans;
 mod tick_queries;
 mod ticks;
 mod watches;
@@ -31,6 +33,7 @@ mod write_runs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -88,6 +91,8 @@ pub struct App {
     /// Recorded in the ledger with every tick that this server decides.
     server: String,
     event_retention: Duration,
+    /// Jobs whose ticks were decided under a clock that was ahead, at the last look.
+    jobs_ahead: AtomicI64,
 }
 
 const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(7 * 24);
@@ -123,6 +128,7 @@ impl App {
             source_limits: Arc::default(),
             server: String::new(),
             event_retention: DEFAULT_EVENT_RETENTION,
+            jobs_ahead: AtomicI64::new(0),
         }
     }
 

@@ -3,20 +3,18 @@
 //! The decision itself is pure (`domain::tick`). This module locks the schedules, collects the runs that may
 //! overlap, and writes the decisions in one transaction.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use super::tick_plans::{Decide, Writes, plan};
 use super::write_runs::write_changed;
-use super::{App, AppError, commit, run_log};
+use super::{App, AppError, commit, rearm, run_log};
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::domain::revision::Change;
-use crate::domain::run::{Event, NewRun, Origin, Run};
+use crate::domain::run::{Event, Run};
 use crate::domain::scheduled_job::ScheduledJob;
-use crate::domain::tick::{self, Decision, TickContext, TickOutcome, TickPlan};
-use crate::store::revisions::{self, NewRevision};
-use crate::store::ticks::{self, LedgerRow};
+use crate::domain::tick;
+use crate::store::revisions;
+use crate::store::ticks;
 use crate::store::{StoreError, runs, scheduled_jobs};
 
 /// Result of one pass over the due schedules.
@@ -38,19 +36,6 @@ impl TickReport {
     }
 }
 
-/// The pure decision about one schedule.
-pub(super) type Decide = fn(&ScheduledJob, &TickContext, DateTime<Utc>) -> TickPlan;
-
-/// Everything that a batch of decisions has to write.
-#[derive(Default)]
-struct Writes {
-    moved: Vec<ScheduledJob>,
-    made: Vec<Run>,
-    rows: Vec<LedgerRow>,
-    cancelled: Vec<RunId>,
-    resumed: Vec<NewRevision>,
-}
-
 /// The runs that a batch of decisions has changed.
 struct Written {
     fired: Vec<RunId>,
@@ -70,7 +55,9 @@ impl App {
             return Ok(report);
         }
         let ids: Vec<ScheduledJobId> = jobs.iter().map(|job| job.id.clone()).collect();
-        let together = match self.decide_locked(&mut tx, jobs, now).await {
+        // Ticks that have fired while the clock was ahead are not read here, because there are almost never any:
+        // firing one again fails, and then the jobs are decided singly.
+        let together = match self.decide_locked(&mut tx, jobs, Vec::new(), now).await {
             Ok(written) => commit_decisions(tx, written).await,
             Err(error) => {
                 // Release the locks, which decide_singly needs.
@@ -109,7 +96,8 @@ impl App {
         now: DateTime<Utc>,
     ) -> Result<(ScheduledJob, Vec<Run>), AppError> {
         let id = job.id.clone();
-        let mut writes = self.plan(conn, vec![job], decide, now).await?;
+        let (job, fired) = rearm::rearm(conn, job, now).await?;
+        let mut writes = plan(conn, vec![job], fired, decide, now).await?;
         let job = writes.moved.pop().ok_or(AppError::ScheduledJobNotFound(id))?;
         if !writes.resumed.is_empty() {
             // The end of the pause is a revision of its own, before the one of the coming change.
@@ -153,7 +141,11 @@ impl App {
         if let Some(job) = jobs.iter().find(|job| !job.problems.is_empty()) {
             return Err(AppError::JobUnreadable(job.problems.clone()));
         }
-        let written = self.decide_locked(&mut tx, jobs, now).await?;
+        let fired = match jobs.first() {
+            Some(job) => ticks::ticks_fired_after(&mut tx, id, job.gate.watermark).await?,
+            None => Vec::new(),
+        };
+        let written = self.decide_locked(&mut tx, jobs, fired, now).await?;
         commit_decisions(tx, written).await
     }
 
@@ -161,33 +153,12 @@ impl App {
         &self,
         conn: &mut PgConnection,
         jobs: Vec<ScheduledJob>,
+        fired: Vec<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Result<Written, AppError> {
-        let mut writes = self.plan(conn, jobs, tick::decide, now).await?;
+        let mut writes = plan(conn, jobs, fired, tick::decide, now).await?;
         scheduled_jobs::schedules_write(conn, &std::mem::take(&mut writes.moved)).await?;
         self.write_decided(conn, writes, now).await
-    }
-
-    async fn plan(
-        &self,
-        conn: &mut PgConnection,
-        jobs: Vec<ScheduledJob>,
-        decide: Decide,
-        now: DateTime<Utc>,
-    ) -> Result<Writes, AppError> {
-        let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
-        let mut unfinished: BTreeMap<String, Vec<RunId>> = BTreeMap::new();
-        for (job, run) in ticks::ticks_unfinished(conn, &ids).await? {
-            unfinished.entry(job).or_default().push(run);
-        }
-        let mut writes = Writes::default();
-        for job in jobs {
-            let unfinished = unfinished.remove(job.id.as_str()).unwrap_or_default();
-            let context = TickContext { unfinished, random: rand::random() };
-            let plan = decide(&job, &context, now);
-            writes.add(job, plan, context.random, now);
-        }
-        Ok(writes)
     }
 
     /// Inserts the runs of the ticks that fire, writes the ledger, and cancels overlapping runs.
@@ -228,40 +199,6 @@ async fn commit_decisions(
     Ok(written.fired)
 }
 
-impl Writes {
-    fn add(&mut self, job: ScheduledJob, plan: TickPlan, random: u64, now: DateTime<Utc>) {
-        let paused_revision = job.revision;
-        let mut job = ScheduledJob { gate: plan.gate, ..job };
-        if let Some(valid_from) = plan.pause_ended {
-            job.revision += 1;
-            self.resumed.push(NewRevision {
-                scheduled_job_id: job.id.clone(),
-                valid_from,
-                change: Change::Resumed,
-                changed_by: String::new(),
-            });
-        }
-        for decided in plan.outcomes {
-            let run = run_of(&job, &decided, random, now);
-            let revision = match decided.decision {
-                Decision::Paused => paused_revision,
-                Decision::Fired
-                | Decision::SkippedOverlap
-                | Decision::QueueFull
-                | Decision::Merged
-                | Decision::Missed
-                | Decision::OutsideWindow => job.revision,
-            };
-            let job_id = run.as_ref().map(|run| run.spec.id.clone());
-            let scheduled_job_id = job.id.clone();
-            self.rows.push(LedgerRow { scheduled_job_id, decided, job_id, revision });
-            self.made.extend(run);
-        }
-        self.cancelled.extend(plan.runs_to_cancel);
-        self.moved.push(job);
-    }
-}
-
 /// Separates the jobs with valid settings from the others, which go to the report with their error.
 fn split_invalid(
     due: Vec<(String, Result<ScheduledJob, StoreError>)>,
@@ -276,22 +213,4 @@ fn split_invalid(
         }
     }
     (jobs, report)
-}
-
-fn run_of(
-    job: &ScheduledJob,
-    decided: &TickOutcome,
-    random: u64,
-    now: DateTime<Utc>,
-) -> Option<Run> {
-    if decided.decision != Decision::Fired {
-        return None;
-    }
-    let new = NewRun {
-        priority: job.settings.priority,
-        available_at: decided.starts_at,
-        queued: decided.blocking.is_some(),
-        ..job.run_of_tick(Origin::Scheduled, decided.tick_at)
-    };
-    Some(Run::new(new, now, random))
 }

@@ -1,6 +1,6 @@
 //! A scheduled job: settings, state of its schedule, and the history of its runs.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::id::{RunId, ScheduledJobId};
@@ -58,6 +58,9 @@ pub struct SettingsDraft {
     pub max_concurrent_runs: i32,
     pub ticks: TickPolicy,
 }
+
+/// A watermark that is further ahead is from a wrong clock. The time may go back a little at every measurement.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 
 /// State of the schedule, which admits or stops ticks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,6 +200,17 @@ impl ScheduleState {
             watermark: now,
             next_tick_at: schedule.next_after(now),
         }
+    }
+
+    /// Whether ticks were decided that are still to come: while the clock was ahead.
+    pub fn is_ahead(&self, now: DateTime<Utc>) -> bool {
+        self.watermark > now + CLOCK_TOLERANCE
+    }
+
+    /// The state with only the ticks up to `now` decided.
+    #[must_use]
+    pub fn rearmed(self, schedule: &Schedule, now: DateTime<Utc>) -> Self {
+        Self { watermark: now, ..self }.with_next_tick(schedule)
     }
 
     /// True if ticks create runs.

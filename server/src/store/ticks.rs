@@ -99,6 +99,73 @@ pub async fn ticks_unfinished(
         .collect()
 }
 
+/// The ticks of a job after an instant that have fired, in order of time.
+pub async fn ticks_fired_after(
+    conn: &mut PgConnection,
+    job: &ScheduledJobId,
+    after: DateTime<Utc>,
+) -> Result<Vec<DateTime<Utc>>, StoreError> {
+    let ticks = sqlx::query_scalar!(
+        r#"
+        select tick_at
+        from tick
+        where scheduled_job_id = $1
+            and tick_at > $2
+            and decision = 'fired'
+        order by tick_at
+        "#,
+        job.as_str(),
+        after,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ticks)
+}
+
+/// Deletes the entries of a job whose ticks are all after an instant, except fired ones.
+pub async fn ticks_revoke(
+    conn: &mut PgConnection,
+    job: &ScheduledJobId,
+    after: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        delete from tick
+        where scheduled_job_id = $1
+            and tick_at > $2
+            and decision <> 'fired'
+        "#,
+        job.as_str(),
+        after,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends a range of ticks at an earlier one.
+pub async fn tick_shorten(
+    conn: &mut PgConnection,
+    job: &ScheduledJobId,
+    range: &TickOutcome,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update tick
+        set until = $3, count = $4
+        where scheduled_job_id = $1
+            and tick_at = $2
+        "#,
+        job.as_str(),
+        range.tick_at,
+        range.until,
+        i64::try_from(range.count).unwrap_or(i64::MAX),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 struct EntryRow {
     tick_at: DateTime<Utc>,
     until: DateTime<Utc>,

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use windrow_server::app::HeldTicks;
 use windrow_server::domain::scheduled_job::{SettingsDraft, Status};
+use windrow_server::domain::tick_policy::Overlap;
 use windrow_server::engine::Scheduler;
 
 use crate::support::{
@@ -215,4 +216,54 @@ async fn two_passes_share_many_due_ticks_and_decide_each_once() {
         .await
         .unwrap();
     assert_eq!(runs, 250);
+}
+
+/// The database's clock was ahead for a while: what was decided then is taken back by a Resume, and no tick
+/// fires twice.
+#[tokio::test]
+async fn a_job_that_was_decided_by_a_clock_that_was_ahead_is_repaired_by_a_resume() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    update(&app, "job", |draft| draft.ticks.overlap = Some(Overlap::Allow)).await;
+    world.pass(20 * 60);
+    assert_eq!(decide(&app).await.len(), 1);
+    world.pass(-20 * 60);
+    assert_eq!(app.check_jobs_ahead().await.unwrap(), 1);
+    world.pass(60);
+    assert_eq!(decide(&app).await.len(), 0, "the job waits");
+
+    let job = app.resume_scheduled_job(&id("job"), HeldTicks::Record, "me").await.unwrap();
+
+    assert_eq!(job.gate.next_tick_at, Some(at("2026-01-01T00:32:00Z")));
+    assert_eq!(app.check_jobs_ahead().await.unwrap(), 0);
+    for minute in 32..=55 {
+        world.pass(60);
+        assert_eq!(decide(&app).await.len(), usize::from(minute != 50), "minute {minute}");
+    }
+    let mut expected = vec![row("00:31", "00:31", "merged")];
+    expected.extend(
+        (32..=55).map(|minute| row(&format!("00:{minute}"), &format!("00:{minute}"), "fired")),
+    );
+    assert_eq!(ledger(&world.pool, "job").await, expected);
+}
+
+#[tokio::test]
+async fn an_update_repairs_a_job_that_was_decided_by_a_clock_that_was_ahead() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    update(&app, "job", |draft| draft.ticks.overlap = Some(Overlap::Allow)).await;
+    world.pass(20 * 60);
+    decide(&app).await;
+    world.pass(-20 * 60);
+
+    let job = update(&app, "job", |_unchanged| {}).await;
+
+    assert_eq!(job.gate.next_tick_at, Some(at("2026-01-01T00:31:00Z")));
+    world.pass(25 * 60);
+    assert_eq!(decide(&app).await.len(), 1);
+    let fired = ledger(&world.pool, "job").await;
+    let fired: Vec<_> = fired.into_iter().filter(|(_, _, decision)| decision == "fired").collect();
+    assert_eq!(fired, [row("00:50", "00:50", "fired"), row("00:55", "00:55", "fired")]);
 }

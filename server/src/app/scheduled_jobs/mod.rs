@@ -124,7 +124,8 @@ impl App {
         check_etag(&job, edit.etag)?;
         let mut draft = job.settings.draft();
         change(&mut draft);
-        if draft == job.settings.draft() && job.problems.is_empty() {
+        let is_unchanged = draft == job.settings.draft() && job.problems.is_empty();
+        if is_unchanged && !job.gate.is_ahead(now) {
             return Ok(job);
         }
         // The current source is accepted even if only another server has it.

@@ -59,7 +59,8 @@ impl App {
         .await
     }
 
-    /// Activates a paused or inactive job. On an active job it has no effect.
+    /// Activates a paused or inactive job. On an active job it has no effect, unless the clock was ahead when its
+    /// ticks were decided.
     pub async fn resume_scheduled_job(
         &self,
         id: &ScheduledJobId,
@@ -67,10 +68,11 @@ impl App {
         changed_by: &str,
     ) -> Result<ScheduledJob, AppError> {
         let (mut tx, job) = self.lock_undeleted(id).await?;
-        if job.gate.status == Status::Active {
+        let now = self.now();
+        if job.gate.status == Status::Active && !job.gate.is_ahead(now) {
             return Ok(job);
         }
-        let change = StatusChange { change: Change::Resumed, changed_by, now: self.now() };
+        let change = StatusChange { change: Change::Resumed, changed_by, now };
         if held == HeldTicks::Record {
             return self
                 .change_status(tx, job, change, |gate, schedule| {
@@ -81,7 +83,7 @@ impl App {
         // The watermark is still at the start of the pause, so the ticks since then become due.
         let gate = job.gate.clone().with_status(Status::Active, &job.settings.schedule);
         let job = ScheduledJob { gate, revision: job.revision + 1, ..job };
-        let since = job.gate.watermark;
+        let since = job.gate.watermark.min(now);
         let (job, cancelled) =
             self.decide_up_to_now(&mut tx, job, tick::decide, change.now).await?;
         let job = ScheduledJob { updated_at: change.now, ..job };

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Decision, TickOutcome, range};
-use crate::domain::schedule::Schedule;
+use super::{Decision, TickOutcome, Undecided};
 use crate::domain::tick_policy::{CatchUpMode, Overlap, TickPolicy};
 
 /// The due ticks by the catch-up policy.
@@ -16,7 +15,7 @@ pub(super) struct Due {
 
 /// Applies the policy to the ticks after `watermark` and up to `now`.
 pub(super) fn due(
-    schedule: &Schedule,
+    undecided: Undecided<'_>,
     policy: &TickPolicy,
     watermark: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -24,15 +23,14 @@ pub(super) fn due(
     // Just before the window, because intervals exclude their start.
     let before_window = policy.catch_up.earliest(now) - TimeDelta::microseconds(1);
     let window_opens = before_window.clamp(watermark, now);
-    let firing = schedule.newest_in(window_opens, now, max_runs(policy));
+    let mut firing = undecided.schedule.newest_in(window_opens, now, max_runs(policy));
     let skipped_until = firing.first().map_or(now, |first| *first - TimeDelta::microseconds(1));
     let (old, why_old) = outside(policy);
     let (recent, why_recent) = inside(policy);
-    let ranges = [
-        range(schedule, watermark, window_opens.min(skipped_until), old, &why_old),
-        range(schedule, window_opens, skipped_until, recent, &why_recent),
-    ];
-    Due { skipped: ranges.into_iter().flatten().collect(), firing }
+    let mut skipped = undecided.ranges(watermark, window_opens.min(skipped_until), old, &why_old);
+    skipped.extend(undecided.ranges(window_opens, skipped_until, recent, &why_recent));
+    firing.retain(|tick| !undecided.fired.contains(tick));
+    Due { skipped, firing }
 }
 
 /// Maximum number of runs of one decision.

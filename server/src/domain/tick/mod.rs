@@ -16,7 +16,7 @@ mod overlap;
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use strum::{Display, EnumString, IntoStaticStr};
 
 use super::id::RunId;
@@ -69,6 +69,8 @@ pub struct TickOutcome {
 pub struct TickContext {
     /// Unfinished runs of earlier ticks, oldest first, without triggered runs.
     pub unfinished: Vec<RunId>,
+    /// Ticks after the watermark that have fired already, in order of time: while the clock was ahead.
+    pub fired: Vec<DateTime<Utc>>,
     /// Random part of the ids of new runs.
     pub random: u64,
 }
@@ -99,12 +101,13 @@ pub fn decide(job: &ScheduledJob, context: &TickContext, now: DateTime<Utc>) -> 
         gate: job.gate.clone(),
     };
     let schedule = &job.settings.schedule;
+    let undecided = Undecided { schedule, fired: &context.fired };
     if let Some(end) = plan.pause_ended {
-        plan.record_inactive_ticks(schedule, end);
+        plan.record_inactive_ticks(undecided, end);
         plan.gate = plan.gate.with_status(Status::Active, schedule);
     }
     if plan.gate.is_open() {
-        let due = catch_up::due(schedule, &job.settings.ticks, plan.gate.watermark, now);
+        let due = catch_up::due(undecided, &job.settings.ticks, plan.gate.watermark, now);
         plan.outcomes.extend(due.skipped);
         overlap::fire(job, context, &due.firing, &mut plan);
         plan.gate = ScheduleState { watermark: now, ..plan.gate }.with_next_tick(schedule);
@@ -117,14 +120,15 @@ pub fn decide(job: &ScheduledJob, context: &TickContext, now: DateTime<Utc>) -> 
 pub fn decide_up_to_now(job: &ScheduledJob, context: &TickContext, now: DateTime<Utc>) -> TickPlan {
     let now = now.max(job.gate.watermark);
     let mut plan = decide(job, context, now);
-    plan.record_inactive_ticks(&job.settings.schedule, now);
+    let undecided = Undecided { schedule: &job.settings.schedule, fired: &context.fired };
+    plan.record_inactive_ticks(undecided, now);
     plan
 }
 
 impl TickPlan {
     /// Records the ticks up to `at` that created no runs because the job was not active, and moves the
     /// watermark there.
-    fn record_inactive_ticks(&mut self, schedule: &Schedule, at: DateTime<Utc>) {
+    fn record_inactive_ticks(&mut self, undecided: Undecided<'_>, at: DateTime<Utc>) {
         let gate = &mut self.gate;
         let reason = match (gate.deleted_at, gate.status) {
             (Some(_), _) => "the job was deleted",
@@ -132,8 +136,37 @@ impl TickPlan {
             (None, Status::Inactive) => "the job was inactive",
             (None, Status::Active) => return,
         };
-        self.outcomes.extend(range(schedule, gate.watermark, at, Decision::Paused, reason));
+        self.outcomes.extend(undecided.ranges(gate.watermark, at, Decision::Paused, reason));
         gate.watermark = gate.watermark.max(at);
+    }
+}
+
+/// The ticks of a schedule without those that have fired already.
+#[derive(Clone, Copy)]
+struct Undecided<'a> {
+    schedule: &'a Schedule,
+    fired: &'a [DateTime<Utc>],
+}
+
+impl Undecided<'_> {
+    /// The ticks after `after` and up to `until`: one row if there are any, or several around those that have
+    /// fired.
+    fn ranges(
+        self,
+        after: DateTime<Utc>,
+        until: DateTime<Utc>,
+        decision: Decision,
+        reason: &str,
+    ) -> Vec<TickOutcome> {
+        let inside = self.fired.iter().filter(|tick| **tick > after && **tick <= until);
+        let (mut begin, mut ranges) = (after, Vec::new());
+        for tick in inside {
+            let end = *tick - TimeDelta::microseconds(1);
+            ranges.extend(range(self.schedule, begin, end, decision, reason));
+            begin = *tick;
+        }
+        ranges.extend(range(self.schedule, begin, until, decision, reason));
+        ranges
     }
 }
 

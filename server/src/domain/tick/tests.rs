@@ -62,7 +62,11 @@ fn run(number: u32) -> RunId {
 }
 
 fn unfinished(numbers: &[u32]) -> TickContext {
-    TickContext { unfinished: numbers.iter().map(|n| run(*n)).collect(), random: 7 }
+    TickContext {
+        unfinished: numbers.iter().map(|n| run(*n)).collect(),
+        fired: Vec::new(),
+        random: 7,
+    }
 }
 
 fn rows(plan: &TickPlan) -> Vec<(&'static str, String, String, u64)> {
@@ -99,6 +103,24 @@ fn a_tick_fires_once() {
     assert_eq!(first.gate.next_tick_at, Some(at("12:00:00")));
     let after = ScheduledJob { gate: first.gate, ..usual() };
     assert_eq!(rows(&decided(&after, &unfinished(&[]), "11:00:00")), []);
+}
+
+#[test]
+fn a_tick_that_fired_while_the_clock_was_ahead_does_not_fire_again() {
+    let ahead = |ticks: &[&str]| TickContext {
+        fired: ticks.iter().map(|tick| at(tick)).collect(),
+        ..unfinished(&[])
+    };
+    assert_eq!(rows(&decided(&usual(), &ahead(&["11:00:00"]), "11:00:00")), []);
+    let plan = decided(&usual(), &ahead(&["12:00:00"]), "14:10:00");
+    assert_eq!(
+        rows(&plan),
+        [
+            row("merged", "11:00", "11:00", 1),
+            row("merged", "13:00", "13:00", 1),
+            row("fired", "14:00", "14:00", 1)
+        ]
+    );
 }
 
 #[test]

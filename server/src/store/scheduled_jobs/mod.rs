@@ -165,3 +165,22 @@ pub async fn scheduled_jobs_next_due(
     .await?;
     Ok(due)
 }
+
+/// Number of jobs whose watermark is after an instant, and one of them.
+pub async fn schedules_ahead(
+    conn: &mut PgConnection,
+    instant: DateTime<Utc>,
+) -> Result<(i64, Option<String>), StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select count(*) as "count!", min(scheduled_job_id) as example
+        from scheduled_job_schedule
+        where watermark > $1
+            and deleted_at is null
+        "#,
+        instant,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.count, row.example))
+}
