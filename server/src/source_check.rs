@@ -17,8 +17,7 @@ use windrow_worker::{Found, Property, ScrapeRequest, SourceError, Task, TaskOutp
 /// Prints properties to stdout; the log and the result to stderr. Fails if the location fails.
 pub(crate) async fn run(sources: &SourceRegistry, check: SourceCheck) -> io::Result<ExitCode> {
     let Some(source) = sources.get(&check.name) else {
-        let names = sources.names().join(", ");
-        writeln!(io::stderr(), "error: no source is named {:?}; available: {names}", check.name)?;
+        writeln!(io::stderr(), "error: {}", not_executed(sources, &check.name))?;
         return Ok(ExitCode::FAILURE);
     };
     let begin = Instant::now();
@@ -37,6 +36,19 @@ pub(crate) async fn run(sources: &SourceRegistry, check: SourceCheck) -> io::Res
         never = interrupted => match never {},
     };
     report(&result, printed?, begin)
+}
+
+fn not_executed(sources: &SourceRegistry, name: &str) -> String {
+    let all = sources.names();
+    if all.iter().any(|other| other == name) {
+        return format!(
+            "source {name:?} has the kind worker: workers on other machines execute its runs, so this \
+             command cannot check it; start a worker for it, then trigger a run and read its log with \
+             windrow runs logs RUN -f"
+        );
+    }
+    let executed: Vec<String> = sources.executed().into_keys().collect();
+    format!("no source is named {name:?}; this command can check: {}", executed.join(", "))
 }
 
 fn request(check: SourceCheck) -> ScrapeRequest {

@@ -47,7 +47,7 @@ pub use self::explain::{Explanation, TickState};
 pub use self::import::ImportedRuns;
 pub use self::leases::{Holder, LeaseRequest, heartbeat_interval};
 pub use self::page::Page;
-pub use self::properties::PropertyDetail;
+pub use self::properties::{IgnoredFields, PropertyDetail};
 pub use self::requests::IdempotencyKey;
 pub use self::runs::{Cancelled, RetryRequest, RunPage, RunQuery, Submission, Trigger, Triggered};
 pub use self::scheduled_jobs::{Edit, HeldTicks, JobPage, JobQuery, NewScheduledJob};
@@ -88,6 +88,7 @@ pub struct App {
     limiter: Arc<WatchLimiter>,
     sources: SourceNames,
     source_limits: Arc<BTreeMap<String, i64>>,
+    ignored_fields: BTreeMap<String, IgnoredFields>,
     /// Recorded in the ledger with every tick that this server decides.
     server: String,
     event_retention: Duration,
@@ -126,6 +127,7 @@ impl App {
             limiter: Arc::default(),
             sources,
             source_limits: Arc::default(),
+            ignored_fields: BTreeMap::new(),
             server: String::new(),
             event_retention: DEFAULT_EVENT_RETENTION,
             jobs_ahead: AtomicI64::new(0),
@@ -148,6 +150,12 @@ impl App {
     #[must_use]
     pub fn with_source_limits(self, source_limits: BTreeMap<String, i64>) -> Self {
         Self { source_limits: Arc::new(source_limits), ..self }
+    }
+
+    /// Sets the fields of each source that do not count as a change.
+    #[must_use]
+    pub fn with_ignored_fields(self, ignored_fields: BTreeMap<String, IgnoredFields>) -> Self {
+        Self { ignored_fields, ..self }
     }
 
     /// Sets the name of this server, which must be unique.

@@ -2,7 +2,11 @@
 //!
 //! Errors start with file and line. They do not repeat secrets.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
 
 use serde::Deserialize as _;
 use toml::{
@@ -13,11 +17,13 @@ use toml::{
 use super::environment::variable;
 use super::overrides::{Origin, Value};
 use super::{Config, ConfigError, Database, Environment, Flags, Kind, SETTINGS, Setting};
-use crate::sources::{SourceRegistry, SourceSettings};
+use crate::sources::{Secrets, SourceRegistry, SourceSettings};
 
 const DEFAULT_NAME: &str = "windrow.toml";
 const VARIABLE: &str = "WINDROW_CONFIG";
 const SOURCES: &str = "sources";
+/// A key of every source: fields that do not count as a change.
+const IGNORED: &str = "ignore_fields";
 /// A key of every source: maximum concurrent runs of the source.
 const LIMIT: &str = "max_concurrent_runs";
 
@@ -31,6 +37,7 @@ pub(super) struct File {
 pub(super) struct FileSource {
     pub(super) settings: SourceSettings,
     pub(super) limit: Option<u32>,
+    pub(super) ignored: BTreeSet<String>,
     pub(super) origin: Origin,
 }
 
@@ -138,8 +145,9 @@ fn sources(
         let origin = lines.origin(name.span().start);
         let name = name.into_inner().into_owned();
         let limit = limit(&name, &mut value, lines)?;
+        let ignored = ignored(&name, &mut value, lines)?;
         let settings = source(&name, value, &origin, lines)?;
-        sources.insert(name, FileSource { settings, limit, origin });
+        sources.insert(name, FileSource { settings, limit, ignored, origin });
     }
     Ok(sources)
 }
@@ -161,6 +169,20 @@ fn limit(
     Err(ConfigError::new(&origin, reason))
 }
 
+/// Removes the list of ignored fields from the table.
+fn ignored(
+    name: &str,
+    value: &mut Spanned<DeValue<'_>>,
+    lines: Lines<'_>,
+) -> Result<BTreeSet<String>, ConfigError> {
+    let DeValue::Table(table) = value.get_mut() else { return Ok(BTreeSet::new()) };
+    let Some(ignored) = table.remove(IGNORED) else { return Ok(BTreeSet::new()) };
+    let origin = lines.origin(ignored.span().start);
+    BTreeSet::<String>::deserialize(ValueDeserializer::from(ignored)).map_err(|_| {
+        ConfigError::new(&origin, format!("source {name:?}: {IGNORED} must be a list of strings"))
+    })
+}
+
 fn source(
     name: &str,
     value: Spanned<DeValue<'_>>,
@@ -168,6 +190,8 @@ fn source(
     lines: Lines<'_>,
 ) -> Result<SourceSettings, ConfigError> {
     let invalid = |origin: Origin, reason: &str| {
+        // An invalid address is repeated with its password.
+        let reason = Secrets::default().hide(reason).into_owned();
         ConfigError::new(&origin, format!("source {name:?}: {reason}"))
     };
     if let Some(environment) = value.as_ref().get("environment")

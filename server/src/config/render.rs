@@ -25,6 +25,11 @@ impl Resolved {
             lines.extend(source(settings));
             let limit = self.config.source_limits.get(name);
             lines.extend(limit.map(|limit| format!("max_concurrent_runs = {limit}")));
+            let ignored = self.config.ignored_fields.get(name).map(|fields| {
+                let fields: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
+                format!("ignore_fields = [{}]", fields.join(", "))
+            });
+            lines.extend(ignored);
         }
         lines.push(String::new());
         lines.join("\n")

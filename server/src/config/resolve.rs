@@ -41,9 +41,12 @@ impl Resolved {
         overrides.apply(&mut config)?;
         check_heartbeat(&config, &overrides)?;
         let mut sources = BTreeMap::new();
-        for (name, FileSource { settings, limit, origin }) in file.sources {
+        for (name, FileSource { settings, limit, ignored, origin }) in file.sources {
             config.sources.insert(name.clone(), settings);
             config.source_limits.extend(limit.map(|limit| (name.clone(), limit)));
+            if !ignored.is_empty() {
+                config.ignored_fields.insert(name.clone(), ignored);
+            }
             sources.insert(name, origin);
         }
         Ok(Self { config, overrides, sources })

@@ -3,7 +3,7 @@
 //! A new setting is a field of [`Config`] and a row of [`SETTINGS`]. Its flag, help, default and
 //! check, the output of `windrow-server config` and the table in `server/SETTINGS.md` follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct Config {
     pub sources: BTreeMap<String, SourceSettings>,
     /// Maximum concurrent runs by source, across all servers and workers.
     pub source_limits: BTreeMap<String, u32>,
+    /// Fields that do not count as a change, by source.
+    pub ignored_fields: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Config {
@@ -53,6 +55,7 @@ impl Config {
             log: LogSettings { filter: String::new(), format: LogFormat::Text },
             sources: BTreeMap::new(),
             source_limits: BTreeMap::new(),
+            ignored_fields: BTreeMap::new(),
         };
         for setting in SETTINGS {
             if let Text(default) = setting.default {

@@ -173,6 +173,7 @@ fn secrets_are_never_printed() {
         "database_url = postgres://me:hush@host/db",
         "[sources.a]\nkind = 'exec'\ncommand = ['a']\nenvironment = 'hush'",
         "[sources.a]\nkind = 'exec'\ncommand = ['a']\nenvironment = { KEY = ['hush'] }",
+        "[sources.a]\nkind = 'reso'\nurl = 'https://me:hush@host:x/'\ntoken = 'a'",
     ] {
         let error = setup().file(text).error();
         assert!(!error.contains("hush"), "{error}");
@@ -263,6 +264,26 @@ listings_per_location = 20
 pace = "50ms"
 "#
     );
+}
+
+#[test]
+fn ignored_fields_are_read_for_every_kind() {
+    let text = "[sources.a]\nkind = 'worker'\nignore_fields = ['days_on_mls', 'a b', 'a b']";
+    let setup = setup().file(text);
+    let expected = ["a b".to_owned(), "days_on_mls".to_owned()].into();
+    assert_eq!(setup.config().ignored_fields["a"], expected);
+    assert!(setup.render().contains(r#"ignore_fields = ["a b", "days_on_mls"]"#));
+    let wrong = Setup::default().variable("WINDROW_DATA_DIR", "/data");
+    let wrong = wrong.file("[sources.a]\nkind = 'worker'\nignore_fields = 'x'").error();
+    assert_eq!(wrong, "windrow.toml:3: source \"a\": ignore_fields must be a list of strings");
+}
+
+#[test]
+fn secrets_of_sources_are_not_printed() {
+    let text = "[sources.a]\nkind = 'exec'\ncommand = ['a', '--token', 'hush', '--api-key=hush']\n\
+        [sources.b]\nkind = 'reso'\nurl = 'https://me:hush@host/'\ntoken = 'hush'";
+    let rendered = setup().variable("WINDROW_DATA_DIR", "/data").file(text).render();
+    assert!(!rendered.contains("hush"), "{rendered}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use self::database::OpenDatabase;
 use self::loops::{Loops, Parts};
-use crate::app::{App, AppError, WatchLimits};
+use crate::app::{App, AppError, IgnoredFields, WatchLimits};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::parameters::SourceNames;
@@ -169,10 +169,13 @@ impl Server {
         let app = App::new(database.pool.clone(), clock, Arc::clone(&hub), sources);
         let limits =
             config.source_limits.iter().map(|(name, limit)| (name.clone(), i64::from(*limit)));
+        let ignored = config.ignored_fields.iter();
+        let ignored = ignored.map(|(name, it)| (name.clone(), IgnoredFields::new(it.clone())));
         let watches =
             WatchLimits { in_total: config.max_watches, per_client: config.max_watches_per_client };
         let app = app
             .with_source_limits(limits.collect())
+            .with_ignored_fields(ignored.collect())
             .with_watch_limits(watches)
             .with_event_retention(config.event_retention);
         let app = Arc::new(app.named(server_name()));

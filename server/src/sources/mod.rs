@@ -14,7 +14,8 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use windrow_worker::{Property, ScrapeRequest, Secrets, Source, SourceError, Task};
+pub(crate) use windrow_worker::Secrets;
+use windrow_worker::{Property, ScrapeRequest, Source, SourceError, Task};
 
 use self::{exec::ExecSource, reso::ResoSource, sample::SampleSource};
 

@@ -2,7 +2,7 @@
 
 use futures::future::try_join_all;
 use serde_json::{Map, json};
-use windrow_server::app::App;
+use windrow_server::app::{App, IgnoredFields};
 use windrow_server::domain::property::PropertyFilter;
 use windrow_server::domain::run::{Counts, Run};
 use windrow_worker::{AttemptUpdate, Property, Report, ScrapedProperty};
@@ -67,4 +67,42 @@ async fn runs_that_write_the_same_properties_count_every_change_once() {
     }
     assert_eq!(i64::try_from(page.items.len()).unwrap(), PROPERTIES);
     assert_eq!(changes, total.updated);
+}
+
+fn listing(price: i32, days: i32) -> Report {
+    let body = [("price".to_owned(), json!(price)), ("days".to_owned(), json!(days))];
+    let property = Property::new("a", Map::from_iter(body));
+    let row = ScrapedProperty { location: "Indianapolis, IN".to_owned(), property };
+    Report { scraped_before: 0, properties: vec![row], update: AttemptUpdate::default() }
+}
+
+/// Submits the listing in a run of its own; returns its counts and the stored price, days and changes.
+async fn submit_listing(app: &App, price: i32, days: i32) -> (Counts, Vec<String>, i64) {
+    trigger(app, "job", None).await;
+    let run = lease_many(app, "worker", 1).await.remove(0);
+    let counts = app.submit_properties(&holder(&run), listing(price, days)).await.unwrap();
+    let detail = app.get_property("sample", "a", 10).await.unwrap();
+    let body = &detail.property.body;
+    let values = [&body["price"], &body["days"]].map(ToString::to_string).to_vec();
+    let changed = detail.changes.iter().flat_map(|change| &change.fields);
+    assert!(changed.clone().all(|field| field.field != "days"), "{detail:#?}");
+    (counts.state.counts, values, detail.property.change_count)
+}
+
+#[tokio::test]
+async fn ignored_fields_are_stored_but_do_not_count_as_a_change() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    submit_listing(&app, 1, 1).await;
+    let ignored = IgnoredFields::new(["days".to_owned()].into());
+    let app = app.with_ignored_fields([("sample".to_owned(), ignored)].into());
+
+    for days in [1, 2, 3] {
+        let (counts, values, changes) = submit_listing(&app, 1, days).await;
+        assert_eq!((counts.updated, counts.skipped, changes), (0, 1, 0), "day {days}");
+        assert_eq!(values, ["1".to_owned(), days.to_string()]);
+    }
+    let (counts, values, changes) = submit_listing(&app, 2, 4).await;
+    assert_eq!((counts.updated, values, changes), (1, vec!["2".to_owned(), "4".to_owned()], 1));
 }

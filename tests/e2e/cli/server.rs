@@ -81,6 +81,8 @@ fn a_source_can_be_tried_before_it_is_used() {
         [sources.bad]
         kind = "exec"
         command = ["sh", "-c", "echo '{\"property_id\": \"1\"}'; exit 3"]
+        [sources.remote]
+        kind = "worker"
     "#;
     std::fs::write(dir.path().join("windrow.toml"), settings).unwrap();
     let check = |name: &str| {
@@ -99,7 +101,9 @@ fn a_source_can_be_tried_before_it_is_used() {
     assert!(said(&good).contains("hm") && said(&good).contains("1 rows"), "{}", said(&good));
     assert_eq!((bad.status.code(), none.status.code()), (Some(1), Some(1)));
     assert!(said(&bad).contains("after 1 rows"), "{}", said(&bad));
-    assert!(said(&none).contains("available: bad, good, sample"), "{}", said(&none));
+    assert!(said(&none).contains("can check: bad, good, sample"), "{}", said(&none));
+    let remote = said(&check("remote"));
+    assert!(remote.contains("\"remote\" has the kind worker: workers on other"), "{remote}");
 }
 
 #[test]

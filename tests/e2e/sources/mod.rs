@@ -1,4 +1,5 @@
 //! Sources: programs and OData servers.
 
 mod exec;
+mod field;
 mod reso;

@@ -1,6 +1,7 @@
 //! The content of properties: equality and differences of two versions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -14,11 +15,31 @@ const SCRAPE_TIME_FIELDS: [&str; 5] =
 /// The field with the listing type.
 const LISTING_TYPE: &str = "listing_type";
 
+/// Fields that a source reports but that are not part of the content, such as a count of days. Clones
+/// share them.
+#[derive(Clone, Debug, Default)]
+pub struct IgnoredFields(Arc<BTreeSet<String>>);
+
+impl IgnoredFields {
+    pub fn new(names: BTreeSet<String>) -> Self {
+        Self(Arc::new(names))
+    }
+
+    /// Whether the settings name no field.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn is_content(&self, field: &str) -> bool {
+        !SCRAPE_TIME_FIELDS.contains(&field) && !self.0.contains(field)
+    }
+}
+
 /// SHA-256 over the content as JSON with sorted keys.
-pub(super) fn hash(body: &Map<String, Value>) -> Vec<u8> {
+pub(super) fn hash(body: &Map<String, Value>, ignored: &IgnoredFields) -> Vec<u8> {
     let content: BTreeMap<&String, Value> = body
         .iter()
-        .filter(|(key, _)| is_content(key))
+        .filter(|(key, _)| ignored.is_content(key))
         .map(|(key, value)| (key, sorted(value)))
         .collect();
     // Never fails: the map has string keys.
@@ -27,9 +48,13 @@ pub(super) fn hash(body: &Map<String, Value>) -> Vec<u8> {
 }
 
 /// The fields that differ, ordered by name.
-pub(super) fn changes(before: &Map<String, Value>, now: &Map<String, Value>) -> Vec<FieldChange> {
+pub(super) fn changes(
+    before: &Map<String, Value>,
+    now: &Map<String, Value>,
+    ignored: &IgnoredFields,
+) -> Vec<FieldChange> {
     let names: BTreeSet<&String> =
-        before.keys().chain(now.keys()).filter(|key| is_content(key)).collect();
+        before.keys().chain(now.keys()).filter(|key| ignored.is_content(key)).collect();
     let differ = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
     let change = |name: &String| FieldChange {
         field: name.clone(),
@@ -52,10 +77,6 @@ pub(super) fn listing_type(
         (None, [only]) => Some(*only),
         (named, _) => named,
     }
-}
-
-fn is_content(field: &str) -> bool {
-    !SCRAPE_TIME_FIELDS.contains(&field)
 }
 
 /// The value with the keys of every object sorted.
@@ -84,7 +105,7 @@ mod tests {
     }
 
     fn hash_of(value: Value) -> Vec<u8> {
-        hash(&object(value))
+        hash(&object(value), &IgnoredFields::default())
     }
 
     #[test]
@@ -103,6 +124,14 @@ mod tests {
     }
 
     #[test]
+    fn ignored_fields_do_not_matter() {
+        let ignored = IgnoredFields::new(["days".to_owned()].into());
+        let (before, now) = (object(json!({ "a": 1, "days": 1 })), object(json!({ "a": 1 })));
+        assert_eq!(hash(&before, &ignored), hash(&now, &ignored));
+        assert!(changes(&before, &now, &ignored).is_empty());
+    }
+
+    #[test]
     fn changed_new_and_removed_fields_are_distinguished() {
         let before = object(json!({ "same": 1, "price": 5, "gone": null, "scraped_at": "x" }));
         let now = object(json!({ "same": 1, "price": 6, "new": [1], "scraped_at": "y" }));
@@ -112,7 +141,7 @@ mod tests {
             change("new", None, Some(json!([1]))),
             change("price", Some(json!(5)), Some(json!(6))),
         ];
-        assert_eq!(changes(&before, &now), expected);
+        assert_eq!(changes(&before, &now, &IgnoredFields::default()), expected);
         let text = serde_json::to_string(&expected).unwrap();
         assert_eq!(serde_json::from_str::<Vec<FieldChange>>(&text).unwrap(), expected);
     }

@@ -17,6 +17,7 @@ use super::{App, AppError, commit};
 use crate::domain::run::{Counts, Run};
 use crate::store::properties::{self, PropertyRow, Writer};
 
+pub use self::content::IgnoredFields;
 pub use self::read::PropertyDetail;
 
 /// Maximum number of properties of a report.
@@ -38,7 +39,7 @@ impl App {
         if run.state.counts.scraped != scraped_before {
             return repeated(run, scraped_before + count(properties.len()));
         }
-        let found = save(&mut tx, &run, &properties, now).await?;
+        let found = save(&mut tx, &run, &properties, &self.ignored_fields(&run), now).await?;
         append(&mut tx, &run.spec.id, run.state.attempt, to_lines(update.lines), now).await?;
         let event = progressed(run.state.attempt, found, to_results(update.results));
         let run = apply(run, event, now)?;
@@ -46,6 +47,14 @@ impl App {
         commit(tx).await?;
         self.events_committed();
         Ok(run)
+    }
+}
+
+impl App {
+    /// The fields of the run's source that are not part of the content.
+    fn ignored_fields(&self, run: &Run) -> IgnoredFields {
+        let source = run.spec.parameters.source.as_deref().unwrap_or_default();
+        self.ignored_fields.get(source).cloned().unwrap_or_default()
     }
 }
 
@@ -80,6 +89,7 @@ async fn save(
     conn: &mut PgConnection,
     run: &Run,
     rows: &[ScrapedProperty],
+    ignored: &IgnoredFields,
     now: DateTime<Utc>,
 ) -> Result<Counts, AppError> {
     let first = first_of_each(rows);
@@ -92,11 +102,11 @@ async fn save(
     let fresh: Vec<PropertyRow<'_>> = first
         .into_values()
         .filter(|row| new_to_run.contains(row.property.id.as_str()))
-        .map(|row| property_row(run, row))
+        .map(|row| property_row(run, row, ignored))
         .collect();
     let source = run.spec.parameters.source.as_deref().unwrap_or_default();
     let (inserted, updated) =
-        write(conn, Writer { source, run: &run.spec.id, now }, &fresh).await?;
+        write(conn, Writer { source, run: &run.spec.id, now }, &fresh, ignored).await?;
     if let Some(job) = &run.spec.scheduled_job_id {
         properties::scheduled_job_properties_insert(conn, job, source, &fresh).await?;
     }
@@ -109,12 +119,13 @@ async fn write(
     conn: &mut PgConnection,
     writer: Writer<'_>,
     rows: &[PropertyRow<'_>],
+    ignored: &IgnoredFields,
 ) -> Result<(i64, i64), AppError> {
     let inserted = properties::properties_insert(conn, writer, rows).await?;
     let new: BTreeSet<&str> = inserted.iter().map(String::as_str).collect();
     let known = rows.iter().filter(|row| !new.contains(row.property_id)).cloned();
     let known: Vec<PropertyRow<'_>> = known.collect();
-    let updated = if known.is_empty() { 0 } else { update(conn, writer, &known).await? };
+    let updated = if known.is_empty() { 0 } else { update(conn, writer, &known, ignored).await? };
     Ok((count(inserted.len()), updated))
 }
 
@@ -123,23 +134,34 @@ async fn update(
     conn: &mut PgConnection,
     writer: Writer<'_>,
     rows: &[PropertyRow<'_>],
+    ignored: &IgnoredFields,
 ) -> Result<i64, AppError> {
     let before = properties::properties_lock_changed(conn, writer.source, rows).await?;
     let before: BTreeMap<String, Map<String, Value>> = before.into_iter().collect();
-    let (changed, same): (Vec<_>, Vec<_>) =
-        rows.iter().cloned().partition(|row| before.contains_key(row.property_id));
+    let (mut changed, mut history) = (Vec::new(), Vec::new());
+    let (mut refreshed, mut same) = (Vec::new(), Vec::new());
+    for row in rows.iter().cloned() {
+        let differences =
+            before.get(row.property_id).map(|old| content::changes(old, row.body, ignored));
+        match differences {
+            Some(differences) if !differences.is_empty() => {
+                changed.push(row);
+                history.push(differences);
+            }
+            None if ignored.is_empty() => same.push(row),
+            // Only ignored fields differ, or the settings of ignored fields did.
+            Some(_) | None => refreshed.push(row),
+        }
+    }
     if !same.is_empty() {
         properties::properties_seen(conn, writer, &same).await?;
     }
-    if changed.is_empty() {
-        return Ok(0);
+    if !refreshed.is_empty() {
+        properties::properties_refresh(conn, writer, &refreshed).await?;
     }
-    let nothing = Map::new();
-    let differences = |row: &PropertyRow<'_>| {
-        content::changes(before.get(row.property_id).unwrap_or(&nothing), row.body)
-    };
-    let history: Vec<_> = changed.iter().map(differences).collect();
-    properties::properties_change(conn, writer, &changed, &history).await?;
+    if !changed.is_empty() {
+        properties::properties_change(conn, writer, &changed, &history).await?;
+    }
     Ok(count(changed.len()))
 }
 
@@ -152,12 +174,16 @@ fn first_of_each(rows: &[ScrapedProperty]) -> BTreeMap<&str, &ScrapedProperty> {
     first
 }
 
-fn property_row<'a>(run: &Run, row: &'a ScrapedProperty) -> PropertyRow<'a> {
+fn property_row<'a>(
+    run: &Run,
+    row: &'a ScrapedProperty,
+    ignored: &IgnoredFields,
+) -> PropertyRow<'a> {
     let listing_type =
         content::listing_type(&row.property.body, &run.spec.parameters.listing_types);
     PropertyRow {
         property_id: &row.property.id,
-        content_hash: content::hash(&row.property.body),
+        content_hash: content::hash(&row.property.body, ignored),
         body: &row.property.body,
         location: &row.location,
         listing_type: listing_type.map_or("", |kind| kind.into_str()),

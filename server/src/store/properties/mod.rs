@@ -158,6 +158,42 @@ pub async fn properties_seen(
     Ok(())
 }
 
+/// Records locked properties as seen and replaces their bodies, which have no change of content.
+pub async fn properties_refresh(
+    conn: &mut PgConnection,
+    writer: Writer<'_>,
+    rows: &[PropertyRow<'_>],
+) -> Result<(), StoreError> {
+    let columns = Columns::of(rows);
+    sqlx::query!(
+        r#"
+        update property p
+        set
+            content_hash = n.content_hash,
+            body = n.body,
+            location = n.location,
+            listing_type = n.listing_type,
+            last_seen_at = greatest(p.last_seen_at, $3),
+            last_job_id = $2
+        from unnest($4::text[], $5::bytea[], $6::jsonb[], $7::text[], $8::text[])
+            as n (property_id, content_hash, body, location, listing_type)
+        where p.source = $1
+            and p.property_id = n.property_id
+        "#,
+        writer.source,
+        writer.run.as_str(),
+        writer.now,
+        &columns.ids as _,
+        &columns.hashes as _,
+        &columns.bodies as _,
+        &columns.locations as _,
+        &columns.listing_types as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Writes the new content of locked properties and records their changes. `changes` are those of `rows`, in the
 /// same order.
 pub async fn properties_change(
