@@ -42,6 +42,8 @@ pub const FEED_RESET: &str = "FEED_RESET";
 pub const TOO_MANY_WATCHES: &str = "TOO_MANY_WATCHES";
 /// `RESOURCE_EXHAUSTED`: too many calls of this kind wait for the database; retry after `RetryInfo.retry_delay`.
 pub const OVERLOADED: &str = "OVERLOADED";
+/// `DEADLINE_EXCEEDED`: a message of the request did not arrive in time.
+pub const REQUEST_TOO_SLOW: &str = "REQUEST_TOO_SLOW";
 /// `UNAVAILABLE`: the server is shutting down.
 pub const SERVER_STOPPING: &str = "SERVER_STOPPING";
 /// `UNAVAILABLE`: another transaction locks a row that the call needs, and did not end in time; retry.
@@ -73,6 +75,7 @@ pub const ALL: &[&str] = &[
     FEED_RESET,
     TOO_MANY_WATCHES,
     OVERLOADED,
+    REQUEST_TOO_SLOW,
     SERVER_STOPPING,
     ROW_LOCKED,
     DATABASE_UNAVAILABLE,

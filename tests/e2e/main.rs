@@ -15,6 +15,7 @@ mod cli;
 mod databases;
 mod import;
 mod servers;
+mod sizes;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,6 +5,8 @@
 
 mod attempts;
 mod convert;
+mod error_size;
+mod flow;
 mod logs;
 mod mask;
 mod page;
@@ -12,6 +14,8 @@ mod properties;
 mod request_id;
 mod scheduled_jobs;
 mod scraping_jobs;
+#[cfg(test)]
+mod size_tests;
 mod status;
 mod ticks;
 mod watches;
@@ -24,18 +28,19 @@ use futures::{Stream, StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
+use windrow::encoded::scraping_job_service_server::{
+    SERVICE_NAME as SCRAPING_JOBS, ScrapingJobServiceServer,
+};
 use windrow::reason;
 use windrow::v1::property_service_server::{PropertyServiceServer, SERVICE_NAME as PROPERTIES};
 use windrow::v1::scheduled_job_service_server::{
     SERVICE_NAME as SCHEDULED_JOBS, ScheduledJobServiceServer,
-};
-use windrow::v1::scraping_job_service_server::{
-    SERVICE_NAME as SCRAPING_JOBS, ScrapingJobServiceServer,
 };
 use windrow::v1::worker_service_server::{SERVICE_NAME as WORKERS, WorkerServiceServer};
 
@@ -49,7 +54,8 @@ use crate::app::{App, Mode};
 
 /// Name of the caller, until calls are authenticated.
 const ANONYMOUS: &str = "anonymous";
-/// Maximum size of a request. A thousand locations of 200 characters need a fifth of it.
+/// Maximum size of a request, also of a compressed one after decompression. A thousand locations of 200 characters
+/// need a fifth of it.
 const MAX_REQUEST_SIZE: usize = 4 * 1024 * 1024;
 /// Concurrent calls on one connection in addition to the watches that the client may have. The limit on
 /// watches must be reached first: its error is clearer than a client that waits for a free stream.
@@ -59,6 +65,15 @@ const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// HTTP/2 keep-alive interval. A dead client is detected after this and the timeout of the reply.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A service that accepts compressed requests, and requests up to the maximum size.
+macro_rules! bounded {
+    ($service:ident) => {
+        $service
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(MAX_REQUEST_SIZE)
+    };
+}
 
 /// The two steps of a shutdown.
 #[derive(Clone, Debug, Default)]
@@ -86,16 +101,16 @@ pub(crate) async fn serve(
     let workers = WorkerServiceServer::new(workers);
     let properties = PropertyServiceServer::new(Properties::new(app, closing()));
     let routes = Routes::new(health_service)
-        .add_service(jobs.max_decoding_message_size(MAX_REQUEST_SIZE))
-        .add_service(runs.max_decoding_message_size(MAX_REQUEST_SIZE))
-        .add_service(workers.max_decoding_message_size(MAX_REQUEST_SIZE))
-        .add_service(properties.max_decoding_message_size(MAX_REQUEST_SIZE));
+        .add_service(bounded!(jobs))
+        .add_service(bounded!(runs))
+        .add_service(bounded!(workers))
+        .add_service(bounded!(properties));
     let serving = Server::builder()
         .timeout(CALL_TIMEOUT)
         .max_concurrent_streams(max_watches_per_client.saturating_add(CONCURRENT_CALLS))
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-        .add_routes(with_reflection(routes))
+        .add_routes(flow::bounded(with_reflection(routes)))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             shutdown.closing.cancelled(),

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+use tonic_types::ErrorDetails;
 use tracing::{error, warn};
 use windrow::reason;
 
+use super::error_size::{detail, field_violations, to_status};
 use crate::app::{AppError, WatchError};
 use crate::domain::violation::Violation;
 use crate::error_chain::error_chain;
@@ -101,33 +102,40 @@ pub(super) fn invalid(violations: Vec<Violation>) -> Status {
         None => "the request is invalid".to_owned(),
     };
     let mut details = details(reason::INVALID_ARGUMENT);
-    let violations = violations.into_iter().map(|v| FieldViolation::new(v.field, v.description));
-    details.set_bad_request(violations.collect::<Vec<_>>());
-    Status::with_error_details(Code::InvalidArgument, message, details)
+    details.set_bad_request(field_violations(violations));
+    to_status(Code::InvalidArgument, message, details)
 }
 
 /// UNAVAILABLE with a suggested retry delay.
 pub(super) fn unavailable(message: &str, reason: &str) -> Status {
     let mut details = details(reason);
     details.set_retry_info(Some(RETRY_DELAY));
-    Status::with_error_details(Code::Unavailable, message, details)
+    to_status(Code::Unavailable, message.to_owned(), details)
+}
+
+/// DEADLINE_EXCEEDED for a message of a request.
+pub(super) fn too_slow(limit: Duration) -> Status {
+    let limit = humantime::format_duration(limit);
+    let message = format!("a message of the request did not arrive within {limit}");
+    with_reason(Code::DeadlineExceeded, message, reason::REQUEST_TOO_SLOW)
 }
 
 /// RESOURCE_EXHAUSTED with a suggested retry delay.
-fn overloaded(message: &str) -> Status {
+pub(super) fn overloaded(message: &str) -> Status {
     let mut details = details(reason::OVERLOADED);
     details.set_retry_info(Some(RETRY_DELAY));
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+    to_status(Code::ResourceExhausted, message.to_owned(), details)
 }
 
 fn not_found(message: String, reason: &str, kind: &str, name: String) -> Status {
     let mut details = details(reason);
-    details.set_resource_info(format!("windrow.v1.{kind}"), name, "", message.clone());
-    Status::with_error_details(Code::NotFound, message, details)
+    let (name, description) = (detail(name), detail(message.clone()));
+    details.set_resource_info(format!("windrow.v1.{kind}"), name, "", description);
+    to_status(Code::NotFound, message, details)
 }
 
 fn with_reason(code: Code, message: String, reason: &str) -> Status {
-    Status::with_error_details(code, message, details(reason))
+    to_status(code, message, details(reason))
 }
 
 /// INTERNAL. The caller gets a request id, under which the log has the error.
@@ -136,7 +144,7 @@ fn internal(error: &AppError) -> Status {
     error!(request.id = %id, error = error_chain(error), "Internal error in request {id}");
     let mut details = details(reason::INTERNAL);
     details.set_request_info(id.clone(), "");
-    Status::with_error_details(Code::Internal, format!("internal error (request {id})"), details)
+    to_status(Code::Internal, format!("internal error (request {id})"), details)
 }
 
 fn details(reason: &str) -> ErrorDetails {
