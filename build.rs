@@ -29,5 +29,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut messages = tonic_prost_build::Config::new();
     messages.enable_type_names();
     builder.compile_fds_with_config(compiler.file_descriptor_set(), messages)?;
+    with_encoded_runs(compiler.file_descriptor_set())
+}
+
+/// Generates the server of `ScrapingJobService` once more, with responses of watches that hold the run as bytes.
+fn with_encoded_runs(
+    mut files: tonic_prost_build::FileDescriptorSet,
+) -> Result<(), Box<dyn Error>> {
+    for file in &mut files.file {
+        if file.name() != "windrow/v1/scraping_job_service.proto" {
+            file.service.clear();
+        }
+    }
+    let out = PathBuf::from(std::env::var("OUT_DIR")?).join("encoded");
+    std::fs::create_dir_all(&out)?;
+    let encoded = "crate::encoded::WatchResponse";
+    tonic_prost_build::configure()
+        .build_client(false)
+        .extern_path(".windrow.v1", "crate::v1")
+        .extern_path(".windrow.v1.WatchScrapingJobResponse", encoded)
+        .extern_path(".windrow.v1.WatchScrapingJobsResponse", encoded)
+        .out_dir(out)
+        .compile_fds(files)?;
     Ok(())
 }

@@ -57,7 +57,9 @@ pub use self::statistics::JobStatistics;
 pub use self::tick_queries::{Preview, Previewed};
 pub use self::ticks::TickReport;
 pub use self::watches::Watcher;
-pub use crate::watch::{Start, TooManyWatches, Update, WatchError, WatchLimits};
+pub use crate::watch::{
+    Detail, Start, TooManyWatches, Update, WatchError, WatchLimits, WatchedRun,
+};
 
 use self::group_commit::GroupCommit;
 use self::leases::{AttemptCall, LeaseCall, LeaseCheck};

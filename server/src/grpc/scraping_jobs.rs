@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
+use windrow::encoded::scraping_job_service_server::ScrapingJobService;
 use windrow::v1 as proto;
-use windrow::v1::scraping_job_service_server::ScrapingJobService;
 
 use super::ANONYMOUS;
 use super::convert::{self, to_run, to_run_status, to_time};
@@ -175,8 +175,8 @@ fn to_response(run: &Run, validate_only: bool) -> proto::ScrapingJob {
 
 #[async_trait]
 impl ScrapingJobService for ScrapingJobs {
-    type WatchScrapingJobStream = Responses<proto::WatchScrapingJobResponse>;
-    type WatchScrapingJobsStream = Responses<proto::WatchScrapingJobsResponse>;
+    type WatchScrapingJobStream = Responses;
+    type WatchScrapingJobsStream = Responses;
 
     async fn trigger_job(
         &self,
@@ -248,7 +248,7 @@ impl ScrapingJobService for ScrapingJobs {
     ) -> Result<Response<Self::WatchScrapingJobStream>, Status> {
         let watcher = self.watcher(&request);
         let updates = watches::watch_one(&self.app, watcher, request.into_inner()).await;
-        Ok(Response::new(Box::pin(updates.map_err(status)?)))
+        updates.map(Response::new).map_err(status)
     }
 
     async fn watch_scraping_jobs(
@@ -257,6 +257,6 @@ impl ScrapingJobService for ScrapingJobs {
     ) -> Result<Response<Self::WatchScrapingJobsStream>, Status> {
         let watcher = self.watcher(&request);
         let updates = watches::watch_many(&self.app, watcher, request.into_inner()).await;
-        Ok(Response::new(Box::pin(updates.map_err(status)?)))
+        updates.map(Response::new).map_err(status)
     }
 }

@@ -1,46 +1,40 @@
 //! The two watches of `ScrapingJobService`, as specified in `watch.proto`.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use prost_types::Duration as ProtoDuration;
+use prost::Message;
 use tonic::Status;
+use windrow::encoded::WatchResponse;
 use windrow::v1 as proto;
 use windrow::v1::{ScrapingJobView as View, WatchKind as Kind};
 
 use super::convert::{self, to_duration, to_run};
 use super::status::status;
-use crate::app::{App, AppError, Start, Update, Watcher};
+use crate::app::{App, AppError, Detail, Start, Update, WatchedRun, Watcher};
 use crate::domain::filter::RunFilter;
 use crate::domain::run::Run;
 
-pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Responses = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
 pub(super) async fn watch_one(
     app: &App,
     watcher: Watcher,
     request: proto::WatchScrapingJobRequest,
-) -> Result<impl Stream<Item = Result<proto::WatchScrapingJobResponse, Status>> + use<>, AppError> {
+) -> Result<Responses, AppError> {
     let id = convert::run_id("job_id", &request.job_id)?;
-    let view = view(request.view)?;
+    let detail = detail(request.view)?;
     let updates = app.watch_run(watcher, id, start(request)?).await?;
-    let response = move |update| {
-        let WatchMessage { kind, run, resume_token, feed_lag } = to_message(update, view);
-        let (kind, scraping_job) = (kind.into(), run);
-        proto::WatchScrapingJobResponse { kind, scraping_job, resume_token, feed_lag }
-    };
-    Ok(updates.map(move |update| update.map(response).map_err(status)))
+    Ok(responses(updates, detail))
 }
 
 pub(super) async fn watch_many(
     app: &App,
     watcher: Watcher,
     request: proto::WatchScrapingJobsRequest,
-) -> Result<impl Stream<Item = Result<proto::WatchScrapingJobsResponse, Status>> + use<>, AppError>
-{
-    let view = view(request.view)?;
+) -> Result<Responses, AppError> {
+    let detail = detail(request.view)?;
     let description = format!("{} {}", request.scheduled_job_id, request.filter);
     let selection = RunFilter {
         scheduled_job_id: convert::optional_scheduled_job_id(
@@ -51,12 +45,17 @@ pub(super) async fn watch_many(
     };
     let token = Some(request.resume_token.as_str()).filter(|token| !token.is_empty());
     let updates = app.watch_runs(watcher, selection, &description, token).await?;
-    let response = move |update| {
-        let WatchMessage { kind, run, resume_token, feed_lag } = to_message(update, view);
-        let (kind, scraping_job) = (kind.into(), run);
-        proto::WatchScrapingJobsResponse { kind, scraping_job, resume_token, feed_lag }
-    };
-    Ok(updates.map(move |update| update.map(response).map_err(status)))
+    Ok(responses(updates, detail))
+}
+
+fn responses(
+    updates: impl Stream<Item = Result<Update, AppError>> + Send + 'static,
+    detail: Detail,
+) -> Responses {
+    Box::pin(updates.map(move |update| match update {
+        Ok(update) => Ok(to_response(update, detail)),
+        Err(error) => Err(status(error)),
+    }))
 }
 
 fn start(request: proto::WatchScrapingJobRequest) -> Result<Start, AppError> {
@@ -71,52 +70,47 @@ fn start(request: proto::WatchScrapingJobRequest) -> Result<Start, AppError> {
     }
 }
 
-fn view(number: i32) -> Result<View, AppError> {
-    let unknown = |_| AppError::invalid("view", format!("{number} is not a view"));
-    View::try_from(number).map_err(unknown)
+fn detail(view: i32) -> Result<Detail, AppError> {
+    match View::try_from(view) {
+        Ok(View::Unspecified | View::Basic) => Ok(Detail::Basic),
+        Ok(View::Full) => Ok(Detail::Full),
+        Err(_) => Err(AppError::invalid("view", format!("{view} is not a view"))),
+    }
 }
 
-/// The fields that both responses have in common.
-struct WatchMessage {
-    kind: Kind,
-    run: Option<proto::ScrapingJob>,
-    resume_token: String,
-    feed_lag: Option<ProtoDuration>,
-}
-
-fn to_message(update: Update, view: View) -> WatchMessage {
-    let of_run = |kind, run: Arc<Run>, resume_token| WatchMessage {
-        kind,
-        run: Some(to_response(&run, view)),
+fn to_response(update: Update, detail: Detail) -> WatchResponse {
+    let of_run = |kind: Kind, run: &WatchedRun, resume_token| WatchResponse {
+        kind: kind.into(),
+        scraping_job: Some(run.encoded(detail, |run| encode(run, detail))),
         resume_token,
         feed_lag: None,
     };
-    let of_none = |kind, resume_token, lag: Option<Duration>| WatchMessage {
-        kind,
-        run: None,
+    let of_none = |kind: Kind, resume_token, lag: Option<Duration>| WatchResponse {
+        kind: kind.into(),
+        scraping_job: None,
         resume_token,
         feed_lag: lag.and_then(to_duration),
     };
     match update {
-        Update::Current(run) => of_run(Kind::Current, run, String::new()),
+        Update::Current(run) => of_run(Kind::Current, &run, String::new()),
         Update::Synced(token) => of_none(Kind::Synced, token, None),
-        Update::Changed(run, token) => of_run(Kind::Changed, run, token),
-        Update::Left(run, token) => of_run(Kind::Left, run, token),
+        Update::Changed(run, token) => of_run(Kind::Changed, &run, token),
+        Update::Left(run, token) => of_run(Kind::Left, &run, token),
         Update::Bookmark { token, lag } => of_none(Kind::Bookmark, token, lag),
     }
 }
 
 /// The run in a view. The basic view omits the lists that grow with the number of locations.
-fn to_response(run: &Run, view: View) -> proto::ScrapingJob {
+fn encode(run: &Run, detail: Detail) -> Vec<u8> {
     let mut response = to_run(run);
-    match view {
-        View::Full => {}
-        View::Unspecified | View::Basic => {
+    match detail {
+        Detail::Full => {}
+        Detail::Basic => {
             response.failed_locations.clear();
             if let Some(parameters) = &mut response.parameters {
                 parameters.locations.clear();
             }
         }
     }
-    response
+    response.encode_to_vec()
 }

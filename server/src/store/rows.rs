@@ -23,7 +23,7 @@ use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::policy::RunPolicy;
-use crate::domain::run::{Counts, FailedLocation, Lease, Progress, Run, RunSpec, RunState};
+use crate::domain::run::{Counts, FailedLocation, Lease, Progress, Run, RunSpec, RunState, Status};
 
 /// A column: its name, and its type in SQL.
 pub(super) type Column = (&'static str, &'static str);
@@ -182,14 +182,28 @@ impl TryFrom<RunRow> for Run {
 }
 
 impl StateRow {
-    /// The body of an event, without the fields that have their initial value.
+    /// The body of an event, without the fields that have their initial value. While the run is running it lacks the
+    /// lists of locations too, which grow with every report: the run has them.
     pub(super) fn event_body(&self) -> Result<Value, StoreError> {
         let mut body = serde_json::to_value(self)
             .map_err(|error| StoreError::unreadable("run_event", &self.job_id, &error))?;
         if let Value::Object(fields) = &mut body {
-            fields.retain(|_, value| !is_initial(value));
+            let is_running = self.status == Status::Running.into_str();
+            let is_list = |name: &str| name == "done_locations" || name == "failed_locations";
+            fields.retain(|name, value| !(is_initial(value) || is_running && is_list(name)));
         }
         Ok(body)
+    }
+
+    /// The state of an event, with `failed` failed locations. The locations of a running run are those of its
+    /// progress `now`, in the number of the event.
+    pub(super) fn read_event(self, failed: i32, now: &Progress) -> Result<RunState, StoreError> {
+        let completed = self.completed_locations;
+        let state = self.read()?;
+        Ok(match state.status {
+            Status::Running => RunState { progress: now.shortened(completed, failed), ..state },
+            Status::Pending | Status::Completed | Status::Failed | Status::Cancelled => state,
+        })
     }
 }
 
@@ -228,6 +242,10 @@ impl SpecRow {
 }
 
 impl StateRow {
+    pub(super) fn status(&self) -> &str {
+        &self.status
+    }
+
     pub(super) fn read(self) -> Result<RunState, StoreError> {
         let status = word(&self.job_id, "status", &self.status)?;
         if self.revision < 1 {

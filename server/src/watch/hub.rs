@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use windrow_worker::Outage;
 
+use super::change::Change;
 use super::inbox::{Inbox, Interest};
 use super::monitor::Monitor;
 use super::poll_backoff::{POLL, PollBackoff};
 use super::registry::Registry;
-use crate::store::feed::{self, Feed, FeedPosition};
+use crate::store::feed::{self, Feed, FeedPage, FeedPosition};
 use crate::store::{self, Pool, StoreError};
 
 /// Pause after a poll that found changes. Changes that are committed meanwhile are read and sent in one batch,
@@ -31,8 +32,9 @@ const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(1);
 pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// A connection that does not answer within this time is dropped: its server may be gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Most changes of one read: all are in memory at the same time, and they may be large.
+/// Most changes of one read, and their bytes: all are in memory at the same time.
 const PAGE: i64 = 256;
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A hub that has not read the feed for this long can no longer tell whether a watch is idle.
 const STALE_AFTER: Duration = Duration::from_secs(10);
 /// Watches may use one in this many of the pool's connections, so that writers do not wait for them.
@@ -221,9 +223,10 @@ impl Hub {
             self.registry.skip_to(last);
             return Ok(nothing);
         }
-        let changes = feed::feed_after(conn, &feed, position, PAGE).await?;
-        let changes: Vec<_> = changes.into_iter().map(Arc::new).collect();
-        let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == PAGE);
+        let FeedPage { changes, is_full } =
+            feed::feed_after(conn, &feed, position, PAGE, PAGE_BYTES).await?;
+        let changes: Vec<_> =
+            changes.into_iter().map(|change| Arc::new(Change::from(change))).collect();
         if let Some(last) = changes.last() {
             let overflows = self.registry.publish(&changes, last.position);
             self.overflows.fetch_add(overflows, Ordering::Relaxed);

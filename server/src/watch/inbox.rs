@@ -1,19 +1,20 @@
 //! The inbox of a watch: committed changes that it has not received yet.
 //!
-//! An inbox is bounded. When it is full it is emptied, and the watch catches up from the replay buffer that
-//! all watches share, or from the database.
+//! An inbox is bounded, and does not keep its changes in memory: the replay buffer that all watches share does. When an
+//! inbox is full it is emptied, and the watch catches up from the replay buffer or from the database.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
+use super::change::Change;
 use crate::domain::filter::{RunFilter, Visibility};
 use crate::domain::id::RunId;
-use crate::store::feed::{Change, FeedPosition};
+use crate::store::feed::FeedPosition;
 
 /// Most changes in the inbox of a watch that does not read.
 const CHANGES: usize = 128;
-/// Most bytes in an inbox: runs with a thousand locations are large.
+/// Most bytes of these changes: runs with a thousand locations are large.
 const BYTES: usize = 256 * 1024;
 
 /// Selects the changes of an inbox.
@@ -33,7 +34,7 @@ pub(super) struct Inbox {
 /// All changes of interest in `from..=until`.
 #[derive(Debug)]
 struct Held {
-    changes: Vec<Arc<Change>>,
+    changes: Vec<Weak<Change>>,
     bytes: usize,
     from: FeedPosition,
     until: FeedPosition,
@@ -72,7 +73,7 @@ impl Inbox {
         let before = held.changes.len();
         for change in changes.iter().filter(|change| self.wants(change)) {
             held.bytes += change.size;
-            held.changes.push(Arc::clone(change));
+            held.changes.push(Arc::downgrade(change));
         }
         let has_news = held.changes.len() > before;
         held.until = held.until.max(until);
@@ -110,7 +111,10 @@ impl Inbox {
             return Received::Lagged;
         }
         let until = held.until.max(position);
-        let mut changes = held.empty();
+        let Some(mut changes) = held.take() else {
+            held.lose(until);
+            return Received::Lagged;
+        };
         (held.from, held.until) = (until, until);
         drop(held);
         changes.retain(|change| change.position > position);
@@ -126,7 +130,10 @@ impl Inbox {
         if std::mem::take(&mut held.has_lost) {
             return Received::Lagged;
         }
-        Received::Changes(held.empty(), held.until)
+        match held.take() {
+            Some(changes) => Received::Changes(changes, held.until),
+            None => Received::Lagged,
+        }
     }
 
     /// Waits until something arrives, or has arrived since the inbox was last emptied.
@@ -136,9 +143,10 @@ impl Inbox {
 
     fn wants(&self, change: &Change) -> bool {
         match &self.interest {
-            Interest::Run(run) => *run == change.run.spec.id,
+            Interest::Run(run) => *run == change.run.run.spec.id,
             Interest::Selection(selection) => {
-                selection.visibility(&change.run, change.before) != Visibility::Hidden
+                let Change { run, before, after, .. } = change;
+                selection.visibility(&run.run, *before, *after) != Visibility::Hidden
             }
         }
     }
@@ -149,13 +157,14 @@ impl Inbox {
 }
 
 impl Held {
-    fn empty(&mut self) -> Vec<Arc<Change>> {
+    /// Empties the inbox; `None` if some of its changes are no longer in memory.
+    fn take(&mut self) -> Option<Vec<Arc<Change>>> {
         self.bytes = 0;
-        std::mem::take(&mut self.changes)
+        std::mem::take(&mut self.changes).iter().map(Weak::upgrade).collect()
     }
 
     fn lose(&mut self, until: FeedPosition) {
-        self.empty();
+        (self.changes, self.bytes) = (Vec::new(), 0);
         self.has_lost = true;
         (self.from, self.until) = (until, until);
     }

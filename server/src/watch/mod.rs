@@ -3,6 +3,8 @@
 //! Events in the database are the truth. The [`Hub`] reads committed events once for all watches of a server
 //! and passes them on to the inboxes of the watches concerned. A watch whose inbox overflowed catches up from
 //! the replay buffer that all watches share, or reads from the database itself, from its own position.
+//! Memory is bounded: changes are kept in the replay buffer only, and a watch that does not read holds the messages of
+//! its last read, which are few bytes or a single run.
 //! Notifications between servers only make the hub poll sooner.
 //!
 //! ```text
@@ -14,6 +16,7 @@
 //! A resume token is a position in the feed of one epoch. It is valid on every server and after restarts, as
 //! long as the database is the same and the events after the position are retained.
 
+mod change;
 mod hub;
 mod inbox;
 mod limiter;
@@ -30,6 +33,7 @@ mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::change::{Detail, WatchedRun};
 pub use self::hub::Hub;
 pub use self::limiter::{TooManyWatches, WatchLimiter, WatchLimits, WatchPermit};
 pub use self::one::{Start, watch_run};
@@ -37,20 +41,19 @@ pub use self::selection::watch_selection;
 pub use self::token::InvalidToken;
 
 use crate::domain::id::RunId;
-use crate::domain::run::Run;
 use crate::store::StoreError;
 
 /// A message of a watch.
 #[derive(Clone, Debug)]
 pub enum Update {
     /// A run as it was when the watch started.
-    Current(Arc<Run>),
+    Current(Arc<WatchedRun>),
     /// Everything that was current or missed at the start has been sent.
     Synced(String),
     /// A matching run has changed.
-    Changed(Arc<Run>, String),
+    Changed(Arc<WatchedRun>, String),
     /// A run has changed and no longer matches.
-    Left(Arc<Run>, String),
+    Left(Arc<WatchedRun>, String),
     /// Nothing but a newer token.
     Bookmark {
         token: String,

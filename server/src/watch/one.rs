@@ -7,16 +7,19 @@ use futures::Stream;
 use futures::stream::try_unfold;
 use tokio_util::sync::CancellationToken;
 
+use super::change::WatchedRun;
 use super::inbox::{Interest, Received};
 use super::subscription::{Awake, Subscription};
 use super::token::Subject;
 use super::{Hub, Update, WatchError};
 use crate::domain::id::RunId;
-use crate::domain::run::{Run, Status};
-use crate::store::{events, runs};
+use crate::domain::run::{Run, RunSpec, RunState, Status};
+use crate::store::{Budget, events, runs};
 
-/// Most states of one read: all are in memory at the same time, and they may be large.
+/// Most states of one read, and their bytes: a watch holds them until its client reads them. A single larger one is
+/// read alone.
 const PAGE: i64 = 64;
+const PAGE_BYTES: usize = 64 * 1024;
 
 /// Start of a watch of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +34,9 @@ pub enum Start {
 
 struct Watch {
     subscription: Subscription,
-    run: Arc<Run>,
+    spec: Arc<RunSpec>,
+    /// The run's revision when the watch started.
+    first: i64,
     /// The last revision that was sent or is in `unsent`.
     seen: i64,
     /// The status at revision `seen`, if it is known.
@@ -78,12 +83,14 @@ pub async fn watch_run(
             Start::Now | Start::After(_) => WatchError::CursorAhead { current: run.state.revision },
         });
     }
-    let run = Arc::new(run);
+    let run = WatchedRun::new(run);
     let current = || VecDeque::from([Update::Current(Arc::clone(&run))]);
     let unsent = if after.is_none() { current() } else { VecDeque::new() };
-    let seen = after.unwrap_or(run.state.revision);
-    let status = (seen == run.state.revision).then_some(run.state.status);
-    let watch = Watch { subscription, run, seen, status, unsent, phase: Phase::Beginning };
+    let Run { spec, state } = &run.run;
+    let (spec, first) = (Arc::clone(spec), state.revision);
+    let seen = after.unwrap_or(first);
+    let status = (seen == first).then_some(state.status);
+    let watch = Watch { subscription, spec, first, seen, status, unsent, phase: Phase::Beginning };
     Ok(try_unfold(watch, |mut watch| async move {
         Ok(watch.next().await?.map(|update| (update, watch)))
     }))
@@ -141,7 +148,8 @@ impl Watch {
             Received::Lagged => self.phase = Phase::CatchingUp,
             Received::Changes(changes, _) if changes.is_empty() => self.wait().await?,
             Received::Changes(changes, _) => {
-                let news = changes.iter().filter(|change| change.run.state.revision > self.seen);
+                let news =
+                    changes.iter().filter(|change| change.run.run.state.revision > self.seen);
                 let states: Vec<_> = news.map(|change| Arc::clone(&change.run)).collect();
                 if is_without_gap(&states, self.seen) {
                     self.queue(&states);
@@ -179,14 +187,14 @@ impl Watch {
         let mut snapshot = self.subscription.snapshot().await?;
         // Include the state at the cursor while its status is unknown.
         let after = self.seen - i64::from(self.status.is_none());
-        let mut states =
-            events::events_after(&mut snapshot.conn, &self.run.spec, after, PAGE).await?;
+        let (conn, budget) = (&mut snapshot.conn, &mut Budget::new(PAGE_BYTES));
+        let mut states = events::events_after(conn, &self.spec, after, PAGE, budget).await?;
         drop(snapshot);
         if states.first().is_some_and(|state| state.state.revision == self.seen) {
             self.status = Some(states.remove(0).state.status);
         }
-        let is_missing = states.is_empty() && self.seen < self.run.state.revision;
-        let states: Vec<_> = states.into_iter().map(Arc::new).collect();
+        let is_missing = states.is_empty() && self.seen < self.first;
+        let states: Vec<_> = states.into_iter().map(WatchedRun::new).collect();
         if is_missing || !is_without_gap(&states, self.seen) {
             return Err(WatchError::Expired);
         }
@@ -194,13 +202,14 @@ impl Watch {
         Ok(!states.is_empty())
     }
 
-    fn queue(&mut self, states: &[Arc<Run>]) {
-        for (index, state) in states.iter().enumerate() {
-            let is_progress = self.status == Some(state.state.status);
-            (self.seen, self.status) = (state.state.revision, Some(state.state.status));
+    fn queue(&mut self, states: &[Arc<WatchedRun>]) {
+        for (index, run) in states.iter().enumerate() {
+            let RunState { status, revision, .. } = run.run.state;
+            let is_progress = self.status == Some(status);
+            (self.seen, self.status) = (revision, Some(status));
             if !is_progress || index + 1 == states.len() {
-                let token = self.subscription.token((state.state.revision, 0));
-                self.unsent.push_back(Update::Changed(Arc::clone(state), token));
+                let token = self.subscription.token((revision, 0));
+                self.unsent.push_back(Update::Changed(Arc::clone(run), token));
             }
         }
     }
@@ -215,6 +224,6 @@ impl Watch {
 }
 
 /// Whether the revisions follow `seen` without a gap.
-fn is_without_gap(states: &[Arc<Run>], seen: i64) -> bool {
-    states.iter().zip(seen + 1..).all(|(state, expected)| state.state.revision == expected)
+fn is_without_gap(states: &[Arc<WatchedRun>], seen: i64) -> bool {
+    states.iter().zip(seen + 1..).all(|(run, expected)| run.run.state.revision == expected)
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::types::Uuid;
 
+use super::change::Change;
 use super::inbox::{Inbox, Interest};
 use super::replay_buffer::ReplayBuffer;
 use crate::domain::id::{RunId, ScheduledJobId};
-use crate::store::feed::{Change, FeedPosition};
+use crate::store::feed::FeedPosition;
 
 #[derive(Debug)]
 pub(super) struct Registry(Mutex<State>);
@@ -90,13 +91,13 @@ impl Registry {
         state.recent.add(changes);
         let of_all = state.of_all.clone();
         let of_run = |change: &Arc<Change>| {
-            let inboxes = state.of_runs.get(&change.run.spec.id)?;
+            let inboxes = state.of_runs.get(&change.run.run.spec.id)?;
             Some((Arc::clone(change), inboxes.clone()))
         };
         let of_runs: Vec<_> = changes.iter().filter_map(of_run).collect();
         let mut of_jobs: HashMap<&ScheduledJobId, (Vec<_>, Vec<_>)> = HashMap::new();
         for change in changes {
-            if let Some(job) = &change.run.spec.scheduled_job_id
+            if let Some(job) = &change.run.run.spec.scheduled_job_id
                 && let Some(inboxes) = state.of_jobs.get(job)
             {
                 let of_job = of_jobs.entry(job).or_insert_with(|| (Vec::new(), inboxes.clone()));
@@ -131,12 +132,11 @@ impl Registry {
         &self,
         epoch: Uuid,
         position: FeedPosition,
-        limit: usize,
     ) -> Option<(Vec<Arc<Change>>, FeedPosition)> {
         let state = self.state();
-        let changes = state.recent.after(position, limit).filter(|_| state.epoch == epoch)?;
+        let changes = state.recent.after(position).filter(|_| state.epoch == epoch)?;
         let until = match changes.last() {
-            Some(last) if changes.len() == limit => last.position,
+            Some(last) if state.recent.has_after(last.position) => last.position,
             Some(_) | None => state.position.max(position),
         };
         Some((changes, until))

@@ -8,6 +8,7 @@ use futures::Stream;
 use futures::stream::try_unfold;
 use tokio_util::sync::CancellationToken;
 
+use super::change::{Change, WatchedRun};
 use super::inbox::{Interest, Received};
 use super::subscription::{Awake, Subscription};
 use super::token::Subject;
@@ -15,13 +16,13 @@ use super::{Hub, Update, WatchError};
 use crate::domain::filter::{RunFilter, Visibility};
 use crate::domain::id::RunId;
 use crate::domain::run::Status;
-use crate::store::feed::{self, Change, Feed, FeedPosition};
-use crate::store::runs;
+use crate::store::feed::{self, Feed, FeedPage, FeedPosition};
+use crate::store::{Budget, runs};
 
-/// Most runs or changes of one read: all are in memory at the same time, and they may be large.
+/// Most runs or changes of one read, and their bytes: a watch holds them until its client reads them. A single larger
+/// one is read alone.
 const PAGE: i64 = 128;
-/// Most changes taken from the replay buffer at once: each watch builds its own messages from them.
-const RECENT: usize = 128;
+const PAGE_BYTES: usize = 64 * 1024;
 
 struct Watch {
     subscription: Subscription,
@@ -133,15 +134,18 @@ impl Watch {
     ) -> Result<(), WatchError> {
         let filter = self.active();
         let mut snapshot = self.subscription.snapshot().await?;
-        let page = runs::runs_list(&mut snapshot.conn, &filter, after.as_ref(), PAGE).await?;
+        let mut budget = Budget::new(PAGE_BYTES);
+        let page =
+            runs::runs_list(&mut snapshot.conn, &filter, after.as_ref(), PAGE, &mut budget).await?;
         self.current.until = snapshot.feed.end;
         drop(snapshot);
-        let is_full = i64::try_from(page.len()).is_ok_and(|count| count == PAGE);
+        let is_full =
+            budget.is_spent() || i64::try_from(page.len()).is_ok_and(|count| count == PAGE);
         let last =
             page.last().filter(|_| is_full).map(|run| (run.spec.created_at, run.spec.id.clone()));
         for run in page {
             self.current.revisions.insert(run.spec.id.clone(), run.state.revision);
-            self.unsent.push_back(Update::Current(Arc::new(run)));
+            self.unsent.push_back(Update::Current(WatchedRun::new(run)));
         }
         if last.is_some() {
             self.phase = Phase::Current(last);
@@ -170,7 +174,7 @@ impl Watch {
         match self.subscription.inbox.receive_after(self.position) {
             Received::Reset => Err(WatchError::FeedReset),
             Received::Lagged => {
-                match self.subscription.recent_after(self.position, RECENT) {
+                match self.subscription.recent_after(self.position) {
                     Some((changes, until)) => self.queue(&changes, until),
                     None => self.read_missed().await?,
                 }
@@ -211,15 +215,17 @@ impl Watch {
             return Err(WatchError::Expired);
         }
         let feed = snapshot.feed;
-        let changes = feed::feed_after(&mut snapshot.conn, &feed, self.position, PAGE).await?;
+        let conn = &mut snapshot.conn;
+        let FeedPage { changes, is_full } =
+            feed::feed_after(conn, &feed, self.position, PAGE, PAGE_BYTES).await?;
         drop(snapshot);
-        let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == PAGE);
         let until = match changes.last() {
             Some(last) if is_full => last.position,
             Some(last) => last.position.max(known),
             None => self.position.max(known),
         };
-        let changes: Vec<_> = changes.into_iter().map(Arc::new).collect();
+        let changes: Vec<_> =
+            changes.into_iter().map(|change| Arc::new(Change::from(change))).collect();
         self.queue(&changes, until);
         Ok(())
     }
@@ -229,7 +235,7 @@ impl Watch {
         let mut later: HashSet<&RunId> = HashSet::new();
         let mut updates = VecDeque::new();
         for change in changes.iter().rev() {
-            let is_last = later.insert(&change.run.spec.id);
+            let is_last = later.insert(&change.run.run.spec.id);
             if self.current.has(change) {
                 continue;
             }
@@ -250,7 +256,7 @@ impl Watch {
     fn update(&self, change: &Change) -> Option<Update> {
         let run = Arc::clone(&change.run);
         let token = || self.token(change.position);
-        match self.selection.visibility(&run, change.before) {
+        match self.selection.visibility(&run.run, change.before, change.after) {
             Visibility::Visible => Some(Update::Changed(run, token())),
             Visibility::Left => Some(Update::Left(run, token())),
             Visibility::Hidden => None,
@@ -270,7 +276,8 @@ impl Watch {
 impl Current {
     /// Whether the change is part of a run that was sent as current.
     fn has(&self, change: &Change) -> bool {
-        let sent: Option<&i64> = self.revisions.get(&change.run.spec.id);
-        sent.is_some_and(|revision| change.run.state.revision <= *revision)
+        let run = &change.run.run;
+        let sent: Option<&i64> = self.revisions.get(&run.spec.id);
+        sent.is_some_and(|revision| run.state.revision <= *revision)
     }
 }

@@ -7,12 +7,13 @@ use sqlx::types::Uuid;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::change::Change;
 use super::hub::{Hub, Snapshot};
 use super::inbox::{Inbox, Interest};
 use super::token::{Subject, Token};
 use super::{Update, WatchError};
 use crate::store::StoreError;
-use crate::store::feed::{Change, Feed, FeedPosition};
+use crate::store::feed::{Feed, FeedPosition};
 
 /// A watch that has sent nothing for this long sends a bookmark.
 const IDLE: Duration = Duration::from_secs(10);
@@ -63,9 +64,8 @@ impl Subscription {
     pub(super) fn recent_after(
         &self,
         position: FeedPosition,
-        limit: usize,
     ) -> Option<(Vec<Arc<Change>>, FeedPosition)> {
-        self.hub.registry.recent_after(self.epoch, position, limit)
+        self.hub.registry.recent_after(self.epoch, position)
     }
 
     /// The hub has read everything up to this position.

@@ -46,7 +46,7 @@ async fn a_watch_that_lags_far_behind_still_receives_the_final_event() {
         let mut last = None;
         while let Some(update) = updates.next().await {
             if let Update::Changed(run, _) = update.unwrap() {
-                last = Some(run.state.revision);
+                last = Some(run.run.state.revision);
             }
         }
         last
@@ -95,7 +95,7 @@ async fn a_resumed_watch_reports_a_run_that_stopped_matching_before_more_progres
             match updates.next().await.unwrap().unwrap() {
                 Update::Left(left, _) => return left,
                 Update::Synced(_) | Update::Bookmark { .. } => {}
-                Update::Changed(before, _) if before.state.progress.failed.is_empty() => {}
+                Update::Changed(before, _) if before.run.state.progress.failed.is_empty() => {}
                 update => panic!("expected that the run leaves, got {update:?}"),
             }
         }
@@ -104,5 +104,5 @@ async fn a_resumed_watch_reports_a_run_that_stopped_matching_before_more_progres
         left = tokio::time::timeout(TIMEOUT, left) => left.expect("no update"),
         () = hub.run(CancellationToken::new()) => panic!("the hub stopped"),
     };
-    assert_eq!(left.state.revision, run.state.revision - 1);
+    assert_eq!(left.run.state.revision, run.state.revision - 1);
 }

@@ -42,6 +42,7 @@ async fn a_crash_of_the_database_hides_no_change_from_a_watch() {
         let Some(Ok(Update::Changed(seen, _))) = updates.next().await else {
             panic!("no change comes");
         };
+        let seen = &seen.run;
         assert_eq!((seen.spec.id.as_str(), seen.state.revision), (run.as_str(), 1));
         server.stop().await;
     };

@@ -23,12 +23,17 @@ pub enum Visibility {
 }
 
 impl RunFilter {
-    /// Visibility of the change from `before` to `run`.
-    pub fn visibility(&self, run: &Run, before: Option<FilteredState>) -> Visibility {
+    /// Visibility of a change of `run` from `before` to `after`.
+    pub fn visibility(
+        &self,
+        run: &Run,
+        before: Option<FilteredState>,
+        after: FilteredState,
+    ) -> Visibility {
         if !self.accepts_fixed_fields(run) {
             return Visibility::Hidden;
         }
-        if self.accepts(FilteredState::of(run)) {
+        if self.accepts(after) {
             Visibility::Visible
         } else if before.is_some_and(|before| self.accepts(before)) {
             Visibility::Left
@@ -108,7 +113,7 @@ mod tests {
     #[test]
     fn a_filter_accepts_the_runs_that_a_list_contains() {
         let check = |filter: &str, expected: bool| {
-            let visibility = parse(filter).visibility(&run(), None);
+            let visibility = parse(filter).visibility(&run(), None, FilteredState::of(&run()));
             assert_eq!(visibility == Visibility::Visible, expected, "{filter}");
         };
         check("", true);
@@ -136,7 +141,11 @@ mod tests {
         let check = |filter: &str, before: Option<FilteredState>, expected: Visibility| {
             let mut running = run();
             running.state.status = Status::Running;
-            assert_eq!(parse(filter).visibility(&running, before), expected, "{filter}");
+            assert_eq!(
+                parse(filter).visibility(&running, before, FilteredState::of(&running)),
+                expected,
+                "{filter}"
+            );
         };
         let pending = Some(PENDING);
         check("status = pending", pending, Visibility::Left);
@@ -161,7 +170,11 @@ mod tests {
         let check = |filter: &str, failed_before: i64, expected: Visibility| {
             let before =
                 Some(FilteredState { status: Status::Running, failed_locations: failed_before });
-            assert_eq!(parse(filter).visibility(&running, before), expected, "{filter}");
+            assert_eq!(
+                parse(filter).visibility(&running, before, FilteredState::of(&running)),
+                expected,
+                "{filter}"
+            );
         };
         check("failed_locations > 0", 0, Visibility::Visible);
         check("failed_locations < 2", 1, Visibility::Left);
@@ -174,7 +187,13 @@ mod tests {
             scheduled_job_id: ScheduledJobId::parse(id).ok(),
             ..RunFilter::default()
         };
-        assert_eq!(of("sold").visibility(&run(), None), Visibility::Visible);
-        assert_eq!(of("other").visibility(&run(), None), Visibility::Hidden);
+        assert_eq!(
+            of("sold").visibility(&run(), None, FilteredState::of(&run())),
+            Visibility::Visible
+        );
+        assert_eq!(
+            of("other").visibility(&run(), None, FilteredState::of(&run())),
+            Visibility::Hidden
+        );
     }
 }

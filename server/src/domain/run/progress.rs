@@ -60,6 +60,17 @@ impl Progress {
         left
     }
 
+    /// Progress at another time, of which only the numbers of completed and of failed locations are known.
+    #[must_use]
+    pub fn shortened(&self, completed: i32, failed: i32) -> Self {
+        let length = |count: i32| usize::try_from(count).unwrap_or_default();
+        Self {
+            total_locations: self.total_locations,
+            done: self.done.iter().take(length(completed - failed)).copied().collect(),
+            failed: self.failed.iter().take(length(failed)).cloned().collect(),
+        }
+    }
+
     /// Adds results. A completed location stays completed, and repeated results change nothing.
     #[must_use]
     pub fn with(mut self, results: Vec<LocationResult>, locations: &[String]) -> Self {

@@ -15,15 +15,12 @@ use sqlx::PgConnection;
 use sqlx::types::{Json, Uuid};
 
 use super::rows::StateRow;
-use super::{StoreError, runs};
+use super::{Budget, StoreError, runs};
 use crate::domain::filter::FilteredState;
-use crate::domain::run::{Run, RunSpec};
+use crate::domain::run::Run;
+use crate::domain::size::Size;
 
 pub use self::prune::feed_prune;
-
-/// Estimated bytes of a run without its lists, and of a list entry without its text.
-const BASE: usize = 1_024;
-const ENTRY: usize = 24;
 
 /// A position in the order of commit. All events of transactions before `xid`, and those of `xid` itself up to
 /// `id`, are at or before it.
@@ -53,12 +50,29 @@ pub struct Feed {
 #[derive(Debug)]
 pub struct Change {
     /// The run after the change.
-    pub run: Arc<Run>,
+    pub run: Run,
     /// The filterable state before the change; `None` for a new run.
     pub before: Option<FilteredState>,
+    /// The filterable state after it. The lists of `run` may be those of a later change.
+    pub after: FilteredState,
     pub position: FeedPosition,
-    /// Estimated bytes in memory.
-    pub size: usize,
+}
+
+/// The changes of one read.
+#[derive(Debug)]
+pub struct FeedPage {
+    pub changes: Vec<Change>,
+    /// More changes may follow.
+    pub is_full: bool,
+}
+
+/// An event before its run is known.
+struct Event {
+    job_id: String,
+    state: StateRow,
+    before: Option<FilteredState>,
+    after: FilteredState,
+    position: FeedPosition,
 }
 
 /// A transaction that holds the feed back.
@@ -75,13 +89,6 @@ pub struct BlockingTransaction {
     pub application: Option<String>,
     /// Time since it began, if we may see it.
     pub age: Option<Duration>,
-}
-
-impl Change {
-    /// Whether only the progress changed.
-    pub fn is_progress(&self) -> bool {
-        self.before.is_some_and(|before| before.status == self.run.state.status)
-    }
 }
 
 /// Reads the state of the feed. Fails with [`StoreError::Standby`] on a read-only standby.
@@ -137,18 +144,56 @@ pub async fn feed_renew(conn: &mut PgConnection, epoch: Uuid) -> Result<(), Stor
     Ok(())
 }
 
-/// The changes after `position` and before `feed`'s horizon, in the order of commit.
+/// The changes after `position` and before `feed`'s horizon, in the order of commit: at most `limit`, and with runs
+/// of at most `bytes` in total.
 pub async fn feed_after(
     conn: &mut PgConnection,
     feed: &Feed,
     position: FeedPosition,
     limit: i64,
-) -> Result<Vec<Change>, StoreError> {
+    bytes: usize,
+) -> Result<FeedPage, StoreError> {
+    let events = events_after(conn, feed, position, limit).await?;
+    let is_full = i64::try_from(events.len()).is_ok_and(|count| count == limit);
+    let mut ids: Vec<&str> = Vec::new();
+    for event in &events {
+        if !ids.contains(&event.job_id.as_str()) {
+            ids.push(&event.job_id);
+        }
+    }
+    let mut budget = Budget::new(bytes);
+    let runs = runs::runs_get_within(conn, &ids, |_| true, &mut budget).await?;
+    let runs: HashMap<String, Run> =
+        runs.into_iter().map(|run| (run.spec.id.to_string(), run)).collect();
+    let (mut changes, mut budget_left) = (Vec::new(), Budget::new(bytes));
+    for event in events {
+        let Some(now) = runs.get(&event.job_id) else {
+            if budget.is_spent() {
+                return Ok(FeedPage { changes, is_full: true });
+            }
+            continue;
+        };
+        let change = event.of(now)?;
+        if !budget_left.admits(change.run.size()) {
+            return Ok(FeedPage { changes, is_full: true });
+        }
+        changes.push(change);
+    }
+    Ok(FeedPage { changes, is_full })
+}
+
+async fn events_after(
+    conn: &mut PgConnection,
+    feed: &Feed,
+    position: FeedPosition,
+    limit: i64,
+) -> Result<Vec<Event>, StoreError> {
     let rows = sqlx::query!(
         r#"
         select
             e.id, e.xid::text::bigint as "xid!", e.job_id, e.run as "run: Json<StateRow>",
-            p.status as "status_before?", p.failed_locations as "failed_before?"
+            e.failed_locations as "failed!", p.status as "status_before?",
+            p.failed_locations as "failed_before?"
         from run_event e
         left join run_event p on p.job_id = e.job_id and p.revision = e.revision - 1
         where (e.xid, e.id) > ($1::bigint::text::xid8, $2::bigint)
@@ -163,28 +208,35 @@ pub async fn feed_after(
         feed.first_id,
         limit,
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await?;
-    let ids: Vec<&str> = rows.iter().map(|row| row.job_id.as_str()).collect();
-    let runs = runs::runs_get(conn, &ids).await?;
-    let specs: HashMap<&str, &Arc<RunSpec>> =
-        runs.iter().map(|run| (run.spec.id.as_str(), &run.spec)).collect();
-    let change = |spec: &Arc<RunSpec>, state: StateRow, before: Option<FilteredState>, position| {
-        let run = Arc::new(Run { spec: Arc::clone(spec), state: state.read()? });
-        let size = size(&run);
-        Ok(Change { run, before, position, size })
-    };
     rows.into_iter()
-        .filter_map(|row| {
-            let spec = specs.get(row.job_id.as_str())?;
-            let position = FeedPosition { xid: row.xid, id: row.id };
-            let before = before(row.status_before.as_deref(), row.failed_before);
-            Some(change(spec, row.run.0, before, position))
+        .map(|row| {
+            let Json(state) = row.run;
+            let after = filtered(Some(state.status()), Some(row.failed));
+            let unreadable = || StoreError::unreadable("run_event", &row.job_id, &"unknown status");
+            Ok(Event {
+                after: after.ok_or_else(unreadable)?,
+                before: filtered(row.status_before.as_deref(), row.failed_before),
+                position: FeedPosition { xid: row.xid, id: row.id },
+                job_id: row.job_id,
+                state,
+            })
         })
         .collect()
 }
 
-fn before(status: Option<&str>, failed_locations: Option<i32>) -> Option<FilteredState> {
+impl Event {
+    /// The change, given the run as it is now.
+    fn of(self, now: &Run) -> Result<Change, StoreError> {
+        let Self { state, before, after, position, .. } = self;
+        let failed = i32::try_from(after.failed_locations).unwrap_or(i32::MAX);
+        let state = state.read_event(failed, &now.state.progress)?;
+        Ok(Change { run: Run { spec: Arc::clone(&now.spec), state }, before, after, position })
+    }
+}
+
+fn filtered(status: Option<&str>, failed_locations: Option<i32>) -> Option<FilteredState> {
     let status = status?.parse().ok()?;
     Some(FilteredState { status, failed_locations: failed_locations?.into() })
 }
@@ -270,14 +322,4 @@ pub async fn feed_blocking_transaction(
 
 fn seconds_of(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// Only the lists can be large; all other fields have small limits.
-fn size(run: &Run) -> usize {
-    let locations: usize =
-        run.spec.parameters.locations.iter().map(|text| ENTRY + text.len()).sum();
-    let failed = &run.state.progress.failed;
-    let failed: usize =
-        failed.iter().map(|one| 2 * ENTRY + one.location.len() + one.reason.len()).sum();
-    BASE + locations + failed
 }
