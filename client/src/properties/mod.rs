@@ -68,7 +68,8 @@ impl Client {
         property_id: impl Into<String>,
     ) -> Result<Property, Error> {
         let (source, property_id) = (source.into(), property_id.into());
-        let request = proto::GetPropertyRequest { source, property_id, limit: 1 };
+        let request =
+            proto::GetPropertyRequest { source, property_id, limit: 1, ..Default::default() };
         required(self.raw().get_property(request).await?.property, "property")
     }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use windrow_worker::LogLine;
 
-use super::page::query_limit;
+use super::page::PageReader;
 use super::{App, AppError, Page};
 use crate::domain::id::RunId;
 use crate::domain::log::{self, KeptLine, Level, Line, LogFilter};
@@ -17,9 +17,14 @@ impl App {
         if runs::run_get(&mut conn, &filter.run).await?.is_none() {
             return Err(AppError::RunNotFound(filter.run));
         }
-        let limit = filter.limit;
-        filter.limit = query_limit(limit);
-        Ok(Page::from_rows(logs::log_list(&mut conn, &filter).await?, limit))
+        let mut page = PageReader::new(filter.limit);
+        while let Some(rows) = page.rows() {
+            filter.limit = rows;
+            filter.after = page.last().map_or(filter.after, |line: &KeptLine| line.number);
+            let found = logs::log_list(&mut conn, &filter, &mut page.budget).await?;
+            page.add(rows, found);
+        }
+        Ok(page.page())
     }
 }
 

@@ -1,9 +1,9 @@
-//! Pages of a longer list.
+//! Pages of a longer list: limited in entries, and in bytes so that every client can receive them.
 
-/// Rows to query for a page of `limit` items: the extra one shows that there is a next page.
-pub(super) fn query_limit(limit: i64) -> i64 {
-    limit.saturating_add(1)
-}
+use crate::store::Budget;
+
+/// Rows of one query. Postgres prepares all rows of a query even if only the first ones fit into the page.
+const PART: usize = 64;
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,15 +13,53 @@ pub struct Page<T> {
     pub has_more: bool,
 }
 
-impl<T> Page<T> {
-    /// Makes a page of up to `limit` items from [`query_limit`] rows.
-    pub(super) fn from_rows(mut rows: Vec<T>, limit: i64) -> Self {
-        let limit = usize::try_from(limit).unwrap_or_default();
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        Self { items: rows, has_more }
+/// A page while it is read, part by part.
+pub(super) struct PageReader<T> {
+    limit: usize,
+    items: Vec<T>,
+    /// The bytes of the other items.
+    pub(super) budget: Budget,
+    is_complete: bool,
+}
+
+impl<T> PageReader<T> {
+    /// Reads up to `limit` items that fit into a message.
+    pub(super) fn new(limit: i64) -> Self {
+        Self::within(Budget::default(), limit)
     }
 
+    pub(super) fn within(budget: Budget, limit: i64) -> Self {
+        let limit = usize::try_from(limit).unwrap_or_default();
+        Self { limit, items: Vec::new(), budget, is_complete: false }
+    }
+
+    /// The number of rows to query next; `None` if the page is complete.
+    pub(super) fn rows(&self) -> Option<i64> {
+        // The item after the page shows that there is a next one.
+        let rows = (self.limit + 1 - self.items.len()).min(PART);
+        (!self.is_complete).then_some(i64::try_from(rows).unwrap_or(i64::MAX))
+    }
+
+    /// The item after which the next query begins.
+    pub(super) fn last(&self) -> Option<&T> {
+        self.items.last()
+    }
+
+    /// Adds the result of a query for `rows` rows within the budget.
+    pub(super) fn add(&mut self, rows: i64, found: Vec<T>) {
+        let is_short = i64::try_from(found.len()).is_ok_and(|count| count < rows);
+        self.items.extend(found);
+        self.is_complete = is_short || self.items.len() > self.limit;
+    }
+
+    pub(super) fn page(mut self) -> Page<T> {
+        let has_more = self.budget.is_spent() || self.items.len() > self.limit;
+        self.items.truncate(self.limit);
+        Page { items: self.items, has_more }
+    }
+}
+
+impl<T> Page<T> {
     /// The item after which the next page begins; `None` on the last page.
     pub fn next_after(&self) -> Option<&T> {
         self.items.last().filter(|_| self.has_more)
@@ -38,15 +76,35 @@ impl<T> Default for Page<T> {
 mod tests {
     use super::*;
 
+    /// Reads entries of these sizes; returns the length of the page and the number of queries.
+    fn read(all: &[usize], limit: i64) -> (usize, bool, usize) {
+        let (mut page, mut queries) = (PageReader::new(limit), 0);
+        while let Some(rows) = page.rows() {
+            queries += 1;
+            let next = all.iter().skip(page.items.len()).take(usize::try_from(rows).unwrap());
+            let found = next.copied().take_while(|bytes| page.budget.admits(*bytes)).collect();
+            page.add(rows, found);
+        }
+        let page = page.page();
+        (page.items.len(), page.has_more, queries)
+    }
+
     #[test]
-    fn the_extra_row_shows_that_there_is_a_next_page() {
-        let check = |rows: &[u8], expected: &[u8], next_after: Option<&u8>| {
-            let page = Page::from_rows(rows.to_vec(), 2);
-            assert_eq!((page.items.as_slice(), page.next_after()), (expected, next_after));
-        };
-        assert_eq!(query_limit(2), 3);
-        check(&[], &[], None);
-        check(&[1, 2], &[1, 2], None);
-        check(&[1, 2, 3], &[1, 2], Some(&2));
+    fn a_page_ends_at_its_limit_of_entries_or_of_bytes() {
+        const MIB: usize = 1024 * 1024;
+        assert_eq!(read(&[], 2), (0, false, 1));
+        assert_eq!(read(&[1, 1], 2), (2, false, 1));
+        assert_eq!(read(&[1, 1, 1], 2), (2, true, 1));
+        assert_eq!(read(&[MIB; 3], 50), (3, false, 1));
+        assert_eq!(read(&[MIB; 4], 50), (3, true, 1));
+        assert_eq!(read(&[9 * MIB; 4], 50), (1, true, 1), "an entry is never unreachable");
+        assert_eq!(read(&[1; 150], 1_000), (150, false, 3));
+        assert_eq!(read(&[1; 1_001], 1_000), (1_000, true, 16));
+    }
+
+    #[test]
+    fn a_page_without_a_next_one_has_no_position() {
+        let page = |has_more| Page { items: vec![1, 2], has_more };
+        assert_eq!((page(true).next_after(), page(false).next_after()), (Some(&2), None));
     }
 }

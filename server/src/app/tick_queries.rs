@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::page::query_limit;
+use super::page::PageReader;
 use super::{App, AppError, Page};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::ledger::LedgerEntry;
@@ -69,7 +69,13 @@ impl App {
         if scheduled_jobs::scheduled_job_get(&mut conn, id).await?.is_none() {
             return Err(AppError::ScheduledJobNotFound(id.clone()));
         }
-        let rows = ticks::ticks_list(&mut conn, id, before, query_limit(limit)).await?;
-        Ok(Page::from_rows(rows, limit))
+        let mut page = PageReader::new(limit);
+        while let Some(rows) = page.rows() {
+            let last = page.last().map(|entry: &LedgerEntry| entry.decided.tick_at);
+            let budget = &mut page.budget;
+            let found = ticks::ticks_list(&mut conn, id, last.or(before), rows, budget).await?;
+            page.add(rows, found);
+        }
+        Ok(page.page())
     }
 }

@@ -19,6 +19,7 @@ pub mod run;
 pub mod saturating;
 pub mod schedule;
 pub mod scheduled_job;
+pub mod size;
 pub mod text;
 pub mod tick;
 pub mod tick_policy;

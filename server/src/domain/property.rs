@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::id::{RunId, ScheduledJobId};
 use super::parameters::ListingType;
+use super::size::Size;
 
 /// A property in its latest state.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Property {
 /// The changes that one run made to a property.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PropertyChange {
+    /// Counts the changes of the property from 1.
+    pub number: i64,
     pub job_id: String,
     pub changed_at: DateTime<Utc>,
     pub fields: Vec<FieldChange>,
@@ -68,4 +71,58 @@ pub struct PropertyFilter {
 
 fn null_too<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(from).map(Some)
+}
+
+/// Ids, times, tags and lengths of a property or change.
+const BASE: usize = 1_024;
+
+impl Size for Property {
+    fn size(&self) -> usize {
+        let texts = [&self.source, &self.property_id, &self.location].map(String::len);
+        BASE + texts.iter().sum::<usize>() + size_of_object(&self.body)
+    }
+}
+
+impl Size for PropertyChange {
+    fn size(&self) -> usize {
+        let of_field = |field: &FieldChange| {
+            let values = [&field.old, &field.new].into_iter().flatten().map(size_of_value);
+            nested(nested(field.field.len()) + values.map(nested).sum::<usize>())
+        };
+        BASE + self.fields.iter().map(of_field).sum::<usize>()
+    }
+}
+
+/// Bytes of a `google.protobuf.Struct`.
+pub fn size_of_object(fields: &Map<String, Value>) -> usize {
+    let entry = |(name, value): (&String, &Value)| {
+        nested(nested(name.len()) + nested(size_of_value(value)))
+    };
+    fields.iter().map(entry).sum()
+}
+
+/// Bytes of a `google.protobuf.Value`.
+fn size_of_value(value: &Value) -> usize {
+    /// A tag, and a double or the digits of an integer that is sent as a text.
+    const NUMBER: usize = 22;
+    const DOUBLE: usize = 9;
+    match value {
+        Value::Null | Value::Bool(_) => 2,
+        Value::Number(number) if number.is_f64() => DOUBLE,
+        Value::Number(number) if number.as_i64().is_some_and(|n| n.unsigned_abs() <= 1 << 53) => {
+            DOUBLE
+        }
+        Value::Number(_) => NUMBER,
+        Value::String(text) => nested(text.len()),
+        Value::Array(items) => nested(items.iter().map(|item| nested(size_of_value(item))).sum()),
+        Value::Object(fields) => nested(size_of_object(fields)),
+    }
+}
+
+/// Bytes of a field with this content: tag, length and content.
+fn nested(length: usize) -> usize {
+    let digits = usize::BITS - length.leading_zeros();
+    // Seven bits of the length for each byte.
+    let of_length = usize::try_from(digits.div_ceil(7)).unwrap_or_default().max(1);
+    1 + of_length + length
 }

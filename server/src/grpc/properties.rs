@@ -13,10 +13,10 @@ use windrow::v1::property_service_server::PropertyService;
 use super::convert::{self, to_time};
 use super::page::{self, PageTokens};
 use super::status::{status, within};
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, Page};
 use crate::domain::property::{FieldChange, Property, PropertyChange, PropertyFilter};
 
-/// Properties in one message of an export: one to two MiB if a body has a few KiB.
+/// Maximum properties in one message of an export.
 const BATCH: i64 = 500;
 
 type Exported = Result<proto::ExportPropertiesResponse, Status>;
@@ -59,11 +59,15 @@ impl Properties {
             convert::text(field, value.clone())?;
         }
         let limit = page::size("limit", request.limit)?;
-        let found = self.app.get_property(&request.source, &request.property_id, limit).await?;
+        let (source, id) = (&request.source, &request.property_id);
+        let tokens = PageTokens::new(&format!("Property {source} {id}"));
+        let before = tokens.read(&request.page_token)?;
+        let found = self.app.get_property(source, id, before, limit).await?;
         let total_changes = found.property.change_count;
         Ok(proto::GetPropertyResponse {
+            next_page_token: tokens.next(found.changes.next_after().map(|change| change.number)),
             property: Some(to_property(found.property)),
-            changes: found.changes.into_iter().map(to_change).collect(),
+            changes: found.changes.items.into_iter().map(to_change).collect(),
             total_changes,
         })
     }
@@ -85,7 +89,7 @@ impl Properties {
                 let next = match page.next_after().map(position) {
                     Some(after) => {
                         let filter = PropertyFilter { after: Some(after), ..filter };
-                        Some(app.list_properties(filter, BATCH).await?)
+                        Some(app.list_properties(filter, next_limit(&page)).await?)
                     }
                     None => None,
                 };
@@ -98,6 +102,11 @@ impl Properties {
         });
         Ok(super::until_closing(exported.map_err(status), self.closing.clone()))
     }
+}
+
+/// Rows to query for the next message. Where only a few large ones fit, Postgres need not prepare many more.
+fn next_limit(page: &Page<Property>) -> i64 {
+    i64::try_from(page.items.len()).map_or(BATCH, |count| (2 * count).min(BATCH))
 }
 
 fn tokens(method: &str, filter: Option<&proto::PropertyFilter>) -> PageTokens {

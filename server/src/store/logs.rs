@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use strum::VariantArray;
 
-use super::StoreError;
+use super::{Budget, StoreError};
 use crate::domain::id::RunId;
 use crate::domain::log::{Counts, KeptLine, Level, Line, LogFilter};
 
@@ -103,13 +103,16 @@ pub async fn logs_prune(
     Ok(pruned.rows_affected())
 }
 
+/// Lines of a log that match, oldest first, up to a budget.
 pub async fn log_list(
     conn: &mut PgConnection,
     filter: &LogFilter,
+    budget: &mut Budget,
 ) -> Result<Vec<KeptLine>, StoreError> {
     let levels = Level::VARIANTS.iter().filter(|level| **level >= filter.min_level);
     let levels: Vec<&str> = levels.map(Level::into_str).collect();
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        LineRow,
         r#"
         select number, attempt, sequence, location, logged_at, level, text
         from scraping_job_log
@@ -128,18 +131,24 @@ pub async fn log_list(
         &levels as _,
         filter.limit,
     )
-    .fetch_all(conn)
-    .await?;
-    let kept = rows.into_iter().map(|row| KeptLine {
-        number: row.number,
-        attempt: row.attempt,
-        line: Line {
-            sequence: row.sequence,
-            location: row.location,
-            logged_at: row.logged_at,
-            level: row.level.parse().unwrap_or(Level::Info),
-            text: row.text,
-        },
-    });
-    Ok(kept.collect())
+    .fetch(conn);
+    budget.collect(rows, |row: LineRow| Ok(row.into())).await
+}
+
+struct LineRow {
+    number: i64,
+    attempt: i32,
+    sequence: i64,
+    location: String,
+    logged_at: DateTime<Utc>,
+    level: String,
+    text: String,
+}
+
+impl From<LineRow> for KeptLine {
+    fn from(row: LineRow) -> Self {
+        let LineRow { number, attempt, sequence, location, logged_at, level, text } = row;
+        let level = level.parse().unwrap_or(Level::Info);
+        Self { number, attempt, line: Line { sequence, location, logged_at, level, text } }
+    }
 }

@@ -5,6 +5,7 @@
 //! `domain`. Only [`StoreError`] translates constraint names.
 
 pub mod backfills;
+mod budget;
 mod conditions;
 mod error;
 pub mod events;
@@ -31,6 +32,7 @@ pub mod workers;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+pub use self::budget::Budget;
 pub use self::error::StoreError;
 pub use self::pool::{
     ConnectError, Pool, begin, begin_alone, begin_shared, begin_snapshot, connect,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::StoreError;
+use super::{Budget, StoreError};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::ledger::LedgerEntry;
 use crate::domain::tick::TickOutcome;
@@ -202,12 +202,13 @@ macro_rules! select_entries {
     };
 }
 
-/// Entries of a job before a tick, newest first.
+/// Entries of a job before a tick, newest first, up to a budget.
 pub async fn ticks_list(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
     before: Option<DateTime<Utc>>,
     limit: i64,
+    budget: &mut Budget,
 ) -> Result<Vec<LedgerEntry>, StoreError> {
     let rows = select_entries!(
         r#"
@@ -220,9 +221,8 @@ pub async fn ticks_list(
         before,
         limit,
     )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(|row| entry(job, row)).collect()
+    .fetch(conn);
+    budget.collect(rows, |row| entry(job, row)).await
 }
 
 /// The entry whose tick or range contains an instant.

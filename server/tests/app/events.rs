@@ -3,6 +3,7 @@
 use sqlx::PgPool;
 use windrow_server::app::App;
 use windrow_server::domain::run::Run;
+use windrow_server::domain::size::MESSAGE;
 use windrow_server::store::feed::{self, FeedPosition};
 use windrow_server::store::runs;
 
@@ -93,7 +94,7 @@ async fn events_of_a_run_are_in_order_even_if_the_transaction_of_the_last_one_be
     let revisions = eventually("all events are visible", async || {
         let feed = feed::feed_get(&mut conn).await.unwrap();
         let start = FeedPosition::default();
-        let changes = feed::feed_after(&mut conn, &feed, start, 10).await.unwrap();
+        let changes = feed::feed_after(&mut conn, &feed, start, 10, MESSAGE).await.unwrap().changes;
         let revisions = changes.iter().map(|change| change.run.state.revision).collect::<Vec<_>>();
         (revisions.len() >= 3).then_some(revisions)
     })

@@ -5,10 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use windrow_server::app::{App, Mode};
-use windrow_server::domain::filter::{RunConditions, RunFilter, Visibility};
+use windrow_server::domain::filter::{FilteredState, RunConditions, RunFilter, Visibility};
 use windrow_server::domain::run::{Event, Priority, Run};
+use windrow_server::domain::size::MESSAGE;
 use windrow_server::store::feed::{self, FeedPosition};
-use windrow_server::store::runs;
+use windrow_server::store::{Budget, runs};
 use windrow_worker::{AttemptUpdate, Failure, LocationResult, Outcome};
 
 use crate::support::{
@@ -80,7 +81,7 @@ fn filter(text: &str) -> RunFilter {
 }
 
 async fn list(conn: &mut PgConnection, text: &str) -> Vec<Run> {
-    runs::runs_list(conn, &filter(text), None, 10).await.unwrap()
+    runs::runs_list(conn, &filter(text), None, 10, &mut Budget::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -93,7 +94,10 @@ async fn a_list_its_count_and_a_watch_agree_about_every_filter() {
         assert_eq!(listed.len(), expected, "{text}");
         let count = runs::runs_count(&mut conn, &filter(text)).await.unwrap();
         assert_eq!(usize::try_from(count).unwrap(), expected, "{text}");
-        let is_visible = |run: &&Run| filter(text).visibility(run, None) == Visibility::Visible;
+        let is_visible = |run: &&Run| {
+            let after = FilteredState::of(run);
+            filter(text).visibility(run, None, after) == Visibility::Visible
+        };
         let visible: Vec<&Run> = all.iter().filter(is_visible).collect();
         assert_eq!(visible, listed.iter().collect::<Vec<_>>(), "{text}");
     }
@@ -129,7 +133,8 @@ async fn pages_of_a_filtered_list_follow_each_other() {
     let mut paged = Vec::new();
     let mut after = None;
     loop {
-        let page = runs::runs_list(&mut conn, &filter, after.as_ref(), 1).await.unwrap();
+        let budget = &mut Budget::default();
+        let page = runs::runs_list(&mut conn, &filter, after.as_ref(), 1, budget).await.unwrap();
         let Some(run) = page.into_iter().next() else { break };
         after = Some((run.spec.created_at, run.spec.id.clone()));
         paged.push(run);
@@ -145,8 +150,9 @@ async fn a_change_has_the_number_of_failed_locations_before_it() {
     let failed_before = eventually("both changes are visible", async || {
         let feed = feed::feed_get(&mut conn).await.unwrap();
         let start = FeedPosition::default();
-        let changes = feed::feed_after(&mut conn, &feed, start, 100).await.unwrap();
-        let failed = changes.iter().filter(|change| !change.run.state.progress.failed.is_empty());
+        let changes = feed::feed_after(&mut conn, &feed, start, 100, MESSAGE).await.unwrap();
+        let failed =
+            changes.changes.iter().filter(|change| !change.run.state.progress.failed.is_empty());
         let before: Vec<_> = failed.map(|change| change.before.unwrap().failed_locations).collect();
         (before.len() >= 2).then_some(before)
     })

@@ -56,10 +56,10 @@ async fn runs_that_write_the_same_properties_count_every_change_once() {
     let mut changes = 0;
     for property in &page.items {
         let detail =
-            app.get_property(&property.source, &property.property_id, 1_000).await.unwrap();
+            app.get_property(&property.source, &property.property_id, None, 1_000).await.unwrap();
         // Each change starts from the value that the previous one left, back to the first one.
         let mut price = &detail.property.body["price"];
-        for change in &detail.changes {
+        for change in &detail.changes.items {
             assert_eq!(change.fields[0].new.as_ref(), Some(price), "{detail:#?}");
             price = change.fields[0].old.as_ref().unwrap();
         }

@@ -84,6 +84,7 @@ async fn a_property_has_its_runs_and_its_changes() {
         source: FILE.to_owned(),
         property_id: "1".to_owned(),
         limit: 0,
+        ..Default::default()
     };
     let found = windrow.client.raw().get_property(request).await.unwrap();
 

@@ -81,6 +81,7 @@ async fn history(windrow: &Windrow, id: &str, run: &str) -> Vec<(f64, f64)> {
         source: "king_county".to_owned(),
         property_id: id.to_owned(),
         limit: 0,
+        ..Default::default()
     };
     let found = windrow.client.raw().get_property(request).await.unwrap();
     assert_eq!(found.total_changes, 1);

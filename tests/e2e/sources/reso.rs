@@ -201,6 +201,7 @@ async fn listings_are_read_in_pages_and_then_only_changes() {
         source: "mls".to_owned(),
         property_id: "L00050".to_owned(),
         limit: 0,
+        ..Default::default()
     };
     let changes = windrow.client.raw().get_property(request).await.unwrap().changes;
     let fields: Vec<&str> = changes[0].fields.iter().map(|field| field.field.as_str()).collect();

@@ -120,7 +120,7 @@ async fn list(client: &Client, output: Output, args: ListArgs) -> Result<(), Fai
 async fn get(client: &Client, output: Output, args: GetArgs) -> Result<(), Failure> {
     let id = args.property_id.clone();
     let (source, property_id, limit) = (args.source, args.property_id, args.limit);
-    let request = proto::GetPropertyRequest { source, property_id, limit };
+    let request = proto::GetPropertyRequest { source, property_id, limit, ..Default::default() };
     let response = client.raw().get_property(request).await?;
     output.show(&response, &[&id], |layout| render::property_with_changes(layout, &response))
 }

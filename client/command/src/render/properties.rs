@@ -156,6 +156,7 @@ mod tests {
                 property: Some(Property::default()),
                 changes: vec![change],
                 total_changes: 1,
+                ..Default::default()
             },
         );
         assert!(shown.contains("price  100  99.5  run"), "{shown}");

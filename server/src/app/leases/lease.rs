@@ -18,6 +18,8 @@ use crate::app::{App, AppError};
 use crate::domain::fairness::{Candidate, Capacity, Waiting};
 use crate::domain::id::RunId;
 use crate::domain::run::{Event, Lease, Run, Status};
+use crate::domain::size::{MESSAGE, Size};
+use crate::store::Budget;
 use crate::store::leases::{self, RunningCount};
 use crate::store::ready::{self, Ready};
 use crate::store::{runs, turns, workers};
@@ -27,6 +29,8 @@ pub(crate) const WORKER_LOST_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// A leased run that its worker does not hold after this time was lost with the response. Before, the response
 /// may be on its way, or the worker may be ending the run at this moment.
 const LOST_RESPONSE_AFTER: TimeDelta = TimeDelta::seconds(1);
+/// Maximum bytes of the runs of a response. A lease has the locations of its run twice.
+const LEASES_BYTES: usize = MESSAGE / 2;
 /// Interval of the queries of a waiting worker without wake-ups.
 const POLL: Duration = Duration::from_secs(1);
 /// Interval at which a waiting worker is recorded as seen.
@@ -37,6 +41,8 @@ const WINDOW: usize = 100;
 const JOBS: i64 = 100;
 /// Maximum number of runs that one look leases.
 const LARGEST_LOOK: usize = 500;
+/// Maximum bytes of these runs, which are in memory at the same time.
+const LOOK_BYTES: usize = 16 * 1024 * 1024;
 
 /// A worker's request for runs.
 #[derive(Clone, Debug)]
@@ -118,12 +124,13 @@ impl App {
             return Ok(Unconfirmed::default());
         }
         let ids: Vec<&str> = leased.iter().map(String::as_str).collect();
-        let mut leased = runs::runs_get(&mut conn, &ids).await?;
-        leased.retain(|run| {
+        let is_unconfirmed = |run: &Run| {
             let lease = run.state.lease.as_ref();
             let is_valid = |lease: &Lease| lease.worker_id == id && !lease.has_expired(now);
             lease.is_some_and(is_valid) && !request.held.iter().any(|it| is_attempt_of(it, run))
-        });
+        };
+        let budget = &mut Budget::new(LEASES_BYTES);
+        let mut leased = runs::runs_get_within(&mut conn, &ids, is_unconfirmed, budget).await?;
         leased.sort_by(|a, b| a.spec.id.cmp(&b.spec.id));
         let is_lost = |run: &Run| {
             run.state.attempt_started_at.is_none_or(|start| now - start >= LOST_RESPONSE_AFTER)
@@ -181,7 +188,7 @@ impl GroupCall for LeaseCall {
         let mut left = capacity_left(&limits, &leases::running_counts(conn).await?);
         let wanted = calls.iter().map(|call| call.capacity).sum::<usize>().min(LARGEST_LOOK);
         let found = candidates(conn, sources, wanted, &mut left, now).await?;
-        let is_cut = found.len() >= WINDOW.max(wanted);
+        let mut is_cut = found.len() >= WINDOW.max(wanted);
         let mut waiting = Waiting::new(found);
         let mut chosen: Vec<Vec<Candidate>> = Vec::new();
         for call in calls {
@@ -193,15 +200,20 @@ impl GroupCall for LeaseCall {
         }
         let ids: Vec<_> = chosen.iter().flatten().map(|run| run.run.clone()).collect();
         // Another change of a run may have come first.
-        let ready = runs::runs_lock_free(conn, &ids).await?.into_iter();
+        let ready = runs::runs_lock_free_within(conn, &ids, &mut Budget::new(LOOK_BYTES)).await?;
         let mut ready: BTreeMap<RunId, Run> = ready
+            .into_iter()
             .filter(|run| run.state.status == Status::Pending)
             .map(|run| (run.spec.id.clone(), run))
             .collect();
         let mut leased = Vec::new();
         for (call, chosen) in calls.iter().zip(&chosen) {
             let event = Event::Leased { worker_id: call.worker_id.clone(), lease: call.lease };
-            let runs = chosen.iter().filter_map(|run| ready.remove(&run.run)).collect();
+            let mut budget = Budget::new(LEASES_BYTES);
+            let runs = chosen.iter().filter_map(|run| ready.remove(&run.run));
+            let runs: Vec<Run> = runs.take_while(|run| budget.admits(run.size())).collect();
+            // A run that is not taken is offered again at once.
+            is_cut |= runs.len() < chosen.len();
             leased.push(apply_all(runs, &event, now)?);
         }
         let running: Vec<Run> = leased.iter().flatten().cloned().collect();

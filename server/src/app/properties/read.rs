@@ -2,9 +2,10 @@
 
 use sqlx::PgConnection;
 
-use crate::app::page::query_limit;
+use crate::app::page::PageReader;
 use crate::app::{App, AppError, Page};
 use crate::domain::property::{Property, PropertyChange, PropertyFilter};
+use crate::store::Budget;
 use crate::store::properties::{self, COUNT_LIMIT};
 use crate::store::{runs, scheduled_jobs};
 
@@ -12,7 +13,7 @@ use crate::store::{runs, scheduled_jobs};
 #[derive(Clone, Debug)]
 pub struct PropertyDetail {
     pub property: Property,
-    pub changes: Vec<PropertyChange>,
+    pub changes: Page<PropertyChange>,
 }
 
 impl App {
@@ -23,11 +24,19 @@ impl App {
         limit: i64,
     ) -> Result<Page<Property>, AppError> {
         let mut conn = self.begin_snapshot().await?;
-        let Some(filter) = with_source(&mut conn, filter).await? else {
+        let Some(mut filter) = with_source(&mut conn, filter).await? else {
             return Ok(Page::default());
         };
-        let rows = properties::properties_list(&mut conn, &filter, query_limit(limit)).await?;
-        Ok(Page::from_rows(rows, limit))
+        let mut page = PageReader::new(limit);
+        while let Some(rows) = page.rows() {
+            if let Some(Property { source, property_id, .. }) = page.last() {
+                filter.after = Some((source.clone(), property_id.clone()));
+            }
+            let budget = &mut page.budget;
+            let found = properties::properties_list(&mut conn, &filter, rows, budget).await?;
+            page.add(rows, found);
+        }
+        Ok(page.page())
     }
 
     /// The number of matching properties up to the limit of counts, and whether there are more.
@@ -38,11 +47,12 @@ impl App {
         Ok((count.min(COUNT_LIMIT), count > COUNT_LIMIT))
     }
 
-    /// One property with its `limit` newest changes.
+    /// One property with up to `limit` of its newest changes; with `before`, of those with a lower number.
     pub async fn get_property(
         &self,
         source: &str,
         property_id: &str,
+        before: Option<i64>,
         limit: i64,
     ) -> Result<PropertyDetail, AppError> {
         let mut tx = self.begin_snapshot().await?;
@@ -51,9 +61,15 @@ impl App {
             source_name: source.to_owned(),
             property_id: property_id.to_owned(),
         })?;
-        let changes =
-            properties::property_changes_list(&mut tx, source, property_id, limit).await?;
-        Ok(PropertyDetail { property, changes })
+        let mut changes = PageReader::within(Budget::beside(&property), limit);
+        while let Some(rows) = changes.rows() {
+            let before = changes.last().map(|change: &PropertyChange| change.number).or(before);
+            let budget = &mut changes.budget;
+            let found =
+                properties::property_changes_list(&mut tx, &property, before, rows, budget).await?;
+            changes.add(rows, found);
+        }
+        Ok(PropertyDetail { property, changes: changes.page() })
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::app::page::query_limit;
+use crate::app::page::PageReader;
 use crate::app::{App, AppError, Page};
 use crate::domain::filter::{RunConditions, RunFilter};
 use crate::domain::id::RunId;
@@ -35,9 +35,16 @@ impl App {
         // One snapshot for page and total: a run that ended in between would be in neither count.
         let mut conn = self.begin_snapshot().await?;
         let RunQuery { filter, after, limit } = query;
-        let rows = runs::runs_list(&mut conn, &filter, after.as_ref(), query_limit(limit)).await?;
+        let mut page = PageReader::new(limit);
+        while let Some(rows) = page.rows() {
+            let last = page.last().map(|run: &Run| (run.spec.created_at, run.spec.id.clone()));
+            let after = last.as_ref().or(after.as_ref());
+            let budget = &mut page.budget;
+            let found = runs::runs_list(&mut conn, &filter, after, rows, budget).await?;
+            page.add(rows, found);
+        }
         let (total, total_is_lower_bound) = count(&mut conn, &filter).await?;
-        Ok(RunPage { runs: Page::from_rows(rows, limit), total, total_is_lower_bound })
+        Ok(RunPage { runs: page.page(), total, total_is_lower_bound })
     }
 }
 

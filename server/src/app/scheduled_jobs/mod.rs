@@ -10,7 +10,7 @@ pub use self::status::HeldTicks;
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
-use super::page::query_limit;
+use super::page::PageReader;
 use super::{App, AppError, IdempotencyKey, Mode, Page, commit, run_log};
 use crate::domain::filter::JobFilter;
 use crate::domain::id::ScheduledJobId;
@@ -18,6 +18,7 @@ use crate::domain::revision::Change;
 use crate::domain::run::Run;
 use crate::domain::scheduled_job::{History, ScheduleState, ScheduledJob, Settings, SettingsDraft};
 use crate::domain::tick;
+use crate::store::Budget;
 use crate::store::revisions::{self, NewRevision};
 use crate::store::runs;
 use crate::store::scheduled_jobs;
@@ -87,7 +88,8 @@ impl App {
         Ok(job)
     }
 
-    /// A scheduled job, even if deleted, with its `limit` newest runs and the total number of its runs.
+    /// A scheduled job, even if deleted, with up to `limit` of its newest runs, as many as fit into a message, and
+    /// the total number of its runs.
     pub async fn get_scheduled_job(
         &self,
         id: &ScheduledJobId,
@@ -98,7 +100,8 @@ impl App {
         let job = job.ok_or_else(|| AppError::ScheduledJobNotFound(id.clone()))?;
         let active = runs::runs_count_active(&mut tx, id).await?;
         let linked = runs::runs_count_linked_by_original(&mut tx, id).await?;
-        let newest = runs::runs_newest_of(&mut tx, id, limit).await?;
+        let budget = &mut Budget::beside(&job);
+        let newest = runs::runs_newest_of(&mut tx, id, limit, budget).await?;
         let total = job.history.run_count + active + linked;
         Ok((job, newest, total))
     }
@@ -106,11 +109,17 @@ impl App {
     pub async fn list_scheduled_jobs(&self, query: JobQuery) -> Result<JobPage, AppError> {
         let mut conn = self.begin_snapshot().await?;
         let JobQuery { filter, after, limit } = query;
-        let (after, row_limit) = (after.as_ref(), query_limit(limit));
-        let rows =
-            scheduled_jobs::scheduled_jobs_list(&mut conn, &filter, after, row_limit).await?;
+        let mut page = PageReader::new(limit);
+        while let Some(rows) = page.rows() {
+            let last = page.last().map(|job: &ScheduledJob| job.id.clone());
+            let (after, budget) = (last.as_ref().or(after.as_ref()), &mut page.budget);
+            let found =
+                scheduled_jobs::scheduled_jobs_list(&mut conn, &filter, after, rows, budget)
+                    .await?;
+            page.add(rows, found);
+        }
         let total = scheduled_jobs::scheduled_jobs_count(&mut conn, &filter).await?;
-        Ok(JobPage { jobs: Page::from_rows(rows, limit), total })
+        Ok(JobPage { jobs: page.page(), total })
     }
 
     /// Applies `change` to the settings. If that changes nothing, nothing is written.

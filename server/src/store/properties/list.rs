@@ -6,8 +6,8 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::domain::property::{FieldChange, Property, PropertyChange, PropertyFilter};
-use crate::store::StoreError;
 use crate::store::conditions::{Statement, push_equal};
+use crate::store::{Budget, StoreError};
 
 /// Totals are exact up to this number.
 pub const COUNT_LIMIT: i64 = 10_000;
@@ -87,11 +87,12 @@ fn push_matching(sql: &mut Statement, filter: &PropertyFilter) -> &'static [&'st
     order
 }
 
-/// Properties that match, by source and id.
+/// Properties that match, by source and id, up to a budget.
 pub async fn properties_list(
     conn: &mut PgConnection,
     filter: &PropertyFilter,
     limit: i64,
+    budget: &mut Budget,
 ) -> Result<Vec<Property>, StoreError> {
     let mut sql = Statement::new("select ");
     sql.push(COLUMNS);
@@ -107,8 +108,8 @@ pub async fn properties_list(
     }
     sql.push(" order by ").push(&order);
     sql.push(" limit ").push_bind(limit);
-    let rows: Vec<Row> = sql.build_query_as().persistent(false).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(Property::from).collect())
+    let rows = sql.build_query_as::<Row>().persistent(false).fetch(conn);
+    budget.collect(rows, |row| Ok(Property::from(row))).await
 }
 
 /// Number of properties that match on all pages, counted up to one more than [`COUNT_LIMIT`].
@@ -145,32 +146,43 @@ pub async fn property_get(
     Ok(row.map(Property::from))
 }
 
-/// The newest changes of a property.
+/// The newest changes of a property, up to a budget; with `before`, those with a lower number.
 pub async fn property_changes_list(
     conn: &mut PgConnection,
-    source: &str,
-    property_id: &str,
+    property: &Property,
+    before: Option<i64>,
     limit: i64,
+    budget: &mut Budget,
 ) -> Result<Vec<PropertyChange>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        ChangeRow,
         r#"
-        select job_id, changed_at, fields as "fields: Json<Vec<FieldChange>>"
+        select number, job_id, changed_at, fields as "fields: Json<Vec<FieldChange>>"
         from property_change
         where source = $1
             and property_id = $2
+            and ($3::bigint is null or number < $3)
         order by number desc
-        limit $3
+        limit $4
         "#,
-        source,
-        property_id,
+        property.source,
+        property.property_id,
+        before,
         limit,
     )
-    .fetch_all(conn)
-    .await?;
-    let change = |job_id, changed_at, fields: Json<Vec<FieldChange>>| PropertyChange {
-        job_id,
-        changed_at,
-        fields: fields.0,
-    };
-    Ok(rows.into_iter().map(|row| change(row.job_id, row.changed_at, row.fields)).collect())
+    .fetch(conn);
+    budget.collect(rows, |row| Ok(PropertyChange::from(row))).await
+}
+
+struct ChangeRow {
+    number: i64,
+    job_id: String,
+    changed_at: DateTime<Utc>,
+    fields: Json<Vec<FieldChange>>,
+}
+
+impl From<ChangeRow> for PropertyChange {
+    fn from(ChangeRow { number, job_id, changed_at, fields }: ChangeRow) -> Self {
+        Self { number, job_id, changed_at, fields: fields.0 }
+    }
 }

@@ -3,14 +3,15 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{SELECT, to_runs};
+use super::SELECT;
 use crate::domain::filter::RunFilter;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::{Run, Status};
-use crate::store::StoreError;
 use crate::store::conditions::{
     Statement, push_accepted, push_equal, push_labels, push_length, push_period,
 };
+use crate::store::rows::RunRow;
+use crate::store::{Budget, StoreError};
 
 /// Totals are exact up to this number. Counting reads the runs, so it bounds the cost of a page.
 pub const COUNT_LIMIT: i64 = 1_000;
@@ -50,12 +51,13 @@ fn push_status(sql: &mut Statement, accepted: &[Status]) {
     sql.push(")");
 }
 
-/// Runs that match, newest first; with `after`, those older than it.
+/// Runs that match, newest first, up to a budget; with `after`, those older than it.
 pub async fn runs_list(
     conn: &mut PgConnection,
     filter: &RunFilter,
     after: Option<&(DateTime<Utc>, RunId)>,
     limit: i64,
+    budget: &mut Budget,
 ) -> Result<Vec<Run>, StoreError> {
     let mut sql = Statement::new(format!("{} where true", *SELECT));
     push_conditions(&mut sql, filter);
@@ -64,7 +66,9 @@ pub async fn runs_list(
         sql.push(", ").push_bind(id.as_str()).push(")");
     }
     sql.push(" order by created_at desc, job_id desc limit ").push_bind(limit);
-    to_runs(sql.build_query_as().persistent(false).fetch_all(conn).await?)
+    budget
+        .collect(sql.build_query_as::<RunRow>().persistent(false).fetch(conn), Run::try_from)
+        .await
 }
 
 /// Number of runs that match on all pages, counted up to one more than [`COUNT_LIMIT`].

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use super::{select_runs, to_runs};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::Run;
-use crate::store::StoreError;
+use crate::store::{Budget, StoreError};
 
 /// Locks runs in the order of their ids; returns those that exist.
 pub async fn runs_lock(conn: &mut PgConnection, ids: &[RunId]) -> Result<Vec<Run>, StoreError> {
@@ -21,6 +21,16 @@ pub async fn runs_lock_free(
 ) -> Result<Vec<Run>, StoreError> {
     let lock = select_runs("where job_id = any($1) order by job_id for update skip locked");
     to_runs(lock.bind(texts(ids)).fetch_all(conn).await?)
+}
+
+/// Like [`runs_lock_free`], up to a budget. The others may be locked too.
+pub async fn runs_lock_free_within(
+    conn: &mut PgConnection,
+    ids: &[RunId],
+    budget: &mut Budget,
+) -> Result<Vec<Run>, StoreError> {
+    let lock = select_runs("where job_id = any($1) order by job_id for update skip locked");
+    budget.collect(lock.bind(texts(ids)).fetch(conn), Run::try_from).await
 }
 
 /// Locks pending runs whose deadline has passed, skipping locked ones.

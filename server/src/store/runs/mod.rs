@@ -13,15 +13,16 @@ use sqlx::query::QueryAs;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
-use super::StoreError;
 use super::rows::{RunRow, SpecRow, StateRow};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::Run;
+use crate::store::{Budget, StoreError};
 
 pub use self::list::{COUNT_LIMIT, runs_count, runs_list, runs_to_cancel};
 pub use self::lock::{
-    runs_lock, runs_lock_expired, runs_lock_free, runs_lock_overdue, runs_lock_pending_of,
+    runs_lock, runs_lock_expired, runs_lock_free, runs_lock_free_within, runs_lock_overdue,
+    runs_lock_pending_of,
 };
 pub use self::write::{runs_insert, runs_insert_once, runs_write};
 
@@ -51,11 +52,24 @@ pub async fn runs_get(conn: &mut PgConnection, ids: &[&str]) -> Result<Vec<Run>,
     to_runs(select_runs("where job_id = any($1)").bind(ids).fetch_all(conn).await?)
 }
 
-/// The newest runs of a scheduled job, including those linked by `original_job_id` only.
+/// Those of the runs in `ids` that `keep` selects, in this order, up to a budget.
+pub async fn runs_get_within(
+    conn: &mut PgConnection,
+    ids: &[&str],
+    keep: impl Fn(&Run) -> bool,
+    budget: &mut Budget,
+) -> Result<Vec<Run>, StoreError> {
+    let select = select_runs("where job_id = any($1) order by array_position($1, job_id)");
+    let select = select.bind(ids);
+    budget.collect_if(select.fetch(conn), Run::try_from, keep).await
+}
+
+/// The newest runs of a scheduled job, including those linked by `original_job_id` only, up to a budget.
 pub async fn runs_newest_of(
     conn: &mut PgConnection,
     job: &ScheduledJobId,
     limit: i64,
+    budget: &mut Budget,
 ) -> Result<Vec<Run>, StoreError> {
     let newest = select_runs(
         "where job_id = any(array(
@@ -79,7 +93,7 @@ pub async fn runs_newest_of(
         order by created_at desc, job_id desc
         limit $2",
     );
-    to_runs(newest.bind(job.as_str()).bind(limit).fetch_all(conn).await?)
+    budget.collect(newest.bind(job.as_str()).bind(limit).fetch(conn), Run::try_from).await
 }
 
 /// Start of the last completed run of a job with these parameters and without a failed location.

@@ -6,8 +6,8 @@ use super::JobRow;
 use crate::domain::filter::JobFilter;
 use crate::domain::id::ScheduledJobId;
 use crate::domain::scheduled_job::ScheduledJob;
-use crate::store::StoreError;
 use crate::store::conditions::{Statement, push_accepted, push_equal, push_labels, push_period};
+use crate::store::{Budget, StoreError};
 
 const SELECT: &str = "\
     select \
@@ -34,12 +34,13 @@ fn push_conditions(sql: &mut Statement, filter: &JobFilter) {
     push_labels(sql, "j.labels", &conditions.labels);
 }
 
-/// Scheduled jobs that match, by id; with `after`, those after it.
+/// Scheduled jobs that match, by id, up to a budget; with `after`, those after it.
 pub async fn scheduled_jobs_list(
     conn: &mut PgConnection,
     filter: &JobFilter,
     after: Option<&ScheduledJobId>,
     limit: i64,
+    budget: &mut Budget,
 ) -> Result<Vec<ScheduledJob>, StoreError> {
     let mut sql = Statement::new(SELECT);
     push_conditions(&mut sql, filter);
@@ -47,8 +48,8 @@ pub async fn scheduled_jobs_list(
         sql.push(" and j.scheduled_job_id > ").push_bind(id.as_str());
     }
     sql.push(" order by j.scheduled_job_id limit ").push_bind(limit);
-    let rows: Vec<JobRow> = sql.build_query_as().persistent(false).fetch_all(conn).await?;
-    rows.into_iter().map(ScheduledJob::try_from).collect()
+    let rows = sql.build_query_as::<JobRow>().persistent(false).fetch(conn);
+    budget.collect(rows, ScheduledJob::try_from).await
 }
 
 /// Number of scheduled jobs that match on all pages.
