@@ -90,6 +90,11 @@ impl Program {
         Self { process, address, log, _dir: dir }
     }
 
+    /// Number of lines of the log that contain this text, up to now.
+    pub fn count_log_lines(&self, text: &str) -> usize {
+        self.log.lock().unwrap().iter().filter(|line| line.contains(text)).count()
+    }
+
     /// Waits for a line of the log that contains this text, and returns it.
     pub async fn log_line(&self, text: &str) -> String {
         eventually(&format!("the server logs {text:?}"), async || {

@@ -74,6 +74,16 @@ pub(crate) fn tail(path: &Path, from: u64) -> String {
     lines.unwrap_or_else(|error| format!("(unreadable: {error})"))
 }
 
+/// The last severe error at the end of the log, for example a full disk.
+pub(crate) fn cause(path: &Path) -> Option<String> {
+    let text = read_from(path, 0).ok()?;
+    let severe = |line: &str| {
+        let start = ["PANIC:", "FATAL:"].iter().filter_map(|word| line.find(word)).min()?;
+        line.get(start..).map(str::to_owned)
+    };
+    text.lines().rev().find_map(severe)
+}
+
 fn read_from(path: &Path, from: u64) -> io::Result<String> {
     let mut file = no_follow(OpenOptions::new().read(true)).open(path)?;
     let length = file.metadata()?.len();
@@ -105,6 +115,16 @@ mod tests {
         fs::write(&path, "before\nafter\n").unwrap();
         assert_eq!(tail(&path, 7), "after");
         assert_eq!(tail(&path, 700), "before\nafter");
+    }
+
+    #[test]
+    fn the_cause_is_the_last_severe_error() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let path = dir.path().join("postgres.log");
+        fs::write(&path, "x PANIC:  could not write: No space left on device\nx LOG:  bye\n")
+            .unwrap();
+        let cause = cause(&path);
+        assert_eq!(cause.as_deref(), Some("PANIC:  could not write: No space left on device"));
     }
 
     #[tokio::test]

@@ -46,7 +46,12 @@ impl EmbeddedPostgres {
             self.wait_for_exit().await;
             let delay = delays.next(launched.elapsed());
             let path = self.launch.home.log();
-            tracing::warn!("Postgres exited unexpectedly; restarting it (see {})", path.display());
+            let cause = log::cause(&path);
+            tracing::warn!(
+                cause,
+                "Postgres exited unexpectedly; restarting it (see {})",
+                path.display()
+            );
             sleep(delay).await;
             match self.restart().await {
                 Ok(Readiness::Accepts(_)) => tracing::info!("Postgres accepts connections again"),

@@ -23,6 +23,11 @@ impl App {
         Ok(store::clock_read(&mut *self.acquire().await?).await?)
     }
 
+    /// Whether the database has answered within the last seconds.
+    pub fn is_database_answering(&self) -> bool {
+        self.hub.is_database_answering()
+    }
+
     /// Forwards the notifications of other servers to local waiters. Never returns.
     pub async fn forward_notifications(&self) {
         loop {

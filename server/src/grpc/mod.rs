@@ -7,6 +7,7 @@ mod attempts;
 mod convert;
 mod error_size;
 mod flow;
+mod health;
 mod logs;
 mod mask;
 mod page;
@@ -33,16 +34,12 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
-use tonic_health::server::{HealthReporter, health_reporter};
-use windrow::encoded::scraping_job_service_server::{
-    SERVICE_NAME as SCRAPING_JOBS, ScrapingJobServiceServer,
-};
+use tonic_health::server::health_reporter;
+use windrow::encoded::scraping_job_service_server::ScrapingJobServiceServer;
 use windrow::reason;
-use windrow::v1::property_service_server::{PropertyServiceServer, SERVICE_NAME as PROPERTIES};
-use windrow::v1::scheduled_job_service_server::{
-    SERVICE_NAME as SCHEDULED_JOBS, ScheduledJobServiceServer,
-};
-use windrow::v1::worker_service_server::{SERVICE_NAME as WORKERS, WorkerServiceServer};
+use windrow::v1::property_service_server::PropertyServiceServer;
+use windrow::v1::scheduled_job_service_server::ScheduledJobServiceServer;
+use windrow::v1::worker_service_server::WorkerServiceServer;
 
 use self::properties::Properties;
 use self::scheduled_jobs::ScheduledJobs;
@@ -92,8 +89,9 @@ pub(crate) async fn serve(
     timing: WorkerTiming,
     max_watches_per_client: u32,
 ) -> Result<(), tonic::transport::Error> {
-    let (health, health_service) = health_reporter();
-    set_status(&health, ServingStatus::Serving).await;
+    let (reporter, health_service) = health_reporter();
+    health::set_status(&reporter, ServingStatus::Serving).await;
+    let watched = Arc::clone(&app);
     let jobs = ScheduledJobServiceServer::new(ScheduledJobs::new(Arc::clone(&app)));
     let closing = || shutdown.closing.clone();
     let runs = ScrapingJobServiceServer::new(ScrapingJobs::new(Arc::clone(&app), closing()));
@@ -115,21 +113,9 @@ pub(crate) async fn serve(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             shutdown.closing.cancelled(),
         );
-    let drained = async {
-        shutdown.draining.cancelled().await;
-        set_status(&health, ServingStatus::NotServing).await;
-        // Keep the reporter: dropping it would end the streams of health watchers.
-        std::future::pending::<()>().await;
-    };
     tokio::select! {
         served = serving => served,
-        () = drained => Ok(()),
-    }
-}
-
-async fn set_status(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", SCHEDULED_JOBS, SCRAPING_JOBS, WORKERS, PROPERTIES] {
-        health.set_service_status(service, status).await;
+        () = health::report(&reporter, &watched, &shutdown.draining) => Ok(()),
     }
 }
 

@@ -3,12 +3,14 @@
 //! All statuses of the server are made here, so that every error has a stable reason.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::ErrorDetails;
-use tracing::{error, warn};
+use tracing::{debug, error};
 use windrow::reason;
+use windrow_worker::Outage;
 
 use super::error_size::{detail, field_violations, to_status};
 use crate::app::{AppError, WatchError};
@@ -18,6 +20,17 @@ use crate::error_chain::error_chain;
 const DOMAIN: &str = "windrow";
 /// Retry delay that UNAVAILABLE suggests. A database restarts in about this time.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Calls that were rejected because of the database, of all servers in this process. A call each would be a line
+/// each, and all would say the same.
+static OUTAGE: Mutex<Outage> = Mutex::new(Outage::new("use the database for calls"));
+/// Time without a rejected call after which the database counts as working again.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Logs the end of an outage of the database. To be called now and then.
+pub(super) fn settle_outage() {
+    OUTAGE.lock().unwrap_or_else(PoisonError::into_inner).settle(SETTLED);
+}
 
 /// The status for the error of a use case.
 pub(super) fn status(error: AppError) -> Status {
@@ -70,11 +83,12 @@ pub(super) fn status(error: AppError) -> Status {
             unavailable(&store.to_string(), reason::ROW_LOCKED)
         }
         AppError::Store(store) if store.is_transient() => {
-            warn!(
-                error = error_chain(&store),
-                "Rejected a call with UNAVAILABLE: the database is not available"
-            );
-            unavailable("the database is not available", reason::DATABASE_UNAVAILABLE)
+            if store.is_unavailable() {
+                OUTAGE.lock().unwrap_or_else(PoisonError::into_inner).failed(&store);
+            } else {
+                debug!(error = error_chain(&store), "Rejected a call with UNAVAILABLE");
+            }
+            unavailable(store.summary(), reason::DATABASE_UNAVAILABLE)
         }
         AppError::Store(_) => internal(&error),
     }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 
+const INTERFERED: &str = "another transaction interfered with the call";
+const UNAVAILABLE: &str = "the database is not available";
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the scheduled job already exists")]
@@ -79,8 +82,35 @@ impl StoreError {
         }
     }
 
+    /// The trouble of a call that may succeed later, for its caller: without details of the database.
+    pub fn summary(&self) -> &'static str {
+        match self {
+            Self::Shared(error) => error.summary(),
+            Self::Standby => "the database is a read-only standby",
+            Self::NoConnection { .. } => "no database connection was free in time",
+            Self::TimedOut => "the database did not answer in time",
+            Self::AnotherFeed => "the database was restored or failed over",
+            Self::Stale | Self::Aborted | Self::Locked => INTERFERED,
+            Self::Database(error) => summary_of(error),
+            Self::ScheduledJobExists | Self::TickHasRun | Self::Unreadable { .. } => UNAVAILABLE,
+        }
+    }
+
     pub(super) fn unreadable(table: &'static str, id: &str, reason: &impl ToString) -> Self {
         Self::Unreadable { table, id: id.to_owned(), reason: reason.to_string() }
+    }
+}
+
+fn summary_of(error: &sqlx::Error) -> &'static str {
+    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
+    match code.as_ref() {
+        "53100" => "the disk of the database is full",
+        "53200" => "the database is out of memory",
+        "53300" => "the database allows no more connections",
+        "25006" => "the database is read-only",
+        "57P01" | "57P02" | "57P03" => "the database is starting or stopping",
+        code if code.starts_with("40") => INTERFERED,
+        _ => UNAVAILABLE,
     }
 }
 

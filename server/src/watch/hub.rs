@@ -261,6 +261,11 @@ impl Hub {
         self.unread() > STALE_AFTER
     }
 
+    /// Whether the database has answered within the last four polls, that is four seconds.
+    pub fn is_database_answering(&self) -> bool {
+        self.unread() < 4 * POLL
+    }
+
     fn unread(&self) -> Duration {
         self.read_at().elapsed()
     }

@@ -1,5 +1,6 @@
 //! Databases as they are in practice: with TLS, behind a pooler, with limits and settings of their own.
 
+mod outage;
 mod pooler;
 mod refused;
 mod roles;

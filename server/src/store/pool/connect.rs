@@ -1,5 +1,6 @@
 //! Connects to a database and checks that this server can use it.
 
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -79,11 +80,26 @@ pub(super) async fn session(options: &PgConnectOptions) -> Result<PgConnection, 
 pub(super) async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let late = || {
         let text = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
-        sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
+        sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
     };
-    timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options))
-        .await
-        .unwrap_or_else(|_| Err(late()))
+    let connected = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
+    connected.unwrap_or_else(|_| Err(late())).map_err(|error| explained(error, options))
+}
+
+/// Says where Postgres is expected if it is not running: the error of a socket is only that a file is missing.
+pub(super) fn explained(error: sqlx::Error, options: &PgConnectOptions) -> sqlx::Error {
+    match error {
+        sqlx::Error::Io(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            let text = format!("Postgres is not running at {}: {error}", target_of(options));
+            sqlx::Error::Io(io::Error::new(error.kind(), text))
+        }
+        error => error,
+    }
 }
 
 /// Whether the database allows no more connections.
@@ -123,7 +139,7 @@ async fn negotiate(
 fn is_tls_refused(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Tls(_) => true,
-        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
         error => has_code(error, "28000"),
     }
 }

@@ -62,7 +62,7 @@ impl Pool {
         match timeout(ACQUIRE_TIMEOUT, capacity.acquire(calls)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => Err(capacity.exhausted()),
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => Err(connect::explained(error, &calls.connect_options()).into()),
         }
     }
 
