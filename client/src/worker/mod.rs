@@ -51,7 +51,7 @@ pub use tokio_util::sync::CancellationToken;
 use windrow_worker::TransportError;
 pub use windrow_worker::{
     BODY_BYTES, BODY_DEPTH, DEFAULT_TIMEOUT, Found, InvalidProperty, Level, PROPERTY_ID_LENGTH,
-    Property, ScrapeRequest, Source, SourceError, Task, TaskLine, TaskOutput, scrape,
+    Property, ScrapeRequest, Secrets, Source, SourceError, Task, TaskLine, TaskOutput, scrape,
 };
 
 use self::transport::GrpcTransport;

@@ -111,7 +111,9 @@ impl Auth {
             if !refused.transient {
                 return AuthError::Broken(refused.reason);
             }
-            let kind = Kind::Busy { retry_after: http::retry_after(&headers) };
+            let retry_after = http::retry_after(&headers);
+            let is_broken = status.is_server_error() && !http::is_busy(status);
+            let kind = if is_broken { Kind::Broken } else { Kind::Busy { retry_after } };
             AuthError::Transient(Transient { reason: refused.reason, kind })
         })
     }

@@ -143,10 +143,7 @@ impl Fetcher {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Fault::Unauthorized { token, reason }
             }
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => {
+            status if http::is_busy(status) => {
                 let kind = Kind::Busy { retry_after: http::retry_after(&headers) };
                 Fault::Transient(Transient { reason, kind })
             }

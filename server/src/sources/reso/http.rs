@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response, StatusCode, redirect};
 use windrow_worker::error_chain;
 
 use crate::sources::SourceError;
@@ -62,6 +62,17 @@ pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>
         body.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(body)
+}
+
+/// Whether the service is up, or restarts, and asks for patience.
+pub(super) fn is_busy(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 /// The causes on one line, without reqwest's own text: it contains the address, which may hold secrets.

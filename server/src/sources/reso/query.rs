@@ -61,7 +61,8 @@ pub(super) fn page(
             options.push(("$orderby", format!("{CHANGED},{KEY}")));
         }
     }
-    if let Some(limit) = limit_of(request) {
+    // Services refuse a large one. The task ends at the limit in any case.
+    if let Some(limit) = limit_of(request).filter(|limit| *limit <= u64::from(settings.page_size)) {
         options.push(("$top", limit.to_string()));
     }
     // Not form encoding: many servers read its plus sign literally.

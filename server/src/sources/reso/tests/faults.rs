@@ -133,6 +133,29 @@ async fn a_throttled_location_waits_with_a_line_in_the_log_and_can_be_stopped() 
     assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
+/// A server that writes header lines without an end.
+fn endless_head() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let line = format!("x: {}\r\n", "y".repeat(1_000));
+            let mut written = std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n");
+            while written.is_ok() {
+                written = std::io::Write::write_all(&mut stream, line.as_bytes());
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_head_without_an_end_is_a_fault() {
+    let text = format!("url = '{}'\ntoken = 'secret'\ntimeout = '3s'", endless_head());
+    let message = reason(scrape(toml::from_str(&text).unwrap(), request()).await.1);
+    assert!(message.starts_with("failed to reach the server: "), "{message}");
+}
+
 #[tokio::test]
 async fn a_listing_of_many_bytes_is_rejected() {
     let listing = json!({ "ListingKey": "1", "x": vec![1; 600_000] });

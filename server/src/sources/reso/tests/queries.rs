@@ -49,6 +49,8 @@ fn listing_types_times_fields_and_limits_become_query_options() {
     assert!(late.contains("ModificationTimestamp ge 2025-01-09T11:30:00.000Z"), "{late}");
     let few = query(ScrapeRequest { parameters: json!({ "limit": 5 }), limit: 5, ..request() }, "");
     assert!(few.ends_with("$orderby=ModificationTimestamp desc,ListingKey&$top=5"), "{few}");
+    let many = ScrapeRequest { parameters: json!({ "limit": 10_000 }), ..request() };
+    assert!(!query(many, "").contains("$top"), "services have a maximum");
     let near = ScrapeRequest { parameters: json!({ "radius": 5 }), ..request() };
     let near = query::page(&settings(""), &near, &Range::All, Order::ByChange);
     assert!(near.unwrap_err().contains("radius"));
