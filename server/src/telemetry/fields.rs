@@ -10,8 +10,10 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 
+use super::statements::{STATEMENT, short};
+
 const MESSAGE: &str = "message";
-/// Longer values are statements or output of programs, which belong in JSON logs.
+/// Longer values are output of programs, which belongs in JSON logs.
 const VALUE_MAX: usize = 300;
 
 /// Formats the message, then the fields that add something to it.
@@ -54,7 +56,9 @@ impl Visit for Collected {
         if field.name() == MESSAGE {
             self.message = format!("{value:?}");
         } else {
-            self.fields.push((field.name(), single_line(&format!("{value:?}"))));
+            let value = single_line(&format!("{value:?}"));
+            let value = if field.name() == STATEMENT { short(&value) } else { value };
+            self.fields.push((field.name(), value));
         }
     }
 }
@@ -129,6 +133,6 @@ mod tests {
         let statement = format!("\n\n  select {}\u{1b}[31m", "1, ".repeat(300));
         let text = line(|| warn!(db.statement = statement, "slow\nstatement\u{1b}[31m"));
         assert!(text.starts_with(" WARN slow statement\\u{1b}[31m db.statement=\"select 1, "));
-        assert!(text.ends_with("…\"\n") && text.len() < 400, "{text}");
+        assert!(text.ends_with("…\"\n") && text.len() < 200, "{text}");
     }
 }

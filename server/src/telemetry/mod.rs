@@ -1,15 +1,22 @@
-//! Logging: events and panics as lines on stderr.
+//! Logging: events and panics as lines on stderr, written in the background.
 //!
-//! Stdout is left to the output of commands.
+//! Stdout is left to the output of commands. Whatever happens to stderr, logging neither blocks nor fails.
 
 mod fields;
+mod statements;
+mod writer;
 
 use std::io::{self, IsTerminal as _};
 use std::panic;
 
-use tracing_subscriber::{EnvFilter, filter::ParseError, util::TryInitError};
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::util::TryInitError;
+use tracing_subscriber::{EnvFilter, Registry, reload};
+
+pub use self::writer::{LogWriter, dropped_lines};
 
 use self::fields::NewFieldsOnly;
+use self::statements::ShortStatements;
 use crate::config::{LogFormat, LogSettings};
 
 #[derive(Debug, thiserror::Error)]
@@ -19,26 +26,44 @@ pub enum TelemetryError {
     Filter(#[from] ParseError),
     #[error("logging is already set up")]
     AlreadySetUp(#[source] TryInitError),
+    #[error("failed to replace the log filter")]
+    Reload(#[from] reload::Error),
 }
 
-/// Writes events to stderr from now on, and panics as errors instead of Rust's own message.
+/// Replaces the filter of the log while it is in use.
+pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    pub fn replace(&self, filter: &str) -> Result<(), TelemetryError> {
+        Ok(self.0.reload(EnvFilter::try_new(filter)?)?)
+    }
+}
+
+/// Writes events to `writer` from now on, and panics as errors instead of Rust's own message.
 ///
 /// Works once per process.
-pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
+pub fn init(settings: &LogSettings, writer: &LogWriter) -> Result<LogFilter, TelemetryError> {
+    use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
 
-    let filter = EnvFilter::try_new(&settings.filter)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&settings.filter)?);
+    let writer = writer.clone();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(move || writer.clone())
+        .with_ansi(io::stderr().is_terminal())
+        // These are written to stderr directly, which may block or panic.
+        .log_internal_errors(false);
+    let filtered = tracing_subscriber::registry().with(filter);
     match settings.format {
-        LogFormat::Text => builder.fmt_fields(NewFieldsOnly).finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+        LogFormat::Text => filtered.with(lines.fmt_fields(NewFieldsOnly)).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).map_event_format(ShortStatements);
+            filtered.with(lines).try_init()
+        }
     }
     .map_err(TelemetryError::AlreadySetUp)?;
     panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(LogFilter(handle))
 }
 
 // Does not call the default hook, which would write a second, unstructured message.
@@ -77,7 +102,8 @@ mod tests {
     #[test]
     fn an_invalid_filter_is_rejected() {
         let settings = LogSettings { filter: "a=b=c".to_owned(), format: LogFormat::Text };
-        assert!(matches!(init(&settings), Err(TelemetryError::Filter(_))));
+        let writer = LogWriter::to_stderr().unwrap();
+        assert!(matches!(init(&settings, &writer), Err(TelemetryError::Filter(_))));
     }
 
     // The hook belongs to the whole process, so this is the only test that sets it.
