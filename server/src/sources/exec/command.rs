@@ -11,10 +11,9 @@ use std::{
 use rustix::{io::Errno, process::Signal};
 use tokio::process::Command;
 
-use super::{
-    super::{ExecSettings, ScrapeRequest, SourceError},
-    group::Group,
-};
+use super::super::{ExecSettings, ScrapeRequest, SourceError};
+use super::group::{Group, Leader};
+use crate::guard;
 
 /// Variables that most programs need. Others may contain the server's secrets.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
@@ -23,14 +22,22 @@ const LAST_LINE_MAX: usize = 300;
 /// Exit code of a permanent failure: `EX_CONFIG` of sysexits.h.
 const PERMANENT_FAILURE: i32 = 78;
 
-pub(super) fn spawn(
-    settings: &ExecSettings,
-    request: &ScrapeRequest,
-) -> Result<Group, SourceError> {
+/// The failure of one start of a program.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The machine lacks something at the moment; nothing has run.
+    Shortage(SourceError),
+    Other(SourceError),
+}
+
+pub(super) fn spawn(settings: &ExecSettings, request: &ScrapeRequest) -> Result<Group, Failure> {
     let Some((program, arguments)) = settings.command.split_first() else {
-        return Err(SourceError::broken("no command is set"));
+        return Err(Failure::Other(SourceError::broken("no command is set")));
     };
-    let mut command = Command::new(program);
+    let (mut command, leader) = match guard::command(program) {
+        Some(command) => (Command::from(command), Leader::Guard),
+        None => (Command::new(program), Leader::Program),
+    };
     command.args(arguments).env_clear().envs(inherited()).envs(&settings.environment);
     command.env("WINDROW_JOB_ID", &request.job_id);
     command.env("WINDROW_ATTEMPT", request.attempt.to_string());
@@ -38,14 +45,21 @@ pub(super) fn spawn(
     if let Some(directory) = &settings.working_dir {
         command.current_dir(directory);
     }
-    Group::spawn(&mut command).map_err(|error| spawn_error(settings, program, &error))
+    Group::spawn(&mut command, leader).map_err(|error| {
+        let reason = format!("failed to start program {program:?}: {error}");
+        spawn_error(settings, reason, &error)
+    })
 }
 
 /// The result of a location whose program has ended by itself.
 pub(super) fn result_of_exit(
+    settings: &ExecSettings,
     status: io::Result<ExitStatus>,
     last_line: Option<String>,
-) -> Result<(), SourceError> {
+) -> Result<(), Failure> {
+    if let Some((reason, error)) = start_error(&status, last_line.as_deref()) {
+        return Err(spawn_error(settings, reason, &error));
+    }
     let permanent = status.as_ref().is_ok_and(|status| status.code() == Some(PERMANENT_FAILURE));
     let exit = match status {
         Ok(status) if status.success() => return Ok(()),
@@ -56,7 +70,20 @@ pub(super) fn result_of_exit(
         Some(line) => format!("{exit}: {}", shortened(&line)),
         None => exit,
     };
-    Err(SourceError::Failed { reason, permanent })
+    Err(Failure::Other(SourceError::Failed { reason, permanent }))
+}
+
+/// The error of a guard that could not start its program, with the reason.
+fn start_error(
+    status: &io::Result<ExitStatus>,
+    last_line: Option<&str>,
+) -> Option<(String, io::Error)> {
+    let line = last_line.filter(|line| line.starts_with(guard::NOT_STARTED_LINE))?;
+    let status = status.as_ref().ok()?;
+    let number = line.rsplit_once("(os error ")?.1.trim_end_matches(')').parse().ok()?;
+    let reason = line.trim_start_matches("windrow: ").to_owned();
+    let is_of_guard = status.code() == Some(guard::NOT_STARTED);
+    is_of_guard.then(|| (reason, io::Error::from_raw_os_error(number)))
 }
 
 fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
@@ -68,12 +95,15 @@ fn is_inherited(name: &OsStr) -> bool {
 }
 
 /// Distinguishes wrong settings from transient errors such as too many processes.
-fn spawn_error(settings: &ExecSettings, program: &str, error: &io::Error) -> SourceError {
+fn spawn_error(settings: &ExecSettings, reason: String, error: &io::Error) -> Failure {
+    if is_shortage(error) {
+        return Failure::Shortage(SourceError::failed(reason));
+    }
     if let Some(directory) = settings.working_dir.as_deref().filter(|path| !path.is_dir()) {
         let path = directory.display();
-        return SourceError::broken(format!("working_dir {path} is not a directory"));
+        let reason = format!("working_dir {path} is not a directory");
+        return Failure::Other(SourceError::broken(reason));
     }
-    let reason = format!("failed to start program {program:?}: {error}");
     let is_permanent = matches!(
         error.kind(),
         ErrorKind::NotFound
@@ -82,10 +112,18 @@ fn spawn_error(settings: &ExecSettings, program: &str, error: &io::Error) -> Sou
             | ErrorKind::IsADirectory
     );
     if is_permanent || Errno::from_io_error(error) == Some(Errno::NOEXEC) {
-        SourceError::broken(reason)
+        Failure::Other(SourceError::broken(reason))
     } else {
-        SourceError::failed(reason)
+        Failure::Other(SourceError::failed(reason))
     }
+}
+
+/// Whether the machine has too few descriptors, processes or memory at the moment, or the program's file is
+/// being written.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages =
+        [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::NOBUFS, Errno::TXTBSY];
+    Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))
 }
 
 fn exit_name(status: ExitStatus) -> String {

@@ -1,10 +1,14 @@
 //! A program and its descendants as one process group that cannot outlive its owner.
 //!
+//! The leader is a guard if guards are enabled, else the program itself. A guard also ends descendants that have
+//! left the group, and everything if this process is killed.
+//!
 //! The leader is reaped last: while it is a zombie, the kernel does not reuse its process id, so a signal
 //! to the group never hits an unrelated process.
 
 use std::{
     io,
+    os::fd::{AsFd, OwnedFd},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -22,9 +26,18 @@ pub(super) const REAP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Kills the whole group when dropped before [`Group::reap`].
 pub(super) struct Group {
     child: Child,
+    /// A guard kills everything when this is closed, and the request's end of the pipe as well.
+    lifeline: Option<OwnedFd>,
     members: Members,
     deaths: SignalStream,
     reaped: bool,
+}
+
+/// The process that is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leader {
+    Guard,
+    Program,
 }
 
 /// The id of a group whose leader is not reaped yet, for signals.
@@ -32,7 +45,7 @@ pub(super) struct Group {
 pub(super) struct Members(Pid);
 
 impl Group {
-    pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
+    pub(super) fn spawn(command: &mut Command, leader: Leader) -> io::Result<Self> {
         // Subscribe before the spawn, or an early exit would be missed.
         let deaths = signal(SignalKind::child())?;
         let child = command
@@ -41,9 +54,13 @@ impl Group {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
-        let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let leader = leader.ok_or_else(|| io::Error::other("the program has no process id"))?;
-        Ok(Self { child, members: Members(leader), deaths, reaped: false })
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let id = id.ok_or_else(|| io::Error::other("the program has no process id"))?;
+        let lifeline = match (leader, &child.stdin) {
+            (Leader::Guard, Some(stdin)) => Some(stdin.as_fd().try_clone_to_owned()?),
+            (Leader::Guard | Leader::Program, _) => None,
+        };
+        Ok(Self { child, lifeline, members: Members(id), deaths, reaped: false })
     }
 
     /// Takes the leader's stdin and stdout.
@@ -73,21 +90,32 @@ impl Group {
 
     /// Kills the rest of the group and returns the leader's exit status.
     pub(super) async fn reap(&mut self) -> io::Result<ExitStatus> {
-        if !self.reaped {
+        self.kill();
+        let status = timeout(REAP_TIMEOUT, self.child.wait()).await;
+        if status.is_err() {
             self.members.kill();
         }
-        let status = timeout(REAP_TIMEOUT, self.child.wait()).await.map_err(io::Error::from)??;
+        let status = status.map_err(io::Error::from)??;
         self.reaped = true;
         Ok(status)
+    }
+
+    fn kill(&mut self) {
+        if self.reaped {
+            return;
+        }
+        match (self.lifeline.take(), self.child.stdin.take()) {
+            // A killed guard could not end those that left the group.
+            (Some(lifeline), request) => drop((lifeline, request)),
+            (None, _) => self.members.kill(),
+        }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         // Before the drop of `child`, which lets the runtime reap it.
-        if !self.reaped {
-            self.members.kill();
-        }
+        self.kill();
     }
 }
 

@@ -39,8 +39,11 @@
 //!
 //! At the timeout, and when the run is cancelled or the lease is lost, the program's process group gets
 //! SIGTERM, and SIGKILL one second later. Processes that the program leaves behind are killed one second
-//! after its exit. A process that leaves the group with `setsid` is not tracked. Memory stays bounded
-//! whatever the program writes.
+//! after its exit. In `windrow-server`, all of this includes processes that left the group with `setsid`, and
+//! everything is killed if the server is killed. Memory stays bounded whatever the program writes.
+//!
+//! A program that cannot be started, because the machine has too few descriptors, processes or memory, is
+//! started again after a pause, for up to a minute.
 //!
 //! ```text
 //! spawn -> converse -> leader exits -> read on (1 s idle) -> SIGKILL the rest -> reap -> exit status
@@ -59,8 +62,9 @@ mod stderr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
+use self::command::Failure;
 use self::conversation::{Ending, converse};
 use self::group::{Group, REAP_TIMEOUT};
 use self::stderr::Stderr;
@@ -70,6 +74,12 @@ pub use self::request::{listing_type_name, parameters_json};
 
 /// Time for the group after SIGTERM, after its leader's exit, and after the last property of a limit.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// First and longest pause after a program could not be started for a shortage.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// A shortage that lasts longer fails the location; another attempt repeats it.
+const SHORTAGE_MAX: Duration = Duration::from_mins(1);
 
 pub(super) struct ExecSource {
     settings: ExecSettings,
@@ -102,12 +112,26 @@ impl Source for ExecSource {
         if task.is_cancelled() {
             return Err(SourceError::Stopped);
         }
-        self.run_program(task).await
+        let (since, mut pause) = (Instant::now(), FIRST_PAUSE);
+        loop {
+            match self.run_program(task).await {
+                Ok(()) => return Ok(()),
+                Err(Failure::Other(error)) => return Err(error),
+                Err(Failure::Shortage(error)) if since.elapsed() > SHORTAGE_MAX => {
+                    return Err(error);
+                }
+                Err(Failure::Shortage(error)) => task.log(format!("windrow: {error}; retrying")),
+            }
+            tokio::select! {
+                () = task.cancelled() => return Err(SourceError::Stopped),
+                () = sleep(pause) => pause = MAX_PAUSE.min(pause * 2),
+            }
+        }
     }
 }
 
 impl ExecSource {
-    async fn run_program(&self, task: &Task) -> Result<(), SourceError> {
+    async fn run_program(&self, task: &Task) -> Result<(), Failure> {
         let mut group = command::spawn(&self.settings, task.request())?;
         let mut stderr = Stderr::new(group.stderr(), task);
         match converse(task, &mut group, &mut stderr).await {
@@ -116,7 +140,7 @@ impl ExecSource {
                 let last_line = stderr.into_last_line();
                 // Before the line is cut, or a part of a secret could remain.
                 let last_line = last_line.map(|line| self.secrets.hide(&line).into_owned());
-                command::result_of_exit(status, last_line)
+                command::result_of_exit(&self.settings, status, last_line)
             }
             Err(ending) => {
                 end_group(&mut group, stderr).await;
@@ -128,7 +152,7 @@ impl ExecSource {
                         ));
                         Ok(())
                     }
-                    Ending::Failed(error) => Err(error),
+                    Ending::Failed(error) => Err(Failure::Other(error)),
                 }
             }
         }
