@@ -1,7 +1,9 @@
 //! Metrics for Prometheus, in OpenMetrics text, collected at each scrape.
 
-use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
 
 use axum::Router;
 use axum::extract::State;
@@ -9,35 +11,60 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::serve::Listener as ServedListener;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::clock::SystemClock;
+use crate::listener::{Connection, Counts, Listener, Patience};
 use crate::store::Pool;
+use crate::telemetry;
 use crate::watch::Hub;
 
 /// Content type, see <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// More than all monitors together need.
+pub(crate) const MAX_CONNECTIONS: usize = 32;
+/// Longer than the pause between two scrapes.
+pub(crate) const PATIENCE: Patience = Patience { time: Duration::from_mins(5), greeting: None };
 
 pub(crate) struct Metrics {
     pub(crate) app: Arc<App>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) clock: Arc<SystemClock>,
     pub(crate) pool: Pool,
+    /// Of the gRPC listener.
+    pub(crate) connections: Arc<Counts>,
 }
 
 impl Metrics {
     /// Serves `/metrics`; never returns unless it fails.
-    pub(crate) async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+    pub(crate) async fn serve(self, listener: Listener) -> io::Result<()> {
         let mut registry = Registry::with_prefix("windrow");
         registry.register_collector(Box::new(self));
         let router = Router::new().route("/metrics", get(scrape)).with_state(Arc::new(registry));
         axum::serve(listener, router).await
+    }
+}
+
+impl ServedListener for Listener {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let connection = Listener::accept(self).await;
+        let peer = connection.stream().peer_addr();
+        // Unknown for a connection that has already ended.
+        (connection, peer.unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.address()
     }
 }
 
@@ -71,6 +98,16 @@ impl Collector for Metrics {
         let help =
             "Jobs that wait because the database's clock was ahead when their ticks were decided";
         metric("jobs_ahead", help, None, &ConstGauge::new(self.app.jobs_ahead()))?;
+        let connections = &self.connections;
+        let open = ConstGauge::new(u64::try_from(connections.open()).unwrap_or(u64::MAX));
+        metric("connections", "Open connections of clients and workers", None, &open)?;
+        let help = "Connections closed at once, because the limit was reached";
+        metric("connections_refused", help, None, &ConstCounter::new(connections.refused()))?;
+        let help = "Failures to accept a connection, for example for lack of descriptors";
+        metric("accept_errors", help, None, &ConstCounter::new(connections.errors()))?;
+        let help = "Log lines that were dropped because stderr did not take them";
+        let dropped = ConstCounter::new(telemetry::dropped_lines());
+        metric("log_lines_dropped", help, None, &dropped)?;
         let open = self.pool.size();
         let help = "Database connections of the pool shared by calls and loops";
         metric("database_connections", help, None, &ConstGauge::new(open))?;

@@ -3,6 +3,7 @@
 //! Everything is parsed and checked here, once, and every error starts with the origin of the bad
 //! setting. No other module reads settings from the environment. Errors never contain a database URL.
 
+mod address;
 mod database_url;
 mod environment;
 mod file;
@@ -21,6 +22,7 @@ mod tests;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use self::address::ListenAddress;
 pub use self::database_url::connect_options;
 pub use self::environment::Environment;
 pub use self::flags::Flags;

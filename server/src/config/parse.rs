@@ -3,7 +3,7 @@
 //! An error is a phrase that follows the setting's origin. It never contains a database URL, which
 //! may have a password in it.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -23,11 +23,6 @@ const RETENTION_MAX: Duration = Duration::from_hours(366 * 24);
 
 /// Printed instead of a secret.
 pub(super) const HIDDEN: &str = "***";
-
-pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is not an IP address and port such as 127.0.0.1:50051"))
-}
 
 pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() || text.contains('\0') {

@@ -14,6 +14,8 @@ use super::{Config, ConfigError, Database, Flags};
 pub struct Resolved {
     pub config: Config,
     pub(super) overrides: Overrides,
+    /// The reason why the embedded database has no directory.
+    no_data_dir: Option<ConfigError>,
     /// The origins of [`Config::sources`].
     pub(super) sources: BTreeMap<String, Origin>,
 }
@@ -32,9 +34,14 @@ impl Resolved {
     ) -> Result<Self, ConfigError> {
         let file = File::find(flags, environment, directory)?;
         let mut overrides = Overrides::merge(flags, environment, file.values)?;
+        let mut no_data_dir = None;
         if overrides.get("database_url").is_none() && overrides.get("data_dir").is_none() {
-            let dir = default_data_dir(environment)?.to_string_lossy().into_owned();
-            overrides.insert_default("data_dir", dir);
+            match default_data_dir(environment) {
+                Ok(dir) => {
+                    overrides.insert_default("data_dir", dir.to_string_lossy().into_owned());
+                }
+                Err(error) => no_data_dir = Some(error),
+            }
         }
         let embedded = Database::Embedded { data_dir: PathBuf::new(), postgres_bin_dir: None };
         let mut config = Config::new(embedded);
@@ -49,7 +56,12 @@ impl Resolved {
             }
             sources.insert(name, origin);
         }
-        Ok(Self { config, overrides, sources })
+        Ok(Self { config, overrides, no_data_dir, sources })
+    }
+
+    /// Fails without a database. Commands that need none work without the settings of one.
+    pub fn require_database(&self) -> Result<(), ConfigError> {
+        self.no_data_dir.clone().map_or(Ok(()), Err)
     }
 }
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::setting::DefaultValue::{Described, Text};
 use super::setting::{Group, Kind, Setting};
-use super::{Database, LogFormat, LogSettings, parse};
+use super::{Database, ListenAddress, LogFormat, LogSettings, parse};
 use crate::sources::SourceSettings;
 
 /// All settings of a server, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub listen: SocketAddr,
-    pub metrics_listen: Option<SocketAddr>,
+    pub listen: ListenAddress,
+    pub metrics_listen: Option<ListenAddress>,
     pub database: Database,
     pub max_connections: u32,
     pub max_concurrent_runs: u32,
@@ -41,7 +41,7 @@ impl Config {
     /// The defaults of [`SETTINGS`], on this database.
     pub fn new(database: Database) -> Self {
         let mut config = Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
             metrics_listen: None,
             database,
             max_connections: 0,
@@ -77,8 +77,9 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Address,
         group: Group::Server,
         help: "Address for gRPC clients and workers",
-        details: "Port 0 picks a free port, which the log prints.",
-        set: |config, text| parse::address(text).map(|address| config.listen = address),
+        details: "A name, such as localhost, stands for all its addresses. Port 0 picks a free port, which \
+                  the log prints.",
+        set: |config, text| text.parse().map(|address| config.listen = address),
     },
     Setting {
         name: "metrics_listen",
@@ -89,9 +90,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Server,
         help: "Address for Prometheus metrics at /metrics",
         details: "",
-        set: |config, text| {
-            parse::address(text).map(|address| config.metrics_listen = Some(address))
-        },
+        set: |config, text| text.parse().map(|address| config.metrics_listen = Some(address)),
     },
     Setting {
         name: "database_url",

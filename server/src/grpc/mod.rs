@@ -22,17 +22,17 @@ mod ticks;
 mod watches;
 mod workers;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpConnectInfo};
 use tonic_health::ServingStatus;
 use tonic_health::server::health_reporter;
 use windrow::encoded::scraping_job_service_server::ScrapingJobServiceServer;
@@ -48,6 +48,7 @@ use self::status::unavailable;
 pub(crate) use self::workers::WorkerTiming;
 use self::workers::Workers;
 use crate::app::{App, Mode};
+use crate::listener::{Connection, Listener, Patience};
 
 /// Name of the caller, until calls are authenticated.
 const ANONYMOUS: &str = "anonymous";
@@ -62,6 +63,10 @@ const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// HTTP/2 keep-alive interval. A dead client is detected after this and the timeout of the reply.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client sends the preface of HTTP/2 right after it has connected. Keep-alive detects it if it dies later.
+pub(crate) const PATIENCE: Patience =
+    Patience { time: Duration::from_secs(10), greeting: Some(PREFACE.len()) };
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A service that accepts compressed requests, and requests up to the maximum size.
 macro_rules! bounded {
@@ -84,7 +89,7 @@ pub(crate) struct Shutdown {
 /// Serves until `shutdown.closing` is cancelled and the calls in progress have ended.
 pub(crate) async fn serve(
     app: Arc<App>,
-    listener: TcpListener,
+    listener: Listener,
     shutdown: Shutdown,
     timing: WorkerTiming,
     max_watches_per_client: u32,
@@ -109,13 +114,25 @@ pub(crate) async fn serve(
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .add_routes(flow::bounded(with_reflection(routes)))
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.closing.cancelled(),
-        );
+        .serve_with_incoming_shutdown(incoming(listener), shutdown.closing.cancelled());
     tokio::select! {
         served = serving => served,
         () = health::report(&reporter, &watched, &shutdown.draining) => Ok(()),
+    }
+}
+
+fn incoming(listener: Listener) -> impl Stream<Item = io::Result<Connection>> {
+    stream::unfold(listener, |mut listener| async move {
+        let connection = listener.accept().await;
+        Some((Ok(connection), listener))
+    })
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream().connect_info()
     }
 }
 

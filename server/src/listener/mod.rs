@@ -1,0 +1,220 @@
+//! Listening sockets whose clients cannot use up the descriptors of the process.
+//!
+//! - The number of connections is limited. At the limit the oldest connection that has said nothing yet makes
+//!   room; otherwise a new one is closed at once, so that its client tries another server.
+//! - A connection that says nothing is closed after [`Patience::time`].
+//! - If a connection cannot be accepted, the next try follows after a pause.
+
+mod bind;
+mod complaints;
+mod connection;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use self::complaints::Complaints;
+pub(crate) use self::connection::{Connection, Patience};
+
+/// Pause after an error. At this rate errors cost nothing, and clients notice no delay.
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// Time for an evicted connection to close.
+const EVICTION_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// One or more sockets, accepting as one.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    sockets: Vec<TcpListener>,
+    /// The socket to look at first, so that one cannot starve the others.
+    next: usize,
+    gate: Gate,
+    errors: Complaints,
+    refusals: Complaints,
+    counts: Arc<Counts>,
+}
+
+/// Counts for metrics.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    slots: Arc<Semaphore>,
+    limit: usize,
+    refused: AtomicU64,
+    errors: AtomicU64,
+}
+
+impl Counts {
+    pub(crate) fn open(&self) -> usize {
+        self.limit.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Connections closed at the limit.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Failures to accept a connection.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+}
+
+impl Listener {
+    pub(crate) fn new(sockets: Vec<TcpListener>, limit: usize, patience: Patience) -> Self {
+        let slots = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        let counts = Counts {
+            slots: Arc::clone(&slots),
+            limit,
+            refused: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        };
+        Self {
+            sockets,
+            next: 0,
+            gate: Gate { slots, limit, silent: VecDeque::new(), patience },
+            errors: Complaints::default(),
+            refusals: Complaints::default(),
+            counts: Arc::new(counts),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// The address of the first socket.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.sockets.first().ok_or(io::ErrorKind::NotConnected)?.local_addr()
+    }
+
+    /// The addresses of the other sockets.
+    pub(crate) fn other_addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().skip(1).filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// The next connection. Cancel-safe.
+    pub(crate) async fn accept(&mut self) -> Connection {
+        loop {
+            match poll_fn(|context| self.poll_accept(context)).await {
+                Ok(stream) => {
+                    if let Some(failed) = self.errors.over() {
+                        info!("Accepting connections again after {failed} failures");
+                    }
+                    match self.gate.admit().await {
+                        Some(slot) => return self.gate.connection(stream, slot),
+                        None => self.refuse(stream),
+                    }
+                }
+                Err(error) if is_of_client(&error) => {}
+                Err(error) => self.failed(&error).await,
+            }
+        }
+    }
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+        let count = self.sockets.len();
+        for index in (self.next..count).chain(0..self.next) {
+            if let Some(socket) = self.sockets.get(index)
+                && let Poll::Ready(accepted) = socket.poll_accept(context)
+            {
+                self.next = (index + 1) % count;
+                return Poll::Ready(accepted.map(|(stream, _)| stream));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn refuse(&mut self, stream: TcpStream) {
+        drop(stream);
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        let limit = self.counts.limit;
+        if let Some(count) = self.refusals.add() {
+            warn!(
+                connections.limit = limit,
+                connections.refused = count,
+                "Refused a connection: {limit} are open, the limit of this process; raise its limit \
+                 on open files (ulimit -n) if these are all needed"
+            );
+        }
+    }
+
+    async fn failed(&mut self, error: &io::Error) {
+        self.counts.errors.fetch_add(1, Ordering::Relaxed);
+        if let Some(count) = self.errors.add() {
+            warn!(%error, accept.failures = count, "Failed to accept a connection: {error}; retrying");
+        }
+        // A descriptor for the next one.
+        self.gate.evict();
+        sleep(ERROR_PAUSE).await;
+    }
+}
+
+/// The slots of connections.
+#[derive(Debug)]
+struct Gate {
+    slots: Arc<Semaphore>,
+    limit: usize,
+    /// To close connections that have said nothing yet, oldest first. Also contains some that have ended or have
+    /// spoken.
+    silent: VecDeque<oneshot::Sender<()>>,
+    patience: Patience,
+}
+
+impl Gate {
+    async fn admit(&mut self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Some(slot);
+        }
+        if !self.evict() {
+            return None;
+        }
+        timeout(EVICTION_TIMEOUT, Arc::clone(&self.slots).acquire_owned()).await.ok()?.ok()
+    }
+
+    /// Closes the oldest silent connection.
+    fn evict(&mut self) -> bool {
+        while let Some(oldest) = self.silent.pop_front() {
+            if oldest.send(()).is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn connection(&mut self, stream: TcpStream, slot: OwnedSemaphorePermit) -> Connection {
+        if self.silent.len() > self.limit.saturating_mul(2) {
+            self.silent.retain(|evict| !evict.is_closed());
+        }
+        let (evict, evicted) = oneshot::channel();
+        self.silent.push_back(evict);
+        Connection::new(stream, slot, self.patience, evicted)
+    }
+}
+
+/// Errors of a connection that was closed before it was accepted.
+fn is_of_client(error: &io::Error) -> bool {
+    let of_client = [
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::INTR,
+        Errno::NETDOWN,
+        Errno::PROTO,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NETUNREACH,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| of_client.contains(&errno))
+}
+
+#[cfg(test)]
+mod tests;
