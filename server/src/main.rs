@@ -1,90 +1,110 @@
 //! The program `windrow-server`: parses, starts and maps errors to exit codes.
 
 mod import;
+mod serve;
+mod signals;
 mod source_check;
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::iter::successors;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
-use windrow_server::Server;
+use tokio_util::sync::CancellationToken;
 use windrow_server::cli::{Cli, Command, SourceCommand};
 use windrow_server::config::{Config, Resolved};
 use windrow_server::sources::SourceRegistry;
-use windrow_server::telemetry;
+use windrow_server::telemetry::{self, LogWriter};
+use windrow_server::{Server, descriptors, guard};
 
-/// Exit code after a second signal, as of a process killed by Ctrl-C.
+use self::signals::Signals;
+
+/// Exit code after a second signal, and of other commands after the first, as of a process killed by Ctrl-C.
 const INTERRUPTED: u8 = 130;
+/// Time for the last log lines.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(&cli).await {
-        Ok(code) => code,
-        Err(error) => {
-            report(error.as_ref());
-            ExitCode::FAILURE
-        }
+fn main() -> ExitCode {
+    if let Some(code) = guard::main() {
+        return code;
     }
+    let cli = Cli::parse();
+    let log = match LogWriter::to_stderr() {
+        Ok(log) => log,
+        Err(error) => {
+            report(&error, io::stderr());
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = start(&cli, &log);
+    if let Err(error) = &done {
+        report(error.as_ref(), log.clone());
+    }
+    log.flush(FLUSH_TIMEOUT);
+    done.unwrap_or(ExitCode::FAILURE)
 }
 
-async fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
+fn start(cli: &Cli, log: &LogWriter) -> Result<ExitCode, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(run(cli, log));
+    // Does not wait for blocking work, such as a name that a resolver does not answer.
+    runtime.shutdown_background();
+    done
+}
+
+async fn run(cli: &Cli, log: &LogWriter) -> Result<ExitCode, Box<dyn Error>> {
     let resolved = Resolved::from_process(&cli.flags)?;
-    match cli.command() {
-        Command::Config => {
-            io::stdout().write_all(resolved.render().as_bytes())?;
-            Ok(ExitCode::SUCCESS)
-        }
+    let command = cli.command();
+    if command == Command::Config {
+        io::stdout().write_all(resolved.render().as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !matches!(command, Command::Source(_)) {
+        resolved.require_database()?;
+    }
+    let filter = telemetry::init(&resolved.config.log, log)?;
+    guard::enable(descriptors::raise_limit());
+    let mut signals = Signals::register()?;
+    if command == Command::Serve {
+        return serve::run(resolved, &cli.flags, &filter, &mut signals).await;
+    }
+    let stop = CancellationToken::new();
+    let once = Box::pin(once(command, &resolved.config, &stop));
+    signals.cancelling(&stop, once).await.unwrap_or(Ok(ExitCode::from(INTERRUPTED)))
+}
+
+/// A command that ends by itself, or when `stop` is cancelled.
+async fn once(
+    command: Command,
+    config: &Config,
+    stop: &CancellationToken,
+) -> Result<ExitCode, Box<dyn Error>> {
+    match command {
+        Command::Config | Command::Serve => Ok(ExitCode::SUCCESS),
         Command::Migrate => {
-            telemetry::init(&resolved.config.log)?;
-            Server::migrate(&resolved.config).await?;
+            Server::migrate(config, stop).await?;
             writeln!(io::stdout(), "The database schema is up to date.")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(args) => {
-            telemetry::init(&resolved.config.log)?;
-            let offline = Server::open_offline(&resolved.config).await?;
-            let imported = import::run(&offline, &args).await;
+            let offline = Server::open_offline(config, stop).await?;
+            let imported = stop.run_until_cancelled(Box::pin(import::run(&offline, &args))).await;
             offline.close().await;
-            imported
+            imported.unwrap_or(Ok(ExitCode::from(INTERRUPTED)))
         }
         Command::Source(SourceCommand::Check(check)) => {
-            telemetry::init(&resolved.config.log)?;
-            let sources = SourceRegistry::from_settings(&resolved.config.sources)?;
-            Ok(source_check::run(&sources, check).await?)
-        }
-        Command::Serve => {
-            telemetry::init(&resolved.config.log)?;
-            serve(resolved.config).await
+            let sources = SourceRegistry::from_settings(&config.sources)?;
+            Ok(source_check::run(&sources, check, stop).await?)
         }
     }
 }
 
-async fn serve(config: Config) -> Result<ExitCode, Box<dyn Error>> {
-    // Register before starting, or a signal during the start would kill the process.
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let running = Server::start(config).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tokio::select! {
-        () = running.stop() => Ok(ExitCode::SUCCESS),
-        _ = terminate.recv() => Ok(ExitCode::from(INTERRUPTED)),
-        _ = interrupt.recv() => Ok(ExitCode::from(INTERRUPTED)),
-    }
-}
-
-/// Prints the error and its causes, one per line. Ignores a closed stderr.
-fn report(error: &dyn Error) {
-    let mut stderr = io::stderr();
-    writeln!(stderr, "error: {error}").ok();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        writeln!(stderr, "  caused by: {error}").ok();
-        cause = error.source();
-    }
+/// Writes the error and its causes, one per line. Ignores a closed stderr.
+fn report(error: &dyn Error, mut to: impl Write) {
+    let mut text = format!("error: {error}\n");
+    let causes = successors(error.source(), |cause| (*cause).source());
+    text.extend(causes.map(|cause| format!("  caused by: {cause}\n")));
+    to.write_all(text.as_bytes()).ok();
 }

@@ -1,6 +1,5 @@
 //! `windrow-server source check`: scrapes one location with a source and prints the result.
 
-use std::convert::Infallible;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,26 +14,19 @@ use windrow_server::sources::{SourceRegistry, listing_type_name, parameters_json
 use windrow_worker::{Found, Property, ScrapeRequest, SourceError, Task, TaskOutput, scrape};
 
 /// Prints properties to stdout; the log and the result to stderr. Fails if the location fails.
-pub(crate) async fn run(sources: &SourceRegistry, check: SourceCheck) -> io::Result<ExitCode> {
+/// Cancelling `stop` also stops the source's programs.
+pub(crate) async fn run(
+    sources: &SourceRegistry,
+    check: SourceCheck,
+    stop: &CancellationToken,
+) -> io::Result<ExitCode> {
     let Some(source) = sources.get(&check.name) else {
         writeln!(io::stderr(), "error: {}", not_executed(sources, &check.name))?;
         return Ok(ExitCode::FAILURE);
     };
     let begin = Instant::now();
-    let stop = CancellationToken::new();
-    // Ctrl-C must stop the source's programs as well.
-    let interrupted = async {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop.cancel();
-        }
-        std::future::pending::<Infallible>().await
-    };
     let (task, output) = Task::new(request(check));
-    let scraped = async { tokio::join!(scrape(source.as_ref(), task, &stop), print(output)) };
-    let (result, printed) = tokio::select! {
-        ended = scraped => ended,
-        never = interrupted => match never {},
-    };
+    let (result, printed) = tokio::join!(scrape(source.as_ref(), task, stop), print(output));
     report(&result, printed?, begin)
 }
 

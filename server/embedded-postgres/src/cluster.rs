@@ -18,6 +18,8 @@ use crate::log;
 
 /// Name of the superuser and the database. Access is protected by the mode of the socket directory.
 pub(crate) const NAME: &str = "windrow";
+/// A part of initdb's message about a user without a name. It is not translated: programs run in the C locale.
+const UNKNOWN_USER: &str = "could not look up effective user ID";
 /// Prefix of the directory of an unfinished cluster.
 const UNFINISHED: &str = "initdb-";
 
@@ -105,10 +107,14 @@ async fn run_initdb(
     if output.status.success() {
         return Ok(());
     }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if stderr.contains(UNKNOWN_USER) {
+        return Err(Error::NoName { uid: account.uid() });
+    }
     Err(Error::Program {
         program: program.display().to_string(),
         status: output.status.to_string(),
-        output: log::last_lines(&String::from_utf8_lossy(&output.stderr)),
+        output: log::last_lines(&stderr),
     })
 }
 

@@ -43,6 +43,16 @@ pub enum Error {
          create one of these users, or start the server as another user"
     )]
     NoAccount,
+    /// The user that Postgres would run as has no name.
+    #[error(
+        "Postgres needs a name for the user that it runs as, and uid {uid} has none; add a line for it to \
+         /etc/passwd, start the server as a user that has a name, or set DATABASE_URL to use a running \
+         database"
+    )]
+    NoName {
+        /// The user.
+        uid: u32,
+    },
     /// The user that Postgres runs as cannot reach the data directory.
     #[error(
         "user `{user}`, which Postgres runs as, cannot enter directory {}; choose a data directory \

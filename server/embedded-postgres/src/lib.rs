@@ -94,8 +94,8 @@ struct State {
 
 impl EmbeddedPostgres {
     /// Locks the data directory, creates the cluster on the first start, launches or adopts Postgres,
-    /// and returns when the database `windrow` accepts connections. A cancelled start does not affect
-    /// the next one.
+    /// and returns when the database `windrow` accepts connections. A cancelled start stops Postgres and
+    /// does not affect the next start.
     pub async fn start(settings: Settings) -> Result<Self, Error> {
         let home = Home::open(&settings.data_dir)?;
         let owner = home.lock()?;
@@ -119,7 +119,7 @@ impl EmbeddedPostgres {
         Ok(Self {
             launch,
             stopping: CancellationToken::new(),
-            state: Mutex::new(State { postmaster: Some(postmaster), owner: Some(owner) }),
+            state: Mutex::new(State { postmaster: postmaster.finish(), owner: Some(owner) }),
         })
     }
 

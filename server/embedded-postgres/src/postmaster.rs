@@ -55,10 +55,10 @@ impl Launch {
 
     /// Adopts or launches Postgres and waits until it accepts connections. Retries, because an adopted
     /// Postgres may be shutting down, and a new one may start before the old one is gone.
-    pub(crate) async fn bring_up(&self) -> Result<(Postmaster, PgConnection), Error> {
+    pub(crate) async fn bring_up(&self) -> Result<(Starting, PgConnection), Error> {
         let from = log::size(&self.home.log());
         for attempt in 1..=START_ATTEMPTS {
-            let mut postmaster = Postmaster::obtain(self)?;
+            let mut postmaster = Starting(Some(Postmaster::obtain(self)?));
             match postmaster.wait_until_ready().await {
                 Readiness::Accepts(connection) => return Ok((postmaster, *connection)),
                 Readiness::Died if attempt < START_ATTEMPTS => sleep(ATTEMPT_DELAY).await,
@@ -85,6 +85,39 @@ pub(crate) enum Readiness {
     Died,
     /// Postgres runs, but does not accept connections.
     TimedOut,
+}
+
+/// A Postgres that is stopped if its start is cancelled.
+#[derive(Debug)]
+pub(crate) struct Starting(Option<Postmaster>);
+
+impl Starting {
+    /// Ends the start: from now on Postgres runs until it is stopped.
+    pub(crate) fn finish(mut self) -> Option<Postmaster> {
+        self.0.take()
+    }
+
+    pub(crate) async fn stop(mut self) -> Result<(), Error> {
+        match self.0.take() {
+            Some(postmaster) => postmaster.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn wait_until_ready(&mut self) -> Readiness {
+        match &mut self.0 {
+            Some(postmaster) => postmaster.wait_until_ready().await,
+            None => Readiness::Died,
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(postmaster) = &mut self.0 {
+            postmaster.signal(Signal::INT);
+        }
+    }
 }
 
 /// A Postgres on our cluster.

@@ -6,10 +6,13 @@ use std::time::Duration;
 use log::LevelFilter;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 use windrow_embedded_postgres::{Durability, EmbeddedPostgres, Settings};
 
 use super::StartError;
+use super::starting::step;
 use crate::config::{Config, Database, connect_options};
 use crate::error_chain::error_chain;
 use crate::store::{self, Pool};
@@ -27,7 +30,11 @@ pub(super) struct OpenDatabase {
 }
 
 impl OpenDatabase {
-    pub(super) async fn open(config: &Config) -> Result<Self, StartError> {
+    /// Ends with [`StartError::Stopped`] when `stop` is cancelled.
+    pub(super) async fn open(
+        config: &Config,
+        stop: &CancellationToken,
+    ) -> Result<Self, StartError> {
         let (options, embedded) = match &config.database {
             Database::Url(url) => (connect_options(url).map_err(StartError::DatabaseUrl)?, None),
             Database::Embedded { data_dir, postgres_bin_dir } => {
@@ -36,7 +43,8 @@ impl OpenDatabase {
                     bin_dir: postgres_bin_dir.clone(),
                     durability: Durability::Durable,
                 };
-                let postgres = EmbeddedPostgres::start(settings).await?;
+                let what = format!("the embedded Postgres in {}", data_dir.display());
+                let postgres = step(stop, &what, EmbeddedPostgres::start(settings)).await?;
                 info!(
                     "Embedded Postgres is running; its data is in {}",
                     postgres.data_dir().display()
@@ -44,7 +52,7 @@ impl OpenDatabase {
                 (postgres.connect_options(), Some(Arc::new(postgres)))
             }
         };
-        match open_pool(options, config.max_connections).await {
+        match open_pool(options, config.max_connections, stop).await {
             Ok(pool) => Ok(Self { pool, embedded }),
             Err(error) => {
                 stop_embedded(embedded.as_deref()).await;
@@ -54,22 +62,40 @@ impl OpenDatabase {
     }
 
     pub(super) async fn close(&self) {
-        if tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
             warn!("Some database connections were still in use after {CLOSE_TIMEOUT:?}");
         }
         stop_embedded(self.embedded.as_deref()).await;
     }
 }
 
-async fn open_pool(options: PgConnectOptions, connections: u32) -> Result<Pool, StartError> {
+async fn open_pool(
+    options: PgConnectOptions,
+    connections: u32,
+    stop: &CancellationToken,
+) -> Result<Pool, StartError> {
+    let what = format!("the database at {}", address(&options));
     let options = options.log_slow_statements(LevelFilter::Warn, SLOW_STATEMENT);
-    let pool = store::connect(options, connections).await?;
+    let pool = step(stop, &what, store::connect(options, connections)).await?;
+    let migration = migrate(&pool);
+    step(stop, "the migration of the database schema", migration).await?;
+    Ok(pool)
+}
+
+async fn migrate(pool: &Pool) -> Result<(), StartError> {
     let mut connection = pool.connect_alone().await?;
     store::migrate(&mut connection).await?;
     if let Err(error) = connection.close().await {
         debug!(error = error_chain(&error), "Failed to close a connection");
     }
-    Ok(pool)
+    Ok(())
+}
+
+fn address(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(directory) => format!("socket {}", directory.display()),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
 }
 
 async fn stop_embedded(embedded: Option<&EmbeddedPostgres>) {

@@ -9,6 +9,7 @@
 mod database;
 mod loops;
 mod samples;
+mod starting;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,20 +17,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::database::OpenDatabase;
 use self::loops::{Loops, Parts};
+use self::starting::step;
 use crate::app::{App, AppError, IgnoredFields, WatchLimits};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, ListenAddress};
+use crate::descriptors;
 use crate::domain::parameters::SourceNames;
 use crate::engine::Timekeeper;
 use crate::error_chain::error_chain;
 use crate::grpc::{self, Shutdown, WorkerTiming};
-use crate::metrics::Metrics;
+use crate::listener::{Counts, Listener, Patience};
+use crate::metrics::{self, Metrics};
 use crate::sources::{InvalidSource, SAMPLE, SourceRegistry};
 use crate::store::{ConnectError, SchemaError, StoreError};
 use crate::supervisor::Supervisor;
@@ -51,11 +55,13 @@ pub enum StartError {
     #[error("invalid source settings")]
     Source(#[from] InvalidSource),
     #[error("failed to listen on {address}; choose another address with --{flag}")]
-    Listen { address: SocketAddr, flag: &'static str, source: io::Error },
+    Listen { address: ListenAddress, flag: &'static str, source: io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     App(#[from] AppError),
+    #[error("stopped while starting")]
+    Stopped,
 }
 
 #[derive(Debug)]
@@ -93,14 +99,30 @@ impl OfflineApp {
 impl Server {
     /// Returns when the server accepts calls.
     pub async fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_unless(config, &CancellationToken::new()).await
+    }
+
+    /// Returns when the server accepts calls. Ends with [`StartError::Stopped`] when `stop` is cancelled
+    /// before, and leaves nothing running.
+    pub async fn start_unless(
+        config: Config,
+        stop: &CancellationToken,
+    ) -> Result<Running, StartError> {
         let sources = SourceRegistry::from_settings(&config.sources)?;
-        let (listener, address) = listen(config.listen, "listen").await?;
-        let metrics_listener = match config.metrics_listen {
-            Some(address) => Some(listen(address, "metrics-listen").await?),
+        let connections = descriptors::for_connections(&config);
+        let listening = listen(&config.listen, "listen", connections, grpc::PATIENCE);
+        let (listener, address) = step(stop, "the address to listen on", listening).await?;
+        let metrics_listener = match &config.metrics_listen {
+            Some(address) => {
+                let limit = metrics::MAX_CONNECTIONS;
+                let listening = listen(address, "metrics-listen", limit, metrics::PATIENCE);
+                Some(step(stop, "the address of metrics", listening).await?)
+            }
             None => None,
         };
-        let database = OpenDatabase::open(&config).await?;
-        let started = Self::start_on(&database, &config, sources).await;
+        let database = OpenDatabase::open(&config, stop).await?;
+        let starting = Self::start_on(&database, &config, sources, listener.counts());
+        let started = step(stop, "the database", starting).await;
         let (app, loops, metrics) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -111,9 +133,13 @@ impl Server {
         let stopping = Shutdown::default();
         let timing = WorkerTiming { lease: config.lease, heartbeat: config.heartbeat };
         let watches = config.max_watches_per_client;
+        let others = listener.other_addresses();
         let serving = grpc::serve(app, listener, stopping.clone(), timing, watches);
         let serving = Supervisor::default().work(serving);
         info!("Serving on {address}");
+        for other in others {
+            info!("Also serving on {other}");
+        }
         let metrics = metrics_listener.map(|(listener, address)| {
             info!("Serving metrics on http://{address}/metrics");
             let serving = Supervisor::default().work(metrics.serve(listener));
@@ -127,6 +153,7 @@ impl Server {
         database: &OpenDatabase,
         config: &Config,
         sources: SourceRegistry,
+        connections: Arc<Counts>,
     ) -> Result<(Arc<App>, Loops, Metrics), StartError> {
         let names = source_names(&sources, database);
         let (app, hub, timekeeper) = Self::app_on(database, config, names).await?;
@@ -138,6 +165,7 @@ impl Server {
             hub: Arc::clone(&hub),
             clock: timekeeper.clock(),
             pool: database.pool.clone(),
+            connections,
         };
         let embedded = database.embedded.clone();
         let parts = Parts { app: Arc::clone(&app), hub, timekeeper, embedded, sources, config };
@@ -145,9 +173,12 @@ impl Server {
     }
 
     /// Opens and migrates the database for the use cases, without serving or executing anything.
-    pub async fn open_offline(config: &Config) -> Result<OfflineApp, StartError> {
+    pub async fn open_offline(
+        config: &Config,
+        stop: &CancellationToken,
+    ) -> Result<OfflineApp, StartError> {
         let sources = SourceRegistry::from_settings(&config.sources)?;
-        let database = OpenDatabase::open(config).await?;
+        let database = OpenDatabase::open(config, stop).await?;
         let names: BTreeSet<String> = sources.names().into_iter().collect();
         match Self::app_on(&database, config, SourceNames { names, default: None }).await {
             Ok((app, _, _)) => Ok(OfflineApp { app, database }),
@@ -185,8 +216,8 @@ impl Server {
     }
 
     /// Migrates the database schema.
-    pub async fn migrate(config: &Config) -> Result<(), StartError> {
-        OpenDatabase::open(config).await?.close().await;
+    pub async fn migrate(config: &Config, stop: &CancellationToken) -> Result<(), StartError> {
+        OpenDatabase::open(config, stop).await?.close().await;
         Ok(())
     }
 }
@@ -233,12 +264,15 @@ fn server_name() -> String {
 }
 
 async fn listen(
-    address: SocketAddr,
+    address: &ListenAddress,
     flag: &'static str,
-) -> Result<(TcpListener, SocketAddr), StartError> {
-    let refused = |source| StartError::Listen { address, flag, source };
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
+    connections: usize,
+    patience: Patience,
+) -> Result<(Listener, SocketAddr), StartError> {
+    let refused = |source| StartError::Listen { address: address.clone(), flag, source };
+    let sockets = Listener::bind(address).await.map_err(refused)?;
+    let listener = Listener::new(sockets, connections, patience);
+    let address = listener.address().map_err(refused)?;
     Ok((listener, address))
 }
 
