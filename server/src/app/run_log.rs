@@ -30,10 +30,12 @@ pub(super) fn log_run(run: &Run) {
             run.attempt = attempt,
             "Run {id} was released by its worker; it is pending again"
         ),
-        Status::Pending => info!(
+        Status::Pending => warn!(
             run.id = %id,
             run.attempt = attempt,
-            "Attempt {attempt} of run {id} failed: {reason}; retrying after {}",
+            job.id = run.spec.scheduled_job_id.as_ref().map(tracing::field::display),
+            "Attempt {attempt} of run {id}{} failed: {reason}; retrying after {}",
+            of_job(run),
             seconds(run.state.available_at)
         ),
     }
@@ -63,27 +65,36 @@ fn seconds(time: DateTime<Utc>) -> String {
 
 fn log_completed(run: &Run) {
     let id = &run.spec.id;
-    match run.state.progress.failed.len() {
-        0 => info!(run.id = %id, "Run {id} completed"),
-        failed => {
-            let locations = if failed == 1 { "location" } else { "locations" };
-            info!(
-                run.id = %id,
-                run.failed_locations = failed,
-                "Run {id} completed with {failed} failed {locations}"
-            );
-        }
-    }
+    let failed = &run.state.progress.failed;
+    let Some(first) = failed.first() else {
+        return info!(run.id = %id, "Run {id} completed");
+    };
+    let locations = if failed.len() == 1 { "location" } else { "locations" };
+    warn!(
+        run.id = %id,
+        job.id = run.spec.scheduled_job_id.as_ref().map(tracing::field::display),
+        run.failed_locations = failed.len(),
+        "Run {id}{} completed with {} failed {locations}; first: {}: {}",
+        of_job(run),
+        failed.len(),
+        first.location,
+        first.reason
+    );
+}
+
+fn of_job(run: &Run) -> String {
+    let job = run.spec.scheduled_job_id.as_ref();
+    job.map(|job| format!(" of job {job}")).unwrap_or_default()
 }
 
 fn log_failed(run: &Run) {
     let (id, job) = (&run.spec.id, run.spec.scheduled_job_id.as_ref());
     let RunState { attempt, error_message: reason, .. } = &run.state;
-    let of_job = job.map(|job| format!(" of job {job}")).unwrap_or_default();
     warn!(
         run.id = %id,
         run.attempt = attempt,
         job.id = job.map(tracing::field::display),
-        "Run {id}{of_job} failed: {reason}"
+        "Run {id}{} failed: {reason}",
+        of_job(run)
     );
 }
