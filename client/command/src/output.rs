@@ -65,9 +65,9 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Writes a line to stderr.
-pub(crate) fn hint(text: &str) -> io::Result<()> {
-    writeln!(io::stderr(), "{text}")
+/// Writes a line to stderr. Results do not depend on it, so it does not matter if nobody can read it.
+pub(crate) fn hint(text: &str) {
+    writeln!(io::stderr(), "{text}").ok();
 }
 
 /// Writes many lines to stdout with a buffer, for exports.

@@ -64,7 +64,7 @@ pub(crate) async fn run(
             line(&render::backfill(&output.layout, &preview))?;
         }
         if !confirm(&format!("Create {}?", runs(count)), NOT_A_TERMINAL)? {
-            hint("Nothing was created.")?;
+            hint("Nothing was created.");
             return Ok(1);
         }
     }

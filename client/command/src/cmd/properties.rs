@@ -133,5 +133,6 @@ async fn export(client: &Client, args: ExportArgs) -> Result<(), Failure> {
         lines.write(&json::to_json(&property)?)?;
     }
     let count = lines.finish()?;
-    Ok(hint(&format!("Exported {count} properties"))?)
+    hint(&format!("Exported {count} properties"));
+    Ok(())
 }

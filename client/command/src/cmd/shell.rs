@@ -47,6 +47,6 @@ pub(crate) fn man(command: Command, args: &ManArgs) -> Result<u8, Failure> {
     };
     fs::create_dir_all(directory)?;
     clap_mangen::generate_to(command, directory)?;
-    hint(&format!("Wrote the manual pages to {}", directory.display()))?;
+    hint(&format!("Wrote the manual pages to {}", directory.display()));
     Ok(0)
 }

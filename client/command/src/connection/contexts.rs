@@ -36,8 +36,11 @@ pub(crate) struct Contexts {
 impl Contexts {
     pub(crate) fn path() -> Result<PathBuf, Failure> {
         let set = |name: &str| env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
-        let config = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
-        let unset = || Failure::Refused("neither XDG_CONFIG_HOME nor HOME is set".to_owned());
+        // Without HOME, the home directory of the user's account.
+        let home = || env::home_dir().filter(|home| !home.as_os_str().is_empty());
+        let config = set("XDG_CONFIG_HOME").or_else(|| Some(home()?.join(".config")));
+        let unset =
+            || Failure::Refused("contexts need XDG_CONFIG_HOME or HOME to be set".to_owned());
         Ok(config.ok_or_else(unset)?.join("windrow").join("contexts.toml"))
     }
 
@@ -48,8 +51,17 @@ impl Contexts {
         };
         match fs::read_to_string(path) {
             Ok(text) => toml::from_str(&text).map_err(|error| failed(&error)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) if is_missing(&error) => Ok(Self::default()),
             Err(error) => Err(failed(&error)),
+        }
+    }
+
+    /// The contexts for a command that asks for none: those of a home that is missing or unreadable do not
+    /// matter.
+    pub(crate) fn readable() -> Result<Self, Failure> {
+        match Self::path() {
+            Ok(path) if fs::read(&path).is_ok() => Self::read(&path),
+            Ok(_) | Err(_) => Ok(Self::default()),
         }
     }
 
@@ -78,6 +90,10 @@ impl Contexts {
         let unknown = || Failure::Refused(format!("unknown context '{name}'; known: {known}"));
         self.contexts.get(name).ok_or_else(unknown)
     }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]

@@ -52,7 +52,10 @@ pub(crate) struct ConnectionFlags {
 pub(crate) async fn connect(flags: ConnectionFlags) -> Result<Client, Failure> {
     let given = Connection::from(&flags);
     let base = if given.server.is_empty() {
-        Contexts::read(&Contexts::path()?)?.select(flags.context.as_deref())?
+        match &flags.context {
+            Some(name) => Contexts::read(&Contexts::path()?)?.select(Some(name))?,
+            None => Contexts::readable()?.select(None)?,
+        }
     } else {
         // The token of a context is only for the server of that context.
         Connection::default()

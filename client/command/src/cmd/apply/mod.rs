@@ -58,12 +58,12 @@ pub(crate) async fn run(client: &Client, output: Output, args: ApplyArgs) -> Res
         return Ok(0);
     }
     if !args.yes && !confirm(&format!("Make {} changes?", changes.len()), NOT_A_TERMINAL)? {
-        hint("Nothing was changed.")?;
+        hint("Nothing was changed.");
         return Ok(1);
     }
     for (done, change) in changes.iter().enumerate() {
         if let Err(error) = change.step.execute(client).await {
-            hint(&format!("Made {done} of {} changes before the error", changes.len()))?;
+            hint(&format!("Made {done} of {} changes before the error", changes.len()));
             return Err(error.into());
         }
     }

@@ -62,7 +62,7 @@ async fn lines(mut events: WatchEvents, layout: &Layout) -> Result<(), Failure> 
             Some(run) => {
                 line(&format!("{} {}", clean(&run.job_id), render::progress(layout, run)))?;
             }
-            None => remark(&event)?,
+            None => remark(&event),
         }
     }
     Ok(())
@@ -71,20 +71,20 @@ async fn lines(mut events: WatchEvents, layout: &Layout) -> Result<(), Failure> 
 async fn objects(mut events: WatchEvents, output: Output) -> Result<(), Failure> {
     while let Some(event) = events.try_next().await? {
         if !show_event(output, &event, events.resume_token(), events.feed_lag())? {
-            remark(&event)?;
+            remark(&event);
         }
     }
     Ok(())
 }
 
 /// Reports the state of the connection on stderr.
-fn remark(event: &WatchEvent) -> io::Result<()> {
+fn remark(event: &WatchEvent) {
     match event {
         WatchEvent::Interrupted(error) => hint(&connection_lost(error)),
         WatchEvent::Resynced(error) => hint(&format!(
             "Changes were missed; starting over with the current runs: {}",
             clean(&error.to_string())
         )),
-        _ => Ok(()),
+        _ => {}
     }
 }

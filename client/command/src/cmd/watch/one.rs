@@ -53,7 +53,7 @@ pub(crate) async fn one(
             hint(&format!(
                 "The run continues. Watch it again: windrow watch {job_id}\n\
                  Cancel it: windrow runs cancel {job_id}"
-            ))?;
+            ));
             Ok(INTERRUPTED)
         }
     }
@@ -69,12 +69,12 @@ async fn follow(
         tokio::select! {
             event = events.try_next() => match event? {
                 Some(WatchEvent::Interrupted(error)) => {
-                    view.connection_lost(&error)?;
+                    view.connection_lost(&error);
                     is_interrupted = true;
                 }
                 Some(event) => {
                     if mem::take(&mut is_interrupted) {
-                        view.reconnected()?;
+                        view.reconnected();
                     }
                     view.show(&event)?;
                     last = event.run().cloned().or(last);
@@ -140,22 +140,18 @@ impl View {
         Ok(())
     }
 
-    fn connection_lost(&mut self, error: &Error) -> io::Result<()> {
+    fn connection_lost(&mut self, error: &Error) {
         match self {
             Self::Bar { bar, .. } => bar.connection_lost(connection_lost(error)),
-            Self::Objects(_) | Self::Lines { .. } | Self::Nothing => {
-                return hint(&connection_lost(error));
-            }
+            Self::Objects(_) | Self::Lines { .. } | Self::Nothing => hint(&connection_lost(error)),
         }
-        Ok(())
     }
 
-    fn reconnected(&mut self) -> io::Result<()> {
+    fn reconnected(&mut self) {
         match self {
             Self::Bar { bar, .. } => bar.reconnected(),
-            Self::Objects(_) | Self::Lines { .. } | Self::Nothing => return hint("Reconnected"),
+            Self::Objects(_) | Self::Lines { .. } | Self::Nothing => hint("Reconnected"),
         }
-        Ok(())
     }
 
     fn redraw(&mut self) {
