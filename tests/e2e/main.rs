@@ -14,6 +14,7 @@ mod api;
 mod cli;
 mod databases;
 mod import;
+mod process;
 mod servers;
 mod sizes;
 mod sources;

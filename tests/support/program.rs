@@ -37,8 +37,13 @@ impl Process {
     }
 
     /// Sends SIGTERM and returns the exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    pub fn terminate(self) -> Option<i32> {
         self.signal("TERM");
+        self.wait()
+    }
+
+    /// The exit code.
+    pub fn wait(mut self) -> Option<i32> {
         self.0.wait().unwrap().code()
     }
 }

@@ -2,5 +2,6 @@
 
 mod apply;
 mod command;
+mod home;
 mod server;
 mod watch;
