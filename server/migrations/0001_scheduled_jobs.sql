@@ -19,6 +19,9 @@ create table scheduled_job (
     tick_policy jsonb not null,
     version bigint not null,
     created_at timestamptz not null,
+    -- Number of the latest revision of settings and status. A run is inserted only at the revision that its caller
+    -- has read, so it belongs to no job that was deleted meanwhile.
+    revision bigint not null,
     constraint scheduled_job_id_has_its_form check (scheduled_job_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
     constraint scheduled_job_has_a_name check (name <> ''),
     constraint scheduled_job_priority_is_known check (priority in ('low', 'normal', 'high', 'immediate')),
@@ -36,8 +39,6 @@ create table scheduled_job_schedule (
     -- Every tick at or before it has been decided, permanently.
     watermark timestamptz not null,
     next_tick_at timestamptz,
-    -- Number of the latest revision of settings and status.
-    revision bigint not null,
     -- Next time for the scheduler: the next tick, or the end of a pause.
     due_at timestamptz generated always as (
         case

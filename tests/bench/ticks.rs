@@ -116,8 +116,8 @@ async fn multiply(conn: &mut PgConnection, jobs: i32, tick: DateTime<Utc>) {
                 'scheduled_job_id', 'copy' || n, 'cron_expression', '* * * * *')) r";
     sqlx::query(settings).bind(jobs).execute(&mut *conn).await.unwrap();
     let schedules = "insert into scheduled_job_schedule (scheduled_job_id, status, pause_reason,
-            updated_at, watermark, next_tick_at, revision)
-        select 'copy' || n, 'active', '', s.updated_at, $2 - interval '1 second', $2, 1
+            updated_at, watermark, next_tick_at)
+        select 'copy' || n, 'active', '', s.updated_at, $2 - interval '1 second', $2
         from scheduled_job_schedule s, generate_series(1, $1) n";
     sqlx::query(schedules).bind(jobs).bind(tick).execute(&mut *conn).await.unwrap();
     let histories = "insert into scheduled_job_history (scheduled_job_id)

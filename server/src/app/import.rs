@@ -93,6 +93,7 @@ impl App {
 fn first_revision((job, _): &(&ScheduledJob, Option<DateTime<Utc>>)) -> NewRevision {
     NewRevision {
         scheduled_job_id: job.id.clone(),
+        number: job.revision,
         // Before this instant the job belonged to the other system.
         valid_from: job.gate.watermark,
         change: Change::Imported,

@@ -59,6 +59,7 @@ impl Writes {
             job.revision += 1;
             self.resumed.push(NewRevision {
                 scheduled_job_id: job.id.clone(),
+                number: job.revision,
                 valid_from,
                 change: Change::Resumed,
                 changed_by: String::new(),

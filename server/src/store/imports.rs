@@ -104,11 +104,11 @@ pub async fn scheduled_jobs_import(
         r#"
         insert into scheduled_job (
             scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
-            policy, max_concurrent_runs, tick_policy, version, created_at
+            policy, max_concurrent_runs, tick_policy, version, created_at, revision
         )
         select
             scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
-            policy, max_concurrent_runs, tick_policy, version, created_at
+            policy, max_concurrent_runs, tick_policy, version, created_at, revision
         from jsonb_populate_recordset(null::scheduled_job, $1)
         "#,
         Json(&rows) as _,
@@ -118,10 +118,10 @@ pub async fn scheduled_jobs_import(
     sqlx::query!(
         r#"
         insert into scheduled_job_schedule (
-            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at, revision
+            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at
         )
         select
-            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at, revision
+            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at
         from jsonb_populate_recordset(null::scheduled_job_schedule, $1)
         "#,
         Json(&rows) as _,

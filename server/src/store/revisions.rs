@@ -1,4 +1,5 @@
 //! Revisions of scheduled jobs. Written after the settings and the schedule, from which they are copied.
+//! Each change of either makes one.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -12,8 +13,9 @@ use crate::domain::scheduled_job::ScheduledJob;
 /// A change of settings or status.
 #[derive(Clone, Debug)]
 pub struct NewRevision {
-    /// The changed job. Its schedule row has the number of the revision.
+    /// The changed job.
     pub scheduled_job_id: ScheduledJobId,
+    pub number: i64,
     /// The revision applies to ticks after this instant.
     pub valid_from: DateTime<Utc>,
     pub change: Change,
@@ -21,33 +23,46 @@ pub struct NewRevision {
     pub changed_by: String,
 }
 
-/// Records the current settings and status.
+/// Records the current settings and status. Waits for transactions that insert runs of the jobs, and makes later
+/// ones read the jobs again.
 pub async fn revisions_insert(
     conn: &mut PgConnection,
     new: &[NewRevision],
 ) -> Result<(), StoreError> {
     let ids: Vec<&str> = new.iter().map(|new| new.scheduled_job_id.as_str()).collect();
+    let numbers: Vec<i64> = new.iter().map(|new| new.number).collect();
     let valid_from: Vec<_> = new.iter().map(|new| new.valid_from).collect();
     let changes: Vec<&str> = new.iter().map(|new| new.change.into_str()).collect();
     let changed_by: Vec<&str> = new.iter().map(|new| new.changed_by.as_str()).collect();
     sqlx::query!(
         r#"
+        with n as (
+            select *
+            from unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[])
+                as n (scheduled_job_id, number, valid_from, change, changed_by)
+        ),
+        numbered as (
+            update scheduled_job j
+            set revision = n.number
+            from n
+            where j.scheduled_job_id = n.scheduled_job_id
+        )
         insert into scheduled_job_revision (
             scheduled_job_id, number, valid_from, change, changed_by, name, cron_expression, timezone,
             parameters, priority, labels, policy, max_concurrent_runs, tick_policy, version, status,
             pause_reason, paused_until, deleted_at
         )
         select
-            j.scheduled_job_id, s.revision, n.valid_from, n.change, n.changed_by, j.name,
+            j.scheduled_job_id, n.number, n.valid_from, n.change, n.changed_by, j.name,
             j.cron_expression, j.timezone, j.parameters, j.priority, j.labels, j.policy,
             j.max_concurrent_runs, j.tick_policy, j.version, s.status, s.pause_reason, s.paused_until,
             s.deleted_at
-        from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
-            as n (scheduled_job_id, valid_from, change, changed_by)
+        from n
         join scheduled_job j using (scheduled_job_id)
         join scheduled_job_schedule s using (scheduled_job_id)
         "#,
         &ids as _,
+        &numbers,
         &valid_from,
         &changes as _,
         &changed_by as _,

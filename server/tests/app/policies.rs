@@ -227,7 +227,7 @@ async fn a_log_keeps_a_line_once_and_is_limited() {
             .await
             .unwrap();
     }
-    let update = AttemptUpdate { results: Vec::new(), lines: (3..=700).map(line).collect() };
+    let update = AttemptUpdate { results: Vec::new(), lines: (3..=2_500).map(line).collect() };
     app.heartbeat(worker_of(&run), vec![heartbeat_item(&run, update)], Duration::ZERO)
         .await
         .unwrap();
@@ -237,15 +237,15 @@ async fn a_log_keeps_a_line_once_and_is_limited() {
         location: None,
         min_level: Level::Debug,
         after: 0,
-        limit: 1_000,
+        limit: 5_000,
     };
     let page = app.list_logs(filter).await.unwrap();
     assert!(!page.has_more);
     let lines = page.items;
-    assert_eq!(lines.len(), 500);
+    assert_eq!(lines.len(), 2_000);
     assert!(lines.windows(2).all(|pair| pair[0].number < pair[1].number));
     assert_eq!((lines[1].line.text.as_str(), lines[2].line.text.as_str()), ("line 2", "line 3"));
-    assert!(lines[499].line.text.contains("dropping further lines"));
+    assert!(lines[1_999].line.text.contains("dropping further lines"));
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! A call that finds nothing in progress starts a batch at once. Calls that arrive while it is executed are the
 //! next batch, which is executed while the first one is committed. So an idle server adds no delay, and a busy
-//! one commits once for many calls.
+//! one commits once for many calls. Calls that write in a single statement need no transaction around it: two of
+//! their batches are executed at the same time.
 //!
 //! **Invariant:** a call is answered after the commit of its transaction, never before, and each gets its own
 //! result. An error of the shared transaction is not shared unless it is the connection's: the calls are
@@ -49,6 +50,10 @@ pub(super) type Results<T> = Vec<Option<Result<T, AppError>>>;
 pub(super) trait GroupCall: Send + Sync + 'static {
     type Output: Send + Sync + 'static;
 
+    /// Whether a batch needs a transaction. If it writes in a single statement, beginning and ending one would only
+    /// add two round trips.
+    const NEEDS_TRANSACTION: bool = true;
+
     /// Executes the calls. With [`Locked::Wait`], which is only used for single calls, every result is present.
     fn execute(
         conn: &mut PgConnection,
@@ -90,6 +95,7 @@ struct Shared<C: GroupCall> {
     places: Arc<Semaphore>,
     alone: Semaphore,
     in_progress: Arc<Semaphore>,
+    executing: Arc<Semaphore>,
     /// Called once after each commit, with the runs that may be ready for workers.
     signal: Box<dyn Fn(Work) + Send + Sync>,
 }
@@ -103,6 +109,7 @@ impl<C: GroupCall> GroupCommit<C> {
             places: Arc::new(Semaphore::new(UNANSWERED)),
             alone: Semaphore::new(ALONE),
             in_progress: Arc::new(Semaphore::new(IN_PROGRESS)),
+            executing: Arc::new(Semaphore::new(if C::NEEDS_TRANSACTION { 1 } else { IN_PROGRESS })),
             signal: Box::new(signal),
         };
         Self { shared: Arc::new(shared) }
@@ -119,7 +126,7 @@ impl<C: GroupCall> GroupCommit<C> {
             !mem::replace(&mut queue.is_running, true)
         };
         if must_start {
-            spawn(run(Running(Arc::clone(&self.shared))));
+            spawn(run(Arc::clone(&self.shared)));
         }
         // Without an answer, the batch has panicked.
         answer.await.unwrap_or(Err(AppError::Store(StoreError::Aborted)))
@@ -141,35 +148,46 @@ impl<C: GroupCall> Shared<C> {
         batch
     }
 
-    /// Executes calls in one transaction, up to its commit.
+    /// Executes calls together, up to the commit if they need a transaction.
     async fn execute(&self, calls: &[&C], locked: Locked) -> Result<Executed<C>, AppError> {
         let mut tx = match locked {
+            Locked::Skip if !C::NEEDS_TRANSACTION => {
+                let mut conn = self.pool.acquire().await?;
+                return Ok(Executed {
+                    open: None,
+                    results: C::execute(&mut conn, calls, locked).await?,
+                });
+            }
             Locked::Skip => store::begin_shared(&self.pool).await?,
             Locked::Wait => store::begin_alone(&self.pool).await?,
         };
         let results = C::execute(&mut tx, calls, locked).await?;
-        Ok(Executed { tx, results })
+        Ok(Executed { open: Some(tx), results })
     }
 
     /// Commits what the calls have written.
     async fn commit(&self, executed: Executed<C>) -> Result<Results<C::Output>, AppError> {
-        let Executed { tx, results } = executed;
+        let Executed { open, results } = executed;
         let written = || results.iter().flatten().flatten().filter(|it| C::has_written(it));
-        if written().next().is_some() {
-            commit(tx).await?;
-            (self.signal)(written().map(C::work).collect());
-        } else {
+        let has_written = written().next().is_some();
+        match open {
+            Some(tx) if has_written => commit(tx).await?,
             // Awaited, so that the connection is free for the next batch.
-            drop(tx.rollback().await);
+            Some(tx) => drop(tx.rollback().await),
+            None => {}
+        }
+        if has_written {
+            (self.signal)(written().map(C::work).collect());
         }
         results.iter().flatten().flatten().for_each(C::committed);
         Ok(results)
     }
 }
 
-/// Calls whose transaction is not committed yet.
+/// Calls that were executed.
 struct Executed<C: GroupCall> {
-    tx: Transaction<'static, Postgres>,
+    /// Their transaction, unless it is committed.
+    open: Option<Transaction<'static, Postgres>>,
     results: Results<C::Output>,
 }
 
@@ -178,72 +196,62 @@ fn is_repeatable(error: &AppError) -> bool {
     !matches!(error, AppError::Store(error) if error.is_unavailable())
 }
 
-/// Lets the next call start a new batch, even after a panic.
-struct Running<C: GroupCall>(Arc<Shared<C>>);
-
-impl<C: GroupCall> Drop for Running<C> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let mut queue = self.0.queue();
-            queue.is_running = false;
-            // Their callers get an error.
-            queue.waiting.clear();
-        }
-    }
-}
-
 /// A batch belongs to all its callers, so it does not end with the one that began it.
 #[expect(clippy::disallowed_methods, reason = "it ends with the answers of its callers")]
 fn spawn(batch: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(batch));
 }
 
-async fn run<C: GroupCall>(running: Running<C>) {
-    let shared = &running.0;
+/// Starts batches until no call waits.
+async fn run<C: GroupCall>(shared: Arc<Shared<C>>) {
     loop {
-        // The semaphore is never closed.
+        // The semaphores are never closed.
         let progress = Arc::clone(&shared.in_progress).acquire_owned().await.ok();
-        let batch = shared.next_batch();
-        if batch.is_empty() {
+        let execution = Arc::clone(&shared.executing).acquire_owned().await.ok();
+        let calls = shared.next_batch();
+        if calls.is_empty() {
             return;
         }
-        let calls: Vec<&C> = batch.iter().map(|waiting| &waiting.call).collect();
-        match shared.execute(&calls, Locked::Skip).await {
-            Ok(executed) => spawn(commit_and_answer(Arc::clone(shared), batch, executed, progress)),
-            Err(error) if is_repeatable(&error) => {
-                for waiting in batch {
-                    alone(shared, waiting);
-                }
-            }
-            Err(error) => answer_all(batch, error),
-        }
+        spawn(Batch { calls, progress, execution }.run(Arc::clone(&shared)));
     }
 }
 
-async fn commit_and_answer<C: GroupCall>(
-    shared: Arc<Shared<C>>,
-    batch: Vec<Waiting<C>>,
-    executed: Executed<C>,
+/// Calls that are executed together. If this panics, they get an error.
+struct Batch<C: GroupCall> {
+    calls: Vec<Waiting<C>>,
     progress: Option<OwnedSemaphorePermit>,
-) {
-    let committed = shared.commit(executed).await;
-    drop(progress);
-    match committed {
-        Ok(results) => {
-            for (waiting, result) in batch.into_iter().zip(results) {
-                match result {
-                    // The caller may be gone.
-                    Some(result) => drop(waiting.reply.send(result)),
-                    None => alone(&shared, waiting),
+    execution: Option<OwnedSemaphorePermit>,
+}
+
+impl<C: GroupCall> Batch<C> {
+    async fn run(self, shared: Arc<Shared<C>>) {
+        let Self { calls, progress, execution } = self;
+        let together: Vec<&C> = calls.iter().map(|waiting| &waiting.call).collect();
+        let executed = shared.execute(&together, Locked::Skip).await;
+        drop(execution);
+        let committed = match executed {
+            Ok(executed) => shared.commit(executed).await,
+            Err(error) if is_repeatable(&error) => Ok(calls.iter().map(|_| None).collect()),
+            Err(error) => Err(error),
+        };
+        drop(progress);
+        match committed {
+            Ok(results) => {
+                for (waiting, result) in calls.into_iter().zip(results) {
+                    match result {
+                        // The caller may be gone.
+                        Some(result) => drop(waiting.reply.send(result)),
+                        None => alone(&shared, waiting),
+                    }
                 }
             }
+            // The outcome is unknown.
+            Err(error) => answer_all(calls, error),
         }
-        // The outcome is unknown.
-        Err(error) => answer_all(batch, error),
     }
 }
 
-/// Executes a call in a transaction of its own, beside the next batches.
+/// Executes a call by itself, beside the next batches.
 fn alone<C: GroupCall>(shared: &Arc<Shared<C>>, waiting: Waiting<C>) {
     let shared = Arc::clone(shared);
     spawn(async move {

@@ -1,4 +1,7 @@
-//! Writing new runs: all calls that create a run share transactions.
+//! Writing new runs: concurrent calls that create one share a statement.
+//!
+//! The jobs are read before, without locks. The statement writes only the runs whose job is still as it was read,
+//! and locks it against changes; a call whose job has changed meanwhile is repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +16,8 @@ use crate::app::signals::Work;
 use crate::app::{AppError, IdempotencyKey};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::Run;
-use crate::store::{runs, scheduled_jobs};
+use crate::store::runs::{self, NewRunRow};
+use crate::store::scheduled_jobs;
 
 /// A call that creates a run.
 #[derive(Clone, Debug)]
@@ -24,13 +28,8 @@ pub(in crate::app) struct Creation {
     random: u64,
 }
 
-/// What the database says about a batch.
-#[derive(Default)]
-struct Reading {
-    known: Known,
-    /// Jobs that another transaction has locked, as a deletion does.
-    busy: BTreeSet<ScheduledJobId>,
-}
+/// Maximum number of times that a call is repeated because its job has changed meanwhile.
+const CHANGES: usize = 10;
 
 impl Creation {
     pub(super) fn new(base: Base, key: Option<IdempotencyKey>, now: DateTime<Utc>) -> Self {
@@ -39,14 +38,13 @@ impl Creation {
 
     /// The result that the call would have.
     pub(super) async fn preview(&self, conn: &mut PgConnection) -> Result<Triggered, AppError> {
-        let mut reading = Reading::default();
-        reading.read(conn, &[self], None).await?;
+        let known = Known::read(conn, &[self]).await?;
         let earlier = requests::find_results(conn, self.key.as_slice()).await?;
         let run = match earlier.into_values().next().transpose()? {
             Some(id) => created_run(&runs_by_id(conn, [id.clone()]).await?, &id)?,
-            None => self.run(&reading.known)?,
+            None => self.run(&known)?,
         };
-        Ok(reading.known.triggered(run))
+        Ok(known.triggered(run))
     }
 
     fn run(&self, known: &Known) -> Result<Run, AppError> {
@@ -65,37 +63,53 @@ impl GroupCall for Creation {
         Work::OfSources(run.spec.parameters.source.iter().cloned().collect())
     }
 
+    const NEEDS_TRANSACTION: bool = false;
+
     async fn execute(
         conn: &mut PgConnection,
         calls: &[&Self],
         locked: Locked,
     ) -> Result<Results<Triggered>, AppError> {
-        let mut reading = Reading::default();
-        reading.read(conn, calls, Some(locked)).await?;
-        let mut call_ids = BTreeSet::new();
-        let decided = calls.iter().map(|call| {
-            // The second of two calls with the same key needs the result of the first.
-            let is_first = call.call_id().is_none_or(|id| call_ids.insert(id));
-            (is_first && !reading.is_busy(call)).then(|| call.run(&reading.known))
-        });
-        let decisions = insert(conn, calls, decided.collect()).await?;
-        let earlier = decisions.iter().filter_map(|decision| match decision {
-            Decision::Earlier(Ok(id)) => Some(id.clone()),
-            _ => None,
-        });
-        let earlier = runs_by_id(conn, earlier).await?;
-        let result = |decision| match decision {
-            Decision::Repeat => None,
-            Decision::Made(run) => Some(run),
-            Decision::Earlier(id) => Some(id.and_then(|id| created_run(&earlier, &id))),
-        };
-        let triggered = |run: Result<Run, _>| run.map(|run| reading.known.triggered(run));
-        Ok(decisions.into_iter().map(|decision| result(decision).map(triggered)).collect())
+        let mut results = execute_once(conn, calls, locked).await?;
+        for _ in 0..CHANGES {
+            if locked == Locked::Skip || results.iter().all(Option::is_some) {
+                break;
+            }
+            results = execute_once(conn, calls, locked).await?;
+        }
+        Ok(results)
     }
 }
 
+async fn execute_once(
+    conn: &mut PgConnection,
+    calls: &[&Creation],
+    locked: Locked,
+) -> Result<Results<Triggered>, AppError> {
+    let known = Known::read(conn, calls).await?;
+    let mut call_ids = BTreeSet::new();
+    let decided = calls.iter().map(|call| {
+        // The second of two calls with the same key needs the result of the first.
+        let is_first = call.call_id().is_none_or(|id| call_ids.insert(id));
+        is_first.then(|| call.run(&known))
+    });
+    let decisions = insert(conn, calls, decided.collect(), &known, locked).await?;
+    let earlier = decisions.iter().filter_map(|decision| match decision {
+        Decision::Earlier(Ok(id)) => Some(id.clone()),
+        _ => None,
+    });
+    let earlier = runs_by_id(conn, earlier).await?;
+    let result = |decision| match decision {
+        Decision::Repeat => None,
+        Decision::Made(run) => Some(run),
+        Decision::Earlier(id) => Some(id.and_then(|id| created_run(&earlier, &id))),
+    };
+    let triggered = |run: Result<Run, _>| run.map(|run| known.triggered(run));
+    Ok(decisions.into_iter().map(|decision| result(decision).map(triggered)).collect())
+}
+
 enum Decision {
-    /// In a transaction of its own.
+    /// The job is locked or has changed, or another call of the batch has the same key.
     Repeat,
     Made(Result<Run, AppError>),
     /// An earlier call with the same key has the result: the id of its run.
@@ -107,14 +121,20 @@ async fn insert(
     conn: &mut PgConnection,
     calls: &[&Creation],
     made: Results<Run>,
+    known: &Known,
+    locked: Locked,
 ) -> Result<Vec<Decision>, AppError> {
     let new = calls.iter().zip(&made).filter_map(|(call, made)| {
         let run = made.as_ref()?.as_ref().ok()?;
-        Some((run, call.key.as_ref().map(IdempotencyKey::as_key)))
+        let key = call.key.as_ref().map(IdempotencyKey::as_key);
+        Some(NewRunRow { run, key, job_revision: known.revision_of_job(run) })
     });
     let new: Vec<_> = new.collect();
-    let inserted =
-        if new.is_empty() { BTreeSet::new() } else { runs::runs_insert_once(conn, &new).await? };
+    let inserted = match locked {
+        _ if new.is_empty() => BTreeSet::new(),
+        Locked::Skip => runs::runs_insert_free(conn, &new).await?,
+        Locked::Wait => runs::runs_insert_once(conn, &new).await?,
+    };
     let is_inserted = |made: &Result<Run, AppError>| {
         made.as_ref().is_ok_and(|run| inserted.contains(run.spec.id.as_str()))
     };
@@ -132,7 +152,6 @@ async fn insert(
         match (call.call_id().and_then(|id| earlier.remove(&id)), made) {
             (Some(found), _) => Decision::Earlier(found),
             (None, Err(error)) => Decision::Made(Err(error)),
-            // The earlier call was rolled back meanwhile.
             (None, Ok(_)) => Decision::Repeat,
         }
     };
@@ -158,59 +177,41 @@ async fn runs_by_id(
     Ok(runs.into_iter().map(|run| (run.spec.id.clone(), run)).collect())
 }
 
-impl Reading {
-    /// Reads the jobs and runs that the calls name, and locks the jobs against deletion.
-    async fn read(
-        &mut self,
-        conn: &mut PgConnection,
-        calls: &[&Creation],
-        locked: Option<Locked>,
-    ) -> Result<(), AppError> {
-        let jobs = calls.iter().filter_map(|call| call.base.named_job()).collect();
-        self.read_jobs(conn, jobs, locked).await?;
-        let is_unknown_job = |call: &&&Creation| match call.base.named_job() {
-            Some(job) => !self.known.jobs.contains_key(&job) && !self.busy.contains(&job),
-            None => true,
+impl Known {
+    /// Reads the jobs and runs that the calls name.
+    async fn read(conn: &mut PgConnection, calls: &[&Creation]) -> Result<Self, AppError> {
+        let mut known = Self::default();
+        known.read_jobs(conn, calls.iter().filter_map(|call| call.base.named_job())).await?;
+        let is_unknown_job = |call: &&&Creation| {
+            call.base.named_job().is_none_or(|job| !known.jobs.contains_key(&job))
         };
         let named = calls.iter().filter(is_unknown_job).filter_map(|call| call.base.named_run());
         let runs: Vec<String> = named.map(|id| id.to_string()).collect();
-        self.known.runs = runs_by_id(conn, runs).await?;
-        let jobs = self.known.runs.values().filter_map(|run| run.spec.scheduled_job_id.clone());
-        let jobs: BTreeSet<_> = jobs.filter(|job| !self.known.jobs.contains_key(job)).collect();
-        self.read_jobs(conn, jobs, locked).await
+        known.runs = runs_by_id(conn, runs).await?;
+        let jobs = known.runs.values().filter_map(|run| run.spec.scheduled_job_id.clone());
+        let jobs: Vec<_> = jobs.filter(|job| !known.jobs.contains_key(job)).collect();
+        known.read_jobs(conn, jobs).await?;
+        Ok(known)
     }
 
-    /// Locks jobs, and only then reads them: so a deletion that was committed before the lock is seen, and none
-    /// can be committed after it.
     async fn read_jobs(
         &mut self,
         conn: &mut PgConnection,
-        ids: BTreeSet<ScheduledJobId>,
-        locked: Option<Locked>,
+        ids: impl IntoIterator<Item = ScheduledJobId>,
     ) -> Result<(), AppError> {
+        let ids: BTreeSet<ScheduledJobId> = ids.into_iter().collect();
         if ids.is_empty() {
             return Ok(());
         }
         let ids: Vec<&str> = ids.iter().map(ScheduledJobId::as_str).collect();
-        let free = match locked {
-            None => None,
-            Some(Locked::Wait) => Some(scheduled_jobs::settings_share(conn, &ids).await?),
-            Some(Locked::Skip) => Some(scheduled_jobs::settings_share_free(conn, &ids).await?),
-        };
-        let free: Option<BTreeSet<String>> = free.map(|ids| ids.into_iter().collect());
-        for job in scheduled_jobs::scheduled_jobs_get(conn, &ids).await? {
-            if free.as_ref().is_none_or(|free| free.contains(job.id.as_str())) {
-                self.known.jobs.insert(job.id.clone(), job);
-            } else {
-                self.busy.insert(job.id);
-            }
-        }
+        let jobs = scheduled_jobs::scheduled_jobs_get(conn, &ids).await?;
+        self.jobs.extend(jobs.into_iter().map(|job| (job.id.clone(), job)));
         Ok(())
     }
 
-    fn is_busy(&self, call: &Creation) -> bool {
-        let run = call.base.named_run().and_then(|id| self.known.runs.get(&id));
-        let of_run = run.and_then(|run| run.spec.scheduled_job_id.clone());
-        [call.base.named_job(), of_run].iter().flatten().any(|job| self.busy.contains(job))
+    /// The revision of the run's job when it was read.
+    fn revision_of_job(&self, run: &Run) -> Option<i64> {
+        let job = run.spec.scheduled_job_id.as_ref()?;
+        self.jobs.get(job).map(|job| job.revision)
     }
 }

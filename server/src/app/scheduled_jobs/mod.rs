@@ -251,9 +251,9 @@ async fn insert_revision(
     change: Change,
     changed_by: &str,
 ) -> Result<(), AppError> {
-    let scheduled_job_id = job.id.clone();
+    let (scheduled_job_id, number) = (job.id.clone(), job.revision);
     let changed_by = changed_by.to_owned();
-    let new = NewRevision { scheduled_job_id, valid_from, change, changed_by };
+    let new = NewRevision { scheduled_job_id, number, valid_from, change, changed_by };
     Ok(revisions::revisions_insert(tx, &[new]).await?)
 }
 

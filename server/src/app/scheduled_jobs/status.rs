@@ -128,9 +128,8 @@ impl App {
             .with_next_tick(&job.settings.schedule);
         let job = ScheduledJob { gate, revision: job.revision + 1, updated_at: now, ..job };
         let since = job.gate.watermark;
+        // A concurrent trigger has committed its run before the revision is written, or finds the job deleted.
         write_schedule_and_revision(&mut tx, &job, since, Change::Deleted, changed_by).await?;
-        // A concurrent trigger has committed its run before this lock is granted, or finds the job deleted.
-        scheduled_jobs::settings_lock(&mut tx, id).await?;
         let pending = runs::runs_lock_pending_of(&mut tx, id).await?;
         let cancel = |run: Run| run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded);
         let cancelled = pending.into_iter().map(cancel).collect::<Result<Vec<_>, _>>()?;

@@ -28,19 +28,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const REFUSALS: usize = 20;
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
-/// Begins a transaction that writes. Its statements address rows by key, whatever the statistics say: on a table
-/// that was small when it was last analyzed, the planner would read all of it. One plan serves every call, and
-/// the cost that the planner adds to what is off must not make it compile the plan.
-macro_rules! write {
-    ($more:literal) => {
-        concat!(
-            "begin; set local enable_seqscan = off; set local enable_hashjoin = off; ",
-            "set local enable_mergejoin = off; set local jit = off; ",
-            "set local plan_cache_mode = force_generic_plan",
-            $more
-        )
-    };
-}
+/// Begins a transaction that may read large parts of a table: the planner decides, unlike in other sessions.
+const READ: &str = "\
+    begin isolation level repeatable read read only;
+    set local enable_seqscan = on;
+    set local enable_hashjoin = on;
+    set local enable_mergejoin = on;
+    set local plan_cache_mode = auto";
 
 /// The connections of a server.
 #[derive(Clone)]
@@ -113,13 +107,11 @@ impl Pool {
     }
 }
 
-/// A pool that was opened elsewhere, for tests.
+/// A pool like one that was opened elsewhere, for tests.
 impl From<PgPool> for Pool {
-    fn from(calls: PgPool) -> Self {
-        let options = PgConnectOptions::clone(&calls.connect_options());
-        let capacity = Capacity::new(calls.options().get_max_connections());
-        let listener = Some(session::pool(options, 1, None));
-        Self { shared: Arc::new(Shared { calls, listener, capacity }) }
+    fn from(other: PgPool) -> Self {
+        let options = PgConnectOptions::clone(&other.connect_options());
+        Self::new(options, other.options().get_max_connections(), true)
     }
 }
 
@@ -133,24 +125,24 @@ impl fmt::Debug for Pool {
 /// begun and then rolled back: sqlx 0.9.0 would return the connection to the pool with the transaction open
 /// (<https://github.com/transact-rs/sqlx/issues/4393>), and the next user would work inside it.
 pub async fn begin(pool: &Pool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    begin_by(pool, write!("")).await
+    begin_by(pool, "begin").await
 }
 
 /// Like [`begin`], for several calls. A statement that waits longer than a second for a lock fails with
 /// [`StoreError::Locked`], so that one locked row does not delay all of them.
 pub async fn begin_shared(pool: &Pool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    begin_by(pool, write!("; set local lock_timeout = '1s'")).await
+    begin_by(pool, "begin; set local lock_timeout = '1s'").await
 }
 
 /// Like [`begin`], for one call that may wait for the locks of others: up to ten seconds, which is longer than any of
 /// our transactions takes.
 pub async fn begin_alone(pool: &Pool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    begin_by(pool, write!("; set local lock_timeout = '10s'")).await
+    begin_by(pool, "begin; set local lock_timeout = '10s'").await
 }
 
 /// Begins a read-only transaction whose statements all see the same snapshot.
 pub async fn begin_snapshot(pool: &Pool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    begin_by(pool, "begin isolation level repeatable read read only").await
+    begin_by(pool, READ).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "it ends with the database's answer")]

@@ -18,6 +18,9 @@ const TESTED_AFTER: Duration = Duration::from_secs(1);
 /// - client_min_messages: notices such as "already exists, skipping" are noise.
 /// - default_transaction_isolation: a lock that was waited for must show the row as it is now, and without this
 ///   a role may have a level at which concurrent calls fail.
+/// - enable_seqscan, enable_hashjoin, enable_mergejoin, plan_cache_mode: statements address rows by key, whatever the
+///   statistics say: on a table that was small when it was last analyzed, the planner would read all of it. One
+///   plan serves every call.
 /// - extra_float_digits: numbers are read as they were stored.
 /// - idle_in_transaction_session_timeout: the transaction of a killed server must not keep its locks. Our
 ///   transactions wait for nothing but the database.
@@ -28,10 +31,14 @@ const SETTINGS: &str = "\
     set client_min_messages = warning;
     set default_transaction_isolation = 'read committed';
     set default_transaction_deferrable = off;
+    set enable_seqscan = off;
+    set enable_hashjoin = off;
+    set enable_mergejoin = off;
     set extra_float_digits = 1;
     set idle_in_transaction_session_timeout = '5s';
     set idle_session_timeout = 0;
-    set jit = off";
+    set jit = off;
+    set plan_cache_mode = force_generic_plan";
 
 pub(super) async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     connection.execute(sqlx::raw_sql(SETTINGS)).await?;

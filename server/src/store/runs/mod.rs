@@ -24,7 +24,7 @@ pub use self::lock::{
     runs_lock, runs_lock_expired, runs_lock_free, runs_lock_free_within, runs_lock_overdue,
     runs_lock_pending_of,
 };
-pub use self::write::{runs_insert, runs_insert_once, runs_write};
+pub use self::write::{NewRunRow, runs_insert, runs_insert_free, runs_insert_once, runs_write};
 
 /// Selects whole runs.
 static SELECT: LazyLock<String> = LazyLock::new(|| {

@@ -13,18 +13,38 @@ use crate::store::StoreError;
 use crate::store::requests::RequestKey;
 use crate::store::rows::{Column, SpecRow, StateRow};
 
-static INSERT: LazyLock<String> = LazyLock::new(|| {
+/// Waits for jobs that another transaction has locked, and for calls in progress that have the same request id.
+static INSERT: LazyLock<String> = LazyLock::new(|| insert(""));
+/// Leaves out the runs of jobs that another transaction has locked.
+static INSERT_FREE: LazyLock<String> = LazyLock::new(|| insert("skip locked"));
+
+fn insert(lock: &str) -> String {
     let columns = [SpecRow::COLUMNS, StateRow::COLUMNS].concat();
-    let (names, arrays) = (names(&columns, ""), arrays(&columns, &INSERT_EXTRA));
+    let (names, arrays) = (names(&columns, ""), arrays(&columns, &INSERT_EXTRA_TYPES));
     format!(
         "with n as (
-            select *
-            from unnest({arrays}) as n ({names}, event, principal, method, request_id, payload_hash)
+            select * from unnest({arrays}) as n ({names}, {INSERT_EXTRA})
+        ),
+        -- Locked against another revision, as of a deletion.
+        job as (
+            select scheduled_job_id, revision
+            from scheduled_job
+            where scheduled_job_id = any(array(
+                select scheduled_job_id from n where job_revision is not null
+            ))
+            order by scheduled_job_id
+            for share {lock}
+        ),
+        unchanged as (
+            select n.*
+            from n
+            left join job using (scheduled_job_id)
+            where n.job_revision is null or n.job_revision = job.revision
         ),
         claimed as (
             insert into request (principal, method, request_id, payload_hash, made_id, created_at)
             select principal, method, request_id, payload_hash, job_id, created_at
-            from n
+            from unchanged
             where request_id is not null
             -- The same order in every transaction, so that they cannot deadlock.
             order by principal, method, request_id
@@ -32,7 +52,9 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
             returning made_id
         ),
         new as (
-            select * from n where request_id is null or job_id in (select made_id from claimed)
+            select *
+            from unchanged
+            where request_id is null or job_id in (select made_id from claimed)
         ),
         run as (
             insert into scraping_job ({names}, event_xid)
@@ -55,10 +77,11 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
         from new
         returning job_id"
     )
-});
+}
 
-/// The arrays beside the columns: events, and the keys of requests.
-const INSERT_EXTRA: [&str; 5] = ["jsonb", "text", "text", "text", "bytea"];
+/// The arrays beside the columns: events, the keys of requests, and the revisions of jobs.
+const INSERT_EXTRA: &str = "event, principal, method, request_id, payload_hash, job_revision";
+const INSERT_EXTRA_TYPES: [&str; 6] = ["jsonb", "text", "text", "text", "bytea", "bigint"];
 
 /// If this transaction began before the one that wrote the run's previous event, the event takes that
 /// transaction's position in the order of commit, after the previous event. A position that no transaction has
@@ -129,30 +152,59 @@ fn events(states: &[StateRow]) -> Result<Vec<Json<Value>>, StoreError> {
     states.iter().map(|state| state.event_body().map(Json)).collect()
 }
 
-/// Inserts new runs with their first events.
+/// A new run, and what has to hold for its insertion.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRunRow<'a> {
+    pub run: &'a Run,
+    /// No earlier call has it.
+    pub key: Option<RequestKey<'a>>,
+    /// The current revision of the run's job. Not checked if absent.
+    pub job_revision: Option<i64>,
+}
+
+/// Inserts new runs, whose jobs are locked, with their first events.
 pub async fn runs_insert(conn: &mut PgConnection, runs: &[Run]) -> Result<(), StoreError> {
-    let runs: Vec<_> = runs.iter().map(|run| (run, None)).collect();
+    let unchecked = |run| NewRunRow { run, key: None, job_revision: None };
+    let runs: Vec<_> = runs.iter().map(unchecked).collect();
     runs_insert_once(conn, &runs).await?;
     Ok(())
 }
 
-/// Inserts new runs with their first events, except those whose request has an id that an earlier call has. Returns
-/// the ids of the inserted runs. Waits for calls in progress.
+/// Inserts new runs with their first events, and locks their jobs against changes. Leaves out runs whose job has
+/// another revision, or whose request has an id that an earlier call has. Returns the ids of the inserted runs.
+/// Waits for locks and for calls in progress.
 pub async fn runs_insert_once(
     conn: &mut PgConnection,
-    runs: &[(&Run, Option<RequestKey<'_>>)],
+    runs: &[NewRunRow<'_>],
 ) -> Result<BTreeSet<String>, StoreError> {
-    let specs: Vec<SpecRow> = runs.iter().map(|(run, _)| SpecRow::from(&*run.spec)).collect();
-    let states: Vec<StateRow> = runs.iter().map(|(run, _)| StateRow::from(*run)).collect();
+    insert_by(conn, INSERT.as_str(), runs).await
+}
+
+/// Like [`runs_insert_once`], but leaves out runs whose job another transaction has locked.
+pub async fn runs_insert_free(
+    conn: &mut PgConnection,
+    runs: &[NewRunRow<'_>],
+) -> Result<BTreeSet<String>, StoreError> {
+    insert_by(conn, INSERT_FREE.as_str(), runs).await
+}
+
+async fn insert_by(
+    conn: &mut PgConnection,
+    statement: &'static str,
+    runs: &[NewRunRow<'_>],
+) -> Result<BTreeSet<String>, StoreError> {
+    let specs: Vec<SpecRow> = runs.iter().map(|new| SpecRow::from(&*new.run.spec)).collect();
+    let states: Vec<StateRow> = runs.iter().map(|new| StateRow::from(new.run)).collect();
     let text = |of: for<'a> fn(&RequestKey<'a>) -> &'a str| -> Vec<Option<&str>> {
-        runs.iter().map(|(_, key)| key.as_ref().map(of)).collect()
+        runs.iter().map(|new| new.key.as_ref().map(of)).collect()
     };
     let hashes: Vec<Option<&[u8]>> =
-        runs.iter().map(|(_, key)| key.as_ref().map(|key| key.payload_hash)).collect();
-    let query = SpecRow::bind_each(&specs, sqlx::query(INSERT.as_str()));
+        runs.iter().map(|new| new.key.as_ref().map(|key| key.payload_hash)).collect();
+    let revisions: Vec<Option<i64>> = runs.iter().map(|new| new.job_revision).collect();
+    let query = SpecRow::bind_each(&specs, sqlx::query(statement));
     let query = StateRow::bind_each(&states, query).bind(events(&states)?);
     let query = query.bind(text(|key| key.principal)).bind(text(|key| key.method));
-    let query = query.bind(text(|key| key.request_id)).bind(hashes);
+    let query = query.bind(text(|key| key.request_id)).bind(hashes).bind(revisions);
     let inserted = query.fetch_all(conn).await?;
     Ok(inserted.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }

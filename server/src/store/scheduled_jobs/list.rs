@@ -13,7 +13,7 @@ const SELECT: &str = "\
     select \
         j.scheduled_job_id, j.name, j.cron_expression, j.timezone, j.parameters, j.priority, \
         j.labels, j.policy, j.max_concurrent_runs, j.tick_policy, j.version, j.created_at, \
-        s.revision, s.status, s.pause_reason, s.paused_until, s.deleted_at, s.updated_at, \
+        j.revision, s.status, s.pause_reason, s.paused_until, s.deleted_at, s.updated_at, \
         s.watermark, s.next_tick_at, h.run_count, h.last_run_at, h.last_run_status, \
         h.last_run_job_id \
     from scheduled_job j \

@@ -23,7 +23,7 @@ macro_rules! select_jobs {
             select
                 j.scheduled_job_id, j.name, j.cron_expression, j.timezone,
                 j.parameters, j.priority, j.labels, j.policy, j.max_concurrent_runs, j.tick_policy,
-                j.version, j.created_at, s.revision, s.status, s.pause_reason, s.paused_until,
+                j.version, j.created_at, j.revision, s.status, s.pause_reason, s.paused_until,
                 s.deleted_at, s.updated_at, s.watermark, s.next_tick_at, h.run_count, h.last_run_at,
                 h.last_run_status, h.last_run_job_id
             from scheduled_job j
@@ -93,63 +93,6 @@ pub async fn scheduled_jobs_lock_due(
     .await?;
     let named = |row: JobRow| (row.scheduled_job_id.clone(), ScheduledJob::try_from(row));
     Ok(rows.into_iter().map(named).collect())
-}
-
-/// Locks a job's settings, which waits for transactions that insert runs of the job and blocks new ones.
-pub async fn settings_lock(conn: &mut PgConnection, id: &ScheduledJobId) -> Result<(), StoreError> {
-    sqlx::query!(
-        r#"
-        select scheduled_job_id
-        from scheduled_job
-        where scheduled_job_id = $1
-        for update
-        "#,
-        id.as_str(),
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(())
-}
-
-/// Locks the settings of jobs against deletion, as the insertion of a run does; returns the ids of the jobs that
-/// exist.
-pub async fn settings_share(
-    conn: &mut PgConnection,
-    ids: &[&str],
-) -> Result<Vec<String>, StoreError> {
-    let locked = sqlx::query_scalar!(
-        r#"
-        select scheduled_job_id
-        from scheduled_job
-        where scheduled_job_id = any($1)
-        order by scheduled_job_id
-        for key share
-        "#,
-        ids as _,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(locked)
-}
-
-/// Like [`settings_share`], but skips jobs that another transaction has locked.
-pub async fn settings_share_free(
-    conn: &mut PgConnection,
-    ids: &[&str],
-) -> Result<Vec<String>, StoreError> {
-    let locked = sqlx::query_scalar!(
-        r#"
-        select scheduled_job_id
-        from scheduled_job
-        where scheduled_job_id = any($1)
-        order by scheduled_job_id
-        for key share skip locked
-        "#,
-        ids as _,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(locked)
 }
 
 /// Earliest due time of a schedule that is not in `except`.

@@ -16,9 +16,9 @@ pub async fn settings_insert(
         r#"
         insert into scheduled_job (
             scheduled_job_id, name, cron_expression, timezone, parameters, priority, labels,
-            version, created_at, policy, max_concurrent_runs, tick_policy
+            version, created_at, policy, max_concurrent_runs, tick_policy, revision
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         "#,
         job.id.as_str(),
         job.settings.name,
@@ -32,6 +32,7 @@ pub async fn settings_insert(
         Json(&job.settings.policy) as _,
         job.settings.max_concurrent_runs,
         Json(&job.settings.ticks) as _,
+        job.revision,
     )
     .execute(conn)
     .await?;
@@ -81,9 +82,9 @@ pub async fn schedule_insert(
     sqlx::query!(
         r#"
         insert into scheduled_job_schedule (
-            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at, revision
+            scheduled_job_id, status, pause_reason, updated_at, watermark, next_tick_at
         )
-        values ($1, $2, $3, $4, $5, $6, $7)
+        values ($1, $2, $3, $4, $5, $6)
         "#,
         job.id.as_str(),
         job.gate.status.into_str(),
@@ -91,7 +92,6 @@ pub async fn schedule_insert(
         job.updated_at,
         job.gate.watermark,
         job.gate.next_tick_at,
-        job.revision,
     )
     .execute(conn)
     .await?;
@@ -124,7 +124,6 @@ pub async fn schedules_write(
     let updated_at: Vec<_> = jobs.iter().map(|job| job.updated_at).collect();
     let watermarks: Vec<_> = gates.iter().map(|gate| gate.watermark).collect();
     let next_tick_at: Vec<_> = gates.iter().map(|gate| gate.next_tick_at).collect();
-    let revisions: Vec<i64> = jobs.iter().map(|job| job.revision).collect();
     sqlx::query!(
         r#"
         update scheduled_job_schedule s
@@ -135,14 +134,13 @@ pub async fn schedules_write(
             deleted_at = n.deleted_at,
             updated_at = n.updated_at,
             watermark = n.watermark,
-            next_tick_at = n.next_tick_at,
-            revision = n.revision
+            next_tick_at = n.next_tick_at
         from unnest(
             $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[],
-            $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::bigint[]
+            $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]
         ) as n (
             scheduled_job_id, status, pause_reason, paused_until, deleted_at, updated_at,
-            watermark, next_tick_at, revision
+            watermark, next_tick_at
         )
         where s.scheduled_job_id = n.scheduled_job_id
         "#,
@@ -154,7 +152,6 @@ pub async fn schedules_write(
         &updated_at,
         &watermarks,
         &next_tick_at as _,
-        &revisions,
     )
     .execute(conn)
     .await?;
