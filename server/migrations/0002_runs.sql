@@ -97,8 +97,17 @@ create index scraping_job_newest_by_status on scraping_job (final_status, create
 create index scraping_job_newest_by_job on scraping_job (scheduled_job_id, created_at desc);
 create index scraping_job_newest_with_failed_locations on scraping_job (created_at desc)
     where failed_locations <> '[]';
-create index scraping_job_by_label on scraping_job using gin (labels jsonb_path_ops) where labels <> '{}';
 create index scraping_job_by_original on scraping_job (original_job_id) where original_job_id is not null;
+
+-- The labels of runs, for lists that ask for one. In the order of such a list, so that a page reads only its own
+-- runs, however many have the label.
+create table run_label (
+    -- KEY=VALUE.
+    label text collate "C" not null,
+    created_at timestamptz not null,
+    job_id text collate "C" not null,
+    primary key (label, created_at, job_id)
+);
 
 -- The queue: one narrow row for each run that has not ended, written with the run. What workers, limits and
 -- the reaper ask for is answered here, whatever the number of ended runs.

@@ -62,10 +62,6 @@ pub(super) fn push_length(sql: &mut Statement, column: &'static str, range: &Cou
 
 pub(super) fn push_labels(sql: &mut Statement, column: &'static str, conditions: &LabelConditions) {
     let LabelConditions { equal, differ, have, lack } = conditions;
-    if !equal.is_empty() || !have.is_empty() {
-        // The condition of a partial index.
-        sql.push(" and ").push(column).push(" <> '{}'");
-    }
     if !equal.is_empty() {
         sql.push(" and ").push(column).push(" @> ").push_bind(json!(equal));
     }

@@ -9,6 +9,7 @@ mod events;
 mod explaining;
 mod filters;
 mod incremental;
+mod indexes;
 mod leases;
 mod overlap;
 mod policies;

@@ -81,10 +81,10 @@ async fn submit_listing(app: &App, price: i32, days: i32) -> (Counts, Vec<String
     trigger(app, "job", None).await;
     let run = lease_many(app, "worker", 1).await.remove(0);
     let counts = app.submit_properties(&holder(&run), listing(price, days)).await.unwrap();
-    let detail = app.get_property("sample", "a", 10).await.unwrap();
+    let detail = app.get_property("sample", "a", None, 10).await.unwrap();
     let body = &detail.property.body;
     let values = [&body["price"], &body["days"]].map(ToString::to_string).to_vec();
-    let changed = detail.changes.iter().flat_map(|change| &change.fields);
+    let changed = detail.changes.items.iter().flat_map(|change| &change.fields);
     assert!(changed.clone().all(|field| field.field != "days"), "{detail:#?}");
     (counts.state.counts, values, detail.property.change_count)
 }

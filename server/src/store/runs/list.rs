@@ -33,6 +33,22 @@ fn push_conditions(sql: &mut Statement, filter: &RunFilter) {
     push_labels(sql, "labels", &conditions.labels);
 }
 
+/// A statement about the runs that match. It reads the runs with a label from the index of that label.
+fn matching(selection: &str, filter: &RunFilter) -> Statement {
+    let mut sql = Statement::new(selection);
+    match filter.conditions.labels.equal.first_key_value() {
+        Some((key, value)) => {
+            sql.push(" join run_label using (job_id, created_at) where label = ");
+            sql.push_bind(format!("{key}={value}"));
+        }
+        None => {
+            sql.push(" where true");
+        }
+    }
+    push_conditions(&mut sql, filter);
+    sql
+}
+
 /// Accepts these statuses, each by the index that has it.
 fn push_status(sql: &mut Statement, accepted: &[Status]) {
     let (ended, unfinished): (Vec<Status>, Vec<Status>) =
@@ -59,8 +75,7 @@ pub async fn runs_list(
     limit: i64,
     budget: &mut Budget,
 ) -> Result<Vec<Run>, StoreError> {
-    let mut sql = Statement::new(format!("{} where true", *SELECT));
-    push_conditions(&mut sql, filter);
+    let mut sql = matching(&SELECT, filter);
     if let Some((created_at, id)) = after {
         sql.push(" and (created_at, job_id) < (").push_bind(created_at);
         sql.push(", ").push_bind(id.as_str()).push(")");
@@ -73,8 +88,7 @@ pub async fn runs_list(
 
 /// Number of runs that match on all pages, counted up to one more than [`COUNT_LIMIT`].
 pub async fn runs_count(conn: &mut PgConnection, filter: &RunFilter) -> Result<i64, StoreError> {
-    let mut sql = Statement::new("select count(*) from (select from scraping_job where true");
-    push_conditions(&mut sql, filter);
+    let mut sql = matching("select count(*) from (select from scraping_job", filter);
     sql.push(" limit ").push_bind(COUNT_LIMIT + 1).push(") matching");
     Ok(sql.build_query_scalar().persistent(false).fetch_one(conn).await?)
 }

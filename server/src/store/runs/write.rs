@@ -1,4 +1,4 @@
-//! Writing runs: the run, its row in the queue while it has not ended, its event, and the key of the request that
+//! Writing runs: the run, its labels, its row in the queue while it has not ended, its event, and the key of the request that
 //! creates it, in one statement.
 
 use std::collections::BTreeSet;
@@ -61,7 +61,21 @@ fn insert(lock: &str) -> String {
             select {names}, pg_current_xact_id()
             from new
         ),
-        unfinished as (
+        labelled as (
+            insert into run_label (label, created_at, job_id)
+            select key || '=' || value, created_at, job_id
+            from new, jsonb_each_text(labels)
+        ),
+        unfinished as ({UNFINISHED})
+        insert into run_event (xid, job_id, revision, status, failed_locations, run)
+        select pg_current_xact_id(), job_id, revision, status, jsonb_array_length(failed_locations), event
+        from new
+        returning job_id"
+    )
+}
+
+/// The queue gets the new runs that have not ended.
+const UNFINISHED: &str = "
             insert into unfinished_run (
                 queue, source, rank_at, job_id, created_at, origin, tick_at, queued, deadline_at, status,
                 available_at, worker_id
@@ -70,14 +84,7 @@ fn insert(lock: &str) -> String {
                 coalesce(scheduled_job_id, ''), coalesce(parameters ->> 'source', ''), rank_at, job_id,
                 created_at, origin, tick_at, queued, deadline_at, status, available_at, worker_id
             from new
-            where completed_at is null
-        )
-        insert into run_event (xid, job_id, revision, status, failed_locations, run)
-        select pg_current_xact_id(), job_id, revision, status, jsonb_array_length(failed_locations), event
-        from new
-        returning job_id"
-    )
-}
+            where completed_at is null";
 
 /// The arrays beside the columns: events, the keys of requests, and the revisions of jobs.
 const INSERT_EXTRA: &str = "event, principal, method, request_id, payload_hash, job_revision";
