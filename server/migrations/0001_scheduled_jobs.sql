@@ -49,9 +49,11 @@ create table scheduled_job_schedule (
     ) stored,
     constraint schedule_status_is_known check (status in ('active', 'paused', 'inactive')),
     constraint schedule_times_can_be_read check (
-        watermark between '1970-01-01Z' and '9999-12-31Z'
-        and coalesce(next_tick_at, watermark) <= '9999-12-31Z'
-        and coalesce(paused_until, watermark) between '1970-01-01Z' and '9999-12-31Z'
+        watermark >= '1970-01-01Z'
+        and watermark < '10000-01-01Z'
+        and coalesce(next_tick_at, watermark) < '10000-01-01Z'
+        and coalesce(paused_until, watermark) >= '1970-01-01Z'
+        and coalesce(paused_until, watermark) < '10000-01-01Z'
     ),
     constraint schedule_next_tick_is_undecided check (next_tick_at > watermark),
     constraint schedule_ticks_only_while_active

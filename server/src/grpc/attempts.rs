@@ -82,7 +82,7 @@ fn scraped_property(
     let body = windrow::json::from_struct(property.body.unwrap_or_default());
     let body = body.map_err(|error| AppError::invalid(&path("body"), error.to_string()))?;
     Ok(ScrapedProperty {
-        location: convert::location(&path("location"), property.location)?,
+        location: convert::short_text(&path("location"), property.location)?,
         property: Property::new(property.property_id, body),
     })
 }
@@ -128,7 +128,7 @@ fn update(
         let reason = convert::text(&format!("{field}.error_message"), result.error_message)?;
         let permanent = result.permanent;
         Ok(LocationResult {
-            location: convert::location(&format!("{field}.location"), result.location)?,
+            location: convert::short_text(&format!("{field}.location"), result.location)?,
             failure: (!reason.is_empty()).then_some(Failure { reason, permanent }),
         })
     };

@@ -28,7 +28,7 @@ pub(super) async fn list(
     let filter = LogFilter {
         run: convert::run_id("job_id", job_id)?,
         attempt: (*attempt > 0).then_some(*attempt),
-        location: Some(convert::text("location", location.clone())?)
+        location: Some(convert::short_text("location", location.clone())?)
             .filter(|location| !location.is_empty()),
         min_level: level("min_level", *min_level)?.map_or(Level::Debug, Level::from),
         after: position.unwrap_or(0).max(request.after_number),
@@ -56,7 +56,7 @@ pub(super) fn lines(
             sequence: log.sequence.max(0),
             level: level(&path("level"), log.level)?.unwrap_or(windrow_worker::Level::Info),
             logged_at: convert::time(&path("logged_at"), log.logged_at)?.unwrap_or(now),
-            location: convert::location(&path("location"), log.location)?,
+            location: convert::short_text(&path("location"), log.location)?,
             text: log.text,
         })
     };

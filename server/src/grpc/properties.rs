@@ -56,7 +56,7 @@ impl Properties {
             if value.is_empty() {
                 return Err(AppError::invalid(field, "is required"));
             }
-            convert::text(field, value.clone())?;
+            convert::short_text(field, value.clone())?;
         }
         let limit = page::size("limit", request.limit)?;
         let (source, id) = (&request.source, &request.property_id);
@@ -133,10 +133,10 @@ fn conditions(filter: proto::PropertyFilter) -> Result<PropertyFilter, AppError>
     let job = convert::optional_scheduled_job_id("scheduled_job_id", &filter.scheduled_job_id)?;
     let run = given(filter.job_id);
     Ok(PropertyFilter {
-        source: given(convert::text("source", filter.source)?),
+        source: given(convert::short_text("source", filter.source)?),
         scheduled_job_id: job,
         job_id: run.map(|id| convert::run_id("job_id", &id)).transpose()?,
-        location: given(convert::text("location", filter.location)?),
+        location: given(convert::short_text("location", filter.location)?),
         listing_type: convert::listing_type("listing_type", filter.listing_type)?,
         changed_since: convert::time("changed_since", filter.changed_since)?,
         ..PropertyFilter::default()

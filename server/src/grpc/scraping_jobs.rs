@@ -37,7 +37,7 @@ impl ScrapingJobs {
         let trigger = Trigger {
             priority: convert::priority(request.priority)?,
             overrides: convert::parameters(request.overrides).map_err(within("overrides"))?,
-            job_id: request.job_id,
+            job_id: convert::short_text("job_id", request.job_id)?,
             labels: request.labels,
             requested_by: ANONYMOUS.to_owned(),
             idempotency_key: key,

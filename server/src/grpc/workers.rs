@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use tonic::{Request, Response, Status, Streaming, async_trait};
+use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use windrow::v1 as proto;
 use windrow::v1::worker_service_server::WorkerService;
 use windrow_worker::{AttemptId, HeartbeatItem};
@@ -14,8 +14,9 @@ use windrow_worker::{AttemptId, HeartbeatItem};
 use super::Shutdown;
 use super::attempts::{attempt_id, finish, heartbeat_item, report, to_attempt, to_lease, to_state};
 use super::convert::{self, to_duration, to_run};
-use super::status::status;
+use super::status::{invalid, status};
 use crate::app::{App, AppError, Holder, LeaseRequest, heartbeat_interval};
+use crate::domain::violation::Violation;
 
 const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -89,6 +90,7 @@ impl Workers {
         }
         let known = self.app.sources();
         let unknown = |(index, name): (usize, &String)| {
+            let name: String = name.chars().take(64).collect();
             let text = format!(
                 "'{name}' is not a source of this server; declare `[sources.{name}]` with \
                  `kind = \"worker\"` in windrow.toml"
@@ -166,6 +168,15 @@ fn holder(worker_id: &str, attempt: Option<proto::Attempt>) -> Result<Holder, Ap
     Ok(Holder { worker_id, attempt: attempt_id("attempt", attempt)? })
 }
 
+/// A message that cannot be decoded, for example a body nested deeper than protobuf allows. tonic calls that an internal
+/// error, which a worker would retry.
+fn undecodable(broken: Status) -> Status {
+    if broken.code() == Code::Internal && broken.message().contains("failed to decode") {
+        return invalid(vec![Violation::new("properties", broken.message())]);
+    }
+    broken
+}
+
 fn check_worker_id(id: &str) -> Result<(), AppError> {
     let is_valid =
         (1..=WORKER_ID_LENGTH).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic());
@@ -214,7 +225,7 @@ impl WorkerService for Workers {
                 let mut batches = batches?;
                 let response = match batches.next().await? {
                     Ok(batch) => workers.submit(batch).await.map_err(status),
-                    Err(broken) => Err(broken),
+                    Err(broken) => Err(undecodable(broken)),
                 };
                 let rest = response.is_ok().then_some(batches);
                 Some((response, rest))

@@ -9,10 +9,13 @@ use super::fields::Fields;
 use super::{Defaults, ids, parameters};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
+use crate::domain::parameters::LOCATION_LENGTH;
 use crate::domain::policy::RunPolicy;
 use crate::domain::run::{
-    Counts, FailedLocation, Origin, Priority, Progress, Run, RunSpec, RunState, Status,
+    Counts, ERROR_LENGTH, FailedLocation, Origin, Priority, Progress, REASON_LENGTH, Run, RunSpec,
+    RunState, Status,
 };
+use crate::domain::text::shortened;
 
 /// `requested_by` of imported runs.
 const REQUESTED_BY: &str = "import";
@@ -245,14 +248,19 @@ fn failed_location(value: &Value) -> Option<FailedLocation> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let location = value.as_str().map(str::to_owned).or_else(|| text("location"))?;
     let reason = text("reason").or_else(|| text("error")).or_else(|| text("error_message"));
-    Some(FailedLocation { location, reason: reason.unwrap_or_default(), permanent: false })
+    let reason = shortened(&reason.unwrap_or_default(), REASON_LENGTH);
+    Some(FailedLocation {
+        location: shortened(&location, LOCATION_LENGTH),
+        reason,
+        permanent: false,
+    })
 }
 
 fn error_message(fields: &mut Fields, status: Status) -> String {
     let message = fields.text("error_message").or_else(|| fields.text("error")).unwrap_or_default();
     match message.as_str() {
         "" if !status.is_final() => NOT_ENDED.to_owned(),
-        _ => message,
+        _ => shortened(&message, ERROR_LENGTH),
     }
 }
 

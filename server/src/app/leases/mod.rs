@@ -19,7 +19,9 @@ use super::write_runs::write_changed;
 use super::{App, AppError, commit, run_log};
 use crate::domain::id::RunId;
 use crate::domain::log::Level;
-use crate::domain::run::{Counts, Event, Failure, Lease, LocationResult, Run, Status};
+use crate::domain::run::{
+    Counts, ERROR_LENGTH, Event, Failure, Lease, LocationResult, REASON_LENGTH, Run, Status,
+};
 use crate::domain::text::shortened;
 use crate::store::{runs, workers};
 
@@ -30,11 +32,6 @@ pub(super) use self::lease::{LeaseCall, WORKER_LOST_AFTER};
 
 /// Minimum interval between two updates of a worker's `seen_at`.
 const SEEN_EVERY: TimeDelta = TimeDelta::seconds(5);
-/// Maximum length of the reason of a failed location, in characters. A longer one is cut.
-const REASON_LENGTH: usize = 300;
-/// Maximum length of the reason of a failed attempt, in characters. A longer one is cut: a worker whose report is
-/// rejected could not end its attempt. Every list of runs and every watch sends the reason.
-const ERROR_LENGTH: usize = 2_000;
 /// Maximum delay of a cancellation whose notification was lost.
 const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -37,7 +37,7 @@ impl App {
         let run = lock_leased(&mut tx, holder).await?;
         let Report { scraped_before, properties, update } = report;
         if run.state.counts.scraped != scraped_before {
-            return repeated(run, scraped_before + count(properties.len()));
+            return repeated(run, scraped_before.saturating_add(count(properties.len())));
         }
         let found = save(&mut tx, &run, &properties, &self.ignored_fields(&run), now).await?;
         append(&mut tx, &run.spec.id, run.state.attempt, to_lines(update.lines), now).await?;

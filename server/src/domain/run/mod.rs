@@ -21,9 +21,9 @@ use chrono::{DateTime, Utc};
 pub use self::event::{Event, InvalidTransition};
 pub use self::lease::Lease;
 pub use self::new::NewRun;
-pub use self::progress::{FailedLocation, Failure, LocationResult, Progress};
+pub use self::progress::{FailedLocation, Failure, LocationResult, Progress, REASON_LENGTH};
 pub use self::spec::RunSpec;
-pub use self::state::{CANCEL_GRACE, RunState};
+pub use self::state::{CANCEL_GRACE, ERROR_LENGTH, RunState};
 pub use self::values::{Counts, Origin, Priority, Status};
 
 #[derive(Clone, Debug, PartialEq)]

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+/// Maximum length of the reason of a failed location, in characters. A longer one is cut.
+pub const REASON_LENGTH: usize = 300;
+
 /// Completed locations, which later attempts skip, and locations that failed in this attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {

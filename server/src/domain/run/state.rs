@@ -24,6 +24,10 @@ use super::{
 /// A worker that does not stop within this time after a cancellation loses its lease.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
 
+/// Maximum length of the reason of a failed attempt, in characters. A longer one is cut: a worker whose report is
+/// rejected could not end its attempt. Every list of runs and every watch sends the reason.
+pub const ERROR_LENGTH: usize = 2_000;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunState {
     pub status: Status,

@@ -83,9 +83,9 @@ impl Schedule {
     pub fn parse(cron_expression: &str, timezone: &str) -> Result<Self, ScheduleError> {
         let expression = parser::parse(cron_expression)?;
         let timezone = if timezone.is_empty() { "UTC" } else { timezone };
-        let zone = timezone
-            .parse()
-            .map_err(|_| ScheduleError::UnknownTimezone { name: timezone.to_owned() })?;
+        let zone = timezone.parse().map_err(|_| ScheduleError::UnknownTimezone {
+            name: timezone.chars().take(64).collect(),
+        })?;
         let ticks = match expression {
             Expression::Cron(fields) => {
                 Ticks::WallClock(Box::new(WallClockTicks::new(&fields, zone)?))

@@ -17,7 +17,7 @@ pub(super) use self::job::{job_status, settings_draft, to_job, to_stats};
 pub(super) use self::parameters::{listing_type, parameters, to_listing_type};
 pub(super) use self::policy::policy;
 pub(super) use self::primitives::{
-    duration, location, optional_scheduled_job_id, required_time, run_id, scheduled_job_id, text,
+    duration, optional_scheduled_job_id, required_time, run_id, scheduled_job_id, short_text, text,
     time, to_duration, to_time,
 };
 pub(super) use self::priority::priority;

@@ -30,8 +30,8 @@ pub(in crate::grpc) fn run_id(field: &str, text: &str) -> Result<RunId, AppError
     RunId::parse(text).map_err(|error| AppError::invalid(field, error.to_string()))
 }
 
-/// A location, which may be empty.
-pub(in crate::grpc) fn location(field: &str, text: String) -> Result<String, AppError> {
+/// A location, a name or an id, which may be empty: at most 200 characters.
+pub(in crate::grpc) fn short_text(field: &str, text: String) -> Result<String, AppError> {
     let text = self::text(field, text)?;
     if text.chars().count() > LOCATION_LENGTH {
         let description = format!("has more than {LOCATION_LENGTH} characters");
@@ -40,7 +40,8 @@ pub(in crate::grpc) fn location(field: &str, text: String) -> Result<String, App
     Ok(text)
 }
 
-/// A text that Postgres can store. Every text without a stricter rule passes here.
+/// A text that Postgres can store. Every text without a stricter rule passes here. It has no limit, so it has to be cut
+/// before it is stored.
 pub(in crate::grpc) fn text(field: &str, text: String) -> Result<String, AppError> {
     check_storable(&text).map_err(|description| AppError::invalid(field, description))?;
     Ok(text)
@@ -50,8 +51,15 @@ pub(in crate::grpc) fn duration(
     field: &str,
     duration: Option<ProtoDuration>,
 ) -> Result<Option<Duration>, AppError> {
-    let negative = |_| AppError::invalid(field, "must not be negative");
-    duration.map(|duration| Duration::try_from(duration).map_err(negative)).transpose()
+    /// The limit of `google.protobuf.Duration`: 10,000 years. Beyond it, the conversion overflows.
+    const SECONDS: std::ops::RangeInclusive<i64> = 0..=315_576_000_000;
+    let invalid = || AppError::invalid(field, "must be 0 to 10,000 years");
+    let convert = |duration: ProtoDuration| {
+        let is_valid = SECONDS.contains(&duration.seconds) && duration.nanos >= 0;
+        let converted = is_valid.then(|| Duration::try_from(duration).ok()).flatten();
+        converted.ok_or_else(invalid)
+    };
+    duration.map(convert).transpose()
 }
 
 /// A time that can be stored and sent back. Leap seconds do not exist in `google.protobuf.Timestamp`.
