@@ -20,5 +20,6 @@ mod sizes;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;
+mod values;
 mod watching;
 mod workers;
