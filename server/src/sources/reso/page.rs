@@ -1,7 +1,10 @@
 //! Pages and errors in OData's JSON form.
 
+use std::fmt::{self, Formatter};
+
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use windrow_worker::Secrets;
@@ -11,6 +14,11 @@ use crate::sources::property::read_json;
 
 /// Maximum bytes of a listing, as of a line of a program.
 const LISTING_BYTES: usize = 1024 * 1024;
+
+/// Maximum listings of a page: more than any server sends.
+const LISTINGS: usize = 100_000;
+/// Maximum bytes of a response that is read as an error.
+const ERROR_BYTES: usize = 64 * 1024;
 
 /// One page of listings. They are parsed one by one: parsed, JSON takes up to twenty times its size.
 #[derive(Debug)]
@@ -41,29 +49,23 @@ struct RawPage<'b> {
     #[serde(borrow)]
     value: Option<&'b RawValue>,
     // The last two are those of earlier and later versions.
-    #[serde(default, rename = "@odata.nextLink", alias = "@nextLink", alias = "odata.nextLink")]
-    next: Value,
+    #[serde(borrow, rename = "@odata.nextLink", alias = "@nextLink", alias = "odata.nextLink")]
+    next: Option<&'b RawValue>,
 }
 
 impl<'b> Page<'b> {
     pub(super) fn parse(body: &'b [u8], secrets: &Secrets) -> Result<Self, String> {
         let page: RawPage<'b> =
             serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
-        let listings = page.value.and_then(|value| serde_json::from_str(value.get()).ok());
-        let Some(listings): Option<Vec<&'b RawValue>> = listings else {
+        let Some(list) = page.value.filter(|list| list.get().starts_with('[')) else {
             let error = error_message(body, secrets);
             return Err(error.unwrap_or_else(|| "has no list named value".to_owned()));
         };
-        let listing = |raw: &'b RawValue| RawListing {
-            raw,
-            mark: serde_json::from_str(raw.get()).unwrap_or_default(),
-        };
+        let Listings(listings) = serde_json::from_str(list.get()).map_err(|e| e.to_string())?;
+        let listing = |raw: &'b RawValue| RawListing { raw, mark: Mark::of(raw.get()) };
         let listings = listings.into_iter().map(listing).collect();
-        let next = match page.next {
-            Value::Null => None,
-            Value::String(link) => Some(link),
-            _ => return Err("@odata.nextLink is not a string".to_owned()),
-        };
+        let next = page.next.map(|next| serde_json::from_str(next.get()));
+        let next = next.transpose().map_err(|_| "@odata.nextLink is not a string".to_owned())?;
         Ok(Self { listings, next })
     }
 }
@@ -83,6 +85,12 @@ impl RawListing<'_> {
 }
 
 impl Mark {
+    /// The mark of a listing; none if it is larger than a listing may be.
+    fn of(listing: &str) -> Self {
+        let listing = Some(listing).filter(|listing| listing.len() <= LISTING_BYTES);
+        listing.and_then(|listing| serde_json::from_str(listing).ok()).unwrap_or_default()
+    }
+
     /// The key as text.
     pub(super) fn key(&self) -> Option<String> {
         match &self.key {
@@ -109,7 +117,9 @@ impl Mark {
 
 /// The server's error message from the body of a response, without secrets.
 pub(super) fn error_message(body: &[u8], secrets: &Secrets) -> Option<String> {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+    let json = Some(body).filter(|body| body.len() <= ERROR_BYTES);
+    let json = json.and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    let Some(body) = json else {
         let text = String::from_utf8_lossy(body);
         // Hidden before it is cut, or a part of a secret could remain.
         let text = if text.trim_start().starts_with('<') {
@@ -131,4 +141,53 @@ pub(super) fn error_message(body: &[u8], secrets: &Secrets) -> Option<String> {
 /// Removes annotations.
 fn plain(fields: Map<String, Value>) -> Map<String, Value> {
     fields.into_iter().filter(|(name, _)| !name.contains('@')).collect()
+}
+
+/// The texts of listings, of a bounded number.
+struct Listings<'b>(Vec<&'b RawValue>);
+
+impl<'b> Deserialize<'b> for Listings<'b> {
+    fn deserialize<D: Deserializer<'b>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(ListingsVisitor)
+    }
+}
+
+struct ListingsVisitor;
+
+impl<'b> Visitor<'b> for ListingsVisitor {
+    type Value = Listings<'b>;
+
+    fn expecting(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        to.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'b>>(self, mut list: A) -> Result<Listings<'b>, A::Error> {
+        let mut listings = Vec::new();
+        while let Some(listing) = list.next_element()? {
+            if listings.len() == LISTINGS {
+                return Err(A::Error::custom(format!("has more than {LISTINGS} listings")));
+            }
+            listings.push(listing);
+        }
+        Ok(Listings(listings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_small_numbers_is_rejected_before_it_takes_memory() {
+        let secrets = Secrets::default();
+        let numbers = vec!["1"; LISTINGS + 1].join(",");
+        let page = format!(r#"{{"value": [{numbers}]}}"#);
+        let error = Page::parse(page.as_bytes(), &secrets).unwrap_err();
+        assert!(error.starts_with("has more than 100000 listings"), "{error}");
+        let numbers = vec!["1"; 600_000].join(",");
+        let page = format!(r#"{{"value": [{{"ListingKey": [{numbers}]}}]}}"#);
+        let page = Page::parse(page.as_bytes(), &secrets).unwrap();
+        assert!(page.listings[0].mark.key.is_null());
+        assert!(page.listings[0].fields().is_err());
+    }
 }

@@ -1,0 +1,190 @@
+//! The memory of a server while clients send unfinished messages, or do not read.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
+use proto::scheduled_job_service_client::ScheduledJobServiceClient;
+use proto::scraping_job_service_client::ScrapingJobServiceClient;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tonic::codegen::{Bytes, http};
+use tonic::transport::{Channel, Endpoint};
+use windrow_client::proto;
+
+use super::large_parameters;
+use crate::support::database::new_database;
+use crate::support::job;
+use crate::support::program::Program;
+
+/// Maximum memory under each attack, in KiB.
+const LIMIT: u64 = 256 * 1024;
+/// Memory that may stay after an attack, in KiB: freed pages that the allocator keeps.
+const KEPT: u64 = 96 * 1024;
+const SETTINGS: &str = "[sources.worked]\nkind = \"worker\"\n";
+/// Pause between two looks at the memory.
+const POLL: Duration = Duration::from_millis(200);
+
+async fn start() -> Program {
+    Program::start(&["--database-url", &new_database().await], SETTINGS, &[])
+}
+
+/// A value of `/proc/PID/status` in KiB.
+fn memory(server: &Program, name: &str) -> u64 {
+    let status = format!("/proc/{}/status", server.process.id());
+    let status = std::fs::read_to_string(status).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Waits until the memory in use is the same for two seconds.
+async fn settled(server: &Program) -> u64 {
+    let (mut last, mut since) = (0, Instant::now());
+    while since.elapsed() < Duration::from_secs(2) {
+        let now = memory(server, "VmRSS");
+        if now.abs_diff(last) > 1_024 {
+            (last, since) = (now, Instant::now());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    last
+}
+
+fn assert_bounded(server: &Program, before: u64, after: u64) {
+    let peak = memory(server, "VmHWM");
+    eprintln!("memory in MiB: before {}, peak {}, after {}", before >> 10, peak >> 10, after >> 10);
+    assert!(peak < LIMIT, "{peak} KiB");
+    assert!(after < before + KEPT, "{before} KiB before, {after} KiB after");
+}
+
+/// Small windows, as a client has them that does not read.
+fn endpoint(server: &Program) -> Endpoint {
+    let address = format!("http://{}", server.address);
+    let endpoint = Channel::from_shared(address).unwrap();
+    endpoint.initial_stream_window_size(65_535).initial_connection_window_size(1 << 20)
+}
+
+/// Pending runs of a thousand locations.
+async fn create_runs(server: &Program, count: usize) {
+    let channel = endpoint(server).connect().await.unwrap();
+    let parameters = Some(large_parameters("worked"));
+    let scheduled_job = Some(proto::ScheduledJob { parameters, ..job("large") });
+    let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
+    ScheduledJobServiceClient::new(channel.clone()).create_scheduled_job(request).await.unwrap();
+    let mut runs = ScrapingJobServiceClient::new(channel);
+    for _ in 0..count {
+        let job_id = "large".to_owned();
+        runs.trigger_job(proto::TriggerJobRequest { job_id, ..Default::default() }).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn watches_that_are_not_read_hold_little_memory() {
+    let server = start().await;
+    create_runs(&server, 100).await;
+    let before = settled(&server).await;
+
+    let mut watches = Vec::new();
+    for _ in 0..3 {
+        let channel = endpoint(&server).connect().await.unwrap();
+        for _ in 0..20 {
+            let view = proto::ScrapingJobView::Full.into();
+            let request = proto::WatchScrapingJobsRequest { view, ..Default::default() };
+            let mut runs = ScrapingJobServiceClient::new(channel.clone());
+            watches.push(runs.watch_scraping_jobs(request).await.unwrap());
+        }
+    }
+    settled(&server).await;
+    drop(watches);
+    let after = settled(&server).await;
+
+    assert_bounded(&server, before, after);
+}
+
+#[tokio::test]
+async fn pages_of_large_runs_take_little_memory() {
+    let server = start().await;
+    create_runs(&server, 100).await;
+    let before = settled(&server).await;
+
+    let channel = endpoint(&server).connect().await.unwrap();
+    let list = async || {
+        let mut runs = ScrapingJobServiceClient::new(channel.clone());
+        let request = proto::ListScrapingJobsRequest { page_size: 1_000, ..Default::default() };
+        runs.list_scraping_jobs(request).await.unwrap();
+    };
+    join_all((0..20).map(|_| list())).await;
+    let after = settled(&server).await;
+
+    assert_bounded(&server, before, after);
+}
+
+/// Opens a stream of properties and sends a message of 4 MB, except its last byte.
+fn send_unfinished(
+    connection: &mut SendRequest<Bytes>,
+    message: &Bytes,
+) -> (ResponseFuture, SendStream<Bytes>) {
+    let request = http::Request::post("http://windrow/windrow.v1.WorkerService/SubmitProperties")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .unwrap();
+    let (response, mut stream) = connection.send_request(request, false).unwrap();
+    stream.send_data(message.clone(), false).unwrap();
+    (response, stream)
+}
+
+#[tokio::test]
+async fn unfinished_messages_hold_little_memory_and_time_out() {
+    let server = start().await;
+    create_runs(&server, 1).await;
+    let before = settled(&server).await;
+    let length: u32 = 4_000_000;
+    let mut message = vec![0];
+    message.extend(length.to_be_bytes());
+    message.resize(5 + 4_000_000 - 1, 1);
+    let message = Bytes::from(message);
+
+    let mut drivers = JoinSet::new();
+    // Dropping a stream would cancel it.
+    let (mut responses, mut streams) = (Vec::new(), Vec::new());
+    for _ in 0..10 {
+        let tcp = TcpStream::connect(&server.address).await.unwrap();
+        let (connection, driver) = h2::client::handshake(tcp).await.unwrap();
+        drivers.spawn(driver);
+        let mut connection = connection.ready().await.unwrap();
+        for _ in 0..30 {
+            connection = connection.ready().await.unwrap();
+            let (response, stream) = send_unfinished(&mut connection, &message);
+            responses.push(response);
+            streams.push(stream);
+        }
+    }
+    // All streams have begun, and the server still serves others.
+    let responses = join_all(responses).await;
+    create_other(&server).await;
+    settled(&server).await;
+    let peak = memory(&server, "VmHWM");
+    let mut first = responses.into_iter().next().unwrap().unwrap().into_body();
+    assert!(first.data().await.is_none(), "no message is answered");
+    let trailers = first.trailers().await.unwrap().unwrap();
+    assert_eq!(trailers["grpc-status"], "4", "{trailers:?}");
+
+    assert!(peak < LIMIT, "{peak} KiB");
+    drop(streams);
+    eprintln!("memory in MiB: before {}, peak {}", before >> 10, peak >> 10);
+}
+
+/// A call of another client.
+async fn create_other(server: &Program) {
+    let channel = endpoint(server).connect().await.unwrap();
+    let scheduled_job =
+        Some(proto::ScheduledJob { parameters: Some(large_parameters("worked")), ..job("other") });
+    let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
+    let mut jobs = ScheduledJobServiceClient::new(channel);
+    tokio::time::timeout(crate::support::PATIENCE, jobs.create_scheduled_job(request))
+        .await
+        .expect("the server does not serve other clients")
+        .unwrap();
+}
