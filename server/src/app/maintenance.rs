@@ -32,7 +32,7 @@ impl App {
     pub async fn forward_notifications(&self) {
         loop {
             self.hub.hint().await;
-            self.signals.work_available.send(Work::Any);
+            self.signals.work_available.send(&Work::uncounted());
             self.signals.leases_changed.notify_waiters();
         }
     }

@@ -62,7 +62,7 @@ pub use crate::watch::{
 };
 
 use self::group_commit::GroupCommit;
-use self::leases::{AttemptCall, LeaseCall, LeaseCheck};
+use self::leases::{AttemptCall, LeaseCall, LeaseCheck, Sighting};
 use self::runs::Creation;
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
@@ -87,6 +87,7 @@ pub struct App {
     attempts: GroupCommit<AttemptCall>,
     leases: GroupCommit<LeaseCall>,
     lease_checks: GroupCommit<LeaseCheck>,
+    sightings: GroupCommit<Sighting>,
     limiter: Arc<WatchLimiter>,
     sources: SourceNames,
     source_limits: Arc<BTreeMap<String, i64>>,
@@ -113,7 +114,7 @@ impl App {
             let (hub, signals) = (Arc::clone(&hub), Arc::clone(&signals));
             move |work: Work| {
                 events_committed(&hub, &signals);
-                signals.work_available.send(work);
+                signals.work_available.send(&work);
             }
         };
         Self {
@@ -122,6 +123,7 @@ impl App {
             leases: GroupCommit::new(pool.clone(), committed),
             // An extension is no event.
             lease_checks: GroupCommit::new(pool.clone(), |_work| {}),
+            sightings: GroupCommit::new(pool.clone(), |_work| {}),
             pool,
             clock,
             signals,
@@ -183,7 +185,7 @@ impl App {
     /// Signals committed events, and that a run may be ready to be leased.
     fn work_committed(&self) {
         self.events_committed();
-        self.signals.work_available.send(Work::Any);
+        self.signals.work_available.send(&Work::uncounted());
     }
 
     /// The name of this server, which is also the id of its worker and appears in the tick ledger.

@@ -59,23 +59,27 @@ pub async fn leases_serialize(conn: &mut PgConnection) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The running runs of a worker.
+/// The running runs of workers, by worker.
 pub async fn leases_of(
     conn: &mut PgConnection,
-    worker_id: &str,
-) -> Result<Vec<String>, StoreError> {
-    let ids = sqlx::query_scalar!(
+    worker_ids: &[&str],
+) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+    let rows = sqlx::query!(
         r#"
-        select job_id
+        select worker_id as "worker_id!", job_id
         from unfinished_run
         where status = 'running'
-            and worker_id = $1
+            and worker_id = any($1)
         "#,
-        worker_id,
+        worker_ids as _,
     )
     .fetch_all(conn)
     .await?;
-    Ok(ids)
+    let mut leased: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        leased.entry(row.worker_id).or_default().push(row.job_id);
+    }
+    Ok(leased)
 }
 
 pub async fn running_counts(conn: &mut PgConnection) -> Result<Vec<RunningCount>, StoreError> {

@@ -1,41 +1,53 @@
 //! Workers that sent a request recently.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::StoreError;
 
-/// Records that a worker asks for runs of these sources. Writes only if the sources changed or the last record is
-/// older than `unless_since`.
-pub async fn worker_seen(
+/// Records that workers ask for runs of these sources, each only if its sources changed or its last record is older
+/// than `unless_since`; returns the IDs of the recorded ones.
+pub async fn workers_seen(
     conn: &mut PgConnection,
-    worker_id: &str,
-    sources: &BTreeSet<String>,
+    workers: &BTreeMap<&str, &BTreeSet<String>>,
     now: DateTime<Utc>,
     unless_since: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let sources: Vec<String> = sources.iter().cloned().collect();
-    sqlx::query!(
+) -> Result<BTreeSet<String>, StoreError> {
+    let ids: Vec<&str> = workers.keys().copied().collect();
+    // Lines, because the rows of an array of arrays have the same length.
+    let lines = |sources: &&BTreeSet<String>| {
+        sources.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    };
+    let sources: Vec<String> = workers.values().map(lines).collect();
+    let recorded = sqlx::query_scalar!(
         r#"
         insert into worker (worker_id, sources, seen_at)
-        select $1, $2, $3
+        select n.worker_id, string_to_array(n.sources, chr(10)), $3
+        from unnest($1::text[], $2::text[]) as n (worker_id, sources)
         -- Not a condition of the update: that locks the row, and so commits something each time.
         where not exists (
-            select from worker where worker_id = $1 and sources = $2 and seen_at >= $4
+            select
+            from worker w
+            where w.worker_id = n.worker_id
+                and w.sources = string_to_array(n.sources, chr(10))
+                and w.seen_at >= $4
         )
+        -- The same order in every transaction, so that they cannot deadlock.
+        order by n.worker_id
         on conflict (worker_id) do update
         set sources = excluded.sources, seen_at = excluded.seen_at
+        returning worker_id
         "#,
-        worker_id,
+        &ids as _,
         &sources,
         now,
         unless_since,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(recorded.into_iter().collect())
 }
 
 /// Records heartbeats of known workers whose last record is older than `unless_since`; returns their ids.

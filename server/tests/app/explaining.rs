@@ -7,7 +7,7 @@ use windrow_server::domain::pending_reason::PendingReason;
 use windrow_server::domain::tick::Decision;
 
 use crate::support::{
-    World, at, create, decide, id, job, lease, ledger, row, runs, trigger, update,
+    LONG_AGO, World, at, create, decide, id, job, lease, ledger, row, runs, trigger, update,
 };
 
 async fn explain(app: &App, time: &str) -> Explanation {
@@ -224,7 +224,7 @@ async fn a_worker_whose_lease_expired_no_longer_counts_as_connected() {
     trigger(&app, "job", None).await;
     lease(&app, "silent").await;
     world.pass(21);
-    let mut runs = app.reap(10).await.unwrap();
+    let mut runs = app.reap(10, LONG_AGO).await.unwrap();
     world.pass(10);
     let reason = async |runs: &[_]| app.pending_reasons(runs).await.unwrap().pop().flatten();
     let source = runs[0].spec.parameters.source.clone().unwrap();

@@ -12,8 +12,8 @@ use windrow_worker::{
 };
 
 use crate::support::{
-    LEASE, World, attempt, complete, create, done, heartbeat_item, holder, job, lease, lease_many,
-    trigger, worker_of,
+    LEASE, LONG_AGO, World, attempt, complete, create, done, heartbeat_item, holder, job, lease,
+    lease_many, trigger, worker_of,
 };
 
 fn property(id: &str, price: i64) -> ScrapedProperty {
@@ -34,7 +34,7 @@ async fn an_attempt_that_lost_its_lease_changes_nothing() {
     trigger(&app, "job", None).await;
     let first = lease(&app, "first").await;
     world.pass(21);
-    let taken = app.reap(10).await.unwrap();
+    let taken = app.reap(10, LONG_AGO).await.unwrap();
     assert_eq!((taken[0].state.status, taken[0].state.attempt), (Status::Pending, 1));
     world.pass(3_600);
     let second = lease(&app, "second").await;
@@ -96,9 +96,9 @@ async fn a_run_whose_workers_always_die_fails_after_its_last_attempt() {
     for attempt in 1..=run.state.max_attempts {
         assert_eq!(lease(&app, "worker").await.state.attempt, attempt);
         world.pass(19);
-        assert_eq!(app.reap(10).await.unwrap(), [], "the lease is still valid");
+        assert_eq!(app.reap(10, LONG_AGO).await.unwrap(), [], "the lease is still valid");
         world.pass(2);
-        assert_eq!(app.reap(10).await.unwrap().len(), 1);
+        assert_eq!(app.reap(10, LONG_AGO).await.unwrap().len(), 1);
         world.pass(3_600);
     }
 
@@ -106,6 +106,36 @@ async fn a_run_whose_workers_always_die_fails_after_its_last_attempt() {
     assert_eq!(ended.state.status, Status::Failed);
     assert!(ended.state.error_message.contains("no heartbeat"), "{}", ended.state.error_message);
     assert_eq!(job(&app, "job").await.history.run_count, 1);
+}
+
+#[tokio::test]
+async fn time_without_a_database_does_not_count_against_workers() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    trigger(&app, "job", None).await;
+    let run = lease(&app, "worker").await;
+    world.pass(60);
+    let back_at = app.now();
+    assert_eq!(app.reap(10, back_at).await.unwrap(), []);
+    world.pass(19);
+    assert_eq!(app.reap(10, back_at).await.unwrap(), []);
+    let beat = async || {
+        let item = heartbeat_item(&run, AttemptUpdate::default());
+        app.heartbeat(worker_of(&run), vec![item], Duration::ZERO).await.unwrap()
+    };
+    assert_eq!(beat().await[&attempt(&run)].expires_in, LEASE);
+    world.pass(19);
+    assert_eq!(app.reap(10, back_at).await.unwrap(), [], "the lease was extended");
+    world.pass(1);
+    assert_eq!(app.reap(10, back_at).await.unwrap().len(), 1);
+
+    // A cancelled run ends after the time to stop, whatever the database did.
+    world.pass(3_600);
+    let cancelled = lease(&app, "worker").await;
+    app.cancel_run(&cancelled.spec.id).await.unwrap();
+    world.pass(10);
+    assert_eq!(app.reap(10, app.now()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -126,7 +156,7 @@ async fn heartbeats_keep_the_lease() {
             .await
             .unwrap();
         assert_eq!(leases.len(), 1);
-        assert_eq!(app.reap(10).await.unwrap(), []);
+        assert_eq!(app.reap(10, LONG_AGO).await.unwrap(), []);
     }
     app.cancel_run(&run.spec.id).await.unwrap();
     let leases = app
@@ -177,7 +207,7 @@ async fn a_lease_lost_after_a_cancel_ends_the_run_as_cancelled() {
     app.cancel_run(&run.spec.id).await.unwrap();
     world.pass(21);
 
-    app.reap(10).await.unwrap();
+    app.reap(10, LONG_AGO).await.unwrap();
 
     assert_eq!(app.get_run(&run.spec.id).await.unwrap().state.status, Status::Cancelled);
     assert_eq!(job(&app, "job").await.history.run_count, 1);
@@ -259,7 +289,7 @@ async fn a_property_counts_once_per_run_across_batches_and_attempts() {
     let rows = vec![property("a", 1), property("b", 1), property("a", 2)];
     app.submit_properties(&holder(&first), report(0, rows)).await.unwrap();
     world.pass(21);
-    app.reap(10).await.unwrap();
+    app.reap(10, LONG_AGO).await.unwrap();
     world.pass(3_600);
     let second = lease(&app, "second").await;
     let rows = vec![property("a", 3), property("c", 1)];

@@ -9,8 +9,8 @@ use windrow_server::domain::tick_policy::{CatchUpMode, Overlap};
 use windrow_worker::AttemptUpdate;
 
 use crate::support::{
-    World, attempt, complete, create, decide, eventually, heartbeat_item, job, lease, lease_many,
-    ledger, row, runs, update,
+    LONG_AGO, World, attempt, complete, create, decide, eventually, heartbeat_item, job, lease,
+    lease_many, ledger, row, runs, update,
 };
 
 async fn with_overlap(app: &App, overlap: Overlap) {
@@ -62,7 +62,7 @@ async fn a_queued_run_also_waits_between_attempts_of_the_previous_run() {
     world.pass(60);
     decide(&app).await;
     // Its worker has disappeared: the run is pending again, with a delay.
-    assert_eq!(app.reap(9).await.unwrap().len(), 1);
+    assert_eq!(app.reap(9, LONG_AGO).await.unwrap().len(), 1);
     assert!(lease_many(&app, "worker", 9).await.is_empty());
     world.pass(5);
     let again = lease_many(&app, "worker", 9).await;

@@ -14,8 +14,8 @@ use windrow_server::domain::run::{Priority, Run, Status};
 use windrow_worker::{AttemptUpdate, HeartbeatItem, LogLine, Outcome};
 
 use crate::support::{
-    World, at, complete, create, done, heartbeat_item, holder, lease, lease_many, trigger, update,
-    worker_of,
+    LONG_AGO, World, at, complete, create, done, heartbeat_item, holder, lease, lease_many,
+    trigger, update, worker_of,
 };
 
 async fn submit(app: &App) -> Run {
@@ -83,7 +83,7 @@ async fn heartbeats_do_not_prolong_an_attempt_past_its_timeout_or_a_cancellation
         );
     }
     world.pass(5);
-    let taken = app.reap(10).await.unwrap();
+    let taken = app.reap(10, LONG_AGO).await.unwrap();
     assert_eq!(taken[0].state.status, Status::Pending);
     assert_eq!(taken[0].state.error_message, "attempt timeout of 1m exceeded");
     assert!(
@@ -101,7 +101,7 @@ async fn heartbeats_do_not_prolong_an_attempt_past_its_timeout_or_a_cancellation
         app.heartbeat(worker_of(&ignoring), heartbeat_of(&ignoring), Duration::ZERO).await.unwrap();
     }
     world.pass(1);
-    assert_eq!(app.reap(10).await.unwrap()[0].state.status, Status::Cancelled);
+    assert_eq!(app.reap(10, LONG_AGO).await.unwrap()[0].state.status, Status::Cancelled);
 }
 
 #[tokio::test]
@@ -112,9 +112,9 @@ async fn a_pending_run_fails_when_its_run_timeout_expires() {
     update(&app, "job", |draft| draft.policy.run_timeout = Some(Duration::from_mins(1))).await;
     let run = trigger(&app, "job", None).await;
     world.pass(59);
-    assert_eq!(app.reap(10).await.unwrap(), []);
+    assert_eq!(app.reap(10, LONG_AGO).await.unwrap(), []);
     world.pass(1);
-    app.reap(10).await.unwrap();
+    app.reap(10, LONG_AGO).await.unwrap();
     let ended = app.get_run(&run.spec.id).await.unwrap();
     assert_eq!((ended.state.status, ended.state.attempt), (Status::Failed, 0));
     assert_eq!(ended.state.error_message, "run timeout of 1m exceeded");

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::FutureExt;
+use tokio::time::Instant;
 use windrow_server::app::{App, Mode, Submission};
 use windrow_server::domain::labels::Labels;
 use windrow_server::domain::policy::RunPolicy;
@@ -10,7 +11,8 @@ use windrow_server::domain::run::{Run, Status};
 use windrow_worker::{AttemptUpdate, Outcome};
 
 use crate::support::{
-    LEASE, World, complete, create, decide, holder, lease, lease_many, parameters, trigger,
+    LEASE, LONG_AGO, World, complete, create, decide, holder, lease, lease_many, parameters,
+    trigger,
 };
 
 /// The statuses in the queue, which must have every run that has not ended in its state.
@@ -50,10 +52,12 @@ async fn every_change_of_a_run_is_a_change_of_the_queue() {
     app.finish(&holder(&run), failed, AttemptUpdate::default()).await.unwrap();
     assert_eq!(queue(&world).await, ["pending", "pending"]);
 
-    let mut worker = app.signals().work_available.waiter();
-    app.cancel_run(&other.spec.id).await.unwrap();
     let sources = BTreeSet::from(["sample".to_owned()]);
-    assert_eq!(worker.work_of(&sources).now_or_never(), Some(()), "a run may have waited for it");
+    let worker = app.signals().work_available.enter("waiting", &sources, 1).unwrap();
+    app.cancel_run(&other.spec.id).await.unwrap();
+    let woken = worker.wait_until(Instant::now() + LEASE).now_or_never();
+    assert_eq!(woken, Some(()), "a run may have waited for it");
+    drop(worker);
     assert_eq!(queue(&world).await, ["pending"]);
     world.pass(3_600);
     let last = lease(&app, "worker").await;
@@ -67,7 +71,7 @@ async fn every_change_of_a_run_is_a_change_of_the_queue() {
     assert_eq!(lease_many(&app, "worker", 2).await.len(), 2);
     assert_eq!(queue(&world).await, ["running", "running"]);
     world.pass(21);
-    assert_eq!(app.reap(10).await.unwrap().len(), 2);
+    assert_eq!(app.reap(10, LONG_AGO).await.unwrap().len(), 2);
     assert_eq!(queue(&world).await, ["pending"]);
     let released = lease_later(&world, &app).await;
     app.finish(&holder(&released), Outcome::Released, AttemptUpdate::default()).await.unwrap();

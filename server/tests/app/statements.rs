@@ -18,7 +18,9 @@ use windrow_server::domain::run::Run;
 use windrow_server::watch::Hub;
 use windrow_worker::Outcome;
 
-use crate::support::{World, create, done, heartbeat_item, holder, lease_many, trigger, worker_of};
+use crate::support::{
+    LONG_AGO, World, create, done, heartbeat_item, holder, lease_many, trigger, worker_of,
+};
 
 thread_local! {
     /// What sqlx has reported on this thread, with the target: each statement, and each notice of the server.
@@ -141,7 +143,7 @@ async fn live(app: &App, runs: usize) {
     }
     finish_all(app, &leased).await;
     finish_all(app, &leased).await;
-    app.reap(10).await.unwrap();
+    app.reap(10, LONG_AGO).await.unwrap();
 }
 
 #[tokio::test]
@@ -165,6 +167,51 @@ async fn no_hot_statement_reads_a_whole_table() {
             let scanned = plans.iter().find(|plan| plan.contains(&scan));
             assert!(scanned.is_none(), "with {added} runs: {}", scanned.unwrap());
         }
+    }
+}
+
+/// The rows that the nodes of a plan read from the queue.
+fn queue_rows_read(plan: &str) -> usize {
+    let lines: Vec<&str> = plan.split("\\n").flat_map(str::lines).collect();
+    let number_after = |line: &str, word: &str| {
+        let digits = line.split(word).last().filter(|_| line.contains(word))?;
+        digits.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
+    };
+    let of_node = |index: usize| {
+        let removed = lines[index + 1..].iter().take(3);
+        let removed = removed.filter_map(|line| number_after(line, "Rows Removed by Filter: "));
+        let rows = number_after(lines[index], "rows=").unwrap_or(0);
+        let loops = number_after(lines[index], "loops=").unwrap_or(1);
+        (rows + removed.sum::<usize>()) * loops
+    };
+    let nodes = lines.iter().enumerate().filter(|(_, line)| line.contains(" on unfinished_run"));
+    nodes.map(|(index, _)| of_node(index)).sum()
+}
+
+#[tokio::test]
+async fn a_look_reads_none_of_the_backlog_of_other_sources() {
+    let world = World::new().await;
+    let setup = world.app().await;
+    create(&setup, "job").await;
+    let backlog = "insert into unfinished_run (
+            queue, source, rank_at, job_id, created_at, origin, queued, status, available_at
+        )
+        select 'job-' || g % 100, 'other', '2025-01-01', 'run-' || g, '2025-01-01', 'triggered', false,
+            'pending', '2025-01-01'
+        from generate_series(1, 20000) g";
+    sqlx::query(backlog).execute(&world.pool).await.unwrap();
+    sqlx::query("analyze").execute(&world.pool).await.unwrap();
+    let explaining = explaining(&world).await;
+    let app = explaining.app_with(Arc::new(Hub::start(world.pool.clone()).await.unwrap()));
+    LazyLock::force(&SUBSCRIBER);
+    for runs in [0, 3] {
+        trigger_all(&app, runs).await;
+        take("");
+        assert_eq!(lease_many(&app, "worker", 10).await.len(), runs);
+        let plans = take("sqlx::postgres::notice");
+        assert!(plans.iter().any(|plan| plan.contains(" on unfinished_run")), "{plans:#?}");
+        let read: usize = plans.iter().map(|plan| queue_rows_read(plan)).sum();
+        assert!(read <= 40, "a look for {runs} runs reads {read} rows: {plans:#?}");
     }
 }
 

@@ -28,6 +28,8 @@ use windrow_worker::{AttemptId, AttemptUpdate, HeartbeatItem, LocationResult, Ou
 pub use self::eventually::eventually;
 
 pub const LEASE: Duration = Duration::from_secs(20);
+/// Workers could extend their leases since then.
+pub const LONG_AGO: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
 /// A database with a clock that the test moves.
 pub struct World {

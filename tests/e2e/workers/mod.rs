@@ -1,5 +1,6 @@
 //! Workers in processes of their own.
 
+mod absences;
 mod limits;
 mod python;
 mod remote;

@@ -120,7 +120,7 @@ impl GroupCall for AttemptCall {
 
     /// The end of an attempt may make room under a limit, or let the run of a later tick start.
     fn work(reported: &Reported) -> Work {
-        if reported.run.state.status == Status::Running { Work::none() } else { Work::Any }
+        if reported.run.state.status == Status::Running { Work::none() } else { Work::Any(1) }
     }
 
     fn committed(Reported { run, has_written }: &Reported) {

@@ -4,37 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use rand::seq::IteratorRandom;
 use sqlx::PgConnection;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use windrow_worker::AttemptId;
 
-use super::{SEEN_EVERY, apply_all};
+use super::apply_all;
 use crate::app::group_commit::{GroupCall, Locked, Results};
-use crate::app::signals::Work;
+use crate::app::signals::{TooManyWaiting, Work};
 use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError};
 use crate::domain::fairness::{Candidate, Capacity, Waiting};
 use crate::domain::id::RunId;
-use crate::domain::run::{Event, Lease, Run, Status};
+use crate::domain::run::{Event, Run, Status};
 use crate::domain::size::{MESSAGE, Size};
 use crate::store::Budget;
 use crate::store::leases::{self, RunningCount};
 use crate::store::ready::{self, Ready};
-use crate::store::{runs, turns, workers};
+use crate::store::{runs, turns};
 
-/// A worker without a call for this long counts as disconnected.
-pub(crate) const WORKER_LOST_AFTER: TimeDelta = TimeDelta::seconds(60);
-/// A leased run that its worker does not hold after this time was lost with the response. Before, the response
-/// may be on its way, or the worker may be ending the run at this moment.
-const LOST_RESPONSE_AFTER: TimeDelta = TimeDelta::seconds(1);
 /// Maximum bytes of the runs of a response. A lease has the locations of its run twice.
-const LEASES_BYTES: usize = MESSAGE / 2;
-/// Interval of the queries of a waiting worker without wake-ups.
-const POLL: Duration = Duration::from_secs(1);
+pub(super) const LEASES_BYTES: usize = MESSAGE / 2;
 /// Interval at which a waiting worker is recorded as seen.
-const CHECK: Duration = Duration::from_secs(5);
+const CHECK: Duration = Duration::from_secs(10);
+/// The same while runs may have been lost with the response.
+const LOST_CHECK: Duration = Duration::from_secs(1);
 /// Candidates by rank.
 const WINDOW: usize = 100;
 /// Maximum number of jobs, beyond those of the candidates by rank, of which the first run is a candidate too.
@@ -71,18 +66,22 @@ impl App {
         wait: Duration,
     ) -> Result<Vec<Run>, AppError> {
         let until = Instant::now() + wait;
+        let LeaseRequest { worker_id, sources, capacity, .. } = *request;
+        let waiting = self.signals.work_available.enter(worker_id, sources, capacity);
+        let waiting = waiting.map_err(|TooManyWaiting| AppError::Overloaded)?;
         let (mut unconfirmed, mut checked_at) = (self.unconfirmed(request).await?, Instant::now());
         while unconfirmed.lost.is_empty() {
-            let capacity = request.capacity.saturating_sub(unconfirmed.on_their_way);
             // Signals from here on count: one between the query and the wait must not be lost.
-            let mut waiter = self.signals.work_available.waiter();
-            let leased = self.lease_new(request, capacity).await?;
-            if !leased.is_empty() || Instant::now() >= until {
+            waiting.line_up();
+            let free = capacity.saturating_sub(unconfirmed.on_their_way);
+            let leased = self.lease_new(request, free).await?;
+            if !leased.is_empty() || Instant::now() >= until || waiting.is_dismissed() {
                 return Ok(leased);
             }
-            let next_query = until.min(Instant::now() + POLL);
-            let _woken_or_not = timeout_at(next_query, waiter.work_of(request.sources)).await;
-            if unconfirmed.on_their_way > 0 || checked_at.elapsed() >= CHECK {
+            let check = if unconfirmed.on_their_way > 0 { LOST_CHECK } else { CHECK };
+            let next_check = checked_at + check;
+            waiting.wait_until(until.min(next_check)).await;
+            if Instant::now() >= next_check {
                 (unconfirmed, checked_at) = (self.unconfirmed(request).await?, Instant::now());
             }
         }
@@ -107,46 +106,6 @@ impl App {
         };
         Ok(self.leases.call(call).await?.runs)
     }
-
-    /// Removes a worker from the connected ones.
-    pub async fn forget_worker(&self, worker_id: &str) -> Result<(), AppError> {
-        Ok(workers::worker_delete(&mut *self.acquire().await?, worker_id).await?)
-    }
-
-    /// Runs that were leased to the worker but that it does not hold.
-    async fn unconfirmed(&self, request: &LeaseRequest<'_>) -> Result<Unconfirmed, AppError> {
-        let now = self.now();
-        let mut conn = self.acquire().await?;
-        let (id, sources) = (request.worker_id, request.sources);
-        workers::worker_seen(&mut conn, id, sources, now, now - SEEN_EVERY).await?;
-        let leased = leases::leases_of(&mut conn, id).await?;
-        if leased.is_empty() {
-            return Ok(Unconfirmed::default());
-        }
-        let ids: Vec<&str> = leased.iter().map(String::as_str).collect();
-        let is_unconfirmed = |run: &Run| {
-            let lease = run.state.lease.as_ref();
-            let is_valid = |lease: &Lease| lease.worker_id == id && !lease.has_expired(now);
-            lease.is_some_and(is_valid) && !request.held.iter().any(|it| is_attempt_of(it, run))
-        };
-        let budget = &mut Budget::new(LEASES_BYTES);
-        let mut leased = runs::runs_get_within(&mut conn, &ids, is_unconfirmed, budget).await?;
-        leased.sort_by(|a, b| a.spec.id.cmp(&b.spec.id));
-        let is_lost = |run: &Run| {
-            run.state.attempt_started_at.is_none_or(|start| now - start >= LOST_RESPONSE_AFTER)
-        };
-        let (lost, on_their_way): (Vec<Run>, Vec<Run>) = leased.into_iter().partition(is_lost);
-        Ok(Unconfirmed { lost, on_their_way: on_their_way.len() })
-    }
-}
-
-/// Runs that were leased to a worker but that it does not hold.
-#[derive(Default)]
-struct Unconfirmed {
-    /// The response was lost; they are delivered again.
-    lost: Vec<Run>,
-    /// Number of those that the worker may receive at this moment, or has already ended.
-    on_their_way: usize,
 }
 
 /// A worker's request for new runs. All waiting workers share one look at the queue.
@@ -161,11 +120,11 @@ pub(in crate::app) struct LeaseCall {
 }
 
 /// The result of a look for one worker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(in crate::app) struct Leased {
     runs: Vec<Run>,
-    /// The look has not seen all runs, so one of them may suit a worker that got none.
-    is_cut: bool,
+    /// Runs that the look has left for other workers.
+    rest: Work,
 }
 
 impl GroupCall for LeaseCall {
@@ -178,7 +137,7 @@ impl GroupCall for LeaseCall {
     ) -> Result<Results<Leased>, AppError> {
         let now = calls.iter().map(|call| call.now).max().unwrap_or_default();
         let sources = calls.iter().flat_map(|call| call.sources.iter().cloned()).collect();
-        let nothing = || Ok(calls.iter().map(|_| Some(Ok(Leased::default()))).collect());
+        let nothing = || Ok(calls.iter().map(|_| Some(Ok(Leased::nothing()))).collect());
         // Most looks find nothing and need no lock.
         if !ready::ready_exists(conn, &sources, now).await? {
             return nothing();
@@ -220,20 +179,37 @@ impl GroupCall for LeaseCall {
         write_changed(conn, &running).await?;
         let queues = chosen.into_iter().flatten().map(|run| run.queue).collect();
         turns::turns_write(conn, &queues, now).await?;
-        Ok(leased.into_iter().map(|runs| Some(Ok(Leased { runs, is_cut }))).collect())
+        let result = |(call, runs): (&&Self, Vec<Run>)| {
+            let rest = call.rest(runs.len(), is_cut);
+            Some(Ok(Leased { runs, rest }))
+        };
+        Ok(calls.iter().zip(leased).map(result).collect())
     }
 
-    fn work(Leased { runs, is_cut }: &Leased) -> Work {
-        let source = |run: &Run| run.spec.parameters.source.clone();
-        if *is_cut {
-            Work::OfSources(runs.iter().filter_map(source).collect())
-        } else {
-            Work::none()
-        }
+    fn work(leased: &Leased) -> Work {
+        leased.rest.clone()
     }
 
     fn has_written(leased: &Leased) -> bool {
         !leased.runs.is_empty()
+    }
+}
+
+impl LeaseCall {
+    /// A worker that could not lease more runs, or a look that has not seen all of them, may leave some to others:
+    /// presumably more than it took, so that the number of workers that look grows quickly.
+    fn rest(&self, leased: usize, is_cut: bool) -> Work {
+        if leased > 0 && (is_cut || leased == self.capacity) {
+            Work::of_sources(&self.sources, 2 * leased)
+        } else {
+            Work::none()
+        }
+    }
+}
+
+impl Leased {
+    fn nothing() -> Self {
+        Self { runs: Vec::new(), rest: Work::none() }
     }
 }
 
@@ -291,8 +267,4 @@ async fn candidates(
 
 fn has_capacity(left: &BTreeMap<String, i64>, name: &str) -> bool {
     left.get(name).is_none_or(|left| *left > 0)
-}
-
-fn is_attempt_of(id: &AttemptId, run: &Run) -> bool {
-    id.job_id == run.spec.id.as_str() && id.attempt == run.state.attempt
 }

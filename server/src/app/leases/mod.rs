@@ -7,6 +7,7 @@
 mod attempt_call;
 mod heartbeat;
 mod lease;
+mod sighting;
 
 use std::time::Duration;
 
@@ -27,8 +28,9 @@ use crate::store::{runs, workers};
 
 pub(super) use self::attempt_call::AttemptCall;
 pub(super) use self::heartbeat::LeaseCheck;
+pub(super) use self::lease::LeaseCall;
 pub use self::lease::LeaseRequest;
-pub(super) use self::lease::{LeaseCall, WORKER_LOST_AFTER};
+pub(super) use self::sighting::{Sighting, WORKER_LOST_AFTER};
 
 /// Minimum interval between two updates of a worker's `seen_at`.
 const SEEN_EVERY: TimeDelta = TimeDelta::seconds(5);
@@ -61,11 +63,16 @@ impl App {
     }
 
     /// Ends up to `limit` attempts whose lease has expired and up to `limit` pending runs whose run timeout
-    /// has passed; returns the runs in their new state.
-    pub async fn reap(&self, limit: i64) -> Result<Vec<Run>, AppError> {
+    /// has passed; returns the runs in their new state. An attempt keeps its lease unless its worker could have
+    /// extended it since `served_since`.
+    pub async fn reap(
+        &self,
+        limit: i64,
+        served_since: DateTime<Utc>,
+    ) -> Result<Vec<Run>, AppError> {
         let now = self.now();
         let mut tx = self.begin().await?;
-        let expired = runs::runs_lock_expired(&mut tx, limit, now).await?;
+        let expired = runs::runs_lock_expired(&mut tx, limit, served_since, now).await?;
         let workers: Vec<String> = expired.iter().map(worker_of).collect();
         let mut ended = apply_all(expired, &Event::LeaseExpired, now)?;
         for run in &ended {

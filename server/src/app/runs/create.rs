@@ -60,7 +60,7 @@ impl GroupCall for Creation {
     type Output = Triggered;
 
     fn work(Triggered { run, .. }: &Triggered) -> Work {
-        Work::OfSources(run.spec.parameters.source.iter().cloned().collect())
+        Work::of_sources(&run.spec.parameters.source, 1)
     }
 
     const NEEDS_TRANSACTION: bool = false;

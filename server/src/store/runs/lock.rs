@@ -55,21 +55,27 @@ pub async fn runs_lock_overdue(
     to_runs(lock.bind(now).bind(limit).fetch_all(conn).await?)
 }
 
-/// Locks running runs whose lease has expired, skipping locked ones.
+/// Locks running runs whose lease has expired, skipping locked ones. Since `served_since`, workers had the length of
+/// a lease, or a minute, to extend it.
 pub async fn runs_lock_expired(
     conn: &mut PgConnection,
     limit: i64,
+    served_since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Run>, StoreError> {
     let lock = select_runs(
         "where job_id = any(array(select job_id from unfinished_run where status = 'running'))
             and status = 'running'
             and lease_expires_at <= $1
+            and (
+                lease_latest_at <= $1
+                or $3 + least(lease_ms, 60000) * interval '1 millisecond' <= $1
+            )
         order by lease_expires_at
         limit $2
         for update skip locked",
     );
-    to_runs(lock.bind(now).bind(limit).fetch_all(conn).await?)
+    to_runs(lock.bind(now).bind(limit).bind(served_since).fetch_all(conn).await?)
 }
 
 /// Locks the pending runs of a scheduled job in the order of their ids.
