@@ -1,5 +1,7 @@
 //! Logs of runs: reading them, and appending to them within their limits.
 
+use std::mem;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use windrow_worker::LogLine;
@@ -28,20 +30,32 @@ impl App {
     }
 }
 
-/// Appends lines to the log of a locked run, within the limits of a log.
+/// New lines of an attempt, in the log of its run.
+pub(super) struct Entry {
+    pub(super) run: RunId,
+    pub(super) attempt: i32,
+    pub(super) lines: Vec<Line>,
+}
+
+/// Appends lines to the logs of locked runs, within the limits of a log. Each run has one entry.
 pub(super) async fn append(
     conn: &mut PgConnection,
-    run: &RunId,
-    attempt: i32,
-    lines: Vec<Line>,
+    mut entries: Vec<Entry>,
     now: DateTime<Utc>,
 ) -> Result<(), AppError> {
-    if lines.is_empty() {
+    entries.retain(|entry| !entry.lines.is_empty());
+    if entries.is_empty() {
         return Ok(());
     }
-    let counts = logs::log_counts(conn, run, attempt).await?;
-    let kept = log::within_bounds(lines, counts);
-    Ok(logs::log_append(conn, run, attempt, &kept, now).await?)
+    let attempts: Vec<_> = entries.iter().map(|entry| (&entry.run, entry.attempt)).collect();
+    let mut counts = logs::log_counts(conn, &attempts).await?;
+    let mut kept = Vec::new();
+    for Entry { run, attempt, lines } in &mut entries {
+        let counts = counts.remove(run.as_str()).unwrap_or_default();
+        let lines = log::within_bounds(mem::take(lines), counts);
+        kept.extend(lines.into_iter().map(|line| (&*run, *attempt, line)));
+    }
+    Ok(logs::log_append(conn, &kept, now).await?)
 }
 
 /// A line that the server itself writes about an attempt.

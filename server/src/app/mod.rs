@@ -63,6 +63,7 @@ pub use crate::watch::{
 
 use self::group_commit::GroupCommit;
 use self::leases::{AttemptCall, LeaseCall, LeaseCheck, Sighting};
+use self::properties::ReportCall;
 use self::runs::Creation;
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
@@ -85,13 +86,14 @@ pub struct App {
     hub: Arc<Hub>,
     creations: GroupCommit<Creation>,
     attempts: GroupCommit<AttemptCall>,
+    reports: GroupCommit<ReportCall>,
     leases: GroupCommit<LeaseCall>,
     lease_checks: GroupCommit<LeaseCheck>,
     sightings: GroupCommit<Sighting>,
     limiter: Arc<WatchLimiter>,
     sources: SourceNames,
     source_limits: Arc<BTreeMap<String, i64>>,
-    ignored_fields: BTreeMap<String, IgnoredFields>,
+    ignored_fields: Arc<BTreeMap<String, IgnoredFields>>,
     /// Recorded in the ledger with every tick that this server decides.
     server: String,
     event_retention: Duration,
@@ -120,6 +122,7 @@ impl App {
         Self {
             creations: GroupCommit::new(pool.clone(), committed.clone()),
             attempts: GroupCommit::new(pool.clone(), committed.clone()),
+            reports: GroupCommit::new(pool.clone(), committed.clone()),
             leases: GroupCommit::new(pool.clone(), committed),
             // An extension is no event.
             lease_checks: GroupCommit::new(pool.clone(), |_work| {}),
@@ -131,7 +134,7 @@ impl App {
             limiter: Arc::default(),
             sources,
             source_limits: Arc::default(),
-            ignored_fields: BTreeMap::new(),
+            ignored_fields: Arc::default(),
             server: String::new(),
             event_retention: DEFAULT_EVENT_RETENTION,
             jobs_ahead: AtomicI64::new(0),
@@ -159,7 +162,7 @@ impl App {
     /// Sets the fields of each source that do not count as a change.
     #[must_use]
     pub fn with_ignored_fields(self, ignored_fields: BTreeMap<String, IgnoredFields>) -> Self {
-        Self { ignored_fields, ..self }
+        Self { ignored_fields: Arc::new(ignored_fields), ..self }
     }
 
     /// Sets the name of this server, which must be unique.

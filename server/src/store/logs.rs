@@ -1,73 +1,81 @@
 //! Logs of runs. Written under the run's lock, so a reader that has seen a line has seen all earlier ones.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use strum::VariantArray;
 
 use super::{Budget, StoreError};
 use crate::domain::id::RunId;
 use crate::domain::log::{Counts, KeptLine, Level, Line, LogFilter};
 
-/// Number of lines of each attempt.
+/// Number of lines of attempts of different runs, by run.
 pub async fn log_counts(
     conn: &mut PgConnection,
-    run: &RunId,
-    attempt: i32,
-) -> Result<Counts, StoreError> {
+    attempts: &[(&RunId, i32)],
+) -> Result<BTreeMap<String, Counts>, StoreError> {
+    let (ids, numbers): (Vec<&str>, Vec<i32>) =
+        attempts.iter().map(|(run, attempt)| (run.as_str(), *attempt)).unzip();
     let rows = sqlx::query!(
         r#"
-        select location, count(*) as "count!"
-        from scraping_job_log
-        where job_id = $1 and attempt = $2
-        group by location
+        select l.job_id, l.location, count(*) as "count!"
+        from unnest($1::text[], $2::int[]) as n (job_id, attempt)
+        join scraping_job_log l on l.job_id = n.job_id and l.attempt = n.attempt
+        group by l.job_id, l.location
         "#,
-        run.as_str(),
-        attempt,
+        &ids as _,
+        &numbers,
     )
     .fetch_all(conn)
     .await?;
-    let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
-    Ok(rows.into_iter().map(|row| (row.location, count(row.count))).collect())
+    let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
+    for row in rows {
+        let count = usize::try_from(row.count).unwrap_or(usize::MAX);
+        counts.entry(row.job_id).or_default().insert(row.location, count);
+    }
+    Ok(counts)
 }
 
-/// Appends lines of an attempt, skipping lines that are already stored.
+/// Appends lines, each with its run and attempt, skipping lines that are already stored.
 pub async fn log_append(
     conn: &mut PgConnection,
-    run: &RunId,
-    attempt: i32,
-    lines: &[Line],
+    lines: &[(&RunId, i32, Line)],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let row = |line: &Line| {
-        json!({
-            "sequence": line.sequence,
-            "location": line.location,
-            "logged_at": line.logged_at,
-            "level": line.level.into_str(),
-            "text": line.text,
-        })
-    };
-    let rows: Vec<Value> = lines.iter().map(row).collect();
+    let texts = |of: fn(&Line) -> &str| lines.iter().map(|(_, _, it)| of(it)).collect::<Vec<_>>();
     sqlx::query!(
         r#"
+        with n as (
+            select *, row_number() over (partition by job_id order by place) as nth
+            from unnest(
+                $1::text[], $2::int[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[], $7::text[]
+            ) with ordinality
+                as n (job_id, attempt, sequence, location, logged_at, level, text, place)
+        ),
+        last as (
+            select
+                r.job_id,
+                (select coalesce(max(l.number), 0) from scraping_job_log l where l.job_id = r.job_id) as number
+            from (select distinct job_id from n) r
+        )
         insert into scraping_job_log (
             job_id, number, attempt, sequence, location, logged_at, level, text, received_at
         )
         select
-            $1,
-            (select coalesce(max(number), 0) from scraping_job_log where job_id = $1) + n.place,
-            $2, n.sequence, n.location, n.logged_at, n.level, n.text, $4
-        from rows from (
-            jsonb_to_recordset($3)
-                as (sequence bigint, location text, logged_at timestamptz, level text, text text)
-        ) with ordinality as n (sequence, location, logged_at, level, text, place)
+            n.job_id, last.number + n.nth, n.attempt, n.sequence, n.location, n.logged_at, n.level, n.text, $8
+        from n
+        join last on last.job_id = n.job_id
+        order by n.place
         on conflict (job_id, attempt, sequence) where sequence > 0 do nothing
         "#,
-        run.as_str(),
-        attempt,
-        Json(&rows) as _,
+        &lines.iter().map(|(run, _, _)| run.as_str()).collect::<Vec<_>>() as _,
+        &lines.iter().map(|(_, attempt, _)| *attempt).collect::<Vec<_>>(),
+        &lines.iter().map(|(_, _, line)| line.sequence).collect::<Vec<_>>(),
+        &texts(|line| &line.location) as _,
+        &lines.iter().map(|(_, _, line)| line.logged_at).collect::<Vec<_>>(),
+        &texts(|line| line.level.into_str()) as _,
+        &texts(|line| &line.text) as _,
         now,
     )
     .execute(conn)

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures::future::{join, join_all};
+use serde_json::Map;
 use sqlx::{Postgres, Transaction};
 use tokio::time::timeout;
 use windrow_server::app::{App, AppError, IdempotencyKey, Mode};
-use windrow_server::domain::run::{Run, Status};
-use windrow_worker::{AttemptUpdate, Outcome};
+use windrow_server::domain::run::{Counts, Run, Status};
+use windrow_worker::{AttemptUpdate, Outcome, Property, Report, ScrapedProperty};
 
 use crate::support::{
     LEASE, World, attempt, create, done, heartbeat_item, holder, lease_many, trigger, trigger_of,
@@ -127,6 +128,57 @@ async fn a_locked_history_delays_the_ends_of_its_job_only() {
     lock.rollback().await.unwrap();
     let ended = timeout(SOON, waiting).await.unwrap();
     assert_eq!(ended.first().unwrap().state.status, Status::Completed);
+}
+
+/// A lock that reports cannot skip, because they need the row.
+#[tokio::test]
+async fn a_locked_property_delays_its_own_reports_only() {
+    let (world, app) = world_with_jobs().await;
+    join_all((0..21).map(|_| trigger(&app, "free", None))).await;
+    let runs = lease_many(&app, "worker", 21).await;
+    let submit = async |(run, id, before): (&Run, &str, i64)| {
+        let property = Property::new(id, Map::from_iter([("before".to_owned(), before.into())]));
+        let row = ScrapedProperty { location: String::new(), property };
+        let report = Report { scraped_before: before, properties: vec![row], ..Report::default() };
+        app.submit_properties(&holder(run), report).await.unwrap().state.counts
+    };
+    submit((&runs[0], "locked", 0)).await;
+    let lock = lock(&world, "select from property where property_id = 'locked' for update").await;
+    let mut waiting = Box::pin(submit((&runs[1], "locked", 0)));
+    let free = join_all(runs[2..].iter().map(|run| submit((run, run.spec.id.as_str(), 0))));
+    tokio::select! {
+        _ = &mut waiting => panic!("the report was saved under the lock"),
+        saved = timeout(SOON, free) => assert_eq!(saved.unwrap().len(), 19),
+    }
+    lock.rollback().await.unwrap();
+    assert_eq!(timeout(SOON, waiting).await.unwrap().skipped, 1);
+}
+
+#[tokio::test]
+async fn reports_of_one_batch_fail_alone_and_see_each_other() {
+    let (_world, app) = world_with_jobs().await;
+    join_all((0..4).map(|_| trigger(&app, "free", None))).await;
+    let runs = lease_many(&app, "worker", 4).await;
+    let submit = async |run: &Run, price: i64, before: i64, bytes: usize| {
+        let body =
+            [("price".to_owned(), price.into()), ("text".to_owned(), "x".repeat(bytes).into())];
+        let property = Property::new("same", Map::from_iter(body));
+        let row = ScrapedProperty { location: String::new(), property };
+        let report = Report { scraped_before: before, properties: vec![row], ..Report::default() };
+        app.submit_properties(&holder(run), report).await.map(|run| run.state.counts)
+    };
+    let [one, two, wrong, large] = [&runs[0], &runs[1], &runs[2], &runs[3]];
+    let (one, two, wrong, large) = futures::join!(
+        submit(one, 1, 0, 1),
+        submit(two, 1, 0, 1),
+        submit(wrong, 1, 5, 1),
+        submit(large, 2, 0, 500_000),
+    );
+    assert!(matches!(wrong.unwrap_err(), AppError::Invalid(_)));
+    let total =
+        [one, two, large].into_iter().map(Result::unwrap).fold(Counts::default(), |a, b| a + b);
+    assert_eq!((total.scraped, total.saved - total.updated, total.duplicate), (3, 1, 0));
+    assert!((1..=2).contains(&total.updated), "{total:?}");
 }
 
 #[tokio::test]

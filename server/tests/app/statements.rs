@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use serde_json::Map;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tracing::field::{Field, Visit};
@@ -16,7 +17,7 @@ use windrow_server::app::{App, RunQuery};
 use windrow_server::domain::filter::{RunConditions, RunFilter};
 use windrow_server::domain::run::Run;
 use windrow_server::watch::Hub;
-use windrow_worker::Outcome;
+use windrow_worker::{LogLine, Outcome, Property, Report, ScrapedProperty};
 
 use crate::support::{
     LONG_AGO, World, create, done, heartbeat_item, holder, lease_many, trigger, worker_of,
@@ -74,6 +75,27 @@ async fn finish_all(app: &App, runs: &[Run]) {
     try_join_all(runs.iter().map(finish)).await.unwrap();
 }
 
+/// Each run reports a property of its own, the result of a location and a line of its log.
+async fn submit_all(app: &App, runs: &[Run]) {
+    let submit = |run: &Run| {
+        let mut update = done(&["Carmel, IN"]);
+        update.lines.push(LogLine {
+            sequence: 1,
+            location: "Carmel, IN".to_owned(),
+            logged_at: app.now(),
+            level: windrow_worker::Level::Info,
+            text: "1 listing".to_owned(),
+        });
+        let property = Property::new(run.spec.id.as_str(), Map::new());
+        let row = ScrapedProperty { location: "Carmel, IN".to_owned(), property };
+        let report = Report { scraped_before: 0, properties: vec![row], update };
+        let holder = holder(run);
+        async move { app.submit_properties(&holder, report).await }
+    };
+    let runs = try_join_all(runs.iter().map(submit)).await.unwrap();
+    assert!(runs.iter().all(|run| run.state.counts.saved == 1));
+}
+
 /// The first of several concurrent calls is a batch of its own, and all others are the next one.
 #[tokio::test]
 async fn a_batch_takes_as_many_statements_as_a_single_call() {
@@ -89,13 +111,16 @@ async fn a_batch_takes_as_many_statements_as_a_single_call() {
         let runs = lease_many(&app, "worker", count).await;
         assert_eq!(runs.len(), count);
         let leases = take("sqlx::query").len();
+        submit_all(&app, &runs).await;
+        let reports = take("sqlx::query").len();
         finish_all(&app, &runs).await;
         let finishes = take("sqlx::query").len();
-        statements.push([triggers, leases, finishes]);
+        statements.push([triggers, leases, finishes, reports]);
     }
     let [one, many] = [statements[0], statements[1]];
     assert!(one.iter().all(|count| (2..=12).contains(count)), "{one:?}");
     assert!(many[0] <= 2 * one[0] && many[1] <= one[1] + 2 && many[2] <= 2 * one[2], "{many:?}");
+    assert!(many[3] <= 2 * one[3], "{many:?} for {one:?}");
 }
 
 /// `auto_explain` reports the plan of each statement as a notice.
@@ -177,15 +202,15 @@ fn queue_rows_read(plan: &str) -> usize {
         let digits = line.split(word).last().filter(|_| line.contains(word))?;
         digits.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
     };
-    let of_node = |index: usize| {
-        let removed = lines[index + 1..].iter().take(3);
+    let is_read =
+        |line: &&str| line.contains(" on unfinished_run") && line.contains("(actual time=");
+    let of_node = |(index, node): (usize, &&str)| {
+        let removed = lines.iter().skip(index + 1).take(3);
         let removed = removed.filter_map(|line| number_after(line, "Rows Removed by Filter: "));
-        let rows = number_after(lines[index], "rows=").unwrap_or(0);
-        let loops = number_after(lines[index], "loops=").unwrap_or(1);
-        (rows + removed.sum::<usize>()) * loops
+        let rows = number_after(node, "rows=").unwrap_or(0);
+        (rows + removed.sum::<usize>()) * number_after(node, "loops=").unwrap_or(1)
     };
-    let nodes = lines.iter().enumerate().filter(|(_, line)| line.contains(" on unfinished_run"));
-    nodes.map(|(index, _)| of_node(index)).sum()
+    lines.iter().enumerate().filter(|(_, line)| is_read(line)).map(of_node).sum()
 }
 
 #[tokio::test]

@@ -26,6 +26,10 @@ use crate::store::{self, Pool, StoreError};
 
 /// Maximum number of calls in one transaction.
 const BATCH: usize = 256;
+/// Maximum size of a batch in bytes: some tens of milliseconds of work.
+const BATCH_BYTES: usize = 1024 * 1024;
+/// A larger call has a transaction of its own. It would delay the others of its batch.
+const LARGE: usize = 256 * 1024;
 /// Maximum number of unanswered calls of one kind. It takes well under a second to work through them.
 const UNANSWERED: usize = 4_096;
 /// Maximum number of batches at the same time: one is executed while another is committed.
@@ -60,6 +64,11 @@ pub(super) trait GroupCall: Send + Sync + 'static {
         calls: &[&Self],
         locked: Locked,
     ) -> impl Future<Output = Result<Results<Self::Output>, AppError>> + Send;
+
+    /// Approximate size in bytes of a call that is large enough for it to matter.
+    fn size(&self) -> usize {
+        0
+    }
 
     /// Whether a successful call wrote something.
     fn has_written(_output: &Self::Output) -> bool {
@@ -120,16 +129,25 @@ impl<C: GroupCall> GroupCommit<C> {
         let place = Arc::clone(&self.shared.places).try_acquire_owned();
         let place = place.map_err(|_full| AppError::Overloaded)?;
         let (reply, answer) = oneshot::channel();
+        let waiting = Waiting { call, reply, _place: place };
+        if waiting.call.size() > LARGE {
+            alone(&self.shared, waiting);
+        } else {
+            self.enqueue(waiting);
+        }
+        // Without an answer, the batch has panicked.
+        answer.await.unwrap_or(Err(AppError::Store(StoreError::Aborted)))
+    }
+
+    fn enqueue(&self, waiting: Waiting<C>) {
         let must_start = {
             let mut queue = self.shared.queue();
-            queue.waiting.push(Waiting { call, reply, _place: place });
+            queue.waiting.push(waiting);
             !mem::replace(&mut queue.is_running, true)
         };
         if must_start {
             spawn(run(Arc::clone(&self.shared)));
         }
-        // Without an answer, the batch has panicked.
-        answer.await.unwrap_or(Err(AppError::Store(StoreError::Aborted)))
     }
 }
 
@@ -142,7 +160,12 @@ impl<C: GroupCall> Shared<C> {
     fn next_batch(&self) -> Vec<Waiting<C>> {
         let mut queue = self.queue();
         queue.waiting.retain(|waiting| !waiting.reply.is_closed());
-        let length = queue.waiting.len().min(BATCH);
+        let mut bytes = 0;
+        let fits = |waiting: &&Waiting<C>| {
+            bytes += waiting.call.size();
+            bytes <= BATCH_BYTES
+        };
+        let length = queue.waiting.iter().take(BATCH).take_while(fits).count();
         let batch = queue.waiting.drain(..length).collect::<Vec<_>>();
         queue.is_running = !batch.is_empty();
         batch

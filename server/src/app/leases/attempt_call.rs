@@ -8,7 +8,7 @@ use windrow_worker::{AttemptUpdate, Outcome};
 
 use super::{Holder, holds, lost, progressed, run_id, to_outcome, to_results};
 use crate::app::group_commit::{GroupCall, Locked, Results};
-use crate::app::logs::{append, to_lines};
+use crate::app::logs::{Entry, append, to_lines};
 use crate::app::signals::Work;
 use crate::app::write_runs::write_changed;
 use crate::app::{AppError, run_log};
@@ -92,7 +92,7 @@ impl GroupCall for AttemptCall {
         // Each run once: a second call of the batch about the same run has to see the result of the first.
         let mut open: BTreeMap<RunId, Run> =
             found.into_iter().map(|run| (run.spec.id.clone(), run)).collect();
-        let (mut results, mut changed) = (Vec::new(), Vec::new());
+        let (mut results, mut changed, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         for call in calls {
             let Some(run) = open.remove(&call.run) else {
                 let not_found = || Err(AppError::RunNotFound(call.run.clone()));
@@ -102,14 +102,16 @@ impl GroupCall for AttemptCall {
             let after = call.apply(&run);
             let has_written = after.is_ok() && holds(&run, &call.holder);
             if has_written {
-                let attempt = call.holder.attempt.attempt;
-                append(conn, &call.run, attempt, call.lines.clone(), call.now).await?;
+                let (run, attempt) = (call.run.clone(), call.holder.attempt.attempt);
+                entries.push(Entry { run, attempt, lines: call.lines.clone() });
             }
             changed.extend(
                 after.iter().filter(|after| after.state.revision > run.state.revision).cloned(),
             );
             results.push(Some(after.map(|run| Reported { run, has_written })));
         }
+        let now = calls.iter().map(|call| call.now).max().unwrap_or_default();
+        append(conn, entries, now).await?;
         write_changed(conn, &changed).await?;
         Ok(results)
     }

@@ -12,10 +12,9 @@ mod sighting;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
 use windrow_worker::{AttemptId, AttemptUpdate, Outcome};
 
-use super::logs::{self, append};
+use super::logs::{self, Entry, append};
 use super::write_runs::write_changed;
 use super::{App, AppError, commit, run_log};
 use crate::domain::id::RunId;
@@ -75,11 +74,13 @@ impl App {
         let expired = runs::runs_lock_expired(&mut tx, limit, served_since, now).await?;
         let workers: Vec<String> = expired.iter().map(worker_of).collect();
         let mut ended = apply_all(expired, &Event::LeaseExpired, now)?;
-        for run in &ended {
-            let text = format!("Attempt {} ended: {}", run.state.attempt, run.state.error_message);
-            let line = logs::line(Level::Error, text, now);
-            append(&mut tx, &run.spec.id, run.state.attempt, vec![line], now).await?;
-        }
+        let entry = |run: &Run| {
+            let attempt = run.state.attempt;
+            let text = format!("Attempt {attempt} ended: {}", run.state.error_message);
+            let lines = vec![logs::line(Level::Error, text, now)];
+            Entry { run: run.spec.id.clone(), attempt, lines }
+        };
+        append(&mut tx, ended.iter().map(entry).collect(), now).await?;
         let overdue = runs::runs_lock_overdue(&mut tx, limit, now).await?;
         ended.extend(apply_all(overdue, &Event::DeadlinePassed, now)?);
         if !ended.is_empty() {
@@ -136,24 +137,16 @@ fn to_outcome(outcome: Outcome) -> Outcome {
     }
 }
 
-fn run_id(holder: &Holder) -> Result<RunId, AppError> {
+pub(super) fn run_id(holder: &Holder) -> Result<RunId, AppError> {
     let id = RunId::parse(&holder.attempt.job_id);
     id.map_err(|error| AppError::invalid("attempt.job_id", error.to_string()))
 }
 
-/// Locks the run of an attempt that still has its lease.
-pub(super) async fn lock_leased(conn: &mut PgConnection, holder: &Holder) -> Result<Run, AppError> {
-    let run_id = run_id(holder)?;
-    let locked = runs::runs_lock(conn, std::slice::from_ref(&run_id)).await?.pop();
-    let run = locked.ok_or(AppError::RunNotFound(run_id))?;
-    if holds(&run, holder) { Ok(run) } else { Err(lost(&run, holder)) }
-}
-
-fn lost(run: &Run, holder: &Holder) -> AppError {
+pub(super) fn lost(run: &Run, holder: &Holder) -> AppError {
     AppError::LeaseLost { run: run.spec.id.clone(), attempt: holder.attempt.attempt }
 }
 
-fn holds(run: &Run, holder: &Holder) -> bool {
+pub(super) fn holds(run: &Run, holder: &Holder) -> bool {
     let is_holder =
         |lease: &Lease| holder.worker_id.as_ref().is_none_or(|id| *id == lease.worker_id);
     run.state.status == Status::Running
