@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures::future::try_join_all;
 use tokio_stream::StreamExt;
 use tonic::{Code, Request, Response, Status};
 use windrow_worker::{
@@ -28,6 +29,8 @@ const SUBMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bounds of the server's heartbeat interval, against a wrong one.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 const LONGEST_INTERVAL: Duration = Duration::from_mins(1);
+/// Maximum number of attempts of one heartbeat.
+const HEARTBEAT_ATTEMPTS: usize = 100;
 /// Maximum capacity of one call.
 const LEASE_CAPACITY: usize = 100;
 
@@ -41,6 +44,27 @@ pub(super) struct GrpcTransport {
 impl GrpcTransport {
     pub(super) fn new(client: Client, worker_id: String, sources: Vec<String>) -> Self {
         Self { client, worker_id, sources, heartbeat_ms: AtomicU64::new(1_000) }
+    }
+
+    async fn heartbeat_once(
+        &self,
+        items: &[HeartbeatItem],
+        wait: Duration,
+    ) -> Result<Vec<(AttemptId, LeaseStatus)>, TransportError> {
+        let mut request = Request::new(proto::HeartbeatRequest {
+            worker_id: self.worker_id.clone(),
+            attempts: items.iter().map(attempt_report).collect(),
+            wait: wait.try_into().ok(),
+            stopping: false,
+        });
+        request.set_timeout(wait + HEARTBEAT_TIMEOUT);
+        let route = self.client.route();
+        let response = self.response(&route, route.workers().heartbeat(request).await)?;
+        self.set_interval(response.heartbeat_interval);
+        if response.draining {
+            self.client.leave(&route);
+        }
+        Ok(response.attempts.into_iter().filter_map(lease_status).collect())
     }
 
     fn set_interval(&self, interval: Option<prost_types::Duration>) {
@@ -110,20 +134,8 @@ impl WorkerTransport for GrpcTransport {
         items: Vec<HeartbeatItem>,
         wait: Duration,
     ) -> Result<BTreeMap<AttemptId, LeaseStatus>, TransportError> {
-        let mut request = Request::new(proto::HeartbeatRequest {
-            worker_id: self.worker_id.clone(),
-            attempts: items.iter().map(attempt_report).collect(),
-            wait: wait.try_into().ok(),
-            stopping: false,
-        });
-        request.set_timeout(wait + HEARTBEAT_TIMEOUT);
-        let route = self.client.route();
-        let response = self.response(&route, route.workers().heartbeat(request).await)?;
-        self.set_interval(response.heartbeat_interval);
-        if response.draining {
-            self.client.leave(&route);
-        }
-        Ok(response.attempts.into_iter().filter_map(lease_status).collect())
+        let calls = items.chunks(HEARTBEAT_ATTEMPTS).map(|items| self.heartbeat_once(items, wait));
+        Ok(try_join_all(calls).await?.into_iter().flatten().collect())
     }
 
     async fn submit(&self, id: &AttemptId, report: &Report) -> Result<i64, TransportError> {

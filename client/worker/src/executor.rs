@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
@@ -48,8 +49,14 @@ enum Interrupted {
 }
 
 impl Executor {
-    /// Executes an attempt that is held.
-    pub(crate) async fn execute(&self, run: LeasedRun, stop: StopSignal) {
+    /// Executes an attempt that is held. Its slot is free when its work is done, so that the worker leases the next run
+    /// while it reports the end of this one.
+    pub(crate) async fn execute(
+        &self,
+        run: LeasedRun,
+        stop: StopSignal,
+        slot: Option<OwnedSemaphorePermit>,
+    ) {
         let id = &run.id;
         let mut removal = Removal { held: &self.held, id, is_finished: false };
         info!(run.id = %id.job_id, run.attempt = id.attempt, "Run {} begins attempt {}", id.job_id, id.attempt);
@@ -58,6 +65,7 @@ impl Executor {
             let reason = format!("the worker panicked: {message}");
             Some((Outcome::Failed { reason, permanent: false }, AttemptUpdate::default()))
         });
+        drop(slot);
         if let Some((outcome, update)) = ended {
             removal.is_finished = self.finish(id, &outcome, &update, &stop).await;
         }
@@ -83,7 +91,7 @@ impl Executor {
         };
         let scraped = execution.scrape_locations().await;
         // Results are kept, however the attempt ended.
-        let flushed = execution.reporter.flush(stop).await.map_err(Interrupted::from);
+        let flushed = execution.reporter.flush_properties(stop).await.map_err(Interrupted::from);
         let outcome = outcome(run, scraped.and(flushed), stop.cause())?;
         Some((outcome, execution.reporter.into_unreported()))
     }

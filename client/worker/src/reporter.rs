@@ -101,6 +101,11 @@ impl<'a> Reporter<'a> {
         if is_full || is_old { self.flush(stop).await } else { Ok(()) }
     }
 
+    /// Submits the properties that are left. Without any, the end of the attempt carries the rest.
+    pub(crate) async fn flush_properties(&mut self, stop: &StopSignal) -> Result<(), ReportError> {
+        if self.report.properties.is_empty() { Ok(()) } else { self.flush(stop).await }
+    }
+
     /// Submits the report, with retries until the attempt has to stop.
     pub(crate) async fn flush(&mut self, stop: &StopSignal) -> Result<(), ReportError> {
         if self.dirty_since.is_none() {

@@ -163,8 +163,7 @@ impl Worker {
             // Held before the next lease call, which lists the held attempts.
             let stop = self.held.add(&run, called_at);
             let _execution = self.executions.spawn(async move {
-                executor.execute(run, stop).await;
-                drop(slot);
+                executor.execute(run, stop, slot).await;
             });
         }
     }
