@@ -10,6 +10,14 @@ create table worker (
 
 create index worker_by_age on worker (seen_at);
 
+-- Servers that serve calls or execute runs, so that they can agree on limits.
+create table server (
+    server text primary key,
+    -- The maximum number of concurrent runs of each source that it knows; null is no limit.
+    source_limits jsonb not null,
+    seen_at timestamptz not null
+);
+
 -- Time of the last lease of a scheduled job's run, by which jobs take turns; '' stands for all one-off
 -- runs. Written under the lock that serializes leasing.
 create table turn (

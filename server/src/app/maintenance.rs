@@ -4,10 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::signals::Work;
 use super::{App, AppError};
-use crate::store::{self, feed, listen, logs, requests, revisions, ticks, turns, workers};
+use crate::store::{self, feed, listen, logs, requests, revisions, servers, ticks, turns, workers};
 
 const REQUEST_RETENTION: TimeDelta = TimeDelta::days(7);
-/// Retention of workers after their last heartbeat.
+/// Retention of workers and servers after they were last seen.
 const WORKER_RETENTION: TimeDelta = TimeDelta::days(1);
 /// Retention of turns. The boost of an immediate run, 10 days, is the longest time for which they matter.
 const TURN_RETENTION: TimeDelta = TimeDelta::days(11);
@@ -42,13 +42,14 @@ impl App {
         Ok(listen::notify(&mut *self.acquire().await?, self.hub.instance()).await?)
     }
 
-    /// Deletes ticks, revisions, request ids, turns, workers and log lines that are past their retention.
+    /// Deletes ticks, revisions, request ids, turns, workers, servers and log lines that are past their retention.
     /// Returns the number of deleted rows.
     pub async fn prune(&self) -> Result<u64, AppError> {
         let now = self.now();
         let ledger = now - LEDGER_RETENTION;
         let mut conn = self.acquire().await?;
         let mut deleted = workers::workers_prune(&mut conn, now - WORKER_RETENTION).await?;
+        deleted += servers::servers_prune(&mut conn, now - WORKER_RETENTION).await?;
         deleted += turns::turns_prune(&mut conn, now - TURN_RETENTION, PRUNE_LIMIT).await?;
         // One batch of each kind per round, until a round finds nothing.
         loop {

@@ -24,6 +24,7 @@ mod run_log;
 mod runs;
 mod scheduled_jobs;
 mod signals;
+mod source_limits;
 mod statistics;
 mod tick_plans;
 mod tick_queries;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, Transaction};
+use tokio::sync::watch;
 
 pub use self::backfills::{Backfill, Backfilled, BackfilledTick};
 pub use self::error::AppError;
@@ -53,6 +55,7 @@ pub use self::runs::{Cancelled, RetryRequest, RunPage, RunQuery, Submission, Tri
 pub use self::scheduled_jobs::{Edit, HeldTicks, JobPage, JobQuery, NewScheduledJob};
 pub use self::signals::Signals;
 use self::signals::Work;
+pub use self::source_limits::Disagreement;
 pub use self::statistics::JobStatistics;
 pub use self::tick_queries::{Preview, Previewed};
 pub use self::ticks::TickReport;
@@ -92,7 +95,9 @@ pub struct App {
     sightings: GroupCommit<Sighting>,
     limiter: Arc<WatchLimiter>,
     sources: SourceNames,
-    source_limits: Arc<BTreeMap<String, i64>>,
+    own_source_limits: BTreeMap<String, i64>,
+    /// Those of all servers together.
+    source_limits: watch::Sender<Arc<BTreeMap<String, i64>>>,
     ignored_fields: Arc<BTreeMap<String, IgnoredFields>>,
     /// Recorded in the ledger with every tick that this server decides.
     server: String,
@@ -133,7 +138,8 @@ impl App {
             hub,
             limiter: Arc::default(),
             sources,
-            source_limits: Arc::default(),
+            own_source_limits: BTreeMap::new(),
+            source_limits: watch::Sender::default(),
             ignored_fields: Arc::default(),
             server: String::new(),
             event_retention: DEFAULT_EVENT_RETENTION,
@@ -153,10 +159,12 @@ impl App {
         Self { limiter: Arc::new(WatchLimiter::new(limits)), ..self }
     }
 
-    /// Sets the maximum number of concurrent runs of each source, on all servers and workers together.
+    /// Sets the maximum number of concurrent runs of each source, on all servers and workers together. Other servers
+    /// may set lower ones: see [`Self::share_source_limits`].
     #[must_use]
     pub fn with_source_limits(self, source_limits: BTreeMap<String, i64>) -> Self {
-        Self { source_limits: Arc::new(source_limits), ..self }
+        self.source_limits.send_replace(Arc::new(source_limits.clone()));
+        Self { own_source_limits: source_limits, ..self }
     }
 
     /// Sets the fields of each source that do not count as a change.

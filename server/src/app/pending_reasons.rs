@@ -51,7 +51,7 @@ impl App {
             earlier: leases::runs_before(conn, &queued).await?,
             served: workers::sources_served(conn, now - WORKER_LOST_AFTER).await?,
             running: leases::running_counts(conn).await?,
-            source_limits: Arc::clone(&self.source_limits),
+            source_limits: self.source_limits(),
         })
     }
 }

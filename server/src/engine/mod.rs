@@ -3,6 +3,7 @@
 //! A loop has a `run`, which waits, and a `tick`, which does one pass. Signals only shorten the wait: if all of
 //! them were lost, the loops would be slower but still correct.
 
+mod limit_keeper;
 mod local_worker;
 mod notifier;
 mod pruner;
@@ -10,6 +11,7 @@ mod reaper;
 mod scheduler;
 mod timekeeper;
 
+pub use self::limit_keeper::LimitKeeper;
 pub use self::local_worker::LocalTransport;
 pub use self::notifier::Notifier;
 pub use self::pruner::Pruner;

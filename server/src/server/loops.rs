@@ -10,7 +10,7 @@ use windrow_worker::Worker;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::engine::{LocalTransport, Notifier, Pruner, Reaper, Scheduler, Timekeeper};
+use crate::engine::{LimitKeeper, LocalTransport, Notifier, Pruner, Reaper, Scheduler, Timekeeper};
 use crate::error_chain::error_chain;
 use crate::sources::SourceRegistry;
 use crate::supervisor::Supervisor;
@@ -102,6 +102,8 @@ impl Loops {
         run(group, "messenger", Arc::clone(&app), |it, stop| async move {
             stop.run_until_cancelled(it.forward_notifications()).await;
         });
+        let limits = Arc::new(LimitKeeper::new(Arc::clone(&app)));
+        run(group, "limit keeper", limits, |it, stop| async move { it.run(stop).await });
         let pruner = Arc::new(Pruner::new(app));
         run(group, "pruner", pruner, |it, stop| async move { it.run(stop).await });
         let timekeeper = Arc::new(timekeeper);

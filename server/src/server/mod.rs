@@ -160,6 +160,8 @@ impl Server {
         if database.embedded.is_some() {
             samples::create_in_new(&app).await?;
         }
+        // Before a run is leased here, so that a lower limit of another server holds from the start.
+        app.share_source_limits().await?;
         let metrics = Metrics {
             app: Arc::clone(&app),
             hub: Arc::clone(&hub),

@@ -24,6 +24,7 @@ mod rows;
 pub mod runs;
 pub mod scheduled_jobs;
 mod schema;
+pub mod servers;
 pub mod statistics;
 pub mod ticks;
 pub mod turns;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use windrow_server::app::{App, Mode, Submission};
+use windrow_server::app::{App, Disagreement, Mode, Submission};
 use windrow_server::domain::labels::Labels;
 use windrow_server::domain::log::{Level, LogFilter};
 use windrow_server::domain::parameters::ScrapeParameters;
@@ -181,6 +181,32 @@ async fn limits_hold_when_many_servers_lease_concurrently() {
             complete(&apps[0], run).await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn the_lowest_limit_of_a_source_holds_on_all_servers() {
+    let world = World::new().await;
+    let limited = world.app().await.with_source_limits([("sample".to_owned(), 2)].into());
+    let other = world.app().await;
+    create(&other, "job").await;
+    for _ in 0..4 {
+        trigger(&other, "job", None).await;
+    }
+    assert_eq!(limited.share_source_limits().await.unwrap(), []);
+    let different = other.share_source_limits().await.unwrap();
+    let limits =
+        BTreeMap::from([(limited.server().to_owned(), Some(2)), (other.server().to_owned(), None)]);
+    assert_eq!(different, [Disagreement { source: "sample".to_owned(), limits }]);
+
+    assert_eq!(lease_many(&other, "worker", 4).await.len(), 2);
+
+    limited.forget_server().await.unwrap();
+    assert_eq!(other.share_source_limits().await.unwrap(), []);
+    assert_eq!(
+        lease_many(&other, "worker", 4).await.len(),
+        2,
+        "without its server, the limit ends"
+    );
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ impl App {
             sources: request.sources.clone(),
             capacity,
             lease: request.lease,
-            source_limits: Arc::clone(&self.source_limits),
+            source_limits: self.source_limits(),
             now: self.now(),
         };
         Ok(self.leases.call(call).await?.runs)
