@@ -91,9 +91,7 @@ async fn live(world: &World, app: &App) {
     world.pass(60);
     decide(app).await;
     app.reap(10).await.unwrap();
-    let mut again = trigger_of(run.spec.id.as_str(), None);
-    again.requested_by = "again".to_owned();
-    app.trigger(again, Mode::Commit).await.unwrap();
+    trigger(app, run.spec.id.as_str(), None).await;
     app.pause_scheduled_job(&id("job"), String::new(), None, "test").await.unwrap();
     app.resume_scheduled_job(&id("job"), HeldTicks::Record, "test").await.unwrap();
     trigger(app, "job", None).await;
@@ -147,7 +145,8 @@ async fn read(app: &App) {
         app.list_logs(filter).await.unwrap();
     }
     app.pending_reasons(&runs).await.unwrap();
-    app.changed_since(&runs[0], 10).await.unwrap();
+    let newest = runs.first().unwrap();
+    app.changed_since(newest, 10).await.unwrap();
     app.scheduled_job_statistics(&id("job"), None).await.unwrap();
     app.explain_tick(&id("job"), app.now()).await.unwrap();
     app.explain_tick(&id("job"), at("2026-01-01T00:31:00Z")).await.unwrap();
@@ -159,7 +158,7 @@ async fn read(app: &App) {
         PropertyFilter { location: Some("Carmel, IN".to_owned()), ..none() },
         PropertyFilter { changed_since: Some(at("2026-01-01T00:00:00Z")), ..none() },
         PropertyFilter { scheduled_job_id: Some(id("job")), ..none() },
-        PropertyFilter { job_id: Some(runs[0].spec.id.clone()), ..none() },
+        PropertyFilter { job_id: Some(newest.spec.id.clone()), ..none() },
     ] {
         app.list_properties(filter, 10).await.unwrap();
     }

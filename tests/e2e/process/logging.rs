@@ -110,7 +110,7 @@ async fn a_server_stops_while_the_reader_of_its_log_hangs() {
 fn an_error_of_the_start_does_not_wait_for_a_reader_that_hangs() {
     let (reader, mut writer) = pipe().unwrap();
     // The size of a pipe: no space is left.
-    writer.write_all(&[b'\n'; 64 * 1024]).unwrap();
+    writer.write_all(&vec![b'\n'; 64 * 1024]).unwrap();
     let process = Process::spawn(command("windrow-server").args(["--lease", "x"]).stderr(writer));
     assert_eq!(process.wait(), Some(1));
     drop(reader);
