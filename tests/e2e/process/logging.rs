@@ -51,6 +51,8 @@ impl Logging {
     }
 
     async fn metric(&self, name: &str) -> f64 {
+        // reqwest asks for it even without TLS.
+        rustls::crypto::ring::default_provider().install_default().ok();
         let url = format!("http://{}/metrics", self.metrics);
         let text = reqwest::get(url).await.unwrap().text().await.unwrap();
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
