@@ -15,8 +15,8 @@ use windrow_server::watch::Hub;
 use windrow_worker::{AttemptUpdate, LogLine, Property, Report, ScrapedProperty};
 
 use crate::support::{
-    World, at, complete, create, decide, eventually, heartbeat_item, holder, id, lease, trigger,
-    trigger_of, worker_of,
+    LONG_AGO, World, at, complete, create, decide, eventually, heartbeat_item, holder, id, lease,
+    trigger, trigger_of, worker_of,
 };
 
 /// Indexes that only guarantee something: a single row, and at most one run per tick. (The ledger has the run of
@@ -90,7 +90,7 @@ async fn live(world: &World, app: &App) {
     complete(app, &next).await.unwrap();
     world.pass(60);
     decide(app).await;
-    app.reap(10).await.unwrap();
+    app.reap(10, LONG_AGO).await.unwrap();
     trigger(app, run.spec.id.as_str(), None).await;
     app.pause_scheduled_job(&id("job"), String::new(), None, "test").await.unwrap();
     app.resume_scheduled_job(&id("job"), HeldTicks::Record, "test").await.unwrap();
