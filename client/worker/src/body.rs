@@ -13,8 +13,8 @@ use crate::property::InvalidProperty;
 /// `google.protobuf.Struct` takes three of them (`Struct`, entry, `Value`). 30 objects and the messages around the
 /// body take 91, which leaves some for messages of others.
 pub const BODY_DEPTH: usize = 30;
-/// Maximum size in bytes, at least the size as a `google.protobuf.Struct`: the texts, and [`FIELD_BYTES`] or
-/// [`ITEM_BYTES`] for each value. A change of a property has two bodies, and with the property itself it must fit into
+/// Maximum size in bytes, at least the size as a `google.protobuf.Struct`: the texts, and 20 bytes for each field
+/// or 12 for each item of a list. A change of a property has two bodies, and with the property itself it must fit into
 /// a message of 4 MiB, the limit of most clients.
 pub const BODY_BYTES: usize = 1024 * 1024;
 
