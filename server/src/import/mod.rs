@@ -4,7 +4,10 @@
 //! imports all scheduled jobs, and the second the runs. It holds the jobs, a batch of runs and the
 //! ids of all runs in memory.
 
-mod files;
+mod documents;
+mod format;
+mod input;
+mod replay;
 mod report;
 
 use std::collections::BTreeSet;
@@ -19,17 +22,18 @@ use windrow_server::domain::id::{RunId, ScheduledJobId};
 use windrow_server::legacy::{self, Defaults, LegacyRun, ParsedDocument, Plan};
 use windrow_server::sources::SAMPLE;
 
-use self::files::{Line, lines};
+use self::documents::{Document, documents};
+use self::input::InputFile;
 use self::report::{Kind, Report};
 
 /// Rows per transaction: a few statements that take some milliseconds.
 const BATCH: usize = 500;
-/// Number of lines between two progress messages.
+/// Number of documents between two progress messages.
 const PROGRESS: u64 = 10_000;
-/// Exit code if some lines were rejected.
+/// Exit code if some documents were rejected.
 const EXIT_REJECTED: u8 = 3;
 
-/// Returns exit code 0 if every line was imported, 3 if some were rejected.
+/// Returns exit code 0 if every document was imported, 3 if some were rejected.
 pub(crate) async fn run(
     offline: &OfflineApp,
     args: &ImportArgs,
@@ -37,7 +41,9 @@ pub(crate) async fn run(
     let source = source(offline, args)?;
     let mode = if args.dry_run { Mode::ValidateOnly } else { Mode::Commit };
     let defaults = Defaults { source, now: offline.app.now() };
-    let mut import = Importer { offline, args, defaults, mode, report: Report::default() };
+    let files: Vec<InputFile> =
+        args.files.iter().map(|file| InputFile::open(file)).collect::<Result<_, _>>()?;
+    let mut import = Importer { offline, files: &files, defaults, mode, report: Report::default() };
     let jobs = import.import_jobs().await?;
     import.import_runs(&jobs).await?;
     let report = import.report;
@@ -71,7 +77,7 @@ fn source(offline: &OfflineApp, args: &ImportArgs) -> Result<String, String> {
 
 struct Importer<'a> {
     offline: &'a OfflineApp,
-    args: &'a ImportArgs,
+    files: &'a [InputFile],
     defaults: Defaults,
     mode: Mode,
     report: Report,
@@ -82,12 +88,12 @@ impl Importer<'_> {
     async fn import_jobs(&mut self) -> Result<BTreeSet<ScheduledJobId>, Box<dyn Error>> {
         let mut plan = Plan::default();
         let mut job_ids = BTreeSet::new();
-        for line in lines(&self.args.files) {
-            let line = line?;
-            progress("scheduled jobs", &line)?;
-            match legacy::read(&line.text, &self.defaults) {
-                Ok(document) => self.add_document(&mut plan, &mut job_ids, &line, document),
-                Err(reason) => self.report.add(Kind::Rejected, Some(&line), reason),
+        for document in documents(self.files) {
+            let Document { content, position, overall_number } = document?;
+            progress("scheduled jobs", overall_number)?;
+            match content.and_then(|content| legacy::read(content, &self.defaults)) {
+                Ok(parsed) => self.add_document(&mut plan, &mut job_ids, &position, parsed),
+                Err(reason) => self.report.add(Kind::Rejected, Some(&position), reason),
             }
         }
         let existing = self.offline.app.existing_scheduled_jobs(&job_ids).await?;
@@ -118,13 +124,13 @@ impl Importer<'_> {
         &mut self,
         plan: &mut Plan,
         job_ids: &mut BTreeSet<ScheduledJobId>,
-        line: &Line,
+        position: &str,
         document: ParsedDocument,
     ) {
         let ParsedDocument { job, run, notes, unknown_fields } = document;
         self.report.add_unknown_fields(unknown_fields);
         for note in notes {
-            self.report.add(Kind::Repaired, Some(line), note);
+            self.report.add(Kind::Repaired, Some(position), note);
         }
         if let Some(run) = run {
             job_ids.extend(run.possible_job_ids());
@@ -137,7 +143,7 @@ impl Importer<'_> {
             if !plan.add_job(job) {
                 self.report.jobs.rejected += 1;
                 let reason = format!("duplicate scheduled job '{id}'; kept the first one");
-                self.report.add(Kind::Rejected, Some(line), reason);
+                self.report.add(Kind::Rejected, Some(position), reason);
             }
         }
     }
@@ -145,19 +151,19 @@ impl Importer<'_> {
     async fn import_runs(&mut self, jobs: &BTreeSet<ScheduledJobId>) -> Result<(), Box<dyn Error>> {
         let mut seen: BTreeSet<RunId> = BTreeSet::new();
         let mut batch = Vec::with_capacity(BATCH);
-        for line in lines(&self.args.files) {
-            let line = line?;
-            progress("runs", &line)?;
+        for document in documents(self.files) {
+            let Document { content, position, overall_number } = document?;
+            progress("runs", overall_number)?;
             // The first pass reported the repairs and rejections.
-            let Ok(document) = legacy::read(&line.text, &self.defaults) else { continue };
-            let Some(run) = document.run else { continue };
+            let parsed = content.and_then(|content| legacy::read(content, &self.defaults));
+            let Ok(ParsedDocument { run: Some(run), .. }) = parsed else { continue };
             self.report.runs.read += 1;
             if seen.insert(run.id().clone()) {
-                batch.push((line, run));
+                batch.push((position, run));
             } else {
                 self.report.runs.rejected += 1;
                 let reason = format!("duplicate run '{}'; kept the first one", run.id());
-                self.report.add(Kind::Rejected, Some(&line), reason);
+                self.report.add(Kind::Rejected, Some(&position), reason);
             }
             if batch.len() == BATCH {
                 self.import_batch(std::mem::take(&mut batch), jobs).await?;
@@ -168,30 +174,30 @@ impl Importer<'_> {
 
     async fn import_batch(
         &mut self,
-        batch: Vec<(Line, LegacyRun)>,
+        batch: Vec<(String, LegacyRun)>,
         jobs: &BTreeSet<ScheduledJobId>,
     ) -> Result<(), Box<dyn Error>> {
-        let (lines, runs): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let (positions, runs): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let ids: Vec<RunId> = runs.iter().map(|run| run.id().clone()).collect();
         let runs = runs.into_iter().map(|run| Plan::link(run, jobs)).collect();
         let imported = self.offline.app.import_runs(runs, self.mode).await?;
-        for (line, id) in lines.iter().zip(ids) {
+        for (position, id) in positions.iter().zip(ids) {
             self.report.runs.count(imported.new.contains(&id));
             if imported.second_of_tick.contains(&id) {
                 let note = format!(
                     "run '{id}' is the second run of its tick; imported with origin recurring"
                 );
-                self.report.add(Kind::Repaired, Some(line), note);
+                self.report.add(Kind::Repaired, Some(position), note);
             }
         }
         Ok(())
     }
 }
 
-/// Prints the progress of a pass every `PROGRESS` lines.
-fn progress(pass: &str, line: &Line) -> io::Result<()> {
-    if line.overall_number.is_multiple_of(PROGRESS) {
-        writeln!(io::stderr(), "{pass}: read {} lines", line.overall_number)?;
+/// Prints the progress of a pass every `PROGRESS` documents.
+fn progress(pass: &str, number: u64) -> io::Result<()> {
+    if number.is_multiple_of(PROGRESS) {
+        writeln!(io::stderr(), "{pass}: read {number} documents")?;
     }
     Ok(())
 }

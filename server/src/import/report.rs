@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 
 use windrow_server::app::Mode;
 
-use super::files::Line;
-
 /// Maximum number of repaired lines in a summary; it contains all rejected lines.
 const MAX_SHOWN_REPAIRS: usize = 20;
 
@@ -61,9 +59,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn add(&mut self, kind: Kind, line: Option<&Line>, text: String) {
-        let entry = match line {
-            Some(line) => format!("{}: {text}", line.position),
+    pub(super) fn add(&mut self, kind: Kind, position: Option<&str>, text: String) {
+        let entry = match position {
+            Some(position) => format!("{position}: {text}"),
             None => text,
         };
         match kind {

@@ -1,9 +1,13 @@
 //! The fields of one document in any of their forms: plain JSON or MongoDB's extended JSON, numbers
 //! as floats or text, times with or without a zone, null for a missing field.
+//!
+//! All values are bounded here, and every change of a value has a note.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::extended_json::plain;
+use crate::domain::text::shortened;
 use crate::domain::time;
 
 /// Fields that the import does not need.
@@ -11,25 +15,47 @@ const IGNORED: [&str; 3] = ["_id", "next_run_at", "updated_by"];
 /// Numbers above this are milliseconds since 1970, others are seconds. As seconds, it is in the
 /// year 5138.
 const MIN_MILLISECONDS: f64 = 1e11;
+/// Larger counts are mistakes. Millions of this size can be added up.
+const MAX_COUNT: f64 = 1e12;
+/// Maximum length of a note, and of the reason of a rejection, in characters.
+pub(super) const NOTE_LENGTH: usize = 400;
+/// Maximum number of notes about a document.
+const NOTES: usize = 20;
+/// Maximum number of characters of a value or a field's name in a note.
+const SHOWN_LENGTH: usize = 60;
 
 /// The unread fields, and the notes about those that were read.
 #[derive(Clone, Debug)]
 pub(super) struct Fields {
     unread: Map<String, Value>,
     notes: Vec<String>,
+    /// Number of notes beyond the maximum.
+    further_notes: u64,
 }
 
 impl Fields {
     pub(super) fn new(document: Map<String, Value>) -> Self {
-        let given = document.into_iter().map(|(name, value)| (name, unwrapped(value)));
-        let unread =
-            given.filter(|(name, value)| !value.is_null() && !IGNORED.contains(&name.as_str()));
-        Self { unread: unread.collect(), notes: Vec::new() }
+        let mut fields = Self { unread: Map::new(), notes: Vec::new(), further_notes: 0 };
+        for (name, value) in document {
+            let mut value = plain(value);
+            if value.is_null() || IGNORED.contains(&name.as_str()) {
+                continue;
+            }
+            if remove_nul(&mut value) {
+                fields.note(format!("{name} contains U+0000, which cannot be stored; removed it"));
+            }
+            fields.unread.insert(name, value);
+        }
+        fields
     }
 
     /// Returns the notes, and the names of the unread fields.
-    pub(super) fn finish(self) -> (Vec<String>, Vec<String>) {
-        (self.notes, self.unread.into_iter().map(|(name, _)| name).collect())
+    pub(super) fn finish(mut self) -> (Vec<String>, Vec<String>) {
+        if self.further_notes > 0 {
+            self.notes.push(format!("… and {} more repairs", self.further_notes));
+        }
+        let unread = self.unread.iter().map(|(name, _)| shortened(name, SHOWN_LENGTH));
+        (self.notes, unread.collect())
     }
 
     /// True if a field exists and is not empty.
@@ -37,8 +63,12 @@ impl Fields {
         self.unread.get(name).is_some_and(|value| value.as_str() != Some(""))
     }
 
-    pub(super) fn note(&mut self, note: String) {
-        self.notes.push(note);
+    pub(super) fn note(&mut self, note: impl AsRef<str>) {
+        if self.notes.len() < NOTES {
+            self.notes.push(shortened(note.as_ref(), NOTE_LENGTH));
+        } else {
+            self.further_notes += 1;
+        }
     }
 
     /// A field's unchanged value.
@@ -69,17 +99,20 @@ impl Fields {
             .or_else(|| self.ignore_invalid(name, &value, "a number"))
     }
 
-    /// A whole number that is not negative; others are rounded down, with a note.
+    /// A whole number from 0 to `MAX_COUNT`. Others are rounded down, or ignored if they are too large, with a note.
     pub(super) fn count(&mut self, name: &str) -> Option<i64> {
         let number = self.number(name)?;
+        if number > MAX_COUNT {
+            let shown = shortened(&number.to_string(), SHOWN_LENGTH);
+            self.note(format!("{name} {shown} is larger than 10^12; ignored"));
+            return None;
+        }
         let text = format!("{:.0}", number.trunc().max(0.0));
         if number < 0.0 || number.fract() != 0.0 {
-            self.note(format!("{name} {number} was changed to {text}"));
+            let shown = shortened(&number.to_string(), SHOWN_LENGTH);
+            self.note(format!("{name} {shown} was changed to {text}"));
         }
-        text.parse().ok().or_else(|| {
-            self.note(format!("{name} {number} is too large; ignored"));
-            None
-        })
+        text.parse().ok()
     }
 
     /// A time: RFC 3339, ISO 8601 without a zone (UTC), a date, or seconds or milliseconds since
@@ -113,32 +146,27 @@ impl Fields {
     }
 
     fn ignore_invalid<T>(&mut self, name: &str, value: &Value, expected: &str) -> Option<T> {
-        let shown: String = value.to_string().chars().take(60).collect();
+        let shown = shortened(&value.to_string(), SHOWN_LENGTH);
         self.note(format!("{name} {shown} is not {expected}; ignored"));
         None
     }
 }
 
-/// The value without MongoDB's type wrappers (extended JSON, versions 1 and 2).
-fn unwrapped(value: Value) -> Value {
+/// Removes U+0000, which Postgres rejects. Returns true if there was any.
+fn remove_nul(value: &mut Value) -> bool {
     match value {
-        Value::Object(mut fields) if fields.len() == 1 => {
-            let wrapped =
-                ["$date", "$oid", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal"]
-                    .iter()
-                    .find_map(|name| fields.remove(*name));
-            match wrapped {
-                Some(inner) => unwrapped(inner),
-                None => fields.into_iter().map(|(name, value)| (name, unwrapped(value))).collect(),
-            }
+        Value::String(text) if text.contains('\0') => {
+            text.retain(|c| c != '\0');
+            true
+        }
+        // Not `any`, which would stop at the first.
+        Value::Array(items) => {
+            items.iter_mut().fold(false, |found, item| remove_nul(item) || found)
         }
         Value::Object(fields) => {
-            fields.into_iter().map(|(name, value)| (name, unwrapped(value))).collect()
+            fields.values_mut().fold(false, |found, item| remove_nul(item) || found)
         }
-        Value::Array(items) => items.into_iter().map(unwrapped).collect(),
-        // Postgres rejects text with U+0000.
-        Value::String(text) if text.contains('\0') => Value::String(text.replace('\0', "")),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 
 use super::Defaults;
 use super::fields::Fields;
-use super::{ids, parameters, run};
+use super::{ids, parameters, run, zones};
 use crate::domain::id::{RunId, ScheduledJobId};
+use crate::domain::labels::{self, Labels};
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::{Priority, Status as RunStatus};
 use crate::domain::schedule::Schedule;
 use crate::domain::scheduled_job::{NAME_LENGTH, Status};
-use crate::domain::text::check_line;
+use crate::domain::text::{check_line, shortened};
 
 /// Schedule of a job whose own schedule is invalid; such a job is inactive.
 const PLACEHOLDER_CRON: &str = "0 0 * * *";
@@ -25,6 +26,7 @@ pub struct LegacyJob {
     /// Priority of the runs that its ticks create.
     pub priority: Priority,
     pub parameters: ScrapeParameters,
+    pub labels: Labels,
     pub created_at: Option<DateTime<Utc>>,
     pub updated_at: Option<DateTime<Utc>>,
     pub run_count: Option<i64>,
@@ -67,6 +69,7 @@ pub(super) fn placeholder(id: ScheduledJobId, parameters: ScrapeParameters) -> O
         status: Status::Inactive,
         priority: Priority::Normal,
         parameters,
+        labels: Labels::new(),
         created_at: None,
         updated_at: None,
         run_count: None,
@@ -95,6 +98,7 @@ fn parse(
         status,
         priority: run::priority(fields, Priority::Normal),
         parameters: parameters::read(fields, &defaults.source),
+        labels: labels(fields),
         created_at: fields.time("created_at"),
         updated_at: fields.time("updated_at"),
         run_count: fields.count("run_count"),
@@ -127,20 +131,55 @@ fn name(fields: &mut Fields, id: &ScheduledJobId) -> String {
     }
 }
 
+/// Both an invalid expression and an unknown zone make the job inactive: it must not run at a wrong time.
 fn schedule(fields: &mut Fields, status: Status) -> Result<(Schedule, Status), String> {
+    let (timezone, status) = match timezone(fields) {
+        Some(timezone) => (timezone, status),
+        None => (String::new(), Status::Inactive),
+    };
     let cron = fields.text("cron_expression").unwrap_or_default();
-    let mut timezone = fields.text("timezone").unwrap_or_default();
-    if let Err(error) = Schedule::parse(PLACEHOLDER_CRON, &timezone) {
-        fields.note(format!("timezone '{timezone}': {error}; using UTC"));
-        timezone = String::new();
-    }
-    if let Ok(schedule) = Schedule::parse(&cron, &timezone) {
-        return Ok((schedule, status));
-    }
-    let error = Schedule::parse(&cron, &timezone).map_or_else(|e| e.to_string(), |_| String::new());
+    let error = match Schedule::parse(&cron, &timezone) {
+        Ok(schedule) => return Ok((schedule, status)),
+        Err(error) => error,
+    };
     fields.note(format!("cron_expression '{cron}': {error}; imported the job as inactive"));
     let placeholder = Schedule::parse(PLACEHOLDER_CRON, &timezone).map_err(|e| e.to_string())?;
     Ok((placeholder, Status::Inactive))
+}
+
+/// The IANA zone; `None` if it is unknown.
+fn timezone(fields: &mut Fields) -> Option<String> {
+    if !fields.has("timezone") {
+        fields.value("timezone");
+        return Some(String::new());
+    }
+    // An invalid value has a note of its own.
+    let old = fields.text("timezone");
+    let found = old.as_deref().ok_or("is invalid").and_then(zones::iana_name);
+    let old = old.unwrap_or_default();
+    match found {
+        Ok(name) if name == old => Some(name),
+        Ok(name) => {
+            fields.note(format!("timezone '{old}' was changed to '{name}'"));
+            Some(name)
+        }
+        Err(reason) => {
+            fields.note(format!("timezone '{old}' {reason}; imported the job as inactive, in UTC"));
+            None
+        }
+    }
+}
+
+/// Windrow's jobs have no description; it becomes a label.
+fn labels(fields: &mut Fields) -> Labels {
+    let Some(description) = fields.text("description") else { return Labels::new() };
+    let label = shortened(&description, labels::LENGTH);
+    if label != description {
+        fields.note(format!(
+            "description '{description}' does not fit a label; shortened it to '{label}'"
+        ));
+    }
+    Labels::from([("description".to_owned(), label)])
 }
 
 fn last_run_status(fields: &mut Fields) -> Option<RunStatus> {

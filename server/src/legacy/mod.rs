@@ -3,7 +3,7 @@
 //! no I/O, no clock.
 //!
 //! ```text
-//! line ──read──▶ job or run, with notes ──plan──▶ scheduled jobs ──▶ linked runs
+//! document ──read──▶ job or run, with notes ──plan──▶ scheduled jobs ──▶ linked runs
 //! ```
 //!
 //! Rules, all of them implemented in this module only:
@@ -13,28 +13,35 @@
 //!   and also a run if its fields show that it ran.
 //! - A run of a scheduled job that does not exist stays linked: an inactive job is created for it.
 //! - A run that had not ended is imported as failed, because nothing can continue it.
-//! - A job with an invalid schedule becomes inactive. If it is resumed, it runs daily at midnight.
+//! - A job with an invalid schedule becomes inactive. If it is resumed, it runs daily at midnight, or in UTC
+//!   if only its time zone is unknown.
+//! - Numbers, times and texts are bounded when they are read, so that what is read can be stored.
 //! - Ticks that were missed before the import do not run.
 
+mod extended_json;
 mod fields;
 mod ids;
 mod job;
+mod outcome;
 mod parameters;
 mod plan;
 mod run;
 #[cfg(test)]
 mod tests;
+mod windows_zones;
+mod zones;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use self::fields::Fields;
+use crate::domain::text::shortened;
 
 pub use self::job::LegacyJob;
 pub use self::plan::{ImportedJob, Plan};
 pub use self::run::LegacyRun;
 
-/// Content of a line: a scheduled job, a run, or a recurring job that ran, which is both.
+/// Content of a document: a scheduled job, a run, or a recurring job that ran, which is both.
 #[derive(Clone, Debug)]
 pub struct ParsedDocument {
     pub job: Option<LegacyJob>,
@@ -53,10 +60,13 @@ pub struct Defaults {
     pub now: DateTime<Utc>,
 }
 
-/// Parses one line. The error is the reason for the rejection.
-pub fn read(line: &str, defaults: &Defaults) -> Result<ParsedDocument, String> {
-    let value: Value = serde_json::from_str(line).map_err(|e| format!("not JSON: {e}"))?;
-    let Value::Object(document) = value else { return Err("not a JSON object".to_owned()) };
+/// Parses one document. The error is the reason for the rejection.
+pub fn read(document: Value, defaults: &Defaults) -> Result<ParsedDocument, String> {
+    parse(document, defaults).map_err(|reason| shortened(&reason, fields::NOTE_LENGTH))
+}
+
+fn parse(document: Value, defaults: &Defaults) -> Result<ParsedDocument, String> {
+    let Value::Object(document) = document else { return Err("not a JSON object".to_owned()) };
     let mut fields = Fields::new(document);
     let (job, run) = match (fields.has("job_id"), fields.has("scheduled_job_id")) {
         (true, false) if fields.has("cron_expression") => recurring(&mut fields, defaults)?,

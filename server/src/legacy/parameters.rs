@@ -1,5 +1,6 @@
 //! The scrape parameters of a document. Values out of bounds are ignored, with a note.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::fields::Fields;
@@ -25,15 +26,14 @@ pub(super) fn read(fields: &mut Fields, source: &str) -> ScrapeParameters {
 fn locations(fields: &mut Fields) -> Vec<String> {
     let mut locations = fields.list("locations");
     locations.extend(fields.list("location"));
-    let mut kept = Vec::new();
-    for location in locations {
-        match check_line(&location, LOCATION_LENGTH) {
-            Err(reason) => fields.note(format!("ignored a location: it {reason}")),
-            Ok(()) if kept.contains(&location) => {
-                fields
-                    .note(format!("location '{location}' is listed twice; ignored the duplicate"));
-            }
-            Ok(()) => kept.push(location),
+    let (mut seen, mut kept) = (BTreeSet::new(), Vec::new());
+    for location in &locations {
+        if let Err(reason) = check_line(location, LOCATION_LENGTH) {
+            fields.note(format!("ignored a location: it {reason}"));
+        } else if !seen.insert(location) {
+            fields.note(format!("location '{location}' is listed twice; ignored the duplicate"));
+        } else {
+            kept.push(location.clone());
         }
     }
     if kept.len() > LOCATIONS {

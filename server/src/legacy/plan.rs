@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use super::job::{self, LegacyJob};
 use super::run::LegacyRun;
 use crate::domain::id::ScheduledJobId;
-use crate::domain::labels::Labels;
 use crate::domain::parameters::ScrapeParameters;
 use crate::domain::policy::RunPolicy;
 use crate::domain::run::Run;
@@ -178,7 +177,7 @@ fn imported(
         schedule: legacy.schedule,
         parameters,
         priority: legacy.priority,
-        labels: Labels::new(),
+        labels: legacy.labels,
         policy: RunPolicy::default(),
         max_concurrent_runs: 0,
         ticks: TickPolicy::default(),

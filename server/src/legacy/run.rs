@@ -3,19 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::fields::Fields;
+use super::outcome::{counts, error_message, progress};
 use super::{Defaults, ids, parameters};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::labels::Labels;
-use crate::domain::parameters::LOCATION_LENGTH;
 use crate::domain::policy::RunPolicy;
-use crate::domain::run::{
-    Counts, ERROR_LENGTH, FailedLocation, Origin, Priority, Progress, REASON_LENGTH, Run, RunSpec,
-    RunState, Status,
-};
-use crate::domain::text::shortened;
+use crate::domain::run::{Origin, Priority, Run, RunSpec, RunState, Status};
 
 /// `requested_by` of imported runs.
 const REQUESTED_BY: &str = "import";
@@ -96,6 +91,7 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
         policy: RunPolicy::default(),
         deadline_at: None,
     };
+    let not_ended = if status.is_final() { "" } else { NOT_ENDED };
     let state = RunState {
         status: if status.is_final() { status } else { Status::Failed },
         started_at: times.started,
@@ -105,7 +101,7 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
         progress: progress(fields, spec.parameters.locations.len()),
         attempt: i32::from(times.started.is_some()),
         attempt_started_at: times.started,
-        error_message: error_message(fields, status),
+        error_message: error_message(fields).unwrap_or_else(|| not_ended.to_owned()),
         ..RunState::pending(&spec, times.created)
     };
     let run = Run { spec: Arc::new(spec), state };
@@ -134,7 +130,7 @@ pub(super) fn has_ended(fields: &Fields) -> bool {
 
 /// Marks the fields that only runs have as read.
 pub(super) fn ignore_run_fields(fields: &mut Fields) {
-    const RUN_FIELDS: [&str; 12] = [
+    const RUN_FIELDS: [&str; 17] = [
         "started_at",
         "completed_at",
         "original_job_id",
@@ -143,6 +139,11 @@ pub(super) fn ignore_run_fields(fields: &mut Fields) {
         "scheduled_for",
         "properties_scraped",
         "properties_saved",
+        "properties_inserted",
+        "properties_updated",
+        "properties_skipped",
+        "properties_duplicate",
+        "error",
         "error_message",
         "total_locations",
         "completed_locations",
@@ -206,61 +207,6 @@ impl Times {
             fields.note(format!("completed_at {early} is before the start; using the start time"));
         }
         Ok(Self { created: first, started, ended: ended.unwrap_or(latest).max(latest) })
-    }
-}
-
-/// Scraped properties include the saved ones; those that were not saved already existed.
-fn counts(fields: &mut Fields) -> Counts {
-    let saved = fields.count("properties_saved").unwrap_or(0);
-    let scraped = fields.count("properties_scraped").unwrap_or(saved);
-    if saved > scraped {
-        fields.note(format!(
-            "properties_scraped {scraped} is less than properties_saved {saved}; using {saved}"
-        ));
-    }
-    let scraped = scraped.max(saved);
-    Counts { scraped, saved, skipped: scraped - saved, ..Counts::default() }
-}
-
-fn progress(fields: &mut Fields, locations: usize) -> Progress {
-    let small = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
-    let mut progress = Progress::none_of(locations);
-    if let Some(total) = fields.count("total_locations") {
-        progress.total_locations = small(total);
-    }
-    let completed = fields.count("completed_locations").map(small);
-    let completed = completed.unwrap_or(progress.total_locations).min(progress.total_locations);
-    progress.failed = match fields.value("failed_locations") {
-        Some(Value::Array(failed)) => failed.iter().filter_map(failed_location).collect(),
-        Some(_) => {
-            fields.note("failed_locations is not a list; ignored".to_owned());
-            Vec::new()
-        }
-        None => Vec::new(),
-    };
-    // The export has the number of completed locations, but not their indices.
-    let done = completed - small(i64::try_from(progress.failed.len()).unwrap_or(i64::MAX));
-    progress.done = (0..done).collect();
-    progress
-}
-
-fn failed_location(value: &Value) -> Option<FailedLocation> {
-    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let location = value.as_str().map(str::to_owned).or_else(|| text("location"))?;
-    let reason = text("reason").or_else(|| text("error")).or_else(|| text("error_message"));
-    let reason = shortened(&reason.unwrap_or_default(), REASON_LENGTH);
-    Some(FailedLocation {
-        location: shortened(&location, LOCATION_LENGTH),
-        reason,
-        permanent: false,
-    })
-}
-
-fn error_message(fields: &mut Fields, status: Status) -> String {
-    let message = fields.text("error_message").or_else(|| fields.text("error")).unwrap_or_default();
-    match message.as_str() {
-        "" if !status.is_final() => NOT_ENDED.to_owned(),
-        _ => shortened(&message, ERROR_LENGTH),
     }
 }
 

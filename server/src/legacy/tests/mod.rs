@@ -9,6 +9,7 @@ use crate::domain::parameters::ListingType;
 use crate::domain::run::{Counts, Origin, Priority, Run, Status as RunStatus};
 use crate::domain::scheduled_job::Status;
 
+mod bounds;
 mod plan;
 
 fn defaults() -> Defaults {
@@ -24,7 +25,7 @@ fn id(text: &str) -> ScheduledJobId {
 }
 
 fn parsed(document: &Value) -> ParsedDocument {
-    read(&document.to_string(), &defaults()).unwrap()
+    read(document.clone(), &defaults()).unwrap()
 }
 
 /// The fields of `changes` over those of `document`.
@@ -111,6 +112,8 @@ fn times_come_in_many_forms() {
         json!({ "$date": "2025-01-13T15:30:00Z" }),
         json!({ "$date": { "$numberLong": "1736782200000" } }),
         json!({ "$date": 1_736_782_200_000_i64 }),
+        json!({ "$date": { "$numberLong": 1_736_782_200_000_i64 } }),
+        json!({ "$timestamp": { "t": 1_736_782_200, "i": 1 } }),
         json!(1_736_782_200),
         json!(1_736_782_200_000.0),
     ] {
@@ -127,6 +130,8 @@ fn numbers_come_in_many_forms() {
         json!("95"),
         json!({ "$numberInt": "95" }),
         json!({ "$numberDouble": "95.0" }),
+        json!({ "$numberLong": "95" }),
+        json!({ "$numberDecimal": "9.5E+1" }),
     ] {
         let (run, notes) = run(json!({ "properties_saved": form }));
         assert_eq!((run.state.counts.saved, notes.len()), (95, 0), "{form}");
@@ -181,8 +186,17 @@ fn invalid_fields_of_a_job_are_repaired_and_reported() {
     check(json!({ "cron_expression": "0 0 2 * * *" }), "expected 5 fields, found 6", |job| {
         job.status == Status::Inactive && job.schedule.cron_expression() == "0 0 * * *"
     });
-    check(json!({ "timezone": "Mars/Olympus" }), "using UTC", |job| {
-        job.status == Status::Active && job.schedule.cron_expression() == "0 2 * * *"
+    check(json!({ "timezone": "Mars/Olympus" }), "as inactive, in UTC", |job| {
+        job.status == Status::Inactive && job.schedule.cron_expression() == "0 2 * * *"
+    });
+    check(json!({ "timezone": "Eastern Standard Time" }), "to 'America/New_York'", |job| {
+        job.status == Status::Active && job.schedule.timezone() == "America/New_York"
+    });
+    check(json!({ "timezone": "america/new_york" }), "to 'America/New_York'", |job| {
+        job.status == Status::Active && job.schedule.timezone() == "America/New_York"
+    });
+    check(json!({ "timezone": "-05:00" }), "to 'Etc/GMT+5'", |job| {
+        job.status == Status::Active && job.schedule.timezone() == "Etc/GMT+5"
     });
     check(json!({ "status": "on" }), "status 'on' is unknown", |job| {
         job.status == Status::Inactive
@@ -216,10 +230,10 @@ fn invalid_fields_of_a_job_are_repaired_and_reported() {
 #[test]
 fn a_rejected_document_has_a_reason() {
     let check = |line: &str, expected: &str| {
-        let reason = read(line, &defaults()).unwrap_err();
+        let document = serde_json::from_str(line).unwrap();
+        let reason = read(document, &defaults()).unwrap_err();
         assert!(reason.contains(expected), "{line}: {reason}");
     };
-    check("{\"job_id\": ", "not JSON");
     check("[1]", "not a JSON object");
     check("{\"name\": \"x\"}", "neither a job_id nor a scheduled_job_id");
     check(
