@@ -67,6 +67,8 @@ create index scheduled_job_schedule_due on scheduled_job_schedule (due_at) where
 create table scheduled_job_history (
     scheduled_job_id text collate "C" primary key references scheduled_job,
     run_count bigint not null default 0,
+    -- run_count less the ended runs in scraping_job: an imported count may include runs that were not exported.
+    runs_without_row bigint not null default 0,
     last_run_at timestamptz,
     last_run_status text,
     last_run_job_id text collate "C",

@@ -97,7 +97,7 @@ pub enum Command {
 pub struct ImportArgs {
     /// Exports of `scheduled_jobs` and `jobs` (required)
     ///
-    /// JSON lines, or arrays written with --jsonArray, in any order.
+    /// From mongoexport in any layout, also compressed with gzip, in any order; - is stdin.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Check the files without writing anything

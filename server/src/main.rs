@@ -88,12 +88,7 @@ async fn once(
             writeln!(io::stdout(), "The database schema is up to date.")?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Import(args) => {
-            let offline = Server::open_offline(config, stop).await?;
-            let imported = stop.run_until_cancelled(Box::pin(import::run(&offline, &args))).await;
-            offline.close().await;
-            imported.unwrap_or(Ok(ExitCode::from(INTERRUPTED)))
-        }
+        Command::Import(args) => import::run(config, &args, stop).await,
         Command::Source(SourceCommand::Check(check)) => {
             let sources = SourceRegistry::from_settings(&config.sources)?;
             Ok(source_check::run(&sources, check, stop).await?)

@@ -93,6 +93,11 @@ struct State {
 }
 
 impl EmbeddedPostgres {
+    /// Whether a start would find a cluster instead of creating one.
+    pub fn exists(data_dir: &Path) -> bool {
+        Home { dir: data_dir.to_owned() }.cluster().exists()
+    }
+
     /// Locks the data directory, creates the cluster on the first start, launches or adopts Postgres,
     /// and returns when the database `windrow` accepts connections. A cancelled start stops Postgres and
     /// does not affect the next start.

@@ -3,7 +3,7 @@
 //! Existing jobs and runs are never changed, so an import can be repeated, and continues where an
 //! interrupted one stopped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +15,9 @@ use crate::domain::run::{Origin, Run};
 use crate::domain::scheduled_job::ScheduledJob;
 use crate::store::revisions::{self, NewRevision};
 use crate::store::{imports, runs};
+
+/// Scheduled jobs and ticks that have a run.
+pub type Ticks = BTreeSet<(String, DateTime<Utc>)>;
 
 /// Outcome of an import of runs.
 #[derive(Clone, Debug, Default)]
@@ -63,17 +66,35 @@ impl App {
     }
 
     /// Inserts the ended runs that do not exist yet, in one transaction. Their jobs must exist; their
-    /// histories already count them.
-    pub async fn import_runs(&self, runs: Vec<Run>, mode: Mode) -> Result<ImportedRuns, AppError> {
+    /// histories already count them. `taken` is the ticks of the batches before.
+    pub async fn import_runs(
+        &self,
+        runs: Vec<Run>,
+        taken: &mut Ticks,
+        mode: Mode,
+    ) -> Result<ImportedRuns, AppError> {
         let ids: BTreeSet<RunId> = runs.iter().map(|run| run.spec.id.clone()).collect();
         let mut tx = self.begin().await?;
         let existing = imports::runs_existing(&mut tx, &ids).await?;
         let mut runs: Vec<Run> =
             runs.into_iter().filter(|run| !existing.contains(&run.spec.id)).collect();
         let ticks: Vec<_> = runs.iter().filter_map(tick_of).collect();
-        let mut taken = imports::ticks_with_run(&mut tx, &ticks).await?;
-        let mut imported = ImportedRuns::default();
-        for run in &mut runs {
+        taken.extend(imports::ticks_with_run(&mut tx, &ticks).await?);
+        let imported = ImportedRuns::of(&mut runs, taken);
+        if mode == Mode::Commit && !runs.is_empty() {
+            runs::runs_insert(&mut tx, &runs).await?;
+            imports::history_add_rows(&mut tx, &count_by_job(&runs)).await?;
+            commit(tx).await?;
+        }
+        Ok(imported)
+    }
+}
+
+impl ImportedRuns {
+    /// The outcome for runs that do not exist. Makes the second run of a tick recurring.
+    pub fn of(runs: &mut [Run], taken: &mut Ticks) -> Self {
+        let mut imported = Self::default();
+        for run in runs {
             imported.new.insert(run.spec.id.clone());
             if let Some((job, tick)) = tick_of(run)
                 && !taken.insert((job.to_string(), tick))
@@ -82,12 +103,16 @@ impl App {
                 imported.second_of_tick.insert(run.spec.id.clone());
             }
         }
-        if mode == Mode::Commit && !runs.is_empty() {
-            runs::runs_insert(&mut tx, &runs).await?;
-            commit(tx).await?;
-        }
-        Ok(imported)
+        imported
     }
+}
+
+fn count_by_job(runs: &[Run]) -> BTreeMap<ScheduledJobId, i64> {
+    let mut counts = BTreeMap::new();
+    for job in runs.iter().filter_map(|run| run.spec.scheduled_job_id.clone()) {
+        *counts.entry(job).or_default() += 1;
+    }
+    counts
 }
 
 fn first_revision((job, _): &(&ScheduledJob, Option<DateTime<Utc>>)) -> NewRevision {

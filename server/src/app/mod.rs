@@ -46,7 +46,7 @@ pub use self::backfills::{Backfill, Backfilled, BackfilledTick};
 pub use self::error::AppError;
 pub(crate) use self::error::join_violations;
 pub use self::explain::{Explanation, TickState};
-pub use self::import::ImportedRuns;
+pub use self::import::{ImportedRuns, Ticks};
 pub use self::leases::{Holder, LeaseRequest, heartbeat_interval};
 pub use self::page::Page;
 pub use self::properties::{IgnoredFields, PropertyDetail};

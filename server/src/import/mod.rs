@@ -15,16 +15,21 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use windrow_server::OfflineApp;
-use windrow_server::app::Mode;
+use tokio_util::sync::CancellationToken;
+use windrow_server::Server;
+use windrow_server::app::{App, ImportedRuns, Mode, Ticks};
 use windrow_server::cli::ImportArgs;
+use windrow_server::clock::SystemClock;
+use windrow_server::config::Config;
 use windrow_server::domain::id::{RunId, ScheduledJobId};
+use windrow_server::domain::run::Run;
 use windrow_server::legacy::{self, Defaults, LegacyRun, ParsedDocument, Plan};
-use windrow_server::sources::SAMPLE;
+use windrow_server::sources::{SAMPLE, SourceRegistry};
 
 use self::documents::{Document, documents};
 use self::input::InputFile;
 use self::report::{Kind, Report};
+use super::INTERRUPTED;
 
 /// Rows per transaction: a few statements that take some milliseconds.
 const BATCH: usize = 500;
@@ -35,29 +40,33 @@ const EXIT_REJECTED: u8 = 3;
 
 /// Returns exit code 0 if every document was imported, 3 if some were rejected.
 pub(crate) async fn run(
-    offline: &OfflineApp,
+    config: &Config,
     args: &ImportArgs,
+    stop: &CancellationToken,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let source = source(offline, args)?;
-    let mode = if args.dry_run { Mode::ValidateOnly } else { Mode::Commit };
-    let defaults = Defaults { source, now: offline.app.now() };
+    let source = source(config, args)?;
     let files: Vec<InputFile> =
         args.files.iter().map(|file| InputFile::open(file)).collect::<Result<_, _>>()?;
-    let mut import = Importer { offline, files: &files, defaults, mode, report: Report::default() };
-    let jobs = import.import_jobs().await?;
-    import.import_runs(&jobs).await?;
-    let report = import.report;
-    io::stdout().write_all(report.summary(mode).as_bytes())?;
-    if let Some(file) = &args.report {
-        std::fs::write(file, report.full(mode))?;
+    let offline = if args.dry_run {
+        Server::open_existing(config, stop).await?
+    } else {
+        Some(Server::open_offline(config, stop).await?)
+    };
+    let app = offline.as_ref().map(|offline| offline.app.as_ref());
+    let defaults = Defaults { source, now: app.map_or_else(SystemClock::uncorrected, App::now) };
+    let import = Box::pin(Importer::new(app, &files, defaults, args).import());
+    let imported = stop.run_until_cancelled(import).await;
+    if let Some(offline) = offline {
+        offline.close().await;
     }
+    let Some(report) = imported.transpose()? else { return Ok(ExitCode::from(INTERRUPTED)) };
     Ok(if report.has_rejected() { ExitCode::from(EXIT_REJECTED) } else { ExitCode::SUCCESS })
 }
 
 /// The source of the jobs. The sample source is never the default, so that sample data does not get
 /// mixed with real data by accident.
-fn source(offline: &OfflineApp, args: &ImportArgs) -> Result<String, String> {
-    let names = &offline.app.sources().names;
+fn source(config: &Config, args: &ImportArgs) -> Result<String, Box<dyn Error>> {
+    let names = SourceRegistry::from_settings(&config.sources)?.names();
     let known: Vec<&str> = names.iter().map(String::as_str).collect();
     match (
         &args.source,
@@ -65,25 +74,50 @@ fn source(offline: &OfflineApp, args: &ImportArgs) -> Result<String, String> {
     ) {
         (Some(name), _) if names.contains(name) => Ok(name.clone()),
         (Some(name), _) => {
-            Err(format!("unknown source '{name}'; available sources: {}", known.join(", ")))
+            Err(format!("unknown source '{name}'; available sources: {}", known.join(", ")).into())
         }
         (None, [only]) => Ok((**only).to_owned()),
         (None, _) => Err(format!(
             "--source is required to select the source of the jobs; available sources: {}",
             known.join(", ")
-        )),
+        )
+        .into()),
     }
 }
 
 struct Importer<'a> {
-    offline: &'a OfflineApp,
+    /// `None` if a dry run finds no schema: nothing exists yet.
+    app: Option<&'a App>,
     files: &'a [InputFile],
     defaults: Defaults,
+    args: &'a ImportArgs,
     mode: Mode,
+    /// Ticks of the runs so far.
+    ticks: Ticks,
     report: Report,
 }
 
-impl Importer<'_> {
+impl<'a> Importer<'a> {
+    fn new(
+        app: Option<&'a App>,
+        files: &'a [InputFile],
+        defaults: Defaults,
+        args: &'a ImportArgs,
+    ) -> Self {
+        let mode = if args.dry_run { Mode::ValidateOnly } else { Mode::Commit };
+        Self { app, files, defaults, args, mode, ticks: Ticks::new(), report: Report::default() }
+    }
+
+    async fn import(mut self) -> Result<Report, Box<dyn Error>> {
+        let jobs = self.import_jobs().await?;
+        self.import_runs(&jobs).await?;
+        io::stdout().write_all(self.report.summary(self.mode).as_bytes())?;
+        if let Some(file) = &self.args.report {
+            std::fs::write(file, self.report.full(self.mode))?;
+        }
+        Ok(self.report)
+    }
+
     /// Imports the scheduled jobs. Returns the ids of the imported and the existing ones.
     async fn import_jobs(&mut self) -> Result<BTreeSet<ScheduledJobId>, Box<dyn Error>> {
         let mut plan = Plan::default();
@@ -96,7 +130,10 @@ impl Importer<'_> {
                 Err(reason) => self.report.add(Kind::Rejected, Some(&position), reason),
             }
         }
-        let existing = self.offline.app.existing_scheduled_jobs(&job_ids).await?;
+        let existing = match self.app {
+            Some(app) => app.existing_scheduled_jobs(&job_ids).await?,
+            None => BTreeSet::new(),
+        };
         let (jobs, rejected) = plan.jobs(&existing, self.defaults.now);
         for reason in rejected {
             self.report.jobs.rejected += 1;
@@ -107,7 +144,10 @@ impl Importer<'_> {
         for batch in jobs.chunks(BATCH) {
             let rows: Vec<_> =
                 batch.iter().map(|one| (one.job.clone(), one.last_ended_at)).collect();
-            let new = self.offline.app.import_scheduled_jobs(&rows, self.mode).await?;
+            let new = match self.app {
+                Some(app) => app.import_scheduled_jobs(&rows, self.mode).await?,
+                None => batch.iter().map(|imported| imported.job.id.clone()).collect(),
+            };
             for imported in batch {
                 self.report.jobs.count(new.contains(&imported.job.id));
                 if new.contains(&imported.job.id) {
@@ -179,8 +219,11 @@ impl Importer<'_> {
     ) -> Result<(), Box<dyn Error>> {
         let (positions, runs): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let ids: Vec<RunId> = runs.iter().map(|run| run.id().clone()).collect();
-        let runs = runs.into_iter().map(|run| Plan::link(run, jobs)).collect();
-        let imported = self.offline.app.import_runs(runs, self.mode).await?;
+        let mut runs: Vec<Run> = runs.into_iter().map(|run| Plan::link(run, jobs)).collect();
+        let imported = match self.app {
+            Some(app) => app.import_runs(runs, &mut self.ticks, self.mode).await?,
+            None => ImportedRuns::of(&mut runs, &mut self.ticks),
+        };
         for (position, id) in positions.iter().zip(ids) {
             self.report.runs.count(imported.new.contains(&id));
             if imported.second_of_tick.contains(&id) {

@@ -160,11 +160,9 @@ fn remove_nul(value: &mut Value) -> bool {
             true
         }
         // Not `any`, which would stop at the first.
-        Value::Array(items) => {
-            items.iter_mut().fold(false, |found, item| remove_nul(item) || found)
-        }
+        Value::Array(items) => items.iter_mut().map(remove_nul).filter(|found| *found).count() > 0,
         Value::Object(fields) => {
-            fields.values_mut().fold(false, |found, item| remove_nul(item) || found)
+            fields.values_mut().map(remove_nul).filter(|found| *found).count() > 0
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }

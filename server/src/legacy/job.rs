@@ -111,7 +111,7 @@ fn parse(
 
 fn status(fields: &mut Fields) -> Status {
     let Some(word) = fields.text("status") else {
-        fields.note("status is missing; imported the job as inactive".to_owned());
+        fields.note("status is missing; imported the job as inactive");
         return Status::Inactive;
     };
     word.to_lowercase().parse().unwrap_or_else(|_| {

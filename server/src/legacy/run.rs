@@ -193,7 +193,7 @@ impl Times {
         let first = created.or(started).or(ended).or_else(|| timestamp_in(id));
         let first = first.ok_or("has no timestamp")?;
         if created.is_none() {
-            fields.note("created_at is missing; using the first known time of the run".to_owned());
+            fields.note("created_at is missing; using the first known time of the run");
         }
         if let Some(early) = started.filter(|started| *started < first) {
             fields.note(format!("started_at {early} is before created_at; using created_at"));
@@ -201,7 +201,7 @@ impl Times {
         }
         let latest = started.unwrap_or(first);
         if ended.is_none() && status.is_final() {
-            fields.note("completed_at is missing; using the last known time of the run".to_owned());
+            fields.note("completed_at is missing; using the last known time of the run");
         }
         if let Some(early) = ended.filter(|ended| *ended < latest) {
             fields.note(format!("completed_at {early} is before the start; using the start time"));

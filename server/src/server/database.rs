@@ -30,11 +30,38 @@ pub(super) struct OpenDatabase {
 }
 
 impl OpenDatabase {
-    /// Ends with [`StartError::Stopped`] when `stop` is cancelled.
+    /// Opens the database and migrates it. Ends with [`StartError::Stopped`] when `stop` is cancelled.
     pub(super) async fn open(
         config: &Config,
         stop: &CancellationToken,
     ) -> Result<Self, StartError> {
+        let database = Self::connect(config, stop).await?;
+        let migrated = step(stop, "the migration of the database schema", database.migrate()).await;
+        if migrated.is_err() {
+            database.close().await;
+        }
+        migrated.map(|()| database)
+    }
+
+    /// Opens the database without changing it; `None` if it has no schema.
+    pub(super) async fn open_existing(
+        config: &Config,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>, StartError> {
+        if let Database::Embedded { data_dir, .. } = &config.database
+            && !EmbeddedPostgres::exists(data_dir)
+        {
+            return Ok(None);
+        }
+        let database = Self::connect(config, stop).await?;
+        let found = step(stop, "the database", database.has_schema()).await;
+        if !matches!(found, Ok(true)) {
+            database.close().await;
+        }
+        Ok(found?.then_some(database))
+    }
+
+    async fn connect(config: &Config, stop: &CancellationToken) -> Result<Self, StartError> {
         let (options, embedded) = match &config.database {
             Database::Url(url) => (connect_options(url).map_err(StartError::DatabaseUrl)?, None),
             Database::Embedded { data_dir, postgres_bin_dir } => {
@@ -52,7 +79,9 @@ impl OpenDatabase {
                 (postgres.connect_options(), Some(Arc::new(postgres)))
             }
         };
-        match open_pool(options, config.max_connections, stop).await {
+        let what = format!("the database at {}", address(&options));
+        let options = options.log_slow_statements(LevelFilter::Warn, SLOW_STATEMENT);
+        match step(stop, &what, store::connect(options, config.max_connections)).await {
             Ok(pool) => Ok(Self { pool, embedded }),
             Err(error) => {
                 stop_embedded(embedded.as_deref()).await;
@@ -61,34 +90,26 @@ impl OpenDatabase {
         }
     }
 
+    async fn migrate(&self) -> Result<(), StartError> {
+        let mut connection = self.pool.connect_alone().await?;
+        store::migrate(&mut connection).await?;
+        if let Err(error) = connection.close().await {
+            debug!(error = error_chain(&error), "Failed to close a connection");
+        }
+        Ok(())
+    }
+
+    async fn has_schema(&self) -> Result<bool, StartError> {
+        let mut connection = self.pool.connect_alone().await?;
+        Ok(store::has_schema(&mut connection).await?)
+    }
+
     pub(super) async fn close(&self) {
         if timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
             warn!("Some database connections were still in use after {CLOSE_TIMEOUT:?}");
         }
         stop_embedded(self.embedded.as_deref()).await;
     }
-}
-
-async fn open_pool(
-    options: PgConnectOptions,
-    connections: u32,
-    stop: &CancellationToken,
-) -> Result<Pool, StartError> {
-    let what = format!("the database at {}", address(&options));
-    let options = options.log_slow_statements(LevelFilter::Warn, SLOW_STATEMENT);
-    let pool = step(stop, &what, store::connect(options, connections)).await?;
-    let migration = migrate(&pool);
-    step(stop, "the migration of the database schema", migration).await?;
-    Ok(pool)
-}
-
-async fn migrate(pool: &Pool) -> Result<(), StartError> {
-    let mut connection = pool.connect_alone().await?;
-    store::migrate(&mut connection).await?;
-    if let Err(error) = connection.close().await {
-        debug!(error = error_chain(&error), "Failed to close a connection");
-    }
-    Ok(())
 }
 
 fn address(options: &PgConnectOptions) -> String {

@@ -8,6 +8,7 @@
 
 mod database;
 mod loops;
+mod offline;
 mod samples;
 mod starting;
 
@@ -20,6 +21,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+
+pub use self::offline::OfflineApp;
 
 use self::database::OpenDatabase;
 use self::loops::{Loops, Parts};
@@ -81,19 +84,6 @@ pub struct Running {
 struct MetricsServer {
     address: SocketAddr,
     serving: JoinHandle<io::Result<()>>,
-}
-
-/// The use cases without loops or gRPC, for one-off commands. Must be closed.
-pub struct OfflineApp {
-    pub app: Arc<App>,
-    database: OpenDatabase,
-}
-
-impl OfflineApp {
-    /// Closes the database, and stops an embedded Postgres.
-    pub async fn close(self) {
-        self.database.close().await;
-    }
 }
 
 impl Server {
@@ -172,23 +162,6 @@ impl Server {
         let embedded = database.embedded.clone();
         let parts = Parts { app: Arc::clone(&app), hub, timekeeper, embedded, sources, config };
         Ok((app, Loops::start(parts), metrics))
-    }
-
-    /// Opens and migrates the database for the use cases, without serving or executing anything.
-    pub async fn open_offline(
-        config: &Config,
-        stop: &CancellationToken,
-    ) -> Result<OfflineApp, StartError> {
-        let sources = SourceRegistry::from_settings(&config.sources)?;
-        let database = OpenDatabase::open(config, stop).await?;
-        let names: BTreeSet<String> = sources.names().into_iter().collect();
-        match Self::app_on(&database, config, SourceNames { names, default: None }).await {
-            Ok((app, _, _)) => Ok(OfflineApp { app, database }),
-            Err(error) => {
-                database.close().await;
-                Err(error)
-            }
-        }
     }
 
     async fn app_on(

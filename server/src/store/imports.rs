@@ -1,6 +1,6 @@
 //! Queries of an import, which writes many scheduled jobs with their histories at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -37,6 +37,7 @@ struct ImportRow<'a> {
     next_tick_at: Option<DateTime<Utc>>,
     revision: i64,
     run_count: i64,
+    runs_without_row: i64,
     last_run_at: Option<DateTime<Utc>>,
     last_run_status: Option<&'static str>,
     last_run_job_id: Option<String>,
@@ -131,15 +132,45 @@ pub async fn scheduled_jobs_import(
     sqlx::query!(
         r#"
         insert into scheduled_job_history (
-            scheduled_job_id, run_count, last_run_at, last_run_status, last_run_job_id,
-            last_ended_at
+            scheduled_job_id, run_count, runs_without_row, last_run_at, last_run_status,
+            last_run_job_id, last_ended_at
         )
         select
-            scheduled_job_id, run_count, last_run_at, last_run_status, last_run_job_id,
-            last_ended_at
+            scheduled_job_id, run_count, runs_without_row, last_run_at, last_run_status,
+            last_run_job_id, last_ended_at
         from jsonb_populate_recordset(null::scheduled_job_history, $1)
         "#,
         Json(&rows) as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Counts inserted runs, by scheduled job, as rows of their history. Locks in the order of the ids, as the end of a run.
+pub async fn history_add_rows(
+    conn: &mut PgConnection,
+    rows: &BTreeMap<ScheduledJobId, i64>,
+) -> Result<(), StoreError> {
+    let ids: Vec<&str> = rows.keys().map(ScheduledJobId::as_str).collect();
+    let counts: Vec<i64> = rows.values().copied().collect();
+    sqlx::query!(
+        r#"
+        with locked as (
+            select scheduled_job_id
+            from scheduled_job_history
+            where scheduled_job_id = any($1)
+            order by scheduled_job_id
+            for no key update
+        )
+        update scheduled_job_history h
+        set runs_without_row = h.runs_without_row - n.count
+        from unnest($1::text[], $2::bigint[]) as n (scheduled_job_id, count)
+        join locked using (scheduled_job_id)
+        where h.scheduled_job_id = n.scheduled_job_id
+        "#,
+        &ids as _,
+        &counts,
     )
     .execute(conn)
     .await?;
@@ -168,6 +199,7 @@ fn import_row(job: &ScheduledJob, last_ended_at: Option<DateTime<Utc>>) -> Impor
         next_tick_at: job.gate.next_tick_at,
         revision: job.revision,
         run_count: job.history.run_count,
+        runs_without_row: job.history.run_count,
         last_run_at: last.map(|last| last.run_at),
         last_run_status: last.map(|last| last.status.into_str()),
         last_run_job_id: last.map(|last| last.job_id.to_string()),

@@ -38,7 +38,7 @@ pub use self::error::StoreError;
 pub use self::pool::{
     ConnectError, Pool, begin, begin_alone, begin_shared, begin_snapshot, connect,
 };
-pub use self::schema::{SchemaError, migrate};
+pub use self::schema::{SchemaError, has_schema, migrate};
 
 pub async fn clock_read(conn: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
     let now = sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await?;

@@ -22,6 +22,11 @@ pub enum SchemaError {
     )]
     Newer { made_by: String },
     #[error(
+        "the schema of the database is older than {RELEASE}, and a dry run does not change it; run \
+         `windrow-server migrate` first"
+    )]
+    Older,
+    #[error(
         "migration {version} of the database was made by {made_by} and differs from that of this {RELEASE}: one of \
          them is not a release; start the program that made it, or use another database"
     )]
@@ -69,10 +74,23 @@ pub async fn migrate(conn: &mut PgConnection) -> Result<(), SchemaError> {
     Ok(())
 }
 
+/// Whether the database has the schema of this release; false without any schema. Changes nothing.
+pub async fn has_schema(conn: &mut PgConnection) -> Result<bool, SchemaError> {
+    let is_current = is_current(conn).await?;
+    if !is_current && exists(conn).await? {
+        return Err(SchemaError::Older);
+    }
+    Ok(is_current)
+}
+
+async fn exists(conn: &mut PgConnection) -> Result<bool, SchemaError> {
+    let exists = raw_sql("select to_regclass('_sqlx_migrations') is not null");
+    Ok(conn.fetch_one(exists).await?.try_get(0)?)
+}
+
 /// Whether the schema is that of this release. Fails if it never can be.
 async fn is_current(conn: &mut PgConnection) -> Result<bool, SchemaError> {
-    let exists = raw_sql("select to_regclass('_sqlx_migrations') is not null");
-    if !conn.fetch_one(exists).await?.try_get::<bool, _>(0)? {
+    if !exists(conn).await? {
         let taken = tables_taken(conn).await?;
         return if taken.is_empty() { Ok(false) } else { Err(SchemaError::NamesTaken(taken)) };
     }

@@ -1,6 +1,7 @@
 //! Import of the earlier system's data: 200 scheduled jobs and 20,000 runs with all its irregularities.
 
 mod export;
+mod formats;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -150,7 +151,8 @@ async fn assert_is_as_expected(windrow: &Windrow, id: &str, expected: &Expected)
     assert_eq!(parameters.listing_types().collect::<Vec<_>>(), expected.listing_types, "{id}");
     assert_eq!(parameters.source.as_deref(), Some(QUICK));
     assert_eq!(job.run_count, expected.run_count, "{id}");
-    assert_eq!(detail.total_runs, expected.run_count, "{id}");
+    let rows = i64::try_from(expected.runs.len()).unwrap();
+    assert_eq!(detail.total_runs, rows, "{id}: run_count may include runs that were not exported");
     assert_eq!(job.last_run_at.unwrap().seconds, expected.last_run_at, "{id}");
     assert_eq!(job.last_run_status(), expected.last_run_status, "{id}");
     assert_eq!(job.last_run_job_id, expected.last_run_job_id, "{id}");

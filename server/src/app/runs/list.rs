@@ -53,7 +53,7 @@ async fn count(conn: &mut PgConnection, filter: &RunFilter) -> Result<(i64, bool
     if let (Some(job), true) = (&filter.scheduled_job_id, all) {
         let kept = scheduled_jobs::scheduled_job_get(conn, job).await?;
         let ended = kept.map_or(0, |job| job.history.run_count);
-        return Ok((ended + runs::runs_count_active(conn, job).await?, false));
+        return Ok((ended + runs::runs_count_beyond_history(conn, job).await?, false));
     }
     let found = runs::runs_count(conn, filter).await?;
     Ok((found.min(COUNT_LIMIT), found > COUNT_LIMIT))

@@ -98,11 +98,11 @@ impl App {
         let mut tx = self.begin_snapshot().await?;
         let job = scheduled_jobs::scheduled_job_get(&mut tx, id).await?;
         let job = job.ok_or_else(|| AppError::ScheduledJobNotFound(id.clone()))?;
-        let active = runs::runs_count_active(&mut tx, id).await?;
+        let beyond = runs::runs_count_beyond_history(&mut tx, id).await?;
         let linked = runs::runs_count_linked_by_original(&mut tx, id).await?;
         let budget = &mut Budget::beside(&job);
         let newest = runs::runs_newest_of(&mut tx, id, limit, budget).await?;
-        let total = job.history.run_count + active + linked;
+        let total = job.history.run_count + beyond + linked;
         Ok((job, newest, total))
     }
 

@@ -75,7 +75,7 @@ impl<'a> Documents<'a> {
             return Ok(None);
         }
         self.count += 1;
-        let position = self.position();
+        let position = self.describe_position();
         let content = match first {
             Some(b'{') => self.read_object()?,
             Some(b']') => {
@@ -96,7 +96,7 @@ impl<'a> Documents<'a> {
     }
 
     /// File and line. On a line with several documents also the number of the document in the file.
-    fn position(&self) -> String {
+    fn describe_position(&self) -> String {
         let (file, line, count) = (self.file, self.bytes.place().line, self.count);
         if line == self.last_line {
             return format!("{file}:{line} (document {count})");

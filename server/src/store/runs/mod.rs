@@ -140,6 +140,27 @@ pub async fn runs_count_active(
     Ok(count)
 }
 
+/// Number of runs of a scheduled job beyond its `run_count`: those that have not ended, less those that an import
+/// counted but did not have.
+pub async fn runs_count_beyond_history(
+    conn: &mut PgConnection,
+    job: &ScheduledJobId,
+) -> Result<i64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"
+        select
+            (select count(*) from unfinished_run where queue = $1)
+            - coalesce(sum(runs_without_row), 0)::bigint as "count!"
+        from scheduled_job_history
+        where scheduled_job_id = $1
+        "#,
+        job.as_str(),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(count)
+}
+
 /// Number of runs that only `original_job_id` links to a scheduled job, as in imported data.
 pub async fn runs_count_linked_by_original(
     conn: &mut PgConnection,
