@@ -19,9 +19,9 @@ use crate::support::{
     trigger, trigger_of, worker_of,
 };
 
-/// Indexes that only guarantee something: a single row, and at most one run per tick. (The ledger has the run of
-/// each tick.)
-const GUARANTEES: [&str; 2] = ["feed_pkey", "scraping_job_one_per_tick"];
+/// Indexes that only guarantee something: a single row, at most one run per tick (the ledger has the run of each
+/// tick), and one row per server.
+const GUARANTEES: [&str; 3] = ["feed_pkey", "scraping_job_one_per_tick", "server_pkey"];
 
 async fn unused(world: &World) -> Vec<String> {
     let unused = "select indexrelname::text from pg_stat_user_indexes
