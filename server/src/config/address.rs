@@ -70,8 +70,7 @@ mod tests {
         {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
-        for text in
-            ["", "nowhere", ":1", "localhost", "localhost:65536", "::1:5", "1.2.3:4", "a b:1"]
+        for text in ["", "host", ":1", "localhost", "localhost:65536", "::1:5", "1.2.3:4", "a b:1"]
         {
             let error = text.parse::<ListenAddress>().unwrap_err();
             assert!(error.contains("is not an address and port"), "{text}: {error}");

@@ -51,6 +51,34 @@ async fn a_locked_job_delays_its_own_triggers_only() {
     assert_eq!(run.spec.scheduled_job_id.as_ref().unwrap().as_str(), "locked");
 }
 
+/// A lock that creations cannot skip: an earlier call with the request id is in progress.
+#[tokio::test]
+async fn a_request_id_in_progress_delays_its_own_call_only() {
+    let (world, app) = world_with_jobs().await;
+    let lock = lock(
+        &world,
+        "insert into request (principal, method, request_id, payload_hash, made_id, created_at)
+         values ('one', 'TriggerJob', 'same', '', '', now())",
+    )
+    .await;
+    let mut repeated = trigger_of("free", None);
+    repeated.idempotency_key = Some(IdempotencyKey {
+        principal: "one".to_owned(),
+        method: "TriggerJob",
+        request_id: "same".to_owned(),
+        payload_hash: Vec::new(),
+    });
+    let mut waiting = Box::pin(app.trigger(repeated, Mode::Commit));
+    let free = join_all((0..20).map(|_| trigger(&app, "free", None)));
+    tokio::select! {
+        answer = &mut waiting => panic!("answered under the lock: {answer:?}"),
+        runs = timeout(SOON, free) => assert_eq!(runs.unwrap().len(), 20),
+    }
+    lock.rollback().await.unwrap();
+    let run = timeout(SOON, waiting).await.unwrap().unwrap().run;
+    assert_eq!(run.state.status, Status::Pending);
+}
+
 #[tokio::test]
 async fn a_locked_run_delays_its_own_end_only() {
     let (world, app) = world_with_jobs().await;

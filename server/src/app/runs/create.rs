@@ -59,11 +59,11 @@ impl Creation {
 impl GroupCall for Creation {
     type Output = Triggered;
 
+    const NEEDS_TRANSACTION: bool = false;
+
     fn work(Triggered { run, .. }: &Triggered) -> Work {
         Work::of_sources(&run.spec.parameters.source, 1)
     }
-
-    const NEEDS_TRANSACTION: bool = false;
 
     async fn execute(
         conn: &mut PgConnection,

@@ -125,13 +125,13 @@ impl fmt::Debug for Pool {
 /// begun and then rolled back: sqlx 0.9.0 would return the connection to the pool with the transaction open
 /// (<https://github.com/transact-rs/sqlx/issues/4393>), and the next user would work inside it.
 pub async fn begin(pool: &Pool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    begin_by(pool, "begin").await
+    begin_by(pool, "begin; set local lock_timeout = 0").await
 }
 
 /// Like [`begin`], for several calls. A statement that waits longer than a second for a lock fails with
 /// [`StoreError::Locked`], so that one locked row does not delay all of them.
 pub async fn begin_shared(pool: &Pool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    begin_by(pool, "begin; set local lock_timeout = '1s'").await
+    begin_by(pool, "begin").await
 }
 
 /// Like [`begin`], for one call that may wait for the locks of others: up to ten seconds, which is longer than any of

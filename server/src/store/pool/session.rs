@@ -25,6 +25,8 @@ const TESTED_AFTER: Duration = Duration::from_secs(1);
 /// - idle_in_transaction_session_timeout: the transaction of a killed server must not keep its locks. Our
 ///   transactions wait for nothing but the database.
 /// - idle_session_timeout: the pool closes its connections itself.
+/// - lock_timeout: a statement without a transaction serves a batch of calls, which one locked row must not delay.
+///   Transactions have limits of their own.
 /// - jit: our statements are short, and compiling them takes longer than running them. On a database without
 ///   statistics, compiling the pruning of the feed was logged as a slow statement.
 const SETTINGS: &str = "\
@@ -37,6 +39,7 @@ const SETTINGS: &str = "\
     set extra_float_digits = 1;
     set idle_in_transaction_session_timeout = '5s';
     set idle_session_timeout = 0;
+    set lock_timeout = '1s';
     set jit = off;
     set plan_cache_mode = force_generic_plan";
 

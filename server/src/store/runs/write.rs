@@ -1,5 +1,5 @@
-//! Writing runs: the run, its labels, its row in the queue while it has not ended, its event, and the key of the request that
-//! creates it, in one statement.
+//! Writing runs: the run, its labels, its row in the queue while it has not ended, its event, and the key of the
+//! request that creates it, in one statement.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
