@@ -1,8 +1,8 @@
 //! The secrets of a source, replaced in every log line and every reason of it.
 //!
 //! Services and programs repeat what they were sent: a token server echoes the request in its error, a
-//! program prints its environment. [`scrape`](crate::scrape()) and [`TaskOutput`](crate::TaskOutput) hide secrets, so that no
-//! source has to.
+//! program prints its environment. [`scrape`](crate::scrape()) and [`TaskOutput`](crate::TaskOutput) hide secrets, so
+//! that no source has to.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;

@@ -1,8 +1,8 @@
 //! `windrow-server import`: imports the jobs and runs of an earlier system.
 //!
 //! The import makes two passes over the files, because documents come in any order: the first
-//! imports all scheduled jobs, and the second the runs. It holds the jobs, a batch of runs and the
-//! ids of all runs in memory.
+//! imports all scheduled jobs, and the second the runs. It holds the jobs, a batch of runs, and the
+//! ids and ticks of all runs in memory.
 
 mod documents;
 mod format;

@@ -21,8 +21,8 @@
 //!   `scheduled_job_id` (or null), `origin`, `tick_at` (or null), `reference_time`, `location`, and
 //!   `parameters` as protobuf's JSON with `snake_case` names. A program need not read it.
 //! - stdout: UTF-8, one JSON object per line of at most 1 MiB, with a `property_id` of 1 to 200 characters.
-//!   All other fields are stored. Blank lines and a byte order mark are ignored. An invalid line fails the location; properties
-//!   before it are kept.
+//!   All other fields are stored. Blank lines and a byte order mark are ignored. An invalid line fails the location;
+//!   properties before it are kept.
 //! - stderr: lines of the run's log, shown while the program works. Of a long log the first 1,500 lines and
 //!   the last 480 (at most 64 KiB) are kept. A carriage return begins the line again, as on a terminal.
 //!
