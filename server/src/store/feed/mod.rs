@@ -7,7 +7,7 @@
 
 mod prune;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,12 +155,10 @@ pub async fn feed_after(
 ) -> Result<FeedPage, StoreError> {
     let events = events_after(conn, feed, position, limit).await?;
     let is_full = i64::try_from(events.len()).is_ok_and(|count| count == limit);
-    let mut ids: Vec<&str> = Vec::new();
-    for event in &events {
-        if !ids.contains(&event.job_id.as_str()) {
-            ids.push(&event.job_id);
-        }
-    }
+    // Each run once, in the order of the events, of which the first ones have to fit into the budget.
+    let mut seen = HashSet::new();
+    let ids = events.iter().map(|event| event.job_id.as_str()).filter(|id| seen.insert(*id));
+    let ids: Vec<&str> = ids.collect();
     let mut budget = Budget::new(bytes);
     let runs = runs::runs_get_within(conn, &ids, |_| true, &mut budget).await?;
     let runs: HashMap<String, Run> =
