@@ -6,7 +6,6 @@
 //! - If a connection cannot be accepted, the next try follows after a pause.
 
 mod bind;
-mod complaints;
 mod connection;
 
 use std::collections::VecDeque;
@@ -22,13 +21,14 @@ use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use windrow_worker::Outage;
 
-use self::complaints::Complaints;
 pub(crate) use self::connection::{Connection, Patience};
 
 /// Pause after an error. At this rate errors cost nothing, and clients notice no delay.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// Connections are accepted again if this time passes without a failure.
+const QUIET: Duration = Duration::from_mins(1);
 /// Time for an evicted connection to close.
 const EVICTION_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -39,10 +39,17 @@ pub(crate) struct Listener {
     /// The socket to look at first, so that one cannot starve the others.
     next: usize,
     gate: Gate,
-    errors: Complaints,
-    refusals: Complaints,
+    outage: Outage,
     counts: Arc<Counts>,
 }
+
+/// The reason why a connection is refused.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0} connections are open, the limit of this process; raise its limit on open files (ulimit -n) if these are \
+     all needed"
+)]
+struct Full(usize);
 
 /// Counts for metrics.
 #[derive(Debug)]
@@ -82,8 +89,7 @@ impl Listener {
             sockets,
             next: 0,
             gate: Gate { slots, limit, silent: VecDeque::new(), patience },
-            errors: Complaints::default(),
-            refusals: Complaints::default(),
+            outage: Outage::new("accept a connection"),
             counts: Arc::new(counts),
         }
     }
@@ -106,15 +112,13 @@ impl Listener {
     pub(crate) async fn accept(&mut self) -> Connection {
         loop {
             match poll_fn(|context| self.poll_accept(context)).await {
-                Ok(stream) => {
-                    if let Some(failed) = self.errors.over() {
-                        info!("Accepting connections again after {failed} failures");
+                Ok(stream) => match self.gate.admit().await {
+                    Some(slot) => {
+                        self.outage.settle(QUIET);
+                        return self.gate.connection(stream, slot);
                     }
-                    match self.gate.admit().await {
-                        Some(slot) => return self.gate.connection(stream, slot),
-                        None => self.refuse(stream),
-                    }
-                }
+                    None => self.refuse(stream),
+                },
                 Err(error) if is_of_client(&error) => {}
                 Err(error) => self.failed(&error).await,
             }
@@ -137,22 +141,12 @@ impl Listener {
     fn refuse(&mut self, stream: TcpStream) {
         drop(stream);
         self.counts.refused.fetch_add(1, Ordering::Relaxed);
-        let limit = self.counts.limit;
-        if let Some(count) = self.refusals.add() {
-            warn!(
-                connections.limit = limit,
-                connections.refused = count,
-                "Refused a connection: {limit} are open, the limit of this process; raise its limit \
-                 on open files (ulimit -n) if these are all needed"
-            );
-        }
+        self.outage.failed(&Full(self.counts.limit));
     }
 
     async fn failed(&mut self, error: &io::Error) {
         self.counts.errors.fetch_add(1, Ordering::Relaxed);
-        if let Some(count) = self.errors.add() {
-            warn!(%error, accept.failures = count, "Failed to accept a connection: {error}; retrying");
-        }
+        self.outage.failed(error);
         // A descriptor for the next one.
         self.gate.evict();
         sleep(ERROR_PAUSE).await;
