@@ -123,7 +123,8 @@ const PROMISES: [Promise; 9] = [
 ];
 
 /// Polls until `stop` for the longest time that a run is running without a heartbeat, and checks that it
-/// stays below two leases.
+/// stays below three leases: a server that has just returned after an outage leaves each worker another lease,
+/// and the third is for the passes of the two servers.
 pub async fn longest_silence(pool: PgPool, stop: CancellationToken) -> Duration {
     let mut longest = Duration::ZERO;
     while !stop.is_cancelled() {
@@ -138,7 +139,7 @@ pub async fn longest_silence(pool: PgPool, stop: CancellationToken) -> Duration 
         longest = longest.max(Duration::from_secs_f64(silence.unwrap_or_default().max(0.0)));
         sleep(Duration::from_millis(100)).await;
     }
-    assert!(longest < 2 * LEASE, "a run was running for {longest:?} without a heartbeat");
+    assert!(longest < 3 * LEASE, "a run was running for {longest:?} without a heartbeat");
     longest
 }
 
