@@ -34,8 +34,8 @@
 //! }
 //! ```
 //!
-//! [`Property`], [`Task`] and their methods have the names of the Python library. `client/examples/worker.rs`
-//! is a complete program.
+//! [`Property`], [`Task`] and their methods have the names of the Python library. `client/examples/worker` is
+//! a complete program, which depends on this crate and on Tokio only.
 
 mod convert;
 mod json;
@@ -46,8 +46,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use async_trait::async_trait;
-pub use serde_json::{Map, Value};
+pub use chrono;
+pub use serde_json::{Map, Value, json};
 pub use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use windrow_worker::TransportError;
 pub use windrow_worker::{
     BODY_BYTES, BODY_DEPTH, DEFAULT_TIMEOUT, Found, InvalidProperty, Level, PROPERTY_ID_LENGTH,
@@ -76,7 +78,7 @@ impl Worker {
     pub fn new(client: &Client) -> Self {
         Self {
             client: client.clone(),
-            id: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
+            id: format!("{}-{:08x}", std::process::id(), Uuid::new_v4().as_fields().0),
             sources: BTreeMap::new(),
             capacity: DEFAULT_CAPACITY,
             grace: DEFAULT_GRACE,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
-use tokio_stream::StreamExt;
+use futures::{StreamExt, stream};
 use tonic::{Code, Request, Response, Status};
 use windrow_worker::{
     AttemptId, AttemptUpdate, HeartbeatItem, LeaseStatus, LeasedRun, Outcome, Report,
@@ -141,7 +141,7 @@ impl WorkerTransport for GrpcTransport {
     async fn submit(&self, id: &AttemptId, report: &Report) -> Result<i64, TransportError> {
         // One stream per batch: a report waits for its response anyway.
         let batch = batch(&self.worker_id, id, report);
-        let mut request = Request::new(tokio_stream::once(batch));
+        let mut request = Request::new(stream::iter([batch]));
         request.set_timeout(SUBMIT_TIMEOUT);
         let route = self.client.route();
         let mut responses =

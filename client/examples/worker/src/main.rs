@@ -8,7 +8,7 @@
 //! ```
 //!
 //! ```text
-//! cargo run -p windrow-client --example worker
+//! cargo run -p windrow-example-worker
 //! windrow runs submit --source example --location "Indianapolis, IN" --watch
 //! ```
 
@@ -57,7 +57,6 @@ fn listing(location: &str, number: u32) -> Property {
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    tracing_subscriber::fmt().init();
     let server = std::env::var("WINDROW_SERVER").unwrap_or_else(|_| "127.0.0.1:50051".to_owned());
     let client = Client::connect(&server).await?;
     let stop = CancellationToken::new();
