@@ -30,7 +30,6 @@ mod tick_plans;
 mod tick_queries;
 mod ticks;
 mod watches;
-mod write_runs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::tick_plans::{Decide, Writes, plan};
-use super::write_runs::write_changed;
 use super::{App, AppError, commit, rearm, run_log};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::{Event, Run};
@@ -183,7 +182,7 @@ impl App {
             let open = runs::runs_lock(conn, &cancelled).await?.into_iter();
             // `apply` rejects runs that have ended since, or whose cancellation was requested before.
             changed = open.filter_map(|run| run.apply(Event::CancelRequested, now).ok()).collect();
-            write_changed(conn, &changed).await?;
+            runs::runs_write(conn, &changed).await?;
         }
         let fired = made.iter().map(|run| run.spec.id.clone()).collect();
         Ok(Written { fired, cancelled: changed })

@@ -10,7 +10,6 @@ mod conditions;
 mod error;
 pub mod events;
 pub mod feed;
-pub mod history;
 pub mod imports;
 pub mod leases;
 pub mod listen;

@@ -2,8 +2,7 @@
 //!
 //! A call that finds nothing in progress starts a batch at once. Calls that arrive while it is executed are the
 //! next batch, which is executed while the first one is committed. So an idle server adds no delay, and a busy
-//! one commits once for many calls. Calls that write in a single statement need no transaction around it: two of
-//! their batches are executed at the same time.
+//! one commits once for many calls. Calls that write in a single statement need no transaction around it.
 //!
 //! **Invariant:** a call is answered after the commit of its transaction, never before, and each gets its own
 //! result. An error of the shared transaction is not shared unless it is the connection's: the calls are
@@ -54,9 +53,8 @@ pub(super) type Results<T> = Vec<Option<Result<T, AppError>>>;
 pub(super) trait GroupCall: Send + Sync + 'static {
     type Output: Send + Sync + 'static;
 
-    /// Whether a batch needs a transaction. If it writes in a single statement, beginning and ending one would only
-    /// add two round trips.
-    const NEEDS_TRANSACTION: bool = true;
+    /// Maximum number of batches that are executed at the same time. One, if they would wait for each other's locks.
+    const EXECUTED_AT_ONCE: usize = 1;
 
     /// Executes the calls. With [`Locked::Wait`], which is only used for single calls, every result is present.
     fn execute(
@@ -64,6 +62,12 @@ pub(super) trait GroupCall: Send + Sync + 'static {
         calls: &[&Self],
         locked: Locked,
     ) -> impl Future<Output = Result<Results<Self::Output>, AppError>> + Send;
+
+    /// Whether a batch with this call needs a transaction. If it writes in a single statement, beginning and ending
+    /// one would only add two round trips.
+    fn needs_transaction(&self) -> bool {
+        true
+    }
 
     /// Approximate size in bytes of a call that is large enough for it to matter.
     fn size(&self) -> usize {
@@ -118,7 +122,7 @@ impl<C: GroupCall> GroupCommit<C> {
             places: Arc::new(Semaphore::new(UNANSWERED)),
             alone: Semaphore::new(ALONE),
             in_progress: Arc::new(Semaphore::new(IN_PROGRESS)),
-            executing: Arc::new(Semaphore::new(if C::NEEDS_TRANSACTION { 1 } else { IN_PROGRESS })),
+            executing: Arc::new(Semaphore::new(C::EXECUTED_AT_ONCE)),
             signal: Box::new(signal),
         };
         Self { shared: Arc::new(shared) }
@@ -174,7 +178,7 @@ impl<C: GroupCall> Shared<C> {
     /// Executes calls together, up to the commit if they need a transaction.
     async fn execute(&self, calls: &[&C], locked: Locked) -> Result<Executed<C>, AppError> {
         let mut tx = match locked {
-            Locked::Skip if !C::NEEDS_TRANSACTION => {
+            Locked::Skip if !calls.iter().any(|call| call.needs_transaction()) => {
                 let mut conn = self.pool.acquire().await?;
                 return Ok(Executed {
                     open: None,

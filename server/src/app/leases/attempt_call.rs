@@ -10,7 +10,6 @@ use super::{Holder, holds, lost, progressed, run_id, to_outcome, to_results};
 use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::logs::{Entry, append, to_lines};
 use crate::app::signals::Work;
-use crate::app::write_runs::write_changed;
 use crate::app::{AppError, run_log};
 use crate::domain::id::RunId;
 use crate::domain::log::Line;
@@ -23,6 +22,8 @@ pub(in crate::app) struct Reported {
     pub(super) run: Run,
     /// False if the call repeats an earlier one.
     has_written: bool,
+    /// Whether it is another state than before. New lines of the log are none.
+    has_changed: bool,
 }
 
 /// A worker's report about an attempt, which may end it.
@@ -79,40 +80,42 @@ impl AttemptCall {
 impl GroupCall for AttemptCall {
     type Output = Reported;
 
+    const EXECUTED_AT_ONCE: usize = 2;
+
+    /// The lines of a log are counted under the lock of its run.
+    fn needs_transaction(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
     async fn execute(
         conn: &mut PgConnection,
         calls: &[&Self],
         locked: Locked,
     ) -> Result<Results<Reported>, AppError> {
         let ids: Vec<RunId> = calls.iter().map(|call| call.run.clone()).collect();
+        let in_transaction = calls.iter().any(|call| call.needs_transaction());
         let found = match locked {
             Locked::Wait => runs::runs_lock(conn, &ids).await?,
-            Locked::Skip => runs::runs_lock_free(conn, &ids).await?,
-        };
-        // Each run once: a second call of the batch about the same run has to see the result of the first.
-        let mut open: BTreeMap<RunId, Run> =
-            found.into_iter().map(|run| (run.spec.id.clone(), run)).collect();
-        let (mut results, mut changed, mut entries) = (Vec::new(), Vec::new(), Vec::new());
-        for call in calls {
-            let Some(run) = open.remove(&call.run) else {
-                let not_found = || Err(AppError::RunNotFound(call.run.clone()));
-                results.push((locked == Locked::Wait).then(not_found));
-                continue;
-            };
-            let after = call.apply(&run);
-            let has_written = after.is_ok() && holds(&run, &call.holder);
-            if has_written {
-                let (run, attempt) = (call.run.clone(), call.holder.attempt.attempt);
-                entries.push(Entry { run, attempt, lines: call.lines.clone() });
+            Locked::Skip if in_transaction => runs::runs_lock_free(conn, &ids).await?,
+            Locked::Skip => {
+                let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
+                runs::runs_get(conn, &ids).await?
             }
-            changed.extend(
-                after.iter().filter(|after| after.state.revision > run.state.revision).cloned(),
-            );
-            results.push(Some(after.map(|run| Reported { run, has_written })));
+        };
+        let Applied { mut results, changed, entries } = apply_each(calls, found, locked);
+        if locked == Locked::Skip && !in_transaction {
+            let written = runs::runs_write_free(conn, &changed).await?;
+            let must_repeat = |reported: &Reported| {
+                reported.has_changed && !written.contains(reported.run.spec.id.as_str())
+            };
+            for result in &mut results {
+                result.take_if(|result| result.as_ref().is_ok_and(must_repeat));
+            }
+        } else {
+            let now = calls.iter().map(|call| call.now).max().unwrap_or_default();
+            append(conn, entries, now).await?;
+            runs::runs_write(conn, &changed).await?;
         }
-        let now = calls.iter().map(|call| call.now).max().unwrap_or_default();
-        append(conn, entries, now).await?;
-        write_changed(conn, &changed).await?;
         Ok(results)
     }
 
@@ -125,12 +128,49 @@ impl GroupCall for AttemptCall {
         if reported.run.state.status == Status::Running { Work::none() } else { Work::Any(1) }
     }
 
-    fn committed(Reported { run, has_written }: &Reported) {
+    fn committed(Reported { run, has_written, .. }: &Reported) {
         // A repeated call must not log the end of the run again.
         if *has_written && run.state.status != Status::Running {
             run_log::log_run(run);
         }
     }
+}
+
+/// What a batch writes.
+struct Applied {
+    results: Results<Reported>,
+    changed: Vec<Run>,
+    entries: Vec<Entry>,
+}
+
+fn apply_each(calls: &[&AttemptCall], found: Vec<Run>, locked: Locked) -> Applied {
+    // Each run once: a second call of the batch about the same run has to see the result of the first.
+    let mut open: BTreeMap<RunId, Run> =
+        found.into_iter().map(|run| (run.spec.id.clone(), run)).collect();
+    let mut applied = Applied { results: Vec::new(), changed: Vec::new(), entries: Vec::new() };
+    for call in calls {
+        let Some(before) = open.remove(&call.run) else {
+            let not_found = || Err(AppError::RunNotFound(call.run.clone()));
+            applied.results.push((locked == Locked::Wait).then(not_found));
+            continue;
+        };
+        let result = call.apply(&before).map(|run| {
+            let has_written = holds(&before, &call.holder);
+            let has_changed = run.state.revision > before.state.revision;
+            Reported { run, has_written, has_changed }
+        });
+        if let Ok(reported) = &result {
+            if reported.has_written {
+                let (run, attempt) = (call.run.clone(), call.holder.attempt.attempt);
+                applied.entries.push(Entry { run, attempt, lines: call.lines.clone() });
+            }
+            if reported.has_changed {
+                applied.changed.push(reported.run.clone());
+            }
+        }
+        applied.results.push(Some(result));
+    }
+    applied
 }
 
 /// Whether the call repeats one that ended this attempt with this outcome.

@@ -13,7 +13,6 @@ use windrow_worker::AttemptId;
 use super::apply_all;
 use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::signals::{TooManyWaiting, Work};
-use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError};
 use crate::domain::fairness::{Candidate, Capacity, Waiting};
 use crate::domain::id::RunId;
@@ -176,7 +175,7 @@ impl GroupCall for LeaseCall {
             leased.push(apply_all(runs, &event, now)?);
         }
         let running: Vec<Run> = leased.iter().flatten().cloned().collect();
-        write_changed(conn, &running).await?;
+        runs::runs_write(conn, &running).await?;
         let queues = chosen.into_iter().flatten().map(|run| run.queue).collect();
         turns::turns_write(conn, &queues, now).await?;
         let result = |(call, runs): (&&Self, Vec<Run>)| {

@@ -15,7 +15,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use windrow_worker::{AttemptId, AttemptUpdate, Outcome};
 
 use super::logs::{self, Entry, append};
-use super::write_runs::write_changed;
 use super::{App, AppError, commit, run_log};
 use crate::domain::id::RunId;
 use crate::domain::log::Level;
@@ -84,7 +83,7 @@ impl App {
         let overdue = runs::runs_lock_overdue(&mut tx, limit, now).await?;
         ended.extend(apply_all(overdue, &Event::DeadlinePassed, now)?);
         if !ended.is_empty() {
-            write_changed(&mut tx, &ended).await?;
+            runs::runs_write(&mut tx, &ended).await?;
             // They held leases that they did not extend.
             workers::workers_delete_silent(&mut tx, &workers, now - SEEN_EVERY * 2).await?;
             commit(tx).await?;

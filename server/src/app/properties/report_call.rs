@@ -13,7 +13,6 @@ use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::leases::{Holder, apply, holds, lost, progressed, run_id, to_results};
 use crate::app::logs::{Entry, append, to_lines};
 use crate::app::signals::Work;
-use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError};
 use crate::domain::id::RunId;
 use crate::domain::log::Line;
@@ -170,6 +169,6 @@ async fn write(
         changed.extend(after.iter().cloned());
         results.push((index, after.map(|run| Submitted { run, has_written: true })));
     }
-    write_changed(conn, &changed).await?;
+    runs::runs_write(conn, &changed).await?;
     Ok(results)
 }

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError, Mode, commit, run_log};
 use crate::domain::filter::RunFilter;
 use crate::domain::id::RunId;
@@ -36,7 +35,7 @@ impl App {
             return Ok(run);
         }
         let run = run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded)?;
-        write_changed(&mut tx, std::slice::from_ref(&run)).await?;
+        runs::runs_write(&mut tx, std::slice::from_ref(&run)).await?;
         commit(tx).await?;
         run_log::log_run(&run);
         // The run of a later tick may have waited for this one.
@@ -79,7 +78,7 @@ async fn cancel_batch(
     let cancelled = |run: Run| run.apply(Event::CancelRequested, now).ok();
     let changed: Vec<Run> = open.filter_map(cancelled).collect();
     if mode == Mode::Commit {
-        write_changed(conn, &changed).await?;
+        runs::runs_write(conn, &changed).await?;
     }
     Ok(changed)
 }

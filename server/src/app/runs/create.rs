@@ -59,7 +59,11 @@ impl Creation {
 impl GroupCall for Creation {
     type Output = Triggered;
 
-    const NEEDS_TRANSACTION: bool = false;
+    const EXECUTED_AT_ONCE: usize = 2;
+
+    fn needs_transaction(&self) -> bool {
+        false
+    }
 
     fn work(Triggered { run, .. }: &Triggered) -> Work {
         Work::of_sources(&run.spec.parameters.source, 1)

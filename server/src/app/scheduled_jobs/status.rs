@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
 use super::{check_etag, write_schedule_and_revision};
-use crate::app::write_runs::write_changed;
 use crate::app::{App, AppError, commit, run_log};
 use crate::domain::id::ScheduledJobId;
 use crate::domain::revision::Change;
@@ -133,7 +132,7 @@ impl App {
         let pending = runs::runs_lock_pending_of(&mut tx, id).await?;
         let cancel = |run: Run| run.apply(Event::CancelRequested, now).map_err(AppError::RunEnded);
         let cancelled = pending.into_iter().map(cancel).collect::<Result<Vec<_>, _>>()?;
-        write_changed(&mut tx, &cancelled).await?;
+        runs::runs_write(&mut tx, &cancelled).await?;
         // The cancelled runs have changed the history.
         let job = scheduled_jobs::scheduled_job_get(&mut tx, id).await?.unwrap_or(job);
         commit(tx).await?;

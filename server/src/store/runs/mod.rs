@@ -1,6 +1,7 @@
-//! Runs. [`runs_write`] is the only statement that changes the state of a run, except that `leases` extends
+//! Runs. The statement of `write` is the only one that changes the state of a run, except that `leases` extends
 //! leases.
 
+mod insert;
 mod list;
 mod lock;
 mod write;
@@ -19,12 +20,13 @@ use crate::domain::parameters::ScrapeParameters;
 use crate::domain::run::Run;
 use crate::store::{Budget, StoreError};
 
+pub use self::insert::{NewRunRow, runs_insert, runs_insert_free, runs_insert_once};
 pub use self::list::{COUNT_LIMIT, runs_count, runs_list, runs_to_cancel};
 pub use self::lock::{
     runs_lock, runs_lock_expired, runs_lock_free, runs_lock_free_within, runs_lock_overdue,
     runs_lock_pending_of,
 };
-pub use self::write::{NewRunRow, runs_insert, runs_insert_free, runs_insert_once, runs_write};
+pub use self::write::{runs_write, runs_write_free};
 
 /// Selects whole runs.
 static SELECT: LazyLock<String> = LazyLock::new(|| {
