@@ -21,5 +21,6 @@ mod metrics;
 mod server;
 pub mod supervisor;
 pub mod telemetry;
+pub mod zoneinfo;
 
 pub use self::server::{OfflineApp, Running, Server, StartError};

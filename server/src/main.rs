@@ -8,16 +8,19 @@ mod source_check;
 use std::error::Error;
 use std::io::{self, Write};
 use std::iter::successors;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 use windrow_server::cli::{Cli, Command, SourceCommand};
-use windrow_server::config::{Config, Resolved};
+use windrow_server::config::{Config, Resolved, TimeZoneSettings};
+use windrow_server::domain::time_zones;
 use windrow_server::sources::SourceRegistry;
 use windrow_server::telemetry::{self, LogWriter};
-use windrow_server::{Server, descriptors, guard};
+use windrow_server::{Server, descriptors, guard, zoneinfo};
 
 use self::signals::Signals;
 
@@ -30,7 +33,7 @@ fn main() -> ExitCode {
     if let Some(code) = guard::main() {
         return code;
     }
-    let cli = Cli::parse();
+    let cli = parse();
     let log = match LogWriter::to_stderr() {
         Ok(log) => log,
         Err(error) => {
@@ -46,6 +49,18 @@ fn main() -> ExitCode {
     done.unwrap_or(ExitCode::FAILURE)
 }
 
+/// Like [`Cli::parse`], but `--version` also prints the available time zone data.
+fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        if error.kind() == ErrorKind::DisplayVersion && error.print().is_ok() {
+            let zones = zoneinfo::available(&TimeZoneSettings::from_process());
+            writeln!(io::stdout(), "time zone data: {zones}").ok();
+            process::exit(0);
+        }
+        error.exit()
+    })
+}
+
 fn start(cli: &Cli, log: &LogWriter) -> Result<ExitCode, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(run(cli, log));
@@ -58,7 +73,9 @@ async fn run(cli: &Cli, log: &LogWriter) -> Result<ExitCode, Box<dyn Error>> {
     let resolved = Resolved::from_process(&cli.flags)?;
     let command = cli.command();
     if command == Command::Config {
-        io::stdout().write_all(resolved.render().as_bytes())?;
+        let zones = zoneinfo::load(&resolved.config.time_zones);
+        let settings = format!("# time zone data: {zones}\n{}", resolved.render());
+        io::stdout().write_all(settings.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     if !matches!(command, Command::Source(_)) {
@@ -66,6 +83,8 @@ async fn run(cli: &Cli, log: &LogWriter) -> Result<ExitCode, Box<dyn Error>> {
     }
     let filter = telemetry::init(&resolved.config.log, log)?;
     guard::enable(descriptors::raise_limit());
+    time_zones::install(zoneinfo::load(&resolved.config.time_zones));
+    info!("Using time zone data {}", time_zones::time_zones());
     let mut signals = Signals::register()?;
     if command == Command::Serve {
         return serve::run(resolved, &cli.flags, &filter, &mut signals).await;

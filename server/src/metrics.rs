@@ -16,10 +16,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::app::App;
 use crate::clock::SystemClock;
+use crate::domain::time_zones::time_zones;
 use crate::listener::{Connection, Counts, Listener, Patience};
 use crate::store::Pool;
 use crate::telemetry;
@@ -108,6 +110,10 @@ impl Collector for Metrics {
         let help = "Log lines that were dropped because stderr did not take them";
         let dropped = ConstCounter::new(telemetry::dropped_lines());
         metric("log_lines_dropped", help, None, &dropped)?;
+        let zones = time_zones();
+        let labels =
+            vec![("edition", zones.edition().to_owned()), ("origin", zones.origin().to_string())];
+        metric("time_zone_data", "Rules of time zones in use", None, &Info::new(labels))?;
         let open = self.pool.size();
         let help = "Database connections of the pool shared by calls and loops";
         metric("database_connections", help, None, &ConstGauge::new(open))?;

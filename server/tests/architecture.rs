@@ -13,16 +13,30 @@ const RULES: &[(&str, &[&str])] = &[
     ("guard", &[]),
     ("watch", &["store", "domain", "error_chain"]),
     ("app", &["watch", "store", "domain", "clock"]),
-    ("engine", &["app", "sources", "domain", "clock", "supervisor", "error_chain", "store"]),
+    (
+        "engine",
+        &[
+            "app",
+            "sources",
+            "domain",
+            "clock",
+            "supervisor",
+            "error_chain",
+            "store",
+            "config",
+            "zoneinfo",
+        ],
+    ),
     ("grpc", &["app", "domain", "error_chain", "listener"]),
     ("listener", &["config"]),
     ("descriptors", &["config"]),
-    ("metrics", &["app", "watch", "clock", "listener", "store", "telemetry"]),
+    ("metrics", &["app", "watch", "clock", "domain", "listener", "store", "telemetry"]),
     ("legacy", &["domain"]),
     ("clock", &[]),
     ("supervisor", &[]),
     ("config", &["sources"]),
     ("telemetry", &["config"]),
+    ("zoneinfo", &["config", "domain"]),
 ];
 
 /// Crates that a room does without.

@@ -121,12 +121,14 @@ pub fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
     for variable in [
         "DATABASE_URL",
+        "TZDIR",
         "WINDROW_CA_FILE",
         "WINDROW_CONFIG",
         "WINDROW_CONTEXT",
         "WINDROW_LISTEN",
         "WINDROW_OUTPUT",
         "WINDROW_SERVER",
+        "WINDROW_TIME_ZONE_DATA",
         "WINDROW_TOKEN",
     ] {
         command.env_remove(variable);

@@ -85,6 +85,23 @@ pub enum LogFormat {
     Json,
 }
 
+/// The rules of time zones that the server uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeZoneSettings {
+    pub data: TimeZoneData,
+    /// The system's directory, from the variable `TZDIR`; searched if it is `None`.
+    pub directory: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeZoneData {
+    /// The later edition of the two.
+    Newest,
+    System,
+    /// Compiled into the program.
+    Bundled,
+}
+
 /// An invalid setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {reason}")]

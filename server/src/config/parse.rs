@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::{LogFormat, connect_options};
+use super::{LogFormat, TimeZoneData, connect_options};
 
 /// A larger pool, or more runs, is a typing error.
 const COUNT_MAX: u32 = 1_000;
@@ -89,6 +89,15 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         other => Err(format!("{other:?} is not a log format; use text or json")),
+    }
+}
+
+pub(super) fn time_zone_data(text: &str) -> Result<TimeZoneData, String> {
+    match text {
+        "newest" => Ok(TimeZoneData::Newest),
+        "system" => Ok(TimeZoneData::System),
+        "bundled" => Ok(TimeZoneData::Bundled),
+        other => Err(format!("{other:?} is not newest, system or bundled")),
     }
 }
 

@@ -47,9 +47,12 @@ impl Resolved {
         let value = match setting.kind {
             Kind::Count => text.to_owned(),
             Kind::Url => quoted(&parse::hide_passwords(text)),
-            Kind::Address | Kind::Directory | Kind::Duration | Kind::Filter | Kind::Format => {
-                quoted(text)
-            }
+            Kind::Address
+            | Kind::Directory
+            | Kind::Duration
+            | Kind::Filter
+            | Kind::Choice
+            | Kind::Format => quoted(text),
         };
         match (&self.config.database, setting.group) {
             (Database::Url(_), Group::EmbeddedPostgres) => {

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use super::environment::{Environment, default_data_dir};
 use super::file::{File, FileSource};
 use super::overrides::{Origin, Overrides};
-use super::{Config, ConfigError, Database, Flags};
+use super::{Config, ConfigError, Database, Flags, TimeZoneData, TimeZoneSettings};
+
+/// The variable of the C library for the directory of time zones, so that all programs use the same rules.
+const TZDIR: &str = "TZDIR";
 
 // No `Debug`: the texts may hold a password.
 /// The settings in effect and their origins.
@@ -18,6 +21,13 @@ pub struct Resolved {
     no_data_dir: Option<ConfigError>,
     /// The origins of [`Config::sources`].
     pub(super) sources: BTreeMap<String, Origin>,
+}
+
+impl TimeZoneSettings {
+    /// The defaults, with this process's environment.
+    pub fn from_process() -> Self {
+        Self { data: TimeZoneData::Newest, directory: zoneinfo(&|name| env::var_os(name)) }
+    }
 }
 
 impl Resolved {
@@ -47,6 +57,7 @@ impl Resolved {
         let mut config = Config::new(embedded);
         overrides.apply(&mut config)?;
         check_heartbeat(&config, &overrides)?;
+        config.time_zones.directory = zoneinfo(environment);
         let mut sources = BTreeMap::new();
         for (name, FileSource { settings, limit, ignored, origin }) in file.sources {
             config.sources.insert(name.clone(), settings);
@@ -63,6 +74,10 @@ impl Resolved {
     pub fn require_database(&self) -> Result<(), ConfigError> {
         self.no_data_dir.clone().map_or(Ok(()), Err)
     }
+}
+
+fn zoneinfo(environment: &Environment<'_>) -> Option<PathBuf> {
+    environment(TZDIR).filter(|directory| !directory.is_empty()).map(PathBuf::from)
 }
 
 fn check_heartbeat(config: &Config, overrides: &Overrides) -> Result<(), ConfigError> {

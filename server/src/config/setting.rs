@@ -41,6 +41,8 @@ pub enum Kind {
     Count,
     Duration,
     Filter,
+    /// One of some words.
+    Choice,
     Format,
 }
 
@@ -93,6 +95,7 @@ impl Kind {
             Self::Count => "COUNT",
             Self::Duration => "DURATION",
             Self::Filter => "FILTER",
+            Self::Choice => "CHOICE",
             Self::Format => "FORMAT",
         }
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::setting::DefaultValue::{Described, Text};
 use super::setting::{Group, Kind, Setting};
-use super::{Database, ListenAddress, LogFormat, LogSettings, parse};
+use super::{
+    Database, ListenAddress, LogFormat, LogSettings, TimeZoneData, TimeZoneSettings, parse,
+};
 use crate::sources::SourceSettings;
 
 /// All settings of a server, checked.
@@ -28,6 +30,7 @@ pub struct Config {
     pub event_retention: Duration,
     pub max_watches: u32,
     pub max_watches_per_client: u32,
+    pub time_zones: TimeZoneSettings,
     pub log: LogSettings,
     /// The sources of the settings file, by name; without the built-in sample.
     pub sources: BTreeMap<String, SourceSettings>,
@@ -52,6 +55,7 @@ impl Config {
             event_retention: Duration::ZERO,
             max_watches: 0,
             max_watches_per_client: 0,
+            time_zones: TimeZoneSettings { data: TimeZoneData::Newest, directory: None },
             log: LogSettings { filter: String::new(), format: LogFormat::Text },
             sources: BTreeMap::new(),
             source_limits: BTreeMap::new(),
@@ -219,6 +223,18 @@ pub const SETTINGS: &[Setting] = &[
         help: "Maximum open watches per client address",
         details: "1 to 1,000,000.",
         set: |config, text| parse::watches(text).map(|count| config.max_watches_per_client = count),
+    },
+    Setting {
+        name: "time_zone_data",
+        flag: "time-zone-data",
+        variable: Some("WINDROW_TIME_ZONE_DATA"),
+        default: Text("newest"),
+        kind: Kind::Choice,
+        group: Group::Server,
+        help: "Rules of time zones: newest, system or bundled",
+        details: "newest uses the later edition of the other two. The system's are in the directory TZDIR, or in \
+                  /usr/share/zoneinfo.",
+        set: |config, text| parse::time_zone_data(text).map(|data| config.time_zones.data = data),
     },
     Setting {
         name: "log",

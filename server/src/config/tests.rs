@@ -248,6 +248,7 @@ heartbeat = "5s"  # default
 event_retention = "7d"  # default
 max_watches = 10000  # default
 max_watches_per_client = 1000  # default
+time_zone_data = "newest"  # default
 log = "warn"  # WINDROW_LOG
 log_format = "text"  # default
 

@@ -24,4 +24,5 @@ pub mod text;
 pub mod tick;
 pub mod tick_policy;
 pub mod time;
+pub mod time_zones;
 pub mod violation;

@@ -8,6 +8,7 @@ mod local_worker;
 mod notifier;
 mod pruner;
 mod reaper;
+mod rule_keeper;
 mod scheduler;
 mod timekeeper;
 
@@ -16,6 +17,7 @@ pub use self::local_worker::LocalTransport;
 pub use self::notifier::Notifier;
 pub use self::pruner::Pruner;
 pub use self::reaper::Reaper;
+pub use self::rule_keeper::RuleKeeper;
 pub use self::scheduler::Scheduler;
 pub use self::timekeeper::Timekeeper;
 

@@ -10,7 +10,9 @@ use windrow_worker::Worker;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::engine::{LimitKeeper, LocalTransport, Notifier, Pruner, Reaper, Scheduler, Timekeeper};
+use crate::engine::{
+    LimitKeeper, LocalTransport, Notifier, Pruner, Reaper, RuleKeeper, Scheduler, Timekeeper,
+};
 use crate::error_chain::error_chain;
 use crate::sources::SourceRegistry;
 use crate::supervisor::Supervisor;
@@ -92,7 +94,7 @@ impl Loops {
 
     fn start_background(&self, parts: Parts<'_>) {
         let group = &self.background;
-        let Parts { app, hub, timekeeper, embedded, .. } = parts;
+        let Parts { app, hub, timekeeper, embedded, config, .. } = parts;
         let worker = Arc::clone(&self.worker);
         run(group, "lease keeper", worker, |it, stop| async move { it.keep_leases(stop).await });
         let reaper = Arc::new(Reaper::new(Arc::clone(&app)));
@@ -104,6 +106,8 @@ impl Loops {
         });
         let limits = Arc::new(LimitKeeper::new(Arc::clone(&app)));
         run(group, "limit keeper", limits, |it, stop| async move { it.run(stop).await });
+        let rules = Arc::new(RuleKeeper::new(Arc::clone(&app), config.time_zones.clone()));
+        run(group, "rule keeper", rules, |it, stop| async move { it.run(stop).await });
         let pruner = Arc::new(Pruner::new(app));
         run(group, "pruner", pruner, |it, stop| async move { it.run(stop).await });
         let timekeeper = Arc::new(timekeeper);

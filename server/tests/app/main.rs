@@ -18,5 +18,6 @@ mod queue;
 mod statements;
 mod support;
 mod ticks;
+mod time_zones;
 mod updating;
 mod watching;

@@ -10,6 +10,7 @@
 #![expect(unreachable_pub, reason = "a test program exports nothing")]
 
 mod expressions;
+mod rules;
 #[path = "../../../tests/support/venv.rs"]
 mod venv;
 

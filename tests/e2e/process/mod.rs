@@ -6,6 +6,7 @@ mod descriptors;
 mod logging;
 mod signals;
 mod starting;
+mod time_zones;
 
 use std::fs;
 use std::process::Command;

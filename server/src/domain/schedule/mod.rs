@@ -23,13 +23,14 @@ mod wall_clock_ticks;
 mod tests;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
+use jiff::tz::TimeZone;
 
 pub use self::error::ScheduleError;
 use self::parser::Expression;
 use self::period::Period;
 use self::wall_clock::wall_at;
 use self::wall_clock_ticks::WallClockTicks;
+use crate::domain::time_zones::{TimeZones, time_zones};
 
 /// The last year with ticks, as in the `cron` crate.
 const LAST_YEAR: i32 = 2100;
@@ -39,7 +40,7 @@ const LAST_YEAR: i32 = 2100;
 pub struct Schedule {
     cron_expression: String,
     timezone: String,
-    zone: Tz,
+    zone: TimeZone,
     ticks: Ticks,
 }
 
@@ -79,16 +80,25 @@ pub enum Shift {
 
 impl Schedule {
     /// Parses five-field Unix cron, a nickname such as `@daily` or a period such as `@every 90s`, and the
-    /// IANA name of a zone (case-sensitive; empty means UTC).
+    /// IANA name of a zone (case-sensitive; empty means UTC), with the rules in use.
     pub fn parse(cron_expression: &str, timezone: &str) -> Result<Self, ScheduleError> {
+        Self::parse_in(&time_zones(), cron_expression, timezone)
+    }
+
+    /// Like [`Self::parse`], with these rules of time zones.
+    pub fn parse_in(
+        zones: &TimeZones,
+        cron_expression: &str,
+        timezone: &str,
+    ) -> Result<Self, ScheduleError> {
         let expression = parser::parse(cron_expression)?;
         let timezone = if timezone.is_empty() { "UTC" } else { timezone };
-        let zone = timezone.parse().map_err(|_| ScheduleError::UnknownTimezone {
+        let zone = zones.get(timezone).ok_or_else(|| ScheduleError::UnknownTimezone {
             name: timezone.chars().take(64).collect(),
         })?;
         let ticks = match expression {
             Expression::Cron(fields) => {
-                Ticks::WallClock(Box::new(WallClockTicks::new(&fields, zone)?))
+                Ticks::WallClock(Box::new(WallClockTicks::new(&fields, zone.clone())?))
             }
             Expression::Every(period) => Ticks::Every(period),
         };
@@ -102,7 +112,7 @@ impl Schedule {
 
     /// A schedule without ticks for stored texts that are invalid, for example after a manual edit.
     pub fn unreadable(cron_expression: String, timezone: String) -> Self {
-        Self { cron_expression, timezone, zone: Tz::UTC, ticks: Ticks::Never }
+        Self { cron_expression, timezone, zone: TimeZone::UTC, ticks: Ticks::Never }
     }
 
     /// The expression as the caller wrote it.
@@ -155,7 +165,7 @@ impl Schedule {
             Ticks::WallClock(ticks) => ticks.next_after(after),
             Ticks::Every(period) => {
                 let tick_at = period.next_after(after).filter(|tick| tick.year() <= LAST_YEAR)?;
-                let local_time = wall_at(self.zone, tick_at);
+                let local_time = wall_at(&self.zone, tick_at);
                 Some(Tick { tick_at, local_time, shift: Shift::None })
             }
             Ticks::Never => None,

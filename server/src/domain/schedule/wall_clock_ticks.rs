@@ -1,7 +1,7 @@
 //! Ticks at the wall-clock times that a cron expression names, with the effects of clock changes.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use chrono_tz::Tz;
+use jiff::tz::TimeZone;
 
 use super::parser::Fields;
 use super::pattern::Pattern;
@@ -10,7 +10,7 @@ use super::{ScheduleError, Shift, Tick};
 
 #[derive(Clone, Debug)]
 pub(super) struct WallClockTicks {
-    zone: Tz,
+    zone: TimeZone,
     pattern: Pattern,
     rule: ClockRule,
 }
@@ -25,7 +25,7 @@ enum ClockRule {
 }
 
 impl WallClockTicks {
-    pub(super) fn new(fields: &Fields, zone: Tz) -> Result<Self, ScheduleError> {
+    pub(super) fn new(fields: &Fields, zone: TimeZone) -> Result<Self, ScheduleError> {
         Ok(Self { zone, pattern: Pattern::new(fields)?, rule: ClockRule::of(fields) })
     }
 
@@ -51,11 +51,11 @@ impl WallClockTicks {
         if self.rule == ClockRule::ExactlyOnce {
             return Vec::new();
         }
-        let last = wall_at(self.zone, until);
+        let last = wall_at(&self.zone, until);
         let next = |wall: &NaiveDateTime| self.pattern.next_after(*wall);
-        std::iter::successors(self.pattern.next_after(wall_at(self.zone, after)), next)
+        std::iter::successors(self.pattern.next_after(wall_at(&self.zone, after)), next)
             .take_while(|wall| *wall <= last)
-            .filter(|wall| matches!(instants(self.zone, *wall), Instants::Gap))
+            .filter(|wall| matches!(instants(&self.zone, *wall), Instants::Gap))
             .take(limit)
             .collect()
     }
@@ -64,7 +64,7 @@ impl WallClockTicks {
     ///
     /// Passes over the named times of at most one gap or fold: a few hundred at worst.
     fn tick_ahead(&self, after: DateTime<Utc>) -> Option<Tick> {
-        let mut wall = self.pattern.next_after(wall_at(self.zone, after))?;
+        let mut wall = self.pattern.next_after(wall_at(&self.zone, after))?;
         loop {
             if let Some(tick) = self.tick_at_wall(wall, after) {
                 return Some(tick);
@@ -75,9 +75,9 @@ impl WallClockTicks {
 
     /// The tick of the named time `wall`, if it is after `after`; in a fold the earlier such tick.
     fn tick_at_wall(&self, wall: NaiveDateTime, after: DateTime<Utc>) -> Option<Tick> {
-        let (tick_at, shift) = match (instants(self.zone, wall), self.rule) {
+        let (tick_at, shift) = match (instants(&self.zone, wall), self.rule) {
             (Instants::One(instant), _) => (instant, Shift::None),
-            (Instants::Gap, ClockRule::ExactlyOnce) => (gap_end(self.zone, wall), Shift::GapMoved),
+            (Instants::Gap, ClockRule::ExactlyOnce) => (gap_end(&self.zone, wall), Shift::GapMoved),
             (Instants::Gap, ClockRule::FollowsClock) => return None,
             (Instants::Fold { first, second }, ClockRule::FollowsClock) if first <= after => {
                 (second, Shift::FoldSecond)
@@ -90,8 +90,8 @@ impl WallClockTicks {
     /// The first tick of a fold's second showing, if `after` is in the first showing. Its local time may
     /// be earlier than the time shown at `after`, so [`Self::tick_ahead`] would miss it.
     fn tick_shown_again(&self, after: DateTime<Utc>) -> Option<Tick> {
-        let shown = wall_at(self.zone, after);
-        let Instants::Fold { first, second } = instants(self.zone, shown) else {
+        let shown = wall_at(&self.zone, after);
+        let Instants::Fold { first, second } = instants(&self.zone, shown) else {
             return None;
         };
         if first != after {
@@ -106,7 +106,7 @@ impl WallClockTicks {
     }
 
     fn second_showing(&self, wall: NaiveDateTime) -> Option<Tick> {
-        match instants(self.zone, wall) {
+        match instants(&self.zone, wall) {
             Instants::Fold { second, .. } => {
                 Some(Tick { tick_at: second, local_time: wall, shift: Shift::FoldSecond })
             }

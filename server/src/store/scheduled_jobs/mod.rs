@@ -1,11 +1,13 @@
 //! Scheduled jobs, each in three rows: settings, schedule and history.
 
+mod armed;
 mod row;
 mod write;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+pub use self::armed::{ArmedSchedule, schedules_armed};
 pub(super) use self::row::JobRow;
 pub use self::write::{
     history_insert, schedule_insert, schedules_write, settings_insert, settings_write,

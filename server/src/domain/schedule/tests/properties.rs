@@ -5,14 +5,16 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
-use chrono_tz::Tz;
+use jiff::tz::TimeZone;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
 use proptest::sample::select;
 
+use super::super::wall_clock::wall_at;
 use super::{Schedule, schedule, utc};
+use crate::domain::time_zones::time_zones;
 
 /// Zones, each with an instant up to three days before one of its clock changes.
 const CHANGES: [(&str, &str); 10] = [
@@ -63,13 +65,13 @@ impl Fields {
     }
 
     /// All ticks of the scanned days, found minute by minute from the local time.
-    fn scan(&self, zone: Tz, start: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    fn scan(&self, zone: &TimeZone, start: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         let follows_clock = self.minute.is_none() || self.hour.is_none();
-        let mut shown_before = start.with_timezone(&zone).naive_local();
+        let mut shown_before = wall_at(zone, start);
         let mut ticks = Vec::new();
         for minute in 1..=MINUTES_SCANNED {
             let instant = start + TimeDelta::minutes(minute);
-            let shown = instant.with_timezone(&zone).naive_local();
+            let shown = wall_at(zone, instant);
             let passed = minutes_between(shown_before, shown);
             if follows_clock && self.names(shown)
                 || !follows_clock && passed.into_iter().any(|wall| self.names(wall))
@@ -124,7 +126,7 @@ proptest! {
     ) {
         let (schedule, start) = (schedule(&fields.text(), zone), utc(start));
         let end = start + TimeDelta::minutes(MINUTES_SCANNED);
-        let ticks = fields.scan(zone.parse().unwrap(), start);
+        let ticks = fields.scan(&time_zones().get(zone).unwrap(), start);
         prop_assert_eq!(&iterated(&schedule, start, end), &ticks);
         for (one, other) in pairs {
             let after = start + TimeDelta::seconds(one.min(other));
