@@ -24,6 +24,10 @@ impl Figures {
         self.at(50)
     }
 
+    pub(crate) fn p99(&self) -> f64 {
+        self.at(99)
+    }
+
     fn at(&self, percent: usize) -> f64 {
         self.0.get(self.0.len() * percent / 100).copied().unwrap_or_default()
     }
@@ -32,7 +36,7 @@ impl Figures {
         println!(
             "{what}: p50 {:.2} ms, p99 {:.2} ms (of {})",
             self.p50(),
-            self.at(99),
+            self.p99(),
             self.0.len()
         );
     }
@@ -40,7 +44,7 @@ impl Figures {
     /// Prints them also as multiples of the unit.
     pub(crate) fn print_beside(&self, base: f64, what: &str) {
         self.print(what);
-        let (p50, p99) = (self.p50() / base, self.at(99) / base);
+        let (p50, p99) = (self.p50() / base, self.p99() / base);
         println!("    {p50:.1} and {p99:.1} times an INSERT and an echo");
     }
 }
@@ -55,9 +59,13 @@ pub(crate) async fn base(url: &str, address: &str) -> f64 {
 }
 
 /// Commits rows of the size of a run, one after the other.
-async fn inserts(url: &str) -> Figures {
+pub(crate) async fn inserts(url: &str) -> Figures {
     let mut conn = PgConnection::connect(url).await.unwrap();
-    conn.execute("create table bare (id bigint primary key, body text not null)").await.unwrap();
+    conn.execute(
+        "drop table if exists bare; create table bare (id bigint primary key, body text not null)",
+    )
+    .await
+    .unwrap();
     let body = "x".repeat(800);
     let mut took = Vec::new();
     for number in 0..BASE {

@@ -13,6 +13,8 @@
 mod database;
 #[path = "program.rs"]
 mod program;
+#[path = "setting.rs"]
+mod setting;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -29,6 +31,7 @@ use windrow::v1::scraping_job_service_client::ScrapingJobServiceClient;
 use windrow::v1::worker_service_client::WorkerServiceClient;
 
 use self::program::Program;
+use self::setting::setting;
 
 const SETTINGS: &str = "[sources.noop]\nkind = \"worker\"\n";
 const JOBS: usize = 100;
@@ -70,10 +73,6 @@ async fn main() {
     verify(&url, triggered, executed).await;
     report(&rates);
     println!("Resident memory of the server: {} MiB", server.memory() / 1_024);
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect(name))
 }
 
 fn report(rates: &Rates) {

@@ -1,5 +1,5 @@
-//! Delay from a tick to the commit of its run when many jobs are due at the same instant, and the cost of jobs that
-//! are not due. `.dev/bench --bench ticks` runs it; it waits for whole minutes.
+//! Delay from a tick to the commit of its run when many jobs are due at the same instant. `.dev/bench --bench ticks`
+//! runs it; it waits for whole minutes.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by a panic")]
 #![expect(clippy::print_stdout, reason = "what it measured")]
@@ -19,8 +19,6 @@ use windrow_server::config::{Config, Database};
 
 /// Jobs that are due at one instant.
 const CROWDS: [i32; 2] = [1_000, 10_000];
-const IDLE: i32 = 100_000;
-const IDLE_SECONDS: u64 = 10;
 /// Limit for one instant.
 const PATIENCE: TimeDelta = TimeDelta::minutes(2);
 
@@ -29,7 +27,6 @@ async fn main() {
     for crowd in CROWDS {
         lateness(crowd).await;
     }
-    idle().await;
 }
 
 /// Every job makes one run at the next whole minute.
@@ -59,26 +56,6 @@ async fn lateness(jobs: i32) {
         last * 1e3,
         last / alone.as_secs_f64(),
         alone.as_secs_f64() * 1e3
-    );
-    running.stop().await;
-}
-
-/// Cost of jobs that are not due: processor time of this process with and without them.
-async fn idle() {
-    let url = database::new_database().await;
-    let mut conn = PgConnection::connect(&url).await.unwrap();
-    let running = start(&url).await;
-    create(&running.addr().to_string()).await;
-    let without = processor_time().await;
-    let never = "2098-01-01T00:00:00Z".parse().unwrap();
-    multiply(&mut conn, IDLE, never).await;
-    conn.execute("vacuum analyze").await.unwrap();
-    let with = processor_time().await;
-    println!(
-        "{IDLE} idle jobs: {:.1} ms of processor time a second, {:.2} times that of one idle job ({:.1} ms)",
-        with * 1e3,
-        with / without,
-        without * 1e3
     );
     running.stop().await;
 }
@@ -160,23 +137,4 @@ async fn insertion(conn: &mut PgConnection, jobs: i32) -> Duration {
         .unwrap();
     }
     begin.elapsed()
-}
-
-/// Seconds of processor time that this process takes in a second.
-async fn processor_time() -> f64 {
-    // The first seconds are the start's.
-    sleep(Duration::from_secs(3)).await;
-    let before = spent();
-    sleep(Duration::from_secs(IDLE_SECONDS)).await;
-    spent().saturating_sub(before).as_secs_f64() / Duration::from_secs(IDLE_SECONDS).as_secs_f64()
-}
-
-fn spent() -> Duration {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap();
-    let nanos = threads.filter_map(|thread| {
-        // Its first number is nanoseconds on a processor.
-        let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        stat.split(' ').next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanos.sum())
 }
