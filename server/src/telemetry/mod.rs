@@ -6,6 +6,7 @@ mod fields;
 mod statements;
 mod writer;
 
+use std::env;
 use std::io::{self, IsTerminal as _};
 use std::panic;
 
@@ -50,7 +51,7 @@ pub fn init(settings: &LogSettings, writer: &LogWriter) -> Result<LogFilter, Tel
     let writer = writer.clone();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(move || writer.clone())
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(has_colors())
         // These are written to stderr directly, which may block or panic.
         .log_internal_errors(false);
     let filtered = tracing_subscriber::registry().with(filter);
@@ -64,6 +65,13 @@ pub fn init(settings: &LogSettings, writer: &LogWriter) -> Result<LogFilter, Tel
     .map_err(TelemetryError::AlreadySetUp)?;
     panic::set_hook(Box::new(log_panic));
     Ok(LogFilter(handle))
+}
+
+/// Whether stderr is a terminal that shows colors, and the user wants them: <https://no-color.org>.
+fn has_colors() -> bool {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let is_dumb = set("TERM").is_some_and(|terminal| terminal == "dumb");
+    io::stderr().is_terminal() && set("NO_COLOR").is_none() && !is_dumb
 }
 
 // Does not call the default hook, which would write a second, unstructured message.
