@@ -26,16 +26,7 @@ pub(crate) struct Address {
 impl Address {
     pub(crate) fn parse(endpoint: &str, plaintext: Plaintext) -> Result<Self, Error> {
         let invalid = |description: String| invalid(endpoint, description);
-        let whole = match endpoint.split_once("://") {
-            Some(("http" | "https", _)) => endpoint.to_owned(),
-            Some((scheme, _)) => {
-                return Err(invalid(format!(
-                    "the scheme `{scheme}` is not supported; use http or https"
-                )));
-            }
-            None => format!("http://{endpoint}"),
-        };
-        let uri: Uri = whole.parse().map_err(|e| invalid(format!("{e}")))?;
+        let uri = uri(endpoint).map_err(invalid)?;
         let address = Self { given: endpoint.into(), uri };
         if address.uri.port().is_none() && !address.is_tls() {
             return Err(invalid("the port is missing, for example `127.0.0.1:50051`".to_owned()));
@@ -72,6 +63,35 @@ impl fmt::Display for Address {
     }
 }
 
+/// The URI, with nothing that the connection would ignore.
+fn uri(endpoint: &str) -> Result<Uri, String> {
+    let (scheme, rest) = endpoint.split_once("://").unwrap_or(("http", endpoint));
+    let scheme = scheme.to_ascii_lowercase();
+    if !["http", "https"].contains(&scheme.as_str()) {
+        return Err(format!("the scheme `{scheme}` is not supported; use http or https"));
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#']) {
+        return Err("it has a path; write only the host and the port".to_owned());
+    }
+    if authority.contains('@') {
+        return Err("it has a user; pass a bearer token instead".to_owned());
+    }
+    // An IPv6 address has colons of its own.
+    let (host, after_host) = authority.split_at(authority.find(']').map_or(0, |end| end + 1));
+    if host.is_empty() && after_host.matches(':').count() > 1 {
+        return Err("write an IPv6 address in brackets, for example `[::1]:50051`".to_owned());
+    }
+    if let Some((_, port)) = after_host.split_once(':')
+        && port.parse::<u16>().is_err()
+    {
+        return Err(format!("`{port}` is not a port, a number up to 65535"));
+    }
+    let uri: Uri = format!("{scheme}://{authority}").parse().map_err(|e| format!("{e}"))?;
+    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    if has_host { Ok(uri) } else { Err("the host is missing".to_owned()) }
+}
+
 pub(crate) fn invalid(endpoint: &str, description: String) -> Error {
     Error::InvalidEndpoint { endpoint: endpoint.to_owned(), description }
 }
@@ -86,13 +106,35 @@ mod tests {
         assert_eq!(uri("127.0.0.1:50051"), "http://127.0.0.1:50051/");
         assert_eq!(uri("http://windrow:1"), "http://windrow:1/");
         assert_eq!(uri("https://windrow"), "https://windrow/");
+        assert_eq!(uri("HTTPS://windrow/"), "https://windrow/");
+        assert_eq!(uri("[::1]:1"), "http://[::1]:1/");
     }
 
     #[test]
     fn an_invalid_endpoint_is_rejected() {
-        for endpoint in ["", "a b", "localhost", "http://windrow", "ftp://x:1", "https://"] {
-            let rejected = Address::parse(endpoint, Plaintext::WithToken);
-            assert!(matches!(rejected, Err(Error::InvalidEndpoint { .. })), "{endpoint}");
+        for (endpoint, reason) in [
+            ("", ""),
+            ("a b", "invalid uri character"),
+            ("localhost", "the port is missing"),
+            ("http://windrow", "the port is missing"),
+            ("ftp://x:1", "the scheme `ftp` is not supported"),
+            ("https://", ""),
+            (":50051", "the host is missing"),
+            ("localhost:99999", "`99999` is not a port"),
+            ("localhost:", "`` is not a port"),
+            ("::1", "write an IPv6 address in brackets"),
+            ("fe80::1:50051", "write an IPv6 address in brackets"),
+            ("host:1/windrow", "it has a path"),
+            ("http:/x", "it has a path"),
+            ("https://host?a=b", "it has a path"),
+            ("me:secret@host:1", "it has a user"),
+        ] {
+            match Address::parse(endpoint, Plaintext::WithToken) {
+                Err(Error::InvalidEndpoint { description, .. }) => {
+                    assert!(description.starts_with(reason), "{endpoint}: {description}");
+                }
+                other => panic!("{endpoint}: {other:?}"),
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use tower::retry::budget::TpsBudget;
 
 use crate::address::{Address, Plaintext};
 use crate::client::Limits;
+use crate::delay::{Delay, OnDelay};
 use crate::endpoints::{Endpoints, Transport};
 use crate::{Client, Error};
 
@@ -75,6 +76,7 @@ pub struct ClientBuilder {
     keep_alive_timeout: Duration,
     user_agent: Option<String>,
     retry_budget: RetryBudget,
+    on_delay: OnDelay,
 }
 
 impl ClientBuilder {
@@ -94,6 +96,7 @@ impl ClientBuilder {
             keep_alive_timeout: DEFAULT_KEEP_ALIVE_TIMEOUT,
             user_agent: None,
             retry_budget: RetryBudget::default(),
+            on_delay: OnDelay::default(),
         }
     }
 
@@ -168,9 +171,20 @@ impl ClientBuilder {
         Self { retry_budget, ..self }
     }
 
+    /// Calls this when connecting, a unary call, the opening of a watch or a step of an export takes more than a
+    /// second, and again when its reason changes. For programs with a person in front of them.
+    ///
+    /// ```
+    /// # let builder = windrow_client::Client::builder();
+    /// let builder = builder.on_delay(|delay| println!("waiting for {}", delay.endpoint));
+    /// ```
+    pub fn on_delay(self, report: impl Fn(&Delay<'_>) + Send + Sync + 'static) -> Self {
+        Self { on_delay: OnDelay::new(report), ..self }
+    }
+
     /// Connects to the first server that answers.
     pub async fn connect(self) -> Result<Client, Error> {
-        let endpoints = self.endpoints()?.connect().await?;
+        let endpoints = self.endpoints()?.connect(&self.on_delay).await?;
         Ok(self.over(endpoints))
     }
 
@@ -196,7 +210,7 @@ impl ClientBuilder {
     }
 
     fn over(self, endpoints: Endpoints) -> Client {
-        Client::over(endpoints, self.limits, self.retry_budget.build())
+        Client::over(endpoints, self.limits, self.retry_budget.build(), self.on_delay)
     }
 }
 

@@ -16,6 +16,7 @@ use tracing::debug;
 
 use crate::Error;
 use crate::address::{Address, invalid};
+use crate::delay::OnDelay;
 use crate::proto::property_service_client::PropertyServiceClient;
 use crate::proto::scheduled_job_service_client::ScheduledJobServiceClient;
 use crate::proto::scraping_job_service_client::ScrapingJobServiceClient;
@@ -24,6 +25,9 @@ use crate::proto::worker_service_client::WorkerServiceClient;
 /// Maximum size of a response in bytes. A page of 1,000 runs with hundreds of locations each exceeds tonic's
 /// default of 4 MiB.
 const RESPONSE_LIMIT: usize = 256 * 1024 * 1024;
+/// Maximum size of the headers or trailers of a response in bytes. Beyond it an error of the server would be lost;
+/// the default is 16 KiB.
+const HEADER_LIMIT: u32 = 1024 * 1024;
 
 /// Transport settings of all servers.
 pub(crate) struct Transport {
@@ -95,11 +99,12 @@ impl Endpoints {
     }
 
     /// Connects to the first server that answers and uses it from now on.
-    pub(crate) async fn connect(mut self) -> Result<Self, Error> {
-        let mut last = None;
+    pub(crate) async fn connect(mut self, on_delay: &OnDelay) -> Result<Self, Error> {
+        let (mut last, mut wait) = (None, on_delay.wait());
         let targets = std::iter::once(&mut self.first).chain(&mut self.others);
         for (turn, target) in targets.enumerate() {
-            match target.endpoint.connect().await {
+            let connecting = Box::pin(target.endpoint.connect());
+            match wait.during(target.address.as_str(), connecting).await {
                 Ok(channel) => {
                     target.channel = channel;
                     self.turn = AtomicUsize::new(turn);
@@ -178,6 +183,7 @@ fn endpoint(address: &Address, transport: &Transport) -> Result<Endpoint, tonic:
         .http2_keep_alive_interval(transport.keep_alive_interval)
         .keep_alive_timeout(transport.keep_alive_timeout)
         .keep_alive_while_idle(true)
+        .http2_max_header_list_size(HEADER_LIMIT)
         .user_agent(transport.user_agent.clone())?;
     if address.is_tls() { endpoint.tls_config(tls(transport)) } else { Ok(endpoint) }
 }

@@ -13,6 +13,7 @@ pub mod worker;
 
 mod address;
 mod backoff;
+mod delay;
 mod endpoints;
 mod error;
 mod pages;
@@ -27,6 +28,7 @@ pub use builder::{
     DEFAULT_KEEP_ALIVE_TIMEOUT, DEFAULT_STREAM_IDLE_TIMEOUT, DEFAULT_TIMEOUT, RetryBudget,
 };
 pub use client::Client;
+pub use delay::Delay;
 pub use error::{Error, FieldViolation, Status};
 pub use jobs::{CreateJob, DeleteJob, JobStats, ListJobs, PauseJob, ResumeJob, UpdateJob};
 pub use properties::{ExportProperties, ListProperties};

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::builder::ClientBuilder;
+use crate::delay::{OnDelay, Wait};
 use crate::endpoints::{Endpoints, Route};
 use crate::{Error, error};
 
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) endpoints: Endpoints,
     pub(crate) limits: Limits,
     budget: TpsBudget,
+    on_delay: OnDelay,
 }
 
 /// Time limits of calls and streams.
@@ -86,8 +88,13 @@ impl Client {
         self.route().endpoint().to_owned()
     }
 
-    pub(crate) fn over(endpoints: Endpoints, limits: Limits, budget: TpsBudget) -> Self {
-        Self { shared: Arc::new(Shared { endpoints, limits, budget }) }
+    pub(crate) fn over(
+        endpoints: Endpoints,
+        limits: Limits,
+        budget: TpsBudget,
+        on_delay: OnDelay,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { endpoints, limits, budget, on_delay }) }
     }
 
     pub(crate) fn route(&self) -> Route {
@@ -96,6 +103,11 @@ impl Client {
 
     pub(crate) fn limits(&self) -> Limits {
         self.shared.limits
+    }
+
+    /// Begins to wait for something that may take too long.
+    pub(crate) fn new_wait(&self) -> Wait {
+        self.shared.on_delay.wait()
     }
 
     /// Reports a failed call, so that other calls avoid a lost server.
@@ -137,12 +149,13 @@ impl Client {
         let timeout = self.limits().timeout;
         let deadline = Instant::now() + timeout;
         self.shared.budget.deposit();
-        let (mut failures, mut backoff) = (0_u32, Backoff::new());
+        let (mut failures, mut backoff, mut wait) = (0_u32, Backoff::new(), self.new_wait());
         loop {
             let route = self.route();
             let mut request = Request::new(request.clone());
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-            let result = tokio::time::timeout_at(deadline, send(route.clone(), request)).await;
+            let answer = tokio::time::timeout_at(deadline, send(route.clone(), request));
+            let result = wait.during(route.endpoint(), answer).await;
             let result = result.unwrap_or_else(|_| Err(error::late(timeout)));
             let span = Span::current();
             record(&span, &route, result.as_ref().err());
@@ -154,7 +167,10 @@ impl Client {
             failures += 1;
             self.failed(&route, &status);
             match self.pause(retry, failures, &mut backoff, &status) {
-                Some(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
+                Some(pause) if Instant::now() + pause < deadline => {
+                    wait.failed(Error::from_status(route.endpoint(), status), route.endpoint());
+                    wait.during(route.endpoint(), tokio::time::sleep(pause)).await;
+                }
                 Some(_) | None => return Err(Error::from_status(route.endpoint(), status)),
             }
         }

@@ -1,5 +1,6 @@
 //! Errors: what the server rejected, and what went wrong on the way to it.
 
+mod foreign;
 mod status;
 
 use std::error::Error as StdError;
@@ -40,13 +41,31 @@ pub enum Error {
     /// the current state, and discard every run that is not in it.
     #[error("{0}")]
     FeedReset(Status),
-    /// No connection, or it broke and retries did not help. Start the server or correct the endpoint.
+    /// No connection. Start the server or correct the endpoint.
     #[error("cannot reach Windrow at {endpoint}; is windrow-server running?")]
     Connect {
         /// The endpoint as given.
         endpoint: String,
         /// Error of the transport.
         source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The connection broke during the call, and retries did not help. The call may have taken effect.
+    #[error("the connection to Windrow at {endpoint} broke before its response")]
+    Broken {
+        /// The endpoint as given.
+        endpoint: String,
+        /// Error of the transport.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// Something else answered than Windrow: a proxy in front of it, or another program at this address.
+    #[error("the response from {endpoint} is not one of Windrow: {description}")]
+    Foreign {
+        /// The endpoint as given.
+        endpoint: String,
+        /// The gRPC code that stands for the response.
+        code: Code,
+        /// The response, and what to do.
+        description: String,
     },
     /// No response within the timeout. The call may have taken effect; repeat it with the same request id
     /// to find out.
@@ -73,13 +92,14 @@ pub enum Error {
 
 impl Error {
     /// The gRPC code. For errors of this side: `InvalidArgument` for what the caller configured,
-    /// `Unavailable` for `Connect`, `DeadlineExceeded` for `Timeout`, `Internal` for `Protocol`.
+    /// `Unavailable` for `Connect` and `Broken`, `DeadlineExceeded` for `Timeout`, `Internal` for `Protocol`.
     pub fn code(&self) -> Code {
         match self {
             Self::Status(status) | Self::TokenExpired(status) | Self::FeedReset(status) => {
                 status.code
             }
-            Self::Connect { .. } => Code::Unavailable,
+            Self::Connect { .. } | Self::Broken { .. } => Code::Unavailable,
+            Self::Foreign { code, .. } => *code,
             Self::Timeout { .. } => Code::DeadlineExceeded,
             Self::InvalidEndpoint { .. } | Self::InvalidBearerToken => Code::InvalidArgument,
             Self::Protocol(_) => Code::Internal,
@@ -103,6 +123,8 @@ impl Error {
                 Some(status)
             }
             Self::Connect { .. }
+            | Self::Broken { .. }
+            | Self::Foreign { .. }
             | Self::Timeout { .. }
             | Self::InvalidEndpoint { .. }
             | Self::InvalidBearerToken

@@ -8,7 +8,7 @@ use tonic::{Code, ConnectError, TimeoutExpired};
 use tonic_types::StatusExt;
 use windrow::reason;
 
-use super::Error;
+use super::{Error, foreign};
 
 /// The server's answer to a call that it did not execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +68,15 @@ impl From<&tonic::Status> for Status {
 impl Error {
     pub(crate) fn from_status(endpoint: &str, status: tonic::Status) -> Self {
         let endpoint = || endpoint.to_owned();
-        if is_lost(&status) && is_local(&status) {
+        if is_unsent(&status) {
             return Self::Connect { endpoint: endpoint(), source: Box::new(status) };
+        }
+        // The transport made it, whatever its code.
+        if is_local(&status) && !is_late(&status) {
+            return Self::Broken { endpoint: endpoint(), source: Box::new(status) };
+        }
+        if let Some((code, description)) = foreign::description(&status) {
+            return Self::Foreign { endpoint: endpoint(), code, description };
         }
         if is_late(&status) {
             return Self::Timeout { endpoint: endpoint() };
@@ -88,7 +95,9 @@ pub(crate) fn is_lost(status: &tonic::Status) -> bool {
     // A status with a source was made by the transport on this side: a broken connection shows as
     // UNKNOWN, INTERNAL or CANCELLED there.
     let broken = matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled);
-    status.code() == Code::Unavailable || (broken && is_local(status) && !is_late(status))
+    status.code() == Code::Unavailable
+        || foreign::is_unreached(status)
+        || (broken && is_local(status) && !is_late(status))
 }
 
 /// True if no server has seen the call, because there was no connection.

@@ -42,7 +42,8 @@ impl ExportProperties {
     /// error ends the stream.
     pub fn stream(self) -> impl Stream<Item = Result<Property, Error>> + Send + Unpin + use<> {
         let export = Export {
-            stream: Reconnecting::new(&self.client, "ExportProperties", RECONNECT_TIMEOUT),
+            stream: Reconnecting::new(&self.client, "ExportProperties", RECONNECT_TIMEOUT)
+                .reporting_every_delay(),
             request: self.request,
             batch: VecDeque::new(),
             is_complete: false,
