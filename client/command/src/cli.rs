@@ -1,5 +1,7 @@
 //! The command line: global options and the list of commands.
 
+use std::env;
+
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use windrow_client::Client;
 
@@ -19,6 +21,7 @@ const EXAMPLES: &str = "Examples:
 
 JSON: each response is one object with the field names of the contract. Enum values are the words
 that flags and filters use, for example \"status\": \"completed\". Times are in UTC.
+Hints and errors are objects on stderr: {\"hint\": TEXT}, {\"error\": {\"message\": TEXT, ...}}.
 
 Exit codes: 0 completed, 1 error, 2 usage, 3 completed with failed locations, 4 failed,
 5 cancelled, 130 Ctrl-C while watching (the run continues).";
@@ -116,17 +119,34 @@ impl Cli {
     pub(crate) async fn run(self) -> Result<u8, Failure> {
         self.output.set_colors();
         let output = self.output.output();
+        output.begin();
         match self.command {
             Command::Context(command) => context::run(command, output, &self.connection),
             Command::Completions(args) => shell::completions(&mut Self::command(), &args),
             Command::Man(args) => shell::man(Self::command(), &args),
             command => {
                 command.check()?;
-                let client = connection::connect(self.connection).await?;
-                command.call(&client, output).await
+                let called = async {
+                    let client = connection::connect(self.connection).await?;
+                    command.call(&client, output).await
+                };
+                match Box::pin(called).await {
+                    Err(failure) => Err(failure.explained().await),
+                    done => done,
+                }
             }
         }
     }
+}
+
+/// Whether the command line asks for JSON, for errors about the command line itself.
+pub(crate) fn asks_for_json() -> bool {
+    let words: Vec<_> = env::args().collect();
+    let is_format = |pair: &[String]| matches!(pair, [flag, format] if ["-o", "--output"].contains(&flag.as_str()) && format == "json");
+    let one = ["--json", "-ojson", "-o=json", "--output=json"];
+    words.iter().any(|word| one.contains(&word.as_str()))
+        || words.windows(2).any(is_format)
+        || env::var("WINDROW_OUTPUT").is_ok_and(|format| format == "json")
 }
 
 impl Command {

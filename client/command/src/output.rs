@@ -1,13 +1,17 @@
 //! Output: text for people, JSON or YAML for programs, or only ids. Results go to stdout, hints to stderr.
 
 use std::io::{self, BufWriter, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use prost::{Message, Name};
 
 use crate::failure::Failure;
-use crate::json::{Shown, to_json};
-use crate::render::Layout;
+use crate::json::{Shown, text, to_json};
+use crate::render::{Layout, is_hostile, printable};
+
+/// Hints and errors are objects, too.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -30,6 +34,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Sets the format of hints and errors.
+    pub(crate) fn begin(self) {
+        IS_JSON.store(self.format == Format::Json, Ordering::Relaxed);
+    }
+
     pub(crate) fn is_table(self) -> bool {
         self.format == Format::Table
     }
@@ -53,21 +62,42 @@ impl Output {
 
 /// A YAML document.
 pub(crate) fn yaml(value: &impl serde::Serialize) -> Result<String, Failure> {
-    let text = serde_saphyr::to_string(value).map_err(|error| Failure::Json(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| Failure::Json(error.to_string());
+    let text = serde_saphyr::to_string(value).map_err(|error| failed(&error))?;
+    if text.contains(|c| c != '\n' && is_hostile(c)) {
+        // JSON is YAML, too, and has escapes for all characters.
+        let json = text::line(value).map_err(|error| failed(&error))?;
+        return Ok(format!("---\n{json}"));
+    }
     Ok(format!("---\n{}", text.trim_end()))
 }
 
 /// Writes a line to stdout and flushes, so that the reader of a pipe sees it immediately.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(printable(text).as_bytes())?;
     stdout.write_all(b"\n")?;
     stdout.flush()
 }
 
 /// Writes a line to stderr. Results do not depend on it, so it does not matter if nobody can read it.
 pub(crate) fn hint(text: &str) {
-    writeln!(io::stderr(), "{text}").ok();
+    if is_json() {
+        remark(&serde_json::json!({ "hint": text }));
+    } else {
+        writeln!(io::stderr(), "{}", printable(text)).ok();
+    }
+}
+
+/// Writes an object to stderr.
+pub(crate) fn remark(object: &serde_json::Value) {
+    // Objects of texts and numbers always have a text.
+    let line = text::line(object).unwrap_or_default();
+    writeln!(io::stderr(), "{line}").ok();
+}
+
+pub(crate) fn is_json() -> bool {
+    IS_JSON.load(Ordering::Relaxed)
 }
 
 /// Writes many lines to stdout with a buffer, for exports.

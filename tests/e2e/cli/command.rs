@@ -8,7 +8,7 @@ use crate::support::program;
 use crate::support::{QUICK, SLOW, Windrow, job, parameters};
 use windrow_client::proto;
 
-async fn run(address: &str, arguments: &[&str]) -> Output {
+pub(super) async fn run(address: &str, arguments: &[&str]) -> Output {
     let (address, arguments): (String, Vec<String>) =
         (address.to_owned(), arguments.iter().map(ToString::to_string).collect());
     let run = move || {
@@ -18,7 +18,7 @@ async fn run(address: &str, arguments: &[&str]) -> Output {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(super) fn stdout(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout.clone()).unwrap()
 }

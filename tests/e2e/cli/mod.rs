@@ -1,7 +1,10 @@
 //! The command `windrow` and the flags of `windrow-server`.
 
+mod answers;
 mod apply;
 mod command;
 mod home;
 mod server;
+mod terminal;
+mod waiting;
 mod watch;

@@ -42,24 +42,27 @@ pub(crate) fn run(
         ContextCommand::List => list(&contexts, output)?,
         ContextCommand::Current => current(&contexts, output)?,
         ContextCommand::Set(NameArgs { name }) => {
-            contexts.contexts.insert(name.clone(), permanent(flags)?);
+            let connection = permanent(flags)?;
+            contexts.contexts.insert(name.clone(), connection.clone());
             contexts.write(&path)?;
-            line(&format!("Set context {name}. Use it: windrow context use {name}"))?;
+            let use_it = command_line(["windrow", "context", "use", &name]);
+            show(output, &name, &connection, &format!("Set context {name}. Use it: {use_it}"))?;
         }
         ContextCommand::Use(NameArgs { name }) => {
-            let server = contexts.get(&name)?.server.clone();
-            contexts.current = Some(name);
+            let connection = contexts.get(&name)?.clone();
+            contexts.current = Some(name.clone());
             contexts.write(&path)?;
-            line(&format!("Using {server}"))?;
+            show(output, &name, &connection, &format!("Using {}", connection.server))?;
         }
         ContextCommand::Delete(NameArgs { name }) => {
-            let undo = contexts.get(&name)?.flags();
+            let connection = contexts.get(&name)?.clone();
             contexts.contexts.remove(&name);
             contexts.current = contexts.current.filter(|current| *current != name);
             contexts.write(&path)?;
             let words = ["windrow", "context", "set", &name].into_iter();
-            let undo = command_line(words.chain(undo.iter().map(String::as_str)));
-            line(&format!("Deleted context {name}. Undo: {undo}"))?;
+            let flags = connection.flags();
+            let undo = command_line(words.chain(flags.iter().map(String::as_str)));
+            show(output, &name, &connection, &format!("Deleted context {name}. Undo: {undo}"))?;
         }
     }
     Ok(0)
@@ -84,15 +87,21 @@ fn list(contexts: &Contexts, output: Output) -> Result<(), Failure> {
 }
 
 fn current(contexts: &Contexts, output: Output) -> Result<(), Failure> {
-    let server = contexts.select(None)?;
-    match (output.format, &contexts.current) {
-        (Format::Json, _) => line(&serde_json::json!(server).to_string())?,
-        (Format::Yaml, _) => line(&yaml(&server)?)?,
-        (Format::Quiet, current) => current.iter().try_for_each(|name| line(name))?,
-        (Format::Table, Some(name)) => line(&format!("{name}  {}", server.server))?,
-        (Format::Table, None) => {
-            line("No current context. Choose one: windrow context use NAME")?;
-        }
+    let connection = contexts.select(None)?;
+    let (name, text) = match &contexts.current {
+        Some(name) => (name.as_str(), format!("{name}  {}", connection.server)),
+        None => ("", "No current context. Choose one: windrow context use NAME".to_owned()),
+    };
+    show(output, name, &connection, &text)
+}
+
+fn show(output: Output, name: &str, it: &Connection, text: &str) -> Result<(), Failure> {
+    match output.format {
+        Format::Json => line(&serde_json::json!(it).to_string())?,
+        Format::Yaml => line(&yaml(it)?)?,
+        Format::Quiet if name.is_empty() => {}
+        Format::Quiet => line(name)?,
+        Format::Table => line(text)?,
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The connection to a server, configured by flags, the environment or a context.
 
 mod contexts;
+mod probe;
 
 use std::env;
 use std::fs;
@@ -8,11 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use windrow_client::Client;
+use windrow_client::{Client, Delay};
 
 pub(crate) use contexts::{Connection, Contexts};
+pub(crate) use probe::probe;
 
 use crate::failure::Failure;
+use crate::output::hint;
 
 const DEFAULT_SERVER: &str = "127.0.0.1:50051";
 const DEFAULT_PORT: u16 = 50051;
@@ -64,6 +67,7 @@ pub(crate) async fn connect(flags: ConnectionFlags) -> Result<Client, Failure> {
     let server = given.over(base);
     let mut builder = Client::builder().endpoint(with_ports(&server.server));
     builder = builder.user_agent(concat!("windrow/", env!("CARGO_PKG_VERSION")));
+    builder = builder.on_delay(|delay| hint(&waiting(delay)));
     if let Some(file) = &server.ca_file {
         let certificates = fs::read(file).map_err(|error| unreadable("CA", file, &error))?;
         builder = builder.ca_certificate(certificates);
@@ -75,6 +79,13 @@ pub(crate) async fn connect(flags: ConnectionFlags) -> Result<Client, Failure> {
         builder = builder.bearer_token_over_plaintext();
     }
     Ok(builder.connect().await?)
+}
+
+fn waiting(delay: &Delay<'_>) -> String {
+    match delay.error {
+        Some(error) => format!("Waiting for Windrow at {}: {error}", delay.endpoint),
+        None => format!("Waiting for a response from {}", delay.endpoint),
+    }
 }
 
 impl From<&ConnectionFlags> for Connection {
@@ -136,10 +147,12 @@ fn with_ports(servers: &str) -> String {
 }
 
 fn with_port(server: &str) -> String {
-    let authority = server.strip_prefix("http://").unwrap_or(server).trim_end_matches('/');
+    let (scheme, rest) = server.split_once("://").unwrap_or(("http", server));
+    let authority = rest.trim_end_matches('/');
     // An IPv6 address is in brackets, and only a colon after them starts a port.
     let after_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
-    if server.is_empty() || server.starts_with("https://") || after_host.contains(':') {
+    let is_plaintext = scheme.eq_ignore_ascii_case("http");
+    if authority.is_empty() || !is_plaintext || after_host.contains([':', '/']) {
         return server.to_owned();
     }
     format!("{}:{DEFAULT_PORT}", server.trim_end_matches('/'))

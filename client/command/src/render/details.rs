@@ -3,7 +3,8 @@
 use console::measure_text_width;
 
 use super::Layout;
-use super::table::{GAP, clean, colored};
+use super::escape::clean;
+use super::table::{GAP, colored};
 
 /// Width that values have even on a very narrow terminal.
 const MIN_VALUE: usize = 20;

@@ -7,17 +7,18 @@ mod stats;
 mod ticks;
 
 mod details;
+mod escape;
 mod layout;
 mod settings;
 mod table;
 
+pub(crate) use escape::{clean, is_hostile, printable};
 pub(crate) use jobs::{changed_job, job_with_runs, jobs};
 pub(crate) use layout::{Layout, Zone};
 pub(crate) use properties::{properties, property_with_changes};
 pub(crate) use runs::{live, log, progress, run, run_id_lines, runs};
 pub(crate) use settings::{Setting, command_line, job_settings};
 pub(crate) use stats::stats;
-pub(crate) use table::clean;
 pub(crate) use ticks::{backfill, decided_ticks, explanation, ticks};
 
 /// Stands for a value that is absent.

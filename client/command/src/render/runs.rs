@@ -3,9 +3,10 @@
 use windrow_client::proto::{self, ScrapingJobStatus};
 
 use super::details::details;
+use super::escape::clean;
 use super::jobs::source;
 use super::settings::parameter_settings;
-use super::table::{Column, Table, clean, table};
+use super::table::{Column, Table, table};
 use super::{Layout, NONE, PageCount};
 use crate::json::word;
 

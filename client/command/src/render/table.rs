@@ -2,10 +2,11 @@
 //!
 //! A table is never cut at the right edge and never wraps, unless its ids alone are wider than the terminal.
 //! Below its natural width it shortens long free text and leaves out columns, the one with the highest rank
-//! first. Ids are shown whole, because people copy them. Text of others cannot move the cursor: control characters become spaces.
+//! first. Ids are shown whole, because people copy them.
 
 use console::{Alignment, measure_text_width, pad_str, style, truncate_str};
 
+use super::escape::clean;
 use super::{Layout, NONE};
 
 pub(super) const GAP: usize = 2;
@@ -181,11 +182,6 @@ fn joined(cells: impl Iterator<Item = String>) -> String {
     cells.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end().to_owned()
 }
 
-/// Replaces control characters by spaces, so that a name cannot carry escape sequences into a terminal.
-pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 /// A state in its color, if colors are on.
 pub(super) fn colored(state: &str) -> String {
     let styled = style(state);
@@ -219,7 +215,7 @@ mod tests {
     fn columns_are_aligned_and_numbers_stand_to_the_right() {
         let rows = [["é\u{1b}[2J", "running", "7", ""], ["long name", "東京", "1234", "-"]];
         let expected =
-            "JOB ID     STATUS   SAVED\né [2J      running      7\nlong name  東京      1234";
+            "JOB ID      STATUS   SAVED\né\\u001b[2J  running      7\nlong name   東京      1234";
         assert_eq!(shown(None, &rows).text, expected);
     }
 

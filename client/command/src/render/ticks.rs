@@ -3,8 +3,9 @@
 use windrow_client::proto;
 
 use super::details::details;
+use super::escape::clean;
 use super::runs::status;
-use super::table::{Column, clean, table};
+use super::table::{Column, table};
 use super::{Layout, NONE, counted};
 use crate::json::word;
 

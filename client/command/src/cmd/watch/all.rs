@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use console::is_dumb;
 use futures::TryStreamExt;
 use tokio::time::MissedTickBehavior;
 use windrow_client::{Client, WatchEvent, WatchEvents};
@@ -29,7 +30,7 @@ pub(super) async fn all(client: &Client, output: Output, args: WatchArgs) -> Res
         Format::Json | Format::Yaml | Format::Quiet => {
             unless_interrupted(objects(watch.full().events(), output)).await?;
         }
-        Format::Table if io::stdout().is_terminal() => {
+        Format::Table if io::stdout().is_terminal() && !is_dumb() => {
             let mut board = Board::new(client.endpoint(), output.layout);
             let shown = unless_interrupted(table(watch.resync().events(), &mut board)).await;
             board.clear();

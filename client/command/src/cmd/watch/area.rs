@@ -7,6 +7,8 @@ use std::io::Write;
 
 use console::{Term, measure_text_width, truncate_str};
 
+use crate::render::printable;
+
 pub(super) struct Area {
     terminal: Term,
     /// Widths of the drawn lines.
@@ -26,6 +28,7 @@ impl Area {
     /// Replaces the area. Lines are shortened to the terminal. One write, because several would flicker.
     pub(super) fn draw(&mut self, text: &str) {
         let columns = self.size().map_or(usize::MAX, |(_, columns)| columns);
+        let text = printable(text);
         let lines: Vec<_> = text.lines().map(|line| truncate_str(line, columns, "…")).collect();
         let shown: String = lines.iter().flat_map(|line| [line, "\x1b[K\n"]).collect();
         let drawn = format!("{}{shown}\x1b[J", self.back_to_start(columns));

@@ -75,7 +75,8 @@ pub(crate) async fn run(client: &Client, output: Output, args: WatchArgs) -> Res
     let start = args.after_revision.map_or(Start::Now, Start::After);
     match one(client, output, job_id, start).await {
         Err(Failure::Client(error)) if error.code() == Code::NotFound => {
-            Err(not_found(client, job_id, error).await)
+            let explained = async { Err(not_found(client, job_id, error).await) };
+            Ok(unless_interrupted(explained).await?.unwrap_or(INTERRUPTED))
         }
         done => done,
     }

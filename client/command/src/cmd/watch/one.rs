@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::mem;
 use std::time::Duration;
 
+use console::is_dumb;
 use futures::{Stream, TryStreamExt};
 use windrow_client::proto::{ScrapingJob, ScrapingJobStatus};
 use windrow_client::{Client, Error, WatchEvent};
@@ -40,23 +41,27 @@ pub(crate) async fn one(
         Start::History => client.watch(job_id).from_start(),
         Start::After(revision) => client.watch(job_id).after(revision),
     };
-    let followed = unless_interrupted(follow(watch.events(), &mut view)).await;
+    let followed = async {
+        match follow(watch.events(), &mut view).await? {
+            Some(run) => {
+                view.clear();
+                view.end(&run)?;
+                Ok(run)
+            }
+            // The run had ended at or before the given revision.
+            None => Ok(client.get_run(job_id).await?),
+        }
+    };
+    let followed = unless_interrupted(followed).await;
     view.clear();
-    match followed? {
-        Some(Some(run)) => {
-            view.end(&run)?;
-            Ok(exit_code(&run))
-        }
-        // The run had ended at or before the given revision.
-        Some(None) => Ok(exit_code(&client.get_run(job_id).await?)),
-        None => {
-            hint(&format!(
-                "The run continues. Watch it again: windrow watch {job_id}\n\
-                 Cancel it: windrow runs cancel {job_id}"
-            ));
-            Ok(INTERRUPTED)
-        }
+    if let Some(run) = followed? {
+        return Ok(exit_code(&run));
     }
+    hint(&format!(
+        "The run continues. Watch it again: windrow watch {job_id}\n\
+         Cancel it: windrow runs cancel {job_id}"
+    ));
+    Ok(INTERRUPTED)
 }
 
 async fn follow(
@@ -115,7 +120,7 @@ impl View {
         match output.format {
             Format::Json | Format::Yaml => Self::Objects(output),
             Format::Quiet => Self::Nothing,
-            Format::Table if io::stderr().is_terminal() => {
+            Format::Table if io::stderr().is_terminal() && !is_dumb() => {
                 Self::Bar { layout, bar: Box::new(Bar::new(layout)) }
             }
             Format::Table => Self::Lines { layout, last: String::new() },
