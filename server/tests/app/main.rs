@@ -15,6 +15,7 @@ mod overlap;
 mod policies;
 mod properties;
 mod queue;
+mod stale_runs;
 mod statements;
 mod support;
 mod ticks;
