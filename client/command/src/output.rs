@@ -100,6 +100,22 @@ pub(crate) fn is_json() -> bool {
     IS_JSON.load(Ordering::Relaxed)
 }
 
+/// Writes likely mistakes in a cron expression to stderr, with the job if there may be several.
+pub(crate) fn warn_about_schedule(job: Option<&str>, warnings: &[String]) {
+    let place = job.map(|job| format!("{job}: ")).unwrap_or_default();
+    for warning in warnings {
+        warn(&format!("{place}cron_expression: {warning}"));
+    }
+}
+
+fn warn(text: &str) {
+    if is_json() {
+        remark(&serde_json::json!({ "warning": text }));
+    } else {
+        hint(&format!("warning: {text}"));
+    }
+}
+
 /// Writes many lines to stdout with a buffer, for exports.
 pub(crate) struct Lines {
     to: BufWriter<Stdout>,

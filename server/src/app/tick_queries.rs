@@ -31,6 +31,8 @@ pub struct Previewed {
     pub ticks: Vec<Tick>,
     /// Local times of the expression, up to the last tick, that a clock change skips and that have no tick.
     pub skipped: Vec<NaiveDateTime>,
+    /// Likely mistakes in the expression.
+    pub warnings: Vec<String>,
 }
 
 impl App {
@@ -55,7 +57,8 @@ impl App {
         let after = after.unwrap_or_else(|| self.now());
         let ticks: Vec<Tick> = schedule.ticks_after(after).take(count).collect();
         let until = ticks.last().map_or(after, |tick| tick.tick_at);
-        Ok(Previewed { skipped: schedule.skipped_in(after, until, SKIPPED_LIMIT), ticks })
+        let skipped = schedule.skipped_in(after, until, SKIPPED_LIMIT);
+        Ok(Previewed { ticks, skipped, warnings: schedule.warnings() })
     }
 
     /// The decisions about a job's ticks, newest first.

@@ -15,6 +15,9 @@ const BASE: usize = 2_048;
 /// Tag and length of a field, and of the message around it.
 const FIELD: usize = 12;
 
+/// Warnings about an expression: six of up to 300 bytes.
+const WARNINGS: usize = 2_048;
+
 /// Something that is sent as an entry of a list or stream.
 pub trait Size {
     /// An upper bound of the bytes of its message.
@@ -47,6 +50,7 @@ impl Size for ScheduledJob {
             + settings.schedule.cron_expression().len()
             + self.gate.pause_reason.len()
             + problems.sum::<usize>()
+            + WARNINGS
     }
 }
 

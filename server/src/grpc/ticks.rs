@@ -44,10 +44,11 @@ pub(super) async fn preview(
         Preview::Schedule { cron_expression, timezone }
     };
     let count = usize::try_from(count).unwrap_or_default();
-    let Previewed { ticks, skipped } = app.preview_ticks(preview, after, count).await?;
+    let Previewed { ticks, skipped, warnings } = app.preview_ticks(preview, after, count).await?;
     Ok(proto::PreviewTicksResponse {
         ticks: ticks.iter().map(to_tick).collect(),
         skipped_local_times: skipped.iter().map(|at| at.format(LOCAL_TIME).to_string()).collect(),
+        warnings,
     })
 }
 

@@ -53,7 +53,7 @@ impl Rules {
 /// Makes a job due at nine in a zone.
 fn at_nine(zone: &str) -> impl Fn(&mut SettingsDraft) + Send + Sync {
     move |draft| {
-        draft.cron_expression = "0 9 * * *".to_owned();
+        "0 9 * * *".clone_into(&mut draft.cron_expression);
         zone.clone_into(&mut draft.timezone);
     }
 }

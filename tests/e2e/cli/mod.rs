@@ -7,4 +7,5 @@ mod home;
 mod server;
 mod terminal;
 mod waiting;
+mod warnings;
 mod watch;

@@ -25,11 +25,12 @@ const NUL: &str = "a\0b";
 /// Longer than any text may be.
 const LONG: usize = 100_000;
 /// Texts that are not rejected: output only, compared in memory, or cut when they are stored.
-const ACCEPTED_TEXTS: [&str; 8] = [
+const ACCEPTED_TEXTS: [&str; 9] = [
     "ScheduledJob.etag",
     "ScheduledJob.last_run_job_id",
     "ScheduledJob.pause_reason",
     "ScheduledJob.problem",
+    "ScheduledJob.warnings",
     "DeleteScheduledJobRequest.etag",
     "ScrapingJobLog.text",
     "LocationResult.error_message",

@@ -14,6 +14,12 @@ pub enum ScheduleError {
     /// Four fields, or six (seconds), or seven (years).
     #[error("expected 5 fields, found {found}{}", without_seconds(*found))]
     FieldCount { found: usize },
+    /// `CRON_TZ=Europe/Paris 0 2 * * *` and `0 2 * * * Europe/Paris`, as other schedulers read them.
+    #[error(
+        "the time zone '{zone}' is not a part of the expression; it belongs in the field timezone \
+         (--timezone {zone})"
+    )]
+    ZoneInExpression { zone: String },
     /// A word that starts with `@` and is not one of croniter's.
     #[error(
         "unknown nickname '{text}'; expected @every DURATION, @hourly, @daily, @midnight, @weekly, \
@@ -73,6 +79,7 @@ impl ScheduleError {
             Self::Empty
             | Self::TooLong { .. }
             | Self::FieldCount { .. }
+            | Self::ZoneInExpression { .. }
             | Self::UnknownNickname { .. }
             | Self::MalformedPeriod { .. }
             | Self::PeriodOutOfRange { .. }

@@ -63,6 +63,24 @@ impl Part {
         Field::parse(text, |item| self.item(item))
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The unit in `@every`, if the field always has the same number of values.
+    pub(super) fn unit(&self) -> Option<char> {
+        match self.name {
+            "minute" => Some('m'),
+            "hour" => Some('h'),
+            _ => None,
+        }
+    }
+
+    /// Number of values.
+    pub(super) fn size(&self) -> u32 {
+        self.max.saturating_sub(self.min).saturating_add(1)
+    }
+
     /// One list item: `*`, `a`, `a-b`, and each with a step.
     pub(super) fn item(&self, item: &str) -> Result<Vec<u32>, ScheduleError> {
         let (span, step) = match item.split_once('/') {

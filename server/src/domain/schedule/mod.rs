@@ -18,6 +18,7 @@ mod pattern;
 mod period;
 mod wall_clock;
 mod wall_clock_ticks;
+mod warnings;
 
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,9 @@ pub(super) fn parse(cron_expression: &str) -> Result<Expression, ScheduleError> 
     if cron_expression.len() > MAX_EXPRESSION_BYTES {
         return Err(ScheduleError::TooLong { limit: MAX_EXPRESSION_BYTES });
     }
+    if let Some(zone) = zone_in(cron_expression) {
+        return Err(ScheduleError::ZoneInExpression { zone: zone.chars().take(64).collect() });
+    }
     let lower = cron_expression.trim().to_ascii_lowercase();
     if let Some(period) = period_of(&lower) {
         return Period::parse(period).map(Expression::Every);
@@ -65,6 +68,20 @@ pub(super) fn parse(cron_expression: &str) -> Result<Expression, ScheduleError> 
         hour: HOUR.field(hour)?,
         days: days(unquestioned(day_of_month), month, unquestioned(day_of_week))?,
     }))
+}
+
+/// The zone of a first word `CRON_TZ=Europe/Paris` or `TZ=Europe/Paris`, or of a sixth word `Europe/Paris`.
+fn zone_in(cron_expression: &str) -> Option<&str> {
+    let words: Vec<&str> = cron_expression.split_ascii_whitespace().collect();
+    if let Some((variable, zone)) = words.first()?.split_once('=') {
+        let is_zone = ["CRON_TZ", "TZ"].iter().any(|known| variable.eq_ignore_ascii_case(known));
+        return is_zone.then_some(zone);
+    }
+    let is_zone = |word: &&&str| {
+        word.contains('/')
+            && word.split('/').all(|part| part.starts_with(|c: char| c.is_ascii_alphabetic()))
+    };
+    words.get(5).filter(is_zone).copied()
 }
 
 /// The text after `@every`.

@@ -9,6 +9,7 @@ use windrow_client::{Client, Code, CreateJob, Error};
 use super::diff;
 use super::files::DesiredJob;
 use crate::failure::Failure;
+use crate::output::warn_about_schedule;
 
 /// A change of one job.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ async fn change(
     let id = &desired.scheduled_job_id;
     let Some(present) = present else {
         let after = client.create_job(CreateJob::from(desired.clone()).validate_only()).await?;
+        warn_about_schedule(Some(id), &after.warnings);
         let text = diff::text("create", id, None, Some(&after));
         return Ok(Some(Change { step: Step::Create(Box::new(desired.clone())), text }));
     };
@@ -81,6 +83,7 @@ async fn change(
     if diff::settings(Some(present)) == diff::settings(Some(&after)) {
         return Ok(None);
     }
+    warn_about_schedule(Some(id), &after.warnings);
     let text = diff::text("update", id, Some(present), Some(&after));
     Ok(Some(Change { step: Step::Update(Box::new(job)), text }))
 }

@@ -6,7 +6,7 @@ use windrow_client::{Client, proto};
 use super::show_changed;
 use crate::failure::Failure;
 use crate::flags::{CreationFlags, DryRunFlag, JobFlags};
-use crate::output::Output;
+use crate::output::{Output, warn_about_schedule};
 use crate::render::{Setting, clean, command_line, job_settings};
 
 #[derive(Debug, Args)]
@@ -120,6 +120,7 @@ pub(super) async fn create(
     };
     let job = client.raw().create_scheduled_job(request).await?.scheduled_job;
     let job = job.ok_or(Failure::Incomplete("scheduled job"))?;
+    warn_about_schedule(None, &job.warnings);
     let id = clean(&job.scheduled_job_id);
     let lead = if is_dry_run {
         format!("Dry run: would create scheduled job {id}")
@@ -140,6 +141,7 @@ pub(super) async fn update(
     let before = client.get_job(&id).await?;
     let job = client.raw().update_scheduled_job(args.into_request()).await?.scheduled_job;
     let job = job.ok_or(Failure::Incomplete("scheduled job"))?;
+    warn_about_schedule(None, &job.warnings);
     let lead = if is_dry_run {
         format!("Dry run: would change {} of scheduled job {id}", paths.join(", "))
     } else {

@@ -3,6 +3,7 @@
 mod dialect;
 mod every;
 mod properties;
+mod warnings;
 mod zones;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
