@@ -3,6 +3,7 @@
 mod parameters;
 mod policy;
 mod tick_policy;
+mod unset;
 mod values;
 
 use clap::Args;
@@ -10,6 +11,7 @@ use clap::Args;
 pub(crate) use parameters::{JobFlags, ParameterFlags};
 pub(crate) use policy::PolicyFlags;
 pub(crate) use tick_policy::TickPolicyFlags;
+pub(crate) use unset::{is_optional, unset};
 pub(crate) use values::{
     catch_up_mode, duration, label, listing_type, log_level, overlap, priority,
     scheduled_job_status, scraping_job_status, time,

@@ -23,7 +23,12 @@ impl Setting {
         self.values.join("; ")
     }
 
-    /// `--cron '0 2 * * *'`; `None` if not set, because no flag unsets a setting.
+    /// The flag without its dashes, by which `--unset` names the setting.
+    pub(crate) fn word(&self) -> &'static str {
+        self.flag.trim_start_matches('-')
+    }
+
+    /// `--cron '0 2 * * *'`; `None` if not set.
     pub(crate) fn flags(&self) -> Option<String> {
         let flag = |value: &String| format!("{} {}", self.flag, quoted(value));
         let flags: Vec<_> = self.values.iter().map(flag).collect();

@@ -5,7 +5,7 @@ use windrow_client::{Client, proto};
 
 use super::show_changed;
 use crate::failure::Failure;
-use crate::flags::{CreationFlags, DryRunFlag, JobFlags};
+use crate::flags::{CreationFlags, DryRunFlag, JobFlags, is_optional, unset};
 use crate::output::{Output, warn_about_schedule};
 use crate::render::{Setting, clean, command_line, job_settings};
 
@@ -33,7 +33,9 @@ pub(crate) struct CreateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example: windrow jobs update daily-sold --cron '30 5 * * *'")]
+#[command(after_long_help = "Examples:
+  windrow jobs update daily-sold --cron '30 5 * * *'
+  windrow jobs update daily-sold --unset radius --unset label")]
 pub(crate) struct UpdateArgs {
     /// ID of the scheduled job.
     #[arg(value_name = "JOB")]
@@ -47,6 +49,9 @@ pub(crate) struct UpdateArgs {
     /// Location to scrape; repeatable. The given locations replace all locations of the job.
     #[arg(long = "location", value_name = "LOCATION")]
     locations: Vec<String>,
+    /// Return a setting to its default, named by its flag, for example radius; repeatable.
+    #[arg(long, value_name = "FLAG", value_parser = unset(), hide_possible_values = true)]
+    unset: Vec<&'static str>,
     /// Fail if the job was changed since it had this etag; see `windrow jobs get`.
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
@@ -70,11 +75,20 @@ impl UpdateArgs {
         if self.paths().is_empty() {
             return Err(Failure::Usage("no setting to change; see windrow jobs update --help"));
         }
+        if self.set_paths().iter().any(|path| self.unset.contains(path)) {
+            return Err(Failure::Usage("--unset names a setting that another flag sets"));
+        }
         Ok(())
     }
 
-    /// Paths of the given flags for the update mask.
+    /// Paths for the update mask. A path without a value unsets its field.
     fn paths(&self) -> Vec<&'static str> {
+        let mut paths = self.set_paths();
+        paths.extend(&self.unset);
+        paths
+    }
+
+    fn set_paths(&self) -> Vec<&'static str> {
         let own = [
             ("name", self.name.is_some()),
             ("cron_expression", self.cron_expression.is_some()),
@@ -151,14 +165,11 @@ pub(super) async fn update(
     show_changed(output, &lead, job)
 }
 
-/// The command that sets the former values again, as far as flags can.
+/// The command that sets the former values again.
 fn undo(before: &proto::ScheduledJob, paths: &[&str]) -> String {
     let settings = job_settings(before).into_iter().filter(|it| paths.contains(&it.path));
-    let (set, unset): (Vec<_>, Vec<_>) = settings.partition(|it| it.flags().is_some());
-    if let [first, ..] = unset.as_slice() {
-        return format!("{} was not set; only windrow apply can unset it", first.path);
-    }
-    let flags: Vec<_> = set.iter().filter_map(Setting::flags).collect();
+    let unset = |it: &Setting| is_optional(it.path).then(|| format!("--unset {}", it.word()));
+    let flags: Vec<_> = settings.filter_map(|it| it.flags().or_else(|| unset(&it))).collect();
     let command = command_line(["windrow", "jobs", "update", &before.scheduled_job_id]);
     format!("Undo: {command} {}", flags.join(" "))
 }
@@ -203,7 +214,14 @@ mod tests {
             &["--max-concurrent-runs", "0", "--lease-duration", "1m", "--jitter", "5m"],
             &["max_concurrent_runs", "policy.lease_duration", "jitter"],
         );
+        check(
+            &["--name", "N", "--unset", "radius", "--unset", "label"],
+            &["name", "parameters.radius", "labels"],
+        );
         assert!(update(&[]).check().is_err() && update(&["--name", "N"]).check().is_ok());
+        assert!(update(&["--radius", "1", "--unset", "radius"]).check().is_err());
+        let unknown = Update::try_parse_from(["update", "x", "--unset", "name"]);
+        assert!(unknown.is_err(), "a job has a name");
     }
 
     #[test]
@@ -229,6 +247,6 @@ mod tests {
         let undone = undo(&before, &["cron_expression", "timezone"]);
         assert_eq!(undone, "Undo: windrow jobs update x --cron '0 2 * * *' --timezone UTC");
         let unset = undo(&before, &["parameters.radius"]);
-        assert_eq!(unset, "parameters.radius was not set; only windrow apply can unset it");
+        assert_eq!(unset, "Undo: windrow jobs update x --unset radius");
     }
 }
