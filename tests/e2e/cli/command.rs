@@ -141,6 +141,42 @@ async fn changes_say_what_happened_and_how_to_undo_it() {
 }
 
 #[tokio::test]
+async fn every_setting_that_may_be_absent_can_be_unset() {
+    // Except the source: this server has no default for it.
+    let windrow = Windrow::start().await;
+    let address = windrow.address();
+    let create = ["jobs", "create", "job", "--name", "Job", "--cron", "0 0 1 1 *"];
+    let plain = [&create[..], &["--location", "a", "--source", QUICK]].concat();
+    stdout(&run(&address, &plain).await);
+    let before = windrow.get_job("job").await;
+    let given = "timezone=Europe/Warsaw priority=high label=a=b max-concurrent-runs=2 listing-type=sold \
+        past-days=3 radius=2.5 limit=9 request-delay=2s full-scrape=true max-attempts=5 \
+        initial-backoff=2s backoff-factor=3 max-backoff=9s backoff-jitter=0.1 attempt-timeout=9m run-timeout=9h \
+        lease-duration=1m overlap=queue catch-up=all catch-up-limit=7 catch-up-window=9d catch-up-grace=5s jitter=1s";
+    let given: Vec<_> = given.split_whitespace().map(|one| one.split_once('=').unwrap()).collect();
+    let set = given.iter().map(|(flag, value)| format!("--{flag}={value}"));
+    let unset = given.iter().map(|(flag, _)| format!("--unset={flag}"));
+    let update = async |flags: Vec<String>| {
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        stdout(&run(&address, &[&["jobs", "update", "job"], &flags[..]].concat()).await);
+        windrow.get_job("job").await
+    };
+
+    let changed = update(set.collect()).await;
+    let after = update(unset.collect()).await;
+
+    assert_ne!(changed.policy, before.policy);
+    let settings = |job: &proto::ScheduledJob| proto::ScheduledJob {
+        etag: String::new(),
+        updated_at: None,
+        next_run_at: None,
+        ..job.clone()
+    };
+    assert_eq!(settings(&after), settings(&before));
+    windrow.stop().await;
+}
+
+#[tokio::test]
 async fn quiet_output_is_ids_for_other_commands() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;

@@ -4,6 +4,7 @@ mod answers;
 mod apply;
 mod command;
 mod home;
+mod json;
 mod server;
 mod terminal;
 mod waiting;
