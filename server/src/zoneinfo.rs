@@ -143,18 +143,16 @@ fn names_in(directory: &Path, parent: &str, left: &mut usize) -> Vec<String> {
     names.into_iter().filter(|name| !NO_ZONES.contains(&name.as_str())).collect()
 }
 
-/// The content of a file. Opens nothing else, because a pipe would wait for its writer.
+/// The content of a file. Opens nothing else, because a pipe would wait for its writer. Files of the kernel, which
+/// may wait as well, have no length.
 fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() || !(1..=limit).contains(&metadata.len()) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut data = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut data)?;
-    if u64::try_from(data.len()).is_ok_and(|length| length <= limit) {
-        Ok(data)
-    } else {
-        Err(io::ErrorKind::FileTooLarge.into())
-    }
+    File::open(path)?.take(limit).read_to_end(&mut data)?;
+    Ok(data)
 }
 
 #[cfg(test)]
@@ -235,6 +233,7 @@ mod tests {
         symlink("Itself", at("Itself")).unwrap();
         symlink("Europe/Berlin", at("Link")).unwrap();
         symlink("/dev/zero", at("Endless")).unwrap();
+        symlink("/proc/kmsg", at("Waiting")).unwrap();
         fs::remove_file(at("tzdata.zi")).unwrap();
         assert!(
             Command::new("mkfifo").args([at("Pipe"), at("tzdata.zi")]).status().unwrap().success()
@@ -242,7 +241,9 @@ mod tests {
 
         let zones = loaded(TimeZoneData::System, directory.path());
 
-        for unknown in ["Truncated", "Empty", "Huge", "Itself", "Endless", "Pipe", "tzdata.zi"] {
+        for unknown in
+            ["Truncated", "Empty", "Huge", "Itself", "Endless", "Waiting", "Pipe", "tzdata.zi"]
+        {
             assert_eq!(offset(&zones, unknown), None, "{unknown}");
         }
         assert_eq!(offset(&zones, "Link"), Some(0));
