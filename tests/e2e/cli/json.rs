@@ -66,9 +66,12 @@ async fn python_and_node_read_the_json_of_every_command_as_it_is_meant() {
         commands: BTreeSet::new(),
     };
 
-    run_all(&mut runner, &windrow).await;
-
     let known = leaf_commands(directory.path());
+    run_all(&mut runner, &windrow).await;
+    if known.contains("jobs-export") {
+        runner.run(&["jobs", "export"], &[]).await;
+    }
+
     let missing: Vec<_> = known.difference(&runner.commands).collect();
     assert_eq!(missing, WITHOUT_JSON.iter().collect::<Vec<_>>(), "commands without a test");
     let expected: Vec<String> =
