@@ -11,6 +11,7 @@ mod filters;
 mod incremental;
 mod indexes;
 mod leases;
+mod list_plans;
 mod overlap;
 mod policies;
 mod properties;

@@ -29,6 +29,8 @@ const TESTED_AFTER: Duration = Duration::from_secs(1);
 ///   Transactions have limits of their own.
 /// - jit: our statements are short, and compiling them takes longer than running them. On a database without
 ///   statistics, compiling the pruning of the feed was logged as a slow statement.
+/// - max_parallel_workers_per_gather: starting a worker takes longer than reading a page, and it takes the processor
+///   from other calls.
 const SETTINGS: &str = "\
     set client_min_messages = warning;
     set default_transaction_isolation = 'read committed';
@@ -41,6 +43,7 @@ const SETTINGS: &str = "\
     set idle_session_timeout = 0;
     set lock_timeout = '1s';
     set jit = off;
+    set max_parallel_workers_per_gather = 0;
     set plan_cache_mode = force_generic_plan";
 
 pub(super) async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

@@ -57,10 +57,11 @@ pub async fn scheduled_jobs_count(
     conn: &mut PgConnection,
     filter: &JobFilter,
 ) -> Result<i64, StoreError> {
+    // Every schedule has its job. An outer join, so that a count of all reads only the schedules.
     let mut sql = Statement::new(
         "select count(*) \
-         from scheduled_job j \
-         join scheduled_job_schedule s using (scheduled_job_id) \
+         from scheduled_job_schedule s \
+         left join scheduled_job j using (scheduled_job_id) \
          where true",
     );
     push_conditions(&mut sql, filter);
