@@ -31,17 +31,18 @@ need_packages() {
   done
 }
 
-# Compiles and links a program, because a compiler without the C library's headers is useless.
+# Compiles and links a program, because a compiler without the C library's headers is useless. The allocator is built
+# by make.
 has_compiler() {
   local program works=0
-  command -v cc >/dev/null || return 1
+  command -v cc >/dev/null && command -v make >/dev/null || return 1
   program=$(mktemp)
   printf '#include <stdio.h>\nint main(void) { return puts(""); }\n' |
     cc -x c - -o "$program" 2>/dev/null || works=1
   rm -f "$program"
   return "$works"
 }
-packages_of_compiler() { echo gcc libc6-dev; }
+packages_of_compiler() { echo gcc libc6-dev make; }
 
 has_postgres() { postgres_bin_dir >/dev/null; }
 packages_of_postgres() { echo postgresql; }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use windrow_server::cli::{Cli, Command, SourceCommand};
@@ -23,6 +24,11 @@ use windrow_server::telemetry::{self, LogWriter};
 use windrow_server::{Server, descriptors, guard, zoneinfo};
 
 use self::signals::Signals;
+
+/// Its background threads return freed memory to the system. The allocator of glibc keeps most of what a burst of large
+/// requests has used.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Exit code after a second signal, and of other commands after the first, as of a process killed by Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -87,6 +93,8 @@ async fn run(cli: &Cli, log: &LogWriter) -> Result<ExitCode, Box<dyn Error>> {
     info!("Using time zone data {}", time_zones::time_zones());
     let mut signals = Signals::register()?;
     if command == Command::Serve {
+        // Without them, for example on macOS, memory returns with later requests only.
+        tikv_jemalloc_ctl::background_thread::write(true).ok();
         return serve::run(resolved, &cli.flags, &filter, &mut signals).await;
     }
     let stop = CancellationToken::new();

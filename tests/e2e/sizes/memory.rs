@@ -20,8 +20,8 @@ use crate::support::program::Program;
 
 /// Maximum memory under each attack, in KiB.
 const LIMIT: u64 = 256 * 1024;
-/// Memory that may stay after an attack, in KiB: freed pages that the allocator keeps.
-const KEPT: u64 = 96 * 1024;
+/// Memory that may stay after an attack, in KiB.
+const KEPT: u64 = 24 * 1024;
 const SETTINGS: &str = "[sources.worked]\nkind = \"worker\"\n";
 /// Pause between two looks at the memory.
 const POLL: Duration = Duration::from_millis(200);
@@ -38,10 +38,10 @@ fn memory(server: &Program, name: &str) -> u64 {
     line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Waits until the memory in use is the same for two seconds.
+/// Waits until the memory in use is the same for three seconds. The allocator returns freed pages over ten seconds.
 async fn settled(server: &Program) -> u64 {
     let (mut last, mut since) = (0, Instant::now());
-    while since.elapsed() < Duration::from_secs(2) {
+    while since.elapsed() < Duration::from_secs(3) {
         let now = memory(server, "VmRSS");
         if now.abs_diff(last) > 1_024 {
             (last, since) = (now, Instant::now());
