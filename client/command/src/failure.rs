@@ -38,10 +38,16 @@ pub(crate) enum Failure {
     Incomplete(&'static str),
 }
 
+/// Exit code of wrong usage. With `apply --detailed-exit-code`, 2 says that there are changes.
+pub(crate) fn usage_code() -> u8 {
+    let is_detailed = std::env::args_os().any(|argument| argument == "--detailed-exit-code");
+    if is_detailed { 1 } else { 2 }
+}
+
 impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::CommandLine(_) => 2,
+            Self::Usage(_) | Self::CommandLine(_) => usage_code(),
             Self::Client(_)
             | Self::Elsewhere { .. }
             | Self::Output(_)

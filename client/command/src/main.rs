@@ -10,6 +10,7 @@ mod cmd;
 mod connection;
 mod flags;
 
+mod document;
 mod failure;
 mod json;
 mod output;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage_code};
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
@@ -28,7 +29,10 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() && cli::asks_for_json() => {
             return ended(Err(Failure::CommandLine(error)));
         }
-        Err(error) => error.exit(),
+        Err(error) => {
+            error.print().ok();
+            return ExitCode::from(if error.use_stderr() { usage_code() } else { 0 });
+        }
     };
     match runtime() {
         Ok(runtime) => {

@@ -2,6 +2,7 @@
 
 mod parameters;
 mod policy;
+mod selector;
 mod tick_policy;
 mod unset;
 mod values;
@@ -10,11 +11,12 @@ use clap::Args;
 
 pub(crate) use parameters::{JobFlags, ParameterFlags};
 pub(crate) use policy::PolicyFlags;
+pub(crate) use selector::Selector;
 pub(crate) use tick_policy::TickPolicyFlags;
 pub(crate) use unset::{is_optional, unset};
 pub(crate) use values::{
-    catch_up_mode, duration, label, listing_type, log_level, overlap, priority,
-    scheduled_job_status, scraping_job_status, time,
+    boolean, catch_up_mode, duration, integer, label, listing_type, log_level, number, overlap,
+    priority, scheduled_job_status, scraping_job_status, time,
 };
 
 /// Part of a list.

@@ -3,7 +3,10 @@
 use clap::Args;
 use windrow_client::proto;
 
-use super::{PolicyFlags, TickPolicyFlags, duration, label, listing_type, priority, set_paths};
+use super::{
+    PolicyFlags, TickPolicyFlags, boolean, duration, integer, label, listing_type, number,
+    priority, set_paths,
+};
 
 /// Scrape parameters except the locations, which every command explains in its own words.
 #[derive(Clone, Debug, Default, Args)]
@@ -13,13 +16,13 @@ pub(crate) struct ParameterFlags {
     #[arg(long = "listing-type", value_name = "TYPE", value_parser = listing_type())]
     listing_types: Vec<proto::ListingType>,
     /// Only listings changed in the last N days.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer::<i32>)]
     past_days: Option<i32>,
     /// Search radius around each location.
-    #[arg(long, value_name = "MILES")]
+    #[arg(long, value_name = "MILES", value_parser = number)]
     radius: Option<f64>,
     /// Maximum number of listings per location [default: 10000].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer::<i32>)]
     limit: Option<i32>,
     /// Pause between two locations, for example 500ms [default: 1s].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -29,6 +32,7 @@ pub(crate) struct ParameterFlags {
     source: Option<String>,
     /// Read all listings, not only those changed since the last complete run.
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(value_parser = boolean)]
     full_scrape: Option<bool>,
 }
 
@@ -45,7 +49,7 @@ pub(crate) struct JobFlags {
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
     /// Maximum number of concurrent runs of the job; 0 removes the limit [default: 0].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer::<i32>)]
     pub(crate) max_concurrent_runs: Option<i32>,
     #[command(flatten)]
     pub(crate) parameters: ParameterFlags,

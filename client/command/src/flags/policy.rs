@@ -4,26 +4,26 @@ use clap::Args;
 use prost_types::Duration;
 use windrow_client::proto;
 
-use super::{duration, set_paths};
+use super::{duration, integer, number, set_paths};
 
 /// All flags are optional; the server has the defaults and checks the limits.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Retries and timeouts")]
 pub(crate) struct PolicyFlags {
     /// Maximum number of attempts per run, 1 to 20 [default: 3].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer::<i32>)]
     max_attempts: Option<i32>,
     /// Delay after the first failed attempt [default: 1s].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     initial_backoff: Option<Duration>,
     /// Multiplier of the delay after each further failed attempt, 1 to 10 [default: 2].
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = number)]
     backoff_factor: Option<f64>,
     /// Maximum delay between two attempts [default: 1m].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     max_backoff: Option<Duration>,
     /// Random fraction of each delay, 0 to 1 [default: 0.2].
-    #[arg(long, value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION", value_parser = number)]
     backoff_jitter: Option<f64>,
     /// Timeout of one attempt, for example 30m [default: 6h].
     #[arg(long, value_name = "DURATION", value_parser = duration)]

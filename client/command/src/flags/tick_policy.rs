@@ -4,7 +4,7 @@ use clap::Args;
 use prost_types::Duration;
 use windrow_client::proto;
 
-use super::{catch_up_mode, duration, overlap, set_paths};
+use super::{catch_up_mode, duration, integer, overlap, set_paths};
 
 /// All flags are optional; the server has the defaults and checks the limits.
 #[derive(Clone, Debug, Default, Args)]
@@ -17,7 +17,7 @@ pub(crate) struct TickPolicyFlags {
     #[arg(long, value_name = "MODE", value_parser = catch_up_mode())]
     catch_up: Option<proto::CatchUpMode>,
     /// With `all`: maximum number of runs, 1 to 1000 [default: 100].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer::<i32>)]
     catch_up_limit: Option<i32>,
     /// With `latest_only` and `all`: older ticks create no runs [default: 366d].
     #[arg(long, value_name = "DURATION", value_parser = duration)]

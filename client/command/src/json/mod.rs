@@ -8,15 +8,12 @@ use std::sync::LazyLock;
 
 use prost::{Message, Name};
 use prost_reflect::{
-    DescriptorError, DescriptorPool, DeserializeOptions, DynamicMessage, EnumDescriptor,
-    FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, SerializeOptions, Value,
+    DescriptorError, DescriptorPool, DynamicMessage, EnumDescriptor, Kind, MapKey,
+    MessageDescriptor, ReflectMessage, SerializeOptions, Value,
 };
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};
-use serde_path_to_error::Track;
 
 use crate::failure::Failure;
-
-type Json = serde_json::Value;
 
 static POOL: LazyLock<Result<DescriptorPool, DescriptorError>> =
     LazyLock::new(|| DescriptorPool::decode(windrow::FILE_DESCRIPTOR_SET));
@@ -31,25 +28,14 @@ impl Shown {
         let dynamic = DynamicMessage::decode(descriptor::<M>()?, bytes.as_slice());
         Ok(Self(dynamic.map_err(failed)?))
     }
+
+    pub(crate) fn into_message(self) -> DynamicMessage {
+        self.0
+    }
 }
 
 pub(crate) fn to_json<M: Message + Name>(message: &M) -> Result<String, Failure> {
     text::line(&Shown::new(message)?).map_err(failed)
-}
-
-/// Reads a message. Accepts both forms of an enum value and rejects unknown fields; the error names the field.
-pub(crate) fn from_json<M: Message + Name + Default>(mut json: Json) -> Result<M, String> {
-    let descriptor = descriptor::<M>().map_err(|error| error.to_string())?;
-    lengthen_words(&descriptor, &mut json)?;
-    let options = DeserializeOptions::new().deny_unknown_fields(true);
-    let mut track = Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(json, &mut track);
-    let read = DynamicMessage::deserialize_with_options(descriptor, tracked, &options);
-    let read = read.map_err(|error| match track.path().to_string().as_str() {
-        "." => error.to_string(),
-        path => format!("{path}: {error}"),
-    })?;
-    read.transcode_to().map_err(|error| error.to_string())
 }
 
 /// The word of an enum value: its name without the prefix of the enum, in lower case.
@@ -57,7 +43,7 @@ pub(crate) fn word(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
 }
 
-fn descriptor<M: Name>() -> Result<MessageDescriptor, Failure> {
+pub(crate) fn descriptor<M: Name>() -> Result<MessageDescriptor, Failure> {
     let pool = POOL.as_ref().map_err(failed)?;
     let name = M::full_name();
     let unknown = || Failure::Json(format!("the contract has no message {name}"));
@@ -101,7 +87,7 @@ fn json<M: Message + Default, J: Serialize, S: Serializer>(
 }
 
 /// A value and its type.
-struct Field<'a>(&'a Value, &'a Kind);
+pub(crate) struct Field<'a>(pub(crate) &'a Value, pub(crate) &'a Kind);
 
 impl Serialize for Field<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -141,7 +127,7 @@ impl Serialize for Field<'_> {
 
 fn enum_word<S: Serializer>(kind: &Kind, number: i32, serializer: S) -> Result<S::Ok, S::Error> {
     let value = kind.as_enum().and_then(|descriptor| {
-        Some((descriptor.get_value(number)?.name().to_owned(), prefix(descriptor)))
+        Some((descriptor.get_value(number)?.name().to_owned(), enum_prefix(descriptor)))
     });
     match value {
         Some((name, prefix)) => serializer.serialize_str(&word(&name, &prefix)),
@@ -151,63 +137,13 @@ fn enum_word<S: Serializer>(kind: &Kind, number: i32, serializer: S) -> Result<S
 }
 
 /// `SCRAPING_JOB_STATUS_` of an enum whose zero value is `SCRAPING_JOB_STATUS_UNSPECIFIED`.
-fn prefix(descriptor: &EnumDescriptor) -> String {
+pub(crate) fn enum_prefix(descriptor: &EnumDescriptor) -> String {
     let zero = descriptor.default_value();
     zero.name().trim_end_matches("UNSPECIFIED").to_owned()
 }
 
-/// Replaces the words of enum values by their names in the contract.
-fn lengthen_words(descriptor: &MessageDescriptor, json: &mut Json) -> Result<(), String> {
-    let Json::Object(fields) = json else { return Ok(()) };
-    if is_well_known(descriptor) {
-        return Ok(());
-    }
-    for (name, value) in fields {
-        if let Some(field) = descriptor.get_field_by_name(name) {
-            lengthen_field(&field, value).map_err(|error| match error.strip_prefix(':') {
-                Some(error) => format!("{name}:{error}"),
-                None => format!("{name}.{error}"),
-            })?;
-        }
-    }
-    Ok(())
-}
-
-fn lengthen_field(field: &FieldDescriptor, json: &mut Json) -> Result<(), String> {
-    match (field.kind(), json) {
-        (kind, Json::Array(items)) => {
-            items.iter_mut().try_for_each(|item| lengthen_value(&kind, item))
-        }
-        (kind, json) => lengthen_value(&kind, json),
-    }
-}
-
-fn lengthen_value(kind: &Kind, json: &mut Json) -> Result<(), String> {
-    match (kind, json) {
-        (Kind::Message(descriptor), json) if !descriptor.is_map_entry() => {
-            lengthen_words(descriptor, json)
-        }
-        (Kind::Enum(descriptor), Json::String(text)) => {
-            *text = full_name(descriptor, text)?;
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn full_name(descriptor: &EnumDescriptor, text: &str) -> Result<String, String> {
-    let prefix = prefix(descriptor);
-    let mut names = descriptor.values().map(|value| value.name().to_owned());
-    let matches = |name: &String| name == text || word(name, &prefix) == text;
-    names.find(matches).ok_or_else(|| {
-        let words = descriptor.values().map(|value| word(value.name(), &prefix));
-        let words: Vec<_> = words.filter(|word| word != "unspecified").collect();
-        format!(": unknown value '{text}'; expected one of {}", words.join(", "))
-    })
-}
-
 /// Types with a JSON form of their own, such as timestamps.
-fn is_well_known(descriptor: &MessageDescriptor) -> bool {
+pub(crate) fn is_well_known(descriptor: &MessageDescriptor) -> bool {
     descriptor.package_name() == "google.protobuf"
 }
 

@@ -112,7 +112,14 @@ impl Layout {
 
 /// `1h 5m 3s`, as flags accept it.
 pub(crate) fn duration(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    let days = duration.as_secs() / (24 * 60 * 60);
+    let rest = duration.saturating_sub(Duration::from_secs(days * 24 * 60 * 60));
+    let text = humantime::format_duration(rest);
+    match (days, rest.is_zero()) {
+        (0, _) => text.to_string(),
+        (_, true) => format!("{days}d"),
+        (_, false) => format!("{days}d {text}"),
+    }
 }
 
 /// Whole units, the largest that gives at least two of them from two days on: 47 hours, 2 days.

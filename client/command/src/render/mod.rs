@@ -14,7 +14,7 @@ mod table;
 
 pub(crate) use escape::{clean, is_hostile, printable};
 pub(crate) use jobs::{changed_job, job_with_runs, jobs};
-pub(crate) use layout::{Layout, Zone};
+pub(crate) use layout::{Layout, Zone, duration as duration_text};
 pub(crate) use properties::{properties, property_with_changes};
 pub(crate) use runs::{live, log, progress, run, run_id_lines, runs};
 pub(crate) use settings::{Setting, command_line, job_settings};

@@ -35,6 +35,11 @@ impl Setting {
         (!flags.is_empty()).then(|| flags.join(" "))
     }
 
+    /// The flag without its dashes.
+    pub(crate) fn flag_name(&self) -> &'static str {
+        self.flag.trim_start_matches('-')
+    }
+
     pub(super) fn detail(&self) -> (&'static str, String) {
         (self.label, self.text())
     }
