@@ -152,7 +152,11 @@ pub(crate) fn asks_for_json() -> bool {
 impl Command {
     /// Rejects wrong usage before connecting.
     fn check(&self) -> Result<(), Failure> {
-        if let Self::Jobs(command) = self { command.check() } else { Ok(()) }
+        match self {
+            Self::Jobs(command) => command.check(),
+            Self::Apply(args) => args.check(),
+            _ => Ok(()),
+        }
     }
 
     async fn call(self, client: &Client, output: Output) -> Result<u8, Failure> {

@@ -9,7 +9,7 @@ use crate::support::{QUICK, Windrow, program};
 use proto::{ScheduledJobStatus, ScrapingJobPriority};
 
 /// Two jobs, the second with little.
-const JOBS: &str = r#"
+pub(super) const JOBS: &str = r#"
 scheduled_job_id: sold
 name: Sold in Indianapolis
 cron_expression: "0 2 1 1 *"
@@ -28,17 +28,17 @@ cron_expression: "@yearly"
 parameters: {locations: [Carmel], source: quick}
 "#;
 
-struct Try {
-    address: String,
-    dir: tempfile::TempDir,
+pub(super) struct Try {
+    pub(super) address: String,
+    pub(super) dir: tempfile::TempDir,
 }
 
 impl Try {
-    fn new(windrow: &Windrow) -> Self {
+    pub(super) fn new(windrow: &Windrow) -> Self {
         Self { address: windrow.address(), dir: tempfile::tempdir().unwrap() }
     }
 
-    async fn apply(&self, text: &str, flags: &[&str]) -> Output {
+    pub(super) async fn apply(&self, text: &str, flags: &[&str]) -> Output {
         std::fs::write(self.dir.path().join("jobs.yaml"), text).unwrap();
         let mut arguments = vec!["apply".to_owned(), "-f".to_owned()];
         arguments.push(self.dir.path().display().to_string());
@@ -52,7 +52,7 @@ impl Try {
     }
 }
 
-fn said(output: &Output, code: i32) -> String {
+pub(super) fn said(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     let text = if code == 0 { &output.stdout } else { &output.stderr };
     String::from_utf8(text.clone()).unwrap()
@@ -101,41 +101,32 @@ async fn files_create_then_change_nothing_then_only_what_differs() {
 }
 
 #[tokio::test]
-async fn pruning_deletes_on_request_only_and_a_deleted_job_comes_back() {
-    let windrow = Windrow::start().await;
-    let it = Try::new(&windrow);
-    windrow.create("other").await;
-    let (sold, _) = JOBS.split_once("---").unwrap();
-    said(&it.apply(JOBS, &["--yes"]).await, 0);
-
-    let kept = said(&it.apply(sold, &["--yes"]).await, 0);
-    let pruned = said(&it.apply(sold, &["--yes", "--prune"]).await, 0);
-    assert!(kept.contains("Nothing to do"), "{kept}");
-    assert!(pruned.contains("delete other") && pruned.contains("delete rent"), "{pruned}");
-    assert!(pruned.contains("2 deleted"), "{pruned}");
-    assert!(windrow.get_job("rent").await.deleted_at.is_some());
-
-    let back = said(&it.apply(JOBS, &["--yes"]).await, 0);
-    assert!(back.contains("restore rent") && back.contains("1 restored"), "{back}");
-    assert!(windrow.get_job("rent").await.deleted_at.is_none());
-    windrow.stop().await;
-}
-
-#[tokio::test]
 async fn one_wrong_document_changes_nothing() {
     let windrow = Windrow::start().await;
     let it = Try::new(&windrow);
     for (wrong, expected) in [
         (
             JOBS.replace("@yearly", "61 * * * *"),
-            "document 2: cron_expression: minute 61 is out of range",
+            "jobs.yaml:16:18: cron_expression: minute 61 is out of range",
         ),
         (
             JOBS.replace("source: quick}", "source: none}"),
-            "document 2: parameters.source: unknown source",
+            "jobs.yaml:17:43: parameters.source: unknown source",
         ),
-        (JOBS.replace("name: Rentals", "nam: Rentals"), "document 2: field nam cannot be set"),
-        (JOBS.replace("id: rent", "id: sold"), "document 2: sold is already in"),
+        (
+            JOBS.replace("name: Rentals", "nam: Rentals"),
+            "jobs.yaml:15:1: nam: unknown field; did you mean name?",
+        ),
+        (JOBS.replace("id: rent", "id: sold"), "jobs.yaml:14:19: sold is already in"),
+        (
+            JOBS.replace("[Carmel]", "[Carmel, '', Carmel]"),
+            "jobs.yaml:17:34: parameters.locations[1]: ",
+        ),
+        (
+            JOBS.replace("team: sales", "Team: sales"),
+            "jobs.yaml:7:9: labels: the key 'Team' must match",
+        ),
+        (JOBS.replace("cron_expression: \"@yearly\"\n", ""), "jobs.yaml:14:1: cron_expression: "),
     ] {
         let refused = said(&it.apply(&wrong, &["--yes"]).await, 1);
         assert!(refused.contains(expected) && refused.contains("nothing was changed"), "{refused}");

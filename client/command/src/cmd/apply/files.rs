@@ -1,171 +1,126 @@
 //! Scheduled jobs in files.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use windrow_client::proto::ScheduledJob;
 
-use crate::json::from_json;
+use crate::document::{self, Document};
+use crate::failure::Failure;
 
-/// Fields that a file may set.
-const FIELDS: [&str; 12] = [
-    "scheduled_job_id",
-    "name",
-    "cron_expression",
-    "timezone",
-    "priority",
-    "labels",
-    "parameters",
-    "policy",
-    "max_concurrent_runs",
-    "catch_up",
-    "overlap",
-    "jitter",
-];
+/// Far more than thousands of jobs need.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// A job and the file, and possibly the document, that describes it.
+/// A job and the file that describes it.
 #[derive(Debug)]
 pub(super) struct DesiredJob {
-    pub(super) job: ScheduledJob,
-    pub(super) place: String,
+    document: Document,
+    file: String,
 }
 
 /// The jobs of all files, or all errors in them, one per line.
-pub(super) fn read(names: &[String]) -> Result<Vec<DesiredJob>, String> {
+pub(super) fn read(names: &[String]) -> Result<Vec<DesiredJob>, Failure> {
     let mut files = Vec::new();
     for name in names {
-        files.extend(texts(name)?);
+        files.extend(texts(name).map_err(Failure::Refused)?);
     }
-    let (mut jobs, mut errors) = (Vec::new(), Vec::new());
-    let mut places: BTreeMap<String, String> = BTreeMap::new();
+    let (mut jobs, mut errors) = (Vec::<DesiredJob>::new(), Vec::new());
     for (file, text) in files {
-        let documents: Vec<Value> = match serde_saphyr::from_multiple(&text) {
-            Ok(documents) => documents,
-            Err(error) => {
-                errors.push(format!("{file}: {error}"));
-                continue;
+        let (documents, faults) = document::read(&text)?;
+        errors.extend(faults.iter().map(|fault| format!("{file}:{fault}")));
+        jobs.extend(
+            documents.into_iter().map(|document| DesiredJob { document, file: file.clone() }),
+        );
+    }
+    errors.extend(repeated(&jobs));
+    if jobs.is_empty() && errors.is_empty() {
+        errors.push(format!("{}: no scheduled job found", names.join(", ")));
+    }
+    if errors.is_empty() { Ok(jobs) } else { Err(refused(&errors)) }
+}
+
+/// The error that lists what is wrong with files, one per line.
+pub(super) fn refused(errors: &[String]) -> Failure {
+    Failure::Refused(format!("nothing was changed\n  {}", errors.join("\n  ")))
+}
+
+impl DesiredJob {
+    pub(super) fn job(&self) -> &ScheduledJob {
+        &self.document.job
+    }
+
+    /// File, line and column of a field, or of what contains it.
+    pub(super) fn place(&self, path: &str) -> String {
+        format!("{}:{}", self.file, self.document.place(path))
+    }
+}
+
+fn repeated(jobs: &[DesiredJob]) -> Vec<String> {
+    let mut first: BTreeMap<&str, &DesiredJob> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for desired in jobs {
+        let id = desired.job().scheduled_job_id.as_str();
+        let place = |desired: &DesiredJob| desired.place("scheduled_job_id");
+        match first.get(id) {
+            Some(first) => {
+                errors.push(format!("{}: {id} is already in {}", place(desired), place(first)));
             }
-        };
-        let several = documents.len() > 1;
-        for (number, document) in (1..).zip(documents) {
-            let place = if several { format!("{file}, document {number}") } else { file.clone() };
-            let job = match job(document) {
-                Ok(job) => job,
-                Err(reason) => {
-                    errors.push(format!("{place}: {reason}"));
-                    continue;
-                }
-            };
-            if let Some(first) = places.insert(job.scheduled_job_id.clone(), place.clone()) {
-                errors.push(format!("{place}: {} is already in {first}", job.scheduled_job_id));
-            }
-            jobs.push(DesiredJob { job, place });
+            None => drop(first.insert(id, desired)),
         }
     }
-    if errors.is_empty() {
-        Ok(jobs)
-    } else {
-        Err(format!("nothing was changed\n  {}", errors.join("\n  ")))
-    }
+    errors
 }
 
 /// Names and contents of a file, of all files in a directory, or of stdin.
 fn texts(name: &str) -> Result<Vec<(String, String)>, String> {
-    let failed = |error| format!("{name}: {error}");
     if name == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-        return Ok(vec![("stdin".to_owned(), text)]);
+        return Ok(vec![("stdin".to_owned(), text("stdin", io::stdin())?)]);
     }
     let path = Path::new(name);
-    if !path.is_dir() {
-        return Ok(vec![(name.to_owned(), fs::read_to_string(path).map_err(failed)?)]);
-    }
-    let entries: Result<Vec<_>, _> = fs::read_dir(path).map_err(failed)?.collect();
-    let mut paths: Vec<PathBuf> = entries.map_err(failed)?.into_iter().map(|e| e.path()).collect();
-    let fits = |path: &PathBuf| {
-        path.extension().is_some_and(|extension| {
-            ["yaml", "yml", "json"].iter().any(|known| extension == *known)
-        })
-    };
-    paths.retain(fits);
-    paths.sort();
+    let paths = if path.is_dir() { documents_in(path)? } else { vec![path.to_owned()] };
     let read = |path: PathBuf| {
-        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        Ok((path.display().to_string(), text))
+        let name = path.display().to_string();
+        let file = File::open(&path).map_err(|error| format!("{name}: {error}"))?;
+        let text = text(&name, file)?;
+        Ok((name, text))
     };
     paths.into_iter().map(read).collect()
 }
 
-fn job(document: Value) -> Result<ScheduledJob, String> {
-    let Value::Object(fields) = &document else { return Err("not an object".to_owned()) };
-    if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
-        return Err(format!("field {unknown} cannot be set; known fields: {}", FIELDS.join(", ")));
+fn documents_in(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let name = directory.display();
+    let failed = |error| format!("{name}: {error}");
+    let entries: Result<Vec<_>, _> = fs::read_dir(directory).map_err(failed)?.collect();
+    let mut paths: Vec<PathBuf> = entries.map_err(failed)?.into_iter().map(|e| e.path()).collect();
+    paths.retain(|path| is_document(path));
+    paths.sort();
+    if paths.is_empty() {
+        return Err(format!("{name}: no .yaml, .yml or .json file in this directory"));
     }
-    let job: ScheduledJob = from_json(document)?;
-    if job.scheduled_job_id.is_empty() {
-        return Err("scheduled_job_id is missing".to_owned());
-    }
-    Ok(job)
+    Ok(paths)
 }
 
-#[cfg(test)]
-mod tests {
-    use windrow_client::proto::{ListingType, ScrapingJobPriority};
+/// Editors keep their own files under names that start with a dot.
+fn is_document(path: &Path) -> bool {
+    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    !is_hidden && extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+}
 
-    use super::*;
-
-    fn read_text(text: &str) -> Result<Vec<DesiredJob>, String> {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("jobs.yaml");
-        fs::write(&file, text).unwrap();
-        read(&[dir.path().display().to_string()])
+fn text(name: &str, from: impl Read) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = from.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    let read = read.map_err(|error| format!("{name}: {error}"))?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_BYTES {
+        return Err(format!("{name}: larger than {} MiB", MAX_BYTES / 1024 / 1024));
     }
-
-    const GOOD: &str = "
-scheduled_job_id: sold
-name: Sold
-cron_expression: '0 2 * * *'
-priority: high
-labels: {team: sales}
-parameters:
-  locations: [\"46201\"]
-  listing_types: [sold, LISTING_TYPE_PENDING]
-  request_delay: 0.5s
-  radius: 5
-";
-
-    #[test]
-    fn a_document_is_a_job() {
-        let jobs = read_text(&format!("{GOOD}---\n{}", GOOD.replace("sold\n", "sold2\n"))).unwrap();
-        let job = &jobs[0].job;
-        let parameters = job.parameters.as_ref().unwrap();
-        assert_eq!((jobs.len(), job.priority()), (2, ScrapingJobPriority::High));
-        assert_eq!(job.labels["team"], "sales");
-        let kinds: Vec<_> = parameters.listing_types().collect();
-        assert_eq!(kinds, [ListingType::Sold, ListingType::Pending]);
-        assert_eq!(parameters.request_delay.unwrap().nanos, 500_000_000);
-        assert_eq!(parameters.radius, Some(5.0));
-    }
-
-    #[test]
-    fn every_error_has_its_place() {
-        let check = |text: &str, expected: &str| {
-            let error = read_text(text).unwrap_err();
-            assert!(error.contains(expected), "{text}: {error}");
-        };
-        check("name: x", "jobs.yaml: scheduled_job_id is missing");
-        check("status: paused", "field status cannot be set; known fields: scheduled_job_id");
-        check("- a", "not an object");
-        check("scheduled_job_id: a\nparameters: {locatons: [x]}", "locatons");
-        check("scheduled_job_id: a\npriority: urgent", "priority: unknown value 'urgent'");
-        check("scheduled_job_id: a\nparameters: {past_days: many}", "parameters.past_days: ");
-        check("scheduled_job_id: a\nparameters: {locations: 46201}", "parameters.locations: ");
-        check("a: [", "jobs.yaml: ");
-        check(&format!("{GOOD}---{GOOD}"), "document 2: sold is already in ");
-        assert!(read(&["/absent.yaml".to_owned()]).unwrap_err().contains("/absent.yaml"));
-    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..valid).unwrap_or_default();
+        let line = before.split(|byte| *byte == b'\n').count();
+        format!("{name}:{line}: not UTF-8; save the file in this encoding")
+    })
 }

@@ -1,17 +1,24 @@
 //! The changes that make the jobs of a server equal to those of files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 use windrow_client::proto::{self, ScheduledJob};
 use windrow_client::{Client, Code, CreateJob, Error};
 
-use super::diff;
-use super::files::DesiredJob;
+use super::diff::{Difference, differences};
+use super::files::{DesiredJob, refused};
 use crate::failure::Failure;
+use crate::flags::Selector;
 use crate::output::warn_about_schedule;
 
 /// A change of one job.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) step: Step,
+    pub(super) differences: Vec<Difference>,
+}
+
 #[derive(Debug)]
 pub(super) enum Step {
     Create(Box<ScheduledJob>),
@@ -20,86 +27,134 @@ pub(super) enum Step {
     Delete { scheduled_job_id: String, etag: String },
 }
 
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) step: Step,
-    /// The change for people.
-    pub(super) text: String,
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) changes: Vec<Change>,
+    /// IDs of jobs that are as desired.
+    pub(super) unchanged: Vec<String>,
 }
 
-/// The changes, validated by the server, and the number of jobs without a change. Errors of all jobs are
-/// reported together.
+/// The changes, validated by the server. Errors of all jobs are reported together.
 pub(super) async fn plan(
     client: &Client,
     desired: &[DesiredJob],
-    prune: bool,
-) -> Result<(Vec<Change>, usize), Failure> {
+    prune: Option<&Selector>,
+) -> Result<Plan, Failure> {
+    if let Some(selector) = prune {
+        check_selected(desired, selector)?;
+    }
     let jobs: Vec<_> = client.list_jobs().show_deleted().stream().try_collect().await?;
     let present: BTreeMap<_, _> =
         jobs.into_iter().map(|job| (job.scheduled_job_id.clone(), job)).collect();
-    let (mut changes, mut unchanged, mut rejected) = (Vec::new(), 0, Vec::new());
-    for DesiredJob { job, place } in desired {
+    let (mut plan, mut rejected) = (Plan::default(), Vec::new());
+    for it in desired {
+        let job = it.job();
         match change(client, job, present.get(&job.scheduled_job_id)).await {
-            Ok(Some(change)) => changes.push(change),
-            Ok(None) => unchanged += 1,
-            Err(error) if error.code() == Code::InvalidArgument => {
-                rejected.extend(error.field_violations().iter().map(|violation| {
-                    let field = violation.field.replace("scheduled_job.", "");
-                    format!("{place}: {field}: {}", violation.description)
-                }));
+            Ok(change)
+                if change.differences.is_empty() && matches!(change.step, Step::Update(_)) =>
+            {
+                plan.unchanged.push(job.scheduled_job_id.clone());
             }
-            Err(error) => return Err(error.into()),
+            Ok(change) => plan.changes.push(change),
+            Err(Failure::Client(error)) if error.code() == Code::InvalidArgument => {
+                rejected.extend(violations(it, &error));
+            }
+            Err(error) => return Err(error),
         }
     }
     if !rejected.is_empty() {
-        return Err(Failure::Refused(format!("nothing was changed\n  {}", rejected.join("\n  "))));
+        return Err(refused(&rejected));
     }
-    if prune {
-        changes.extend(deletions(desired, &present));
+    if let Some(selector) = prune {
+        plan.changes.extend(deletions(desired, &present, selector)?);
     }
-    Ok((changes, unchanged))
+    Ok(plan)
 }
 
-/// `None` if the job is as desired.
+/// A job outside of the selection would be created now, and not be found by the next apply that prunes.
+fn check_selected(desired: &[DesiredJob], selector: &Selector) -> Result<(), Failure> {
+    let outside = desired.iter().filter_map(|it| {
+        let label = selector.missing(it.job())?;
+        let id = &it.job().scheduled_job_id;
+        Some(format!(
+            "{}: labels: {id} does not have the selected label {label}",
+            it.place("labels")
+        ))
+    });
+    let outside: Vec<_> = outside.collect();
+    if outside.is_empty() { Ok(()) } else { Err(refused(&outside)) }
+}
+
+/// Errors of the server with their places.
+fn violations(desired: &DesiredJob, error: &Error) -> Vec<String> {
+    let of_field = error.field_violations().iter().map(|violation| {
+        let field = violation.field.trim_start_matches("scheduled_job.");
+        format!("{}: {field}: {}", desired.place(field), violation.description)
+    });
+    let found: Vec<_> = of_field.collect();
+    if found.is_empty() { vec![format!("{}: {error}", desired.place(""))] } else { found }
+}
+
 async fn change(
     client: &Client,
     desired: &ScheduledJob,
     present: Option<&ScheduledJob>,
-) -> Result<Option<Change>, Error> {
-    let id = &desired.scheduled_job_id;
+) -> Result<Change, Failure> {
     let Some(present) = present else {
         let after = client.create_job(CreateJob::from(desired.clone()).validate_only()).await?;
-        warn_about_schedule(Some(id), &after.warnings);
-        let text = diff::text("create", id, None, Some(&after));
-        return Ok(Some(Change { step: Step::Create(Box::new(desired.clone())), text }));
+        warn_about_schedule(Some(&desired.scheduled_job_id), &after.warnings);
+        let differences = differences(None, Some(&after))?;
+        return Ok(Change { step: Step::Create(Box::new(desired.clone())), differences });
     };
     if present.deleted_at.is_some() {
-        let text = diff::text("restore", id, Some(present), Some(desired));
-        return Ok(Some(Change { step: Step::Undelete(Box::new(desired.clone())), text }));
+        // A deleted job cannot be updated, so the settings are checked as those of a new job.
+        let new = ScheduledJob { scheduled_job_id: String::new(), ..desired.clone() };
+        let after = client.create_job(CreateJob::from(new).validate_only()).await?;
+        let after = ScheduledJob { scheduled_job_id: desired.scheduled_job_id.clone(), ..after };
+        warn_about_schedule(Some(&desired.scheduled_job_id), &after.warnings);
+        let differences = differences(Some(present), Some(&after))?;
+        return Ok(Change { step: Step::Undelete(Box::new(desired.clone())), differences });
     }
     let job = ScheduledJob { etag: present.etag.clone(), ..desired.clone() };
     let response = client.raw().update_scheduled_job(update(&job, true)).await?;
-    let after = response.scheduled_job.unwrap_or_default();
-    if diff::settings(Some(present)) == diff::settings(Some(&after)) {
-        return Ok(None);
+    let after = response.scheduled_job.ok_or(Failure::Incomplete("scheduled job"))?;
+    let differences = differences(Some(present), Some(&after))?;
+    if !differences.is_empty() {
+        warn_about_schedule(Some(&desired.scheduled_job_id), &after.warnings);
     }
-    warn_about_schedule(Some(id), &after.warnings);
-    let text = diff::text("update", id, Some(present), Some(&after));
-    Ok(Some(Change { step: Step::Update(Box::new(job)), text }))
+    Ok(Change { step: Step::Update(Box::new(job)), differences })
 }
 
-/// Deletions of the present jobs that are not desired.
-fn deletions(desired: &[DesiredJob], present: &BTreeMap<String, ScheduledJob>) -> Vec<Change> {
-    let is_desired = |id: &String| desired.iter().any(|it| it.job.scheduled_job_id == *id);
-    let gone = present.iter().filter(|(id, job)| job.deleted_at.is_none() && !is_desired(id));
-    gone.map(|(id, job)| Change {
-        step: Step::Delete { scheduled_job_id: id.clone(), etag: job.etag.clone() },
-        text: diff::text("delete", id, Some(job), None),
-    })
-    .collect()
+/// Deletions of the selected jobs that are not desired.
+fn deletions(
+    desired: &[DesiredJob],
+    present: &BTreeMap<String, ScheduledJob>,
+    selector: &Selector,
+) -> Result<Vec<Change>, Failure> {
+    let desired: BTreeSet<_> =
+        desired.iter().map(|it| it.job().scheduled_job_id.as_str()).collect();
+    let is_gone = |job: &&ScheduledJob| {
+        let is_present = job.deleted_at.is_none() && selector.selects(job);
+        is_present && !desired.contains(job.scheduled_job_id.as_str())
+    };
+    let deletion = |job: &ScheduledJob| {
+        let (scheduled_job_id, etag) = (job.scheduled_job_id.clone(), job.etag.clone());
+        let differences = differences(Some(job), None)?;
+        Ok(Change { step: Step::Delete { scheduled_job_id, etag }, differences })
+    };
+    present.values().filter(is_gone).map(deletion).collect()
 }
 
 impl Step {
+    pub(super) fn verb(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "create",
+            Self::Undelete(_) => "restore",
+            Self::Update(_) => "update",
+            Self::Delete { .. } => "delete",
+        }
+    }
+
     pub(super) fn job_id(&self) -> &str {
         match self {
             Self::Create(job) | Self::Undelete(job) | Self::Update(job) => &job.scheduled_job_id,
