@@ -3,9 +3,12 @@
 mod answers;
 mod apply;
 mod command;
+mod export;
 mod home;
 mod json;
+mod prune;
 mod server;
+mod stopped;
 mod terminal;
 mod waiting;
 mod warnings;

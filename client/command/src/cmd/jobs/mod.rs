@@ -1,6 +1,7 @@
 //! `windrow jobs …` and `windrow stats`: scheduled jobs.
 
 mod edit;
+mod export;
 mod status;
 
 use clap::{Args, Subcommand};
@@ -13,6 +14,7 @@ use crate::flags::{ListFlags, duration, scheduled_job_status};
 use crate::output::Output;
 use crate::render::{self, PageCount};
 use edit::{CreateArgs, UpdateArgs};
+use export::ExportArgs;
 use status::{DeactivateArgs, DeleteArgs, PauseArgs, ResumeArgs, UndeleteArgs};
 
 const LIST: &str = "LAST is the status of the run that ended last, NEXT the time to the next tick.
@@ -38,6 +40,8 @@ pub(crate) enum JobsCommand {
     /// List scheduled jobs, ordered by id.
     #[command(after_long_help = LIST)]
     List(ListArgs),
+    /// Write scheduled jobs as `windrow apply` reads them.
+    Export(ExportArgs),
     /// Change the given settings and keep all others.
     #[command(mut_args(edit::without_default))]
     Update(UpdateArgs),
@@ -105,6 +109,7 @@ pub(crate) async fn run(
         JobsCommand::Create(args) => edit::create(client, output, args).await?,
         JobsCommand::Get(args) => get(client, output, args).await?,
         JobsCommand::List(args) => list(client, output, args).await?,
+        JobsCommand::Export(args) => export::export(client, output, args).await?,
         JobsCommand::Update(args) => edit::update(client, output, args).await?,
         JobsCommand::Pause(args) => status::pause(client, output, args).await?,
         JobsCommand::Resume(args) => status::resume(client, output, args).await?,
