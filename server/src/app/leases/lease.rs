@@ -77,10 +77,11 @@ impl App {
             if !leased.is_empty() || Instant::now() >= until || waiting.is_dismissed() {
                 return Ok(leased);
             }
-            let check = if unconfirmed.on_their_way > 0 { LOST_CHECK } else { CHECK };
-            let next_check = checked_at + check;
+            let is_uncertain = unconfirmed.on_their_way > 0;
+            let next_check = checked_at + if is_uncertain { LOST_CHECK } else { CHECK };
             waiting.wait_until(until.min(next_check)).await;
-            if Instant::now() >= next_check {
+            // What woke the call may be the end of a run on its way, which makes room for another.
+            if is_uncertain || Instant::now() >= next_check {
                 (unconfirmed, checked_at) = (self.unconfirmed(request).await?, Instant::now());
             }
         }
