@@ -172,7 +172,7 @@ async fn a_cut_connection_costs_a_retry_of_the_budget() {
 
     let (given_up, made) = (trigger(&frugal).await, trigger(&usual).await);
 
-    assert!(matches!(given_up, Err(Error::Connect { .. })), "{given_up:?}");
+    assert!(matches!(given_up, Err(Error::Broken { .. })), "{given_up:?}");
     assert!(made.is_ok(), "{made:?}");
     assert_eq!(windrow.get("job").await.total_runs, 1);
     windrow.stop().await;
