@@ -68,7 +68,7 @@ pub use crate::watch::{
 use self::group_commit::GroupCommit;
 use self::leases::{AttemptCall, LeaseCall, LeaseCheck, Sighting};
 use self::properties::ReportCall;
-use self::runs::Creation;
+use self::runs::{Creation, JobCache};
 use crate::clock::Clock;
 use crate::domain::parameters::SourceNames;
 use crate::store::{self, Pool, StoreError};
@@ -89,6 +89,7 @@ pub struct App {
     signals: Arc<Signals>,
     hub: Arc<Hub>,
     creations: GroupCommit<Creation>,
+    jobs: JobCache,
     attempts: GroupCommit<AttemptCall>,
     reports: GroupCommit<ReportCall>,
     leases: GroupCommit<LeaseCall>,
@@ -127,6 +128,7 @@ impl App {
         };
         Self {
             creations: GroupCommit::new(pool.clone(), committed.clone()),
+            jobs: JobCache::default(),
             attempts: GroupCommit::new(pool.clone(), committed.clone()),
             reports: GroupCommit::new(pool.clone(), committed.clone()),
             leases: GroupCommit::new(pool.clone(), committed),

@@ -10,6 +10,7 @@ mod explaining;
 mod filters;
 mod incremental;
 mod indexes;
+mod job_cache;
 mod leases;
 mod list_plans;
 mod overlap;

@@ -1,21 +1,23 @@
 //! Writing new runs: concurrent calls that create one share a statement.
 //!
-//! The jobs are read before, without locks. The statement writes only the runs whose job is still as it was read,
-//! and locks it against changes; a call whose job has changed meanwhile is repeated.
+//! The jobs were read before, without locks, perhaps for an earlier call. The statement writes only the runs whose
+//! job is still as it was read, and locks it against changes; other calls are repeated, each with the job as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::Triggered;
 use super::new_run::{Base, Known};
+use super::{JobCache, Triggered};
 use crate::app::group_commit::{GroupCall, Locked, Results};
 use crate::app::requests::{self, CallId};
 use crate::app::signals::Work;
-use crate::app::{AppError, IdempotencyKey};
+use crate::app::{App, AppError, IdempotencyKey};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::Run;
+use crate::domain::scheduled_job::ScheduledJob;
 use crate::store::runs::{self, NewRunRow};
 use crate::store::scheduled_jobs;
 
@@ -24,6 +26,7 @@ use crate::store::scheduled_jobs;
 pub(in crate::app) struct Creation {
     base: Base,
     key: Option<IdempotencyKey>,
+    jobs: JobCache,
     now: DateTime<Utc>,
     random: u64,
 }
@@ -31,14 +34,16 @@ pub(in crate::app) struct Creation {
 /// Maximum number of times that a call is repeated because its job has changed meanwhile.
 const CHANGES: usize = 10;
 
-impl Creation {
-    pub(super) fn new(base: Base, key: Option<IdempotencyKey>, now: DateTime<Utc>) -> Self {
-        Self { base, key, now, random: rand::random() }
+impl App {
+    pub(super) fn creation(&self, base: Base, key: Option<IdempotencyKey>) -> Creation {
+        Creation { base, key, jobs: self.jobs.clone(), now: self.now(), random: rand::random() }
     }
+}
 
+impl Creation {
     /// The result that the call would have.
     pub(super) async fn preview(&self, conn: &mut PgConnection) -> Result<Triggered, AppError> {
-        let known = Known::read(conn, &[self]).await?;
+        let known = Known::read(conn, &[self], Locked::Wait).await?;
         let earlier = requests::find_results(conn, self.key.as_slice()).await?;
         let run = match earlier.into_values().next().transpose()? {
             Some(id) => created_run(&runs_by_id(conn, [id.clone()]).await?, &id)?,
@@ -49,6 +54,19 @@ impl Creation {
 
     fn run(&self, known: &Known) -> Result<Run, AppError> {
         Ok(Run::new(self.base.new_run(known)?, self.now, self.random))
+    }
+
+    /// The job that the call names, if it is in the cache.
+    fn cached_job(&self) -> Option<(ScheduledJobId, Arc<ScheduledJob>)> {
+        let id = self.base.named_job()?;
+        self.jobs.get(&id).map(|job| (id, job))
+    }
+
+    /// Has the job of the call read again.
+    fn forget_job(&self) {
+        if let Some(id) = self.base.named_job() {
+            self.jobs.forget(&id);
+        }
     }
 
     fn call_id(&self) -> Option<CallId> {
@@ -90,7 +108,7 @@ async fn execute_once(
     calls: &[&Creation],
     locked: Locked,
 ) -> Result<Results<Triggered>, AppError> {
-    let known = Known::read(conn, calls).await?;
+    let known = Known::read(conn, calls, locked).await?;
     let mut call_ids = BTreeSet::new();
     let decided = calls.iter().map(|call| {
         // The second of two calls with the same key needs the result of the first.
@@ -156,7 +174,10 @@ async fn insert(
         match (call.call_id().and_then(|id| earlier.remove(&id)), made) {
             (Some(found), _) => Decision::Earlier(found),
             (None, Err(error)) => Decision::Made(Err(error)),
-            (None, Ok(_)) => Decision::Repeat,
+            (None, Ok(_)) => {
+                call.forget_job();
+                Decision::Repeat
+            }
         }
     };
     Ok(calls.iter().zip(made).map(decide).collect())
@@ -182,19 +203,31 @@ async fn runs_by_id(
 }
 
 impl Known {
-    /// Reads the jobs and runs that the calls name.
-    async fn read(conn: &mut PgConnection, calls: &[&Creation]) -> Result<Self, AppError> {
+    /// Collects the jobs and runs that the calls name. Calls that are executed together take jobs from the cache.
+    async fn read(
+        conn: &mut PgConnection,
+        calls: &[&Creation],
+        locked: Locked,
+    ) -> Result<Self, AppError> {
         let mut known = Self::default();
-        known.read_jobs(conn, calls.iter().filter_map(|call| call.base.named_job())).await?;
-        let is_unknown_job = |call: &&&Creation| {
-            call.base.named_job().is_none_or(|job| !known.jobs.contains_key(&job))
-        };
+        if locked == Locked::Skip {
+            known.cached = calls.iter().filter_map(|call| call.cached_job()).collect();
+        }
+        let named = calls.iter().filter_map(|call| call.base.named_job());
+        let named: Vec<_> = named.filter(|id| !known.cached.contains_key(id)).collect();
+        known.read_jobs(conn, named).await?;
+        for call in calls {
+            if let Some(job) = call.base.named_job().and_then(|id| known.read.get(&id)) {
+                call.jobs.insert(job);
+            }
+        }
+        let is_unknown_job =
+            |call: &&&Creation| call.base.named_job().is_none_or(|job| known.job(&job).is_none());
         let named = calls.iter().filter(is_unknown_job).filter_map(|call| call.base.named_run());
         let runs: Vec<String> = named.map(|id| id.to_string()).collect();
         known.runs = runs_by_id(conn, runs).await?;
         let jobs = known.runs.values().filter_map(|run| run.spec.scheduled_job_id.clone());
-        let jobs: Vec<_> = jobs.filter(|job| !known.jobs.contains_key(job)).collect();
-        known.read_jobs(conn, jobs).await?;
+        known.read_jobs(conn, jobs.collect::<Vec<_>>()).await?;
         Ok(known)
     }
 
@@ -203,19 +236,19 @@ impl Known {
         conn: &mut PgConnection,
         ids: impl IntoIterator<Item = ScheduledJobId>,
     ) -> Result<(), AppError> {
-        let ids: BTreeSet<ScheduledJobId> = ids.into_iter().collect();
+        let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.read.contains_key(id)).collect();
         if ids.is_empty() {
             return Ok(());
         }
         let ids: Vec<&str> = ids.iter().map(ScheduledJobId::as_str).collect();
         let jobs = scheduled_jobs::scheduled_jobs_get(conn, &ids).await?;
-        self.jobs.extend(jobs.into_iter().map(|job| (job.id.clone(), job)));
+        self.read.extend(jobs.into_iter().map(|job| (job.id.clone(), Arc::new(job))));
         Ok(())
     }
 
     /// The revision of the run's job when it was read.
     fn revision_of_job(&self, run: &Run) -> Option<i64> {
         let job = run.spec.scheduled_job_id.as_ref()?;
-        self.jobs.get(job).map(|job| job.revision)
+        self.job(job).map(|job| job.revision)
     }
 }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod create;
+mod job_cache;
 mod list;
 mod new_run;
 
@@ -17,6 +18,7 @@ use crate::domain::violation::Violation;
 use crate::store::runs;
 
 pub(super) use self::create::Creation;
+pub(super) use self::job_cache::JobCache;
 use self::new_run::Base;
 
 pub use self::cancel::Cancelled;
@@ -76,7 +78,7 @@ impl App {
             return Err(AppError::Invalid(violations));
         }
         let key = trigger.idempotency_key.clone();
-        self.create_run(Creation::new(Base::Trigger(trigger), key, self.now()), mode).await
+        self.create_run(self.creation(Base::Trigger(trigger), key), mode).await
     }
 
     /// Creates a one-off run.
@@ -103,7 +105,7 @@ impl App {
             queued: false,
             policy: submission.policy,
         };
-        let creation = Creation::new(Base::Nothing(new), submission.idempotency_key, self.now());
+        let creation = self.creation(Base::Nothing(new), submission.idempotency_key);
         Ok(self.create_run(creation, mode).await?.run)
     }
 
@@ -114,7 +116,7 @@ impl App {
         mode: Mode,
     ) -> Result<Run, AppError> {
         let key = request.idempotency_key.clone();
-        let creation = Creation::new(Base::Retry(request), key, self.now());
+        let creation = self.creation(Base::Retry(request), key);
         Ok(self.create_run(creation, mode).await?.run)
     }
 

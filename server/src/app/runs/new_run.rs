@@ -1,6 +1,7 @@
 //! The decision about a new run: what it repeats or belongs to, and whether it may be created.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{RetryRequest, Trigger, Triggered};
 use crate::app::AppError;
@@ -22,10 +23,13 @@ pub(in crate::app) enum Base {
     Nothing(NewRun),
 }
 
-/// What was read from the database for a decision.
+/// What decisions depend on.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    pub(super) jobs: BTreeMap<ScheduledJobId, ScheduledJob>,
+    /// Jobs that may have changed since they were read.
+    pub(super) cached: BTreeMap<ScheduledJobId, Arc<ScheduledJob>>,
+    /// Jobs and runs as they are.
+    pub(super) read: BTreeMap<ScheduledJobId, Arc<ScheduledJob>>,
     pub(super) runs: BTreeMap<RunId, Run>,
 }
 
@@ -57,8 +61,8 @@ impl Base {
 }
 
 impl Known {
-    fn job(&self, id: &str) -> Option<&ScheduledJob> {
-        self.jobs.get(&ScheduledJobId::parse(id).ok()?)
+    pub(super) fn job(&self, id: &ScheduledJobId) -> Option<&ScheduledJob> {
+        self.read.get(id).or_else(|| self.cached.get(id)).map(Arc::as_ref)
     }
 
     /// The run with its message.
@@ -70,7 +74,7 @@ impl Known {
     fn message(&self, run: &Run) -> String {
         match (&run.spec.original_job_id, &run.spec.scheduled_job_id) {
             (Some(original), _) => format!("Triggered existing job {original} to run immediately"),
-            (None, Some(id)) => self.jobs.get(id).map_or_else(String::new, message_of),
+            (None, Some(id)) => self.job(id).map_or_else(String::new, message_of),
             (None, None) => String::new(),
         }
     }
@@ -100,7 +104,8 @@ fn triggered(trigger: &Trigger, known: &Known) -> Result<NewRun, AppError> {
         queued: false,
         policy: RunPolicy::default(),
     };
-    if let Some(job) = known.job(&trigger.job_id) {
+    let job = ScheduledJobId::parse(&trigger.job_id).ok();
+    if let Some(job) = job.and_then(|id| known.job(&id)) {
         if job.gate.deleted_at.is_some() {
             return Err(AppError::JobDeleted(job.id.clone()));
         }
@@ -139,7 +144,7 @@ fn triggered(trigger: &Trigger, known: &Known) -> Result<NewRun, AppError> {
 fn retried(retry: &RetryRequest, known: &Known) -> Result<NewRun, AppError> {
     let earlier = known.runs.get(&retry.run);
     let earlier = earlier.ok_or_else(|| AppError::RunNotFound(retry.run.clone()))?;
-    let job = earlier.spec.scheduled_job_id.as_ref().and_then(|id| known.jobs.get(id));
+    let job = earlier.spec.scheduled_job_id.as_ref().and_then(|id| known.job(id));
     if let Some(job) = job.filter(|job| job.gate.deleted_at.is_some()) {
         return Err(AppError::JobDeleted(job.id.clone()));
     }
