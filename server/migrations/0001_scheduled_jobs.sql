@@ -62,7 +62,8 @@ create table scheduled_job_schedule (
         check (status = 'paused' or (pause_reason = '' and paused_until is null))
 );
 
-create index scheduled_job_schedule_due on scheduled_job_schedule (due_at) where due_at is not null;
+-- In the order in which ticks are decided, so that a look reads its own jobs only, however many are due at one instant.
+create index scheduled_job_schedule_due on scheduled_job_schedule (due_at, scheduled_job_id) where due_at is not null;
 
 create table scheduled_job_history (
     scheduled_job_id text collate "C" primary key references scheduled_job,

@@ -102,7 +102,7 @@ async fn multiply(conn: &mut PgConnection, jobs: i32, tick: DateTime<Utc>) {
     sqlx::query(histories).bind(jobs).execute(&mut *conn).await.unwrap();
 }
 
-/// Looks every few milliseconds how many runs are committed: seconds after the tick, and the count.
+/// Looks how many runs are committed, so rarely that looking costs little: seconds after the tick, and the count.
 async fn watch(conn: &mut PgConnection, jobs: i32, tick: DateTime<Utc>) -> Vec<(f64, f64)> {
     let mut seen = vec![(0.0, 0.0)];
     while seen.last().is_some_and(|(_, count)| *count < f64::from(jobs)) {
@@ -116,7 +116,7 @@ async fn watch(conn: &mut PgConnection, jobs: i32, tick: DateTime<Utc>) -> Vec<(
         let late = SystemClock::uncorrected() - tick;
         assert!(late < PATIENCE, "the ticks of {tick} are not decided");
         seen.push((late.as_seconds_f64(), f64::from(count)));
-        sleep(Duration::from_millis(2)).await;
+        sleep(Duration::from_millis(2) * jobs.unsigned_abs() / CROWDS[0].unsigned_abs()).await;
     }
     seen
 }

@@ -19,6 +19,8 @@ use crate::error_chain::error_chain;
 
 /// Maximum number of schedules per pass. Their transaction takes some ten milliseconds.
 const BATCH: i64 = 100;
+/// The same while many schedules are due.
+const LARGE_BATCH: i64 = 250;
 /// Passes at the same time while many schedules are due: one prepares its transaction while Postgres executes
 /// that of the other.
 const PASSES: usize = 2;
@@ -64,8 +66,8 @@ impl Scheduler {
         let now = self.app.now();
         self.suspended.retain(|_, until| *until > now);
         let except: Vec<String> = self.suspended.keys().cloned().collect();
-        let passes = if self.is_behind { PASSES } else { 1 };
-        let passes = (0..passes).map(|_| self.app.decide_due(&except, BATCH));
+        let (passes, batch) = if self.is_behind { (PASSES, LARGE_BATCH) } else { (1, BATCH) };
+        let passes = (0..passes).map(|_| self.app.decide_due(&except, batch));
         let (mut report, mut failure) = (TickReport::default(), None);
         for pass in join_all(passes).await {
             match pass {
@@ -73,7 +75,7 @@ impl Scheduler {
                 Err(error) => failure = Some(error),
             }
         }
-        self.is_behind = i64::try_from(report.schedules).is_ok_and(|count| count >= BATCH);
+        self.is_behind = i64::try_from(report.schedules).is_ok_and(|count| count >= batch);
         for run in &report.fired {
             info!(run.id = %run, "Created run {run} for a due tick");
         }

@@ -82,8 +82,8 @@ pub async fn scheduled_jobs_lock_due(
     let rows = select_jobs!(
         r#"
         where s.due_at <= $1
-            and j.scheduled_job_id <> all($2)
-        order by s.due_at, j.scheduled_job_id
+            and s.scheduled_job_id <> all($2)
+        order by s.due_at, s.scheduled_job_id
         limit $3
         for no key update of s skip locked
         "#,
