@@ -8,9 +8,6 @@ use sqlx::PgConnection;
 use super::StoreError;
 use crate::domain::id::RunId;
 
-/// Key of the advisory lock of [`leases_serialize`]: "windrow" in ASCII.
-const LEASING: i64 = 0x0077_696e_6472_6f77;
-
 /// An attempt, and the worker that may hold its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeaseKey<'a> {
@@ -48,15 +45,6 @@ pub struct RunningCount {
     /// The job's concurrency limit; 0 is no limit.
     pub job_limit: i64,
     pub count: i64,
-}
-
-/// Waits until no other transaction leases runs, and blocks others until this one ends, so that counts of
-/// running runs stay correct.
-pub async fn leases_serialize(conn: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!(r#"select 1 as "one!" from pg_advisory_xact_lock($1)"#, LEASING)
-        .fetch_one(conn)
-        .await?;
-    Ok(())
 }
 
 /// The running runs of workers, by worker.

@@ -45,23 +45,26 @@ macro_rules! select_ready {
     };
 }
 
-/// A row that says nothing but that there is one.
-struct One {
+/// Key of the advisory lock of [`ready_lock`]: "windrow" in ASCII.
+const LEASING: i64 = 0x0077_696e_6472_6f77;
+
+struct LockRow {
     #[expect(dead_code, reason = "a row has a column")]
-    one: i32,
+    lock: String,
 }
 
-/// Whether a pending run could start now, regardless of limits.
-pub async fn ready_exists(
+/// Whether a pending run could start now, regardless of limits. If so, waits until no other transaction leases runs,
+/// and blocks others until this one ends, so that counts of running runs stay correct.
+pub async fn ready_lock(
     conn: &mut PgConnection,
     sources: &BTreeSet<String>,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
     let found = select_ready!(
-        One,
+        LockRow,
         r#"
-        select 1 as "one!"
+        select pg_advisory_xact_lock($3)::text as "lock!"
         from unnest($2::text[]) s (source)
         -- Not `exists`: the planner turns it into a join that reads all pending runs.
         cross join lateral (
@@ -70,6 +73,7 @@ pub async fn ready_exists(
         "and r.status = 'pending' order by r.rank_at limit 1) f limit 1",
         now,
         &sources as _,
+        LEASING,
     )
     .fetch_optional(conn)
     .await?;

@@ -1,32 +1,9 @@
-//! The last turn of each queue, for fairness between scheduled jobs.
-
-use std::collections::BTreeSet;
+//! The last turn of each queue, for fairness between scheduled jobs. Recorded when its runs are locked for leases.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::StoreError;
-
-/// Records that these queues have had their turns.
-pub async fn turns_write(
-    conn: &mut PgConnection,
-    queues: &BTreeSet<String>,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
-    sqlx::query!(
-        r#"
-        insert into turn (queue, had_at)
-        select queue, $2 from unnest($1::text[]) as n (queue)
-        on conflict (queue) do update set had_at = excluded.had_at
-        "#,
-        &queues as _,
-        now,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
 
 /// Deletes at most `limit` turns before a time; returns their number.
 pub async fn turns_prune(

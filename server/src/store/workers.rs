@@ -8,20 +8,20 @@ use sqlx::PgConnection;
 use super::StoreError;
 
 /// Records that workers ask for runs of these sources, each only if its sources changed or its last record is older
-/// than `unless_since`; returns the IDs of the recorded ones.
+/// than `unless_since`.
 pub async fn workers_seen(
     conn: &mut PgConnection,
     workers: &BTreeMap<&str, &BTreeSet<String>>,
     now: DateTime<Utc>,
     unless_since: DateTime<Utc>,
-) -> Result<BTreeSet<String>, StoreError> {
+) -> Result<(), StoreError> {
     let ids: Vec<&str> = workers.keys().copied().collect();
     // Lines, because the rows of an array of arrays have the same length.
     let lines = |sources: &&BTreeSet<String>| {
         sources.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     };
     let sources: Vec<String> = workers.values().map(lines).collect();
-    let recorded = sqlx::query_scalar!(
+    sqlx::query!(
         r#"
         insert into worker (worker_id, sources, seen_at)
         select n.worker_id, string_to_array(n.sources, chr(10)), $3
@@ -38,16 +38,15 @@ pub async fn workers_seen(
         order by n.worker_id
         on conflict (worker_id) do update
         set sources = excluded.sources, seen_at = excluded.seen_at
-        returning worker_id
         "#,
         &ids as _,
         &sources,
         now,
         unless_since,
     )
-    .fetch_all(conn)
+    .execute(conn)
     .await?;
-    Ok(recorded.into_iter().collect())
+    Ok(())
 }
 
 /// Records heartbeats of known workers whose last record is older than `unless_since`; returns their ids.

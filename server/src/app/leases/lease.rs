@@ -21,7 +21,7 @@ use crate::domain::size::{MESSAGE, Size};
 use crate::store::Budget;
 use crate::store::leases::{self, RunningCount};
 use crate::store::ready::{self, Ready};
-use crate::store::{runs, turns};
+use crate::store::runs;
 
 /// Maximum bytes of the runs of a response. A lease has the locations of its run twice.
 pub(super) const LEASES_BYTES: usize = MESSAGE / 2;
@@ -139,10 +139,9 @@ impl GroupCall for LeaseCall {
         let sources = calls.iter().flat_map(|call| call.sources.iter().cloned()).collect();
         let nothing = || Ok(calls.iter().map(|_| Some(Ok(Leased::nothing()))).collect());
         // Most looks find nothing and need no lock.
-        if !ready::ready_exists(conn, &sources, now).await? {
+        if !ready::ready_lock(conn, &sources, now).await? {
             return nothing();
         }
-        leases::leases_serialize(conn).await?;
         let limits = calls.first().map(|call| Arc::clone(&call.source_limits)).unwrap_or_default();
         let mut left = capacity_left(&limits, &leases::running_counts(conn).await?);
         let wanted = calls.iter().map(|call| call.capacity).sum::<usize>().min(LARGEST_LOOK);
@@ -158,8 +157,10 @@ impl GroupCall for LeaseCall {
             return nothing();
         }
         let ids: Vec<_> = chosen.iter().flatten().map(|run| run.run.clone()).collect();
+        let queues = chosen.iter().flatten().map(|run| run.queue.clone()).collect();
+        let budget = &mut Budget::new(LOOK_BYTES);
         // Another change of a run may have come first.
-        let ready = runs::runs_lock_free_within(conn, &ids, &mut Budget::new(LOOK_BYTES)).await?;
+        let ready = runs::runs_lock_chosen(conn, &ids, &queues, now, budget).await?;
         let mut ready: BTreeMap<RunId, Run> = ready
             .into_iter()
             .filter(|run| run.state.status == Status::Pending)
@@ -177,8 +178,6 @@ impl GroupCall for LeaseCall {
         }
         let running: Vec<Run> = leased.iter().flatten().cloned().collect();
         runs::runs_write(conn, &running).await?;
-        let queues = chosen.into_iter().flatten().map(|run| run.queue).collect();
-        turns::turns_write(conn, &queues, now).await?;
         let result = |(call, runs): (&&Self, Vec<Run>)| {
             let rest = call.rest(runs.len(), is_cut);
             Some(Ok(Leased { runs, rest }))

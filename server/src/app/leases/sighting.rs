@@ -44,7 +44,7 @@ impl App {
     ) -> Result<Unconfirmed, AppError> {
         let (id, now) = (request.worker_id, self.now());
         let sighting = Sighting { worker_id: id.to_owned(), sources: request.sources.clone(), now };
-        let Sighted { leased, .. } = self.sightings.call(sighting).await?;
+        let Sighted { leased } = self.sightings.call(sighting).await?;
         if leased.is_empty() {
             return Ok(Unconfirmed::default());
         }
@@ -78,12 +78,14 @@ pub(in crate::app) struct Sighting {
 pub(in crate::app) struct Sighted {
     /// The running runs of the worker.
     leased: Vec<String>,
-    /// The worker was recorded as seen.
-    is_recorded: bool,
 }
 
 impl GroupCall for Sighting {
     type Output = Sighted;
+
+    fn needs_transaction(&self) -> bool {
+        false
+    }
 
     async fn execute(
         conn: &mut PgConnection,
@@ -94,24 +96,17 @@ impl GroupCall for Sighting {
         // A worker may have called twice.
         let workers: BTreeMap<&str, &BTreeSet<String>> =
             calls.iter().map(|call| (call.worker_id.as_str(), &call.sources)).collect();
-        let recorded = workers::workers_seen(conn, &workers, now, now - SEEN_EVERY).await?;
+        workers::workers_seen(conn, &workers, now, now - SEEN_EVERY).await?;
         let ids: Vec<&str> = workers.into_keys().collect();
         let leased = leases::leases_of(conn, &ids).await?;
         let result = |call: &&Self| {
-            Some(Ok(Sighted {
-                leased: leased.get(&call.worker_id).cloned().unwrap_or_default(),
-                is_recorded: recorded.contains(&call.worker_id),
-            }))
+            Some(Ok(Sighted { leased: leased.get(&call.worker_id).cloned().unwrap_or_default() }))
         };
         Ok(calls.iter().map(result).collect())
     }
 
     fn work(_sighted: &Sighted) -> Work {
         Work::none()
-    }
-
-    fn has_written(sighted: &Sighted) -> bool {
-        sighted.is_recorded
     }
 }
 

@@ -1,11 +1,15 @@
 //! Reading runs and locking them for a change.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{select_runs, to_runs};
+use super::{SELECT, select_runs, to_runs};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::Run;
+use crate::store::rows::RunRow;
 use crate::store::{Budget, StoreError};
 
 /// Locks runs in the order of their ids; returns those that exist.
@@ -23,15 +27,31 @@ pub async fn runs_lock_free(
     to_runs(lock.bind(texts(ids)).fetch_all(conn).await?)
 }
 
-/// Like [`runs_lock_free`], up to a budget. The others may be locked too.
-pub async fn runs_lock_free_within(
+/// Locks runs that were chosen for leases like [`runs_lock_free`], up to a budget (the others may be locked too), and
+/// records that their queues have had their turns.
+pub async fn runs_lock_chosen(
     conn: &mut PgConnection,
     ids: &[RunId],
+    queues: &BTreeSet<String>,
+    now: DateTime<Utc>,
     budget: &mut Budget,
 ) -> Result<Vec<Run>, StoreError> {
-    let lock = select_runs("where job_id = any($1) order by job_id for update skip locked");
-    budget.collect(lock.bind(texts(ids)).fetch(conn), Run::try_from).await
+    let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
+    let lock = sqlx::query_as(LOCK_CHOSEN.as_str()).bind(texts(ids)).bind(queues).bind(now);
+    budget.collect(lock.fetch(conn), |row: RunRow| Run::try_from(row)).await
 }
+
+static LOCK_CHOSEN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "with turned as (
+            insert into turn (queue, had_at)
+            select queue, $3 from unnest($2::text[]) as n (queue)
+            on conflict (queue) do update set had_at = excluded.had_at
+        )
+        {} where job_id = any($1) order by job_id for update skip locked",
+        *SELECT
+    )
+});
 
 /// Locks pending runs whose deadline has passed, skipping locked ones.
 pub async fn runs_lock_overdue(

@@ -23,7 +23,7 @@ use crate::store::{Budget, StoreError};
 pub use self::insert::{NewRunRow, runs_insert, runs_insert_free, runs_insert_once};
 pub use self::list::{COUNT_LIMIT, runs_count, runs_list, runs_to_cancel};
 pub use self::lock::{
-    runs_lock, runs_lock_expired, runs_lock_free, runs_lock_free_within, runs_lock_overdue,
+    runs_lock, runs_lock_chosen, runs_lock_expired, runs_lock_free, runs_lock_overdue,
     runs_lock_pending_of,
 };
 pub use self::write::{runs_write, runs_write_free};
