@@ -32,9 +32,7 @@ impl Address {
             return Err(invalid("the port is missing, for example `127.0.0.1:50051`".to_owned()));
         }
         if !address.is_tls() && plaintext == Plaintext::WithoutToken && !address.is_local() {
-            let text =
-                "the bearer token would be sent unencrypted; use https, or allow it explicitly";
-            return Err(invalid(text.to_owned()));
+            return Err(Error::UnencryptedToken { endpoint: endpoint.to_owned() });
         }
         Ok(address)
     }
@@ -140,12 +138,10 @@ mod tests {
 
     #[test]
     fn a_bearer_token_is_not_sent_unencrypted_to_another_machine() {
-        let check = |endpoint, expected| {
-            assert_eq!(
-                Address::parse(endpoint, Plaintext::WithoutToken).is_ok(),
-                expected,
-                "{endpoint}"
-            );
+        let check = |endpoint, expected: bool| {
+            let parsed = Address::parse(endpoint, Plaintext::WithoutToken);
+            let is_refused = matches!(parsed, Err(Error::UnencryptedToken { .. }));
+            assert_eq!((parsed.is_ok(), is_refused), (expected, !expected), "{endpoint}");
         };
         check("windrow:50051", false);
         check("10.0.0.1:50051", false);

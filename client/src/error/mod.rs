@@ -82,6 +82,15 @@ pub enum Error {
         /// Reason why it cannot be used.
         description: String,
     },
+    /// The bearer token would be sent without TLS to another machine. Use https, or allow it with
+    /// [`crate::ClientBuilder::bearer_token_over_plaintext`].
+    #[error(
+        "the bearer token would be sent unencrypted to {endpoint}; use https, or allow it explicitly"
+    )]
+    UnencryptedToken {
+        /// The endpoint as given.
+        endpoint: String,
+    },
     /// The bearer token is empty or has characters that a header cannot carry.
     #[error("the bearer token is empty or not visible ASCII")]
     InvalidBearerToken,
@@ -101,7 +110,9 @@ impl Error {
             Self::Connect { .. } | Self::Broken { .. } => Code::Unavailable,
             Self::Foreign { code, .. } => *code,
             Self::Timeout { .. } => Code::DeadlineExceeded,
-            Self::InvalidEndpoint { .. } | Self::InvalidBearerToken => Code::InvalidArgument,
+            Self::InvalidEndpoint { .. }
+            | Self::UnencryptedToken { .. }
+            | Self::InvalidBearerToken => Code::InvalidArgument,
             Self::Protocol(_) => Code::Internal,
         }
     }
@@ -127,6 +138,7 @@ impl Error {
             | Self::Foreign { .. }
             | Self::Timeout { .. }
             | Self::InvalidEndpoint { .. }
+            | Self::UnencryptedToken { .. }
             | Self::InvalidBearerToken
             | Self::Protocol(_) => None,
         }
