@@ -3,6 +3,7 @@
 mod answers;
 mod apply;
 mod command;
+mod context;
 mod export;
 mod home;
 mod json;

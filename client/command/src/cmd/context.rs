@@ -1,19 +1,20 @@
 //! `windrow context …`: named servers.
 
-use std::path;
+use std::io;
+use std::path::{self, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::connection::{Connection, ConnectionFlags, Contexts};
+use crate::connection::{Connection, ConnectionFlags, Contexts, Environment};
 use crate::failure::Failure;
-use crate::output::{Format, Output, line, yaml};
+use crate::output::{Format, Output, hint, line, yaml};
 use crate::render::command_line;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContextCommand {
     /// List the contexts; a star marks the current one.
     List,
-    /// Show the current context.
+    /// Show the current context, and a variable of the environment that overrides it.
     Current,
     /// Create or replace a context with the server of --server.
     #[command(after_long_help = "Example:
@@ -53,6 +54,7 @@ pub(crate) fn run(
             contexts.current = Some(name.clone());
             contexts.write(&path)?;
             show(output, &name, &connection, &format!("Using {}", connection.server))?;
+            tell_what_overrides(&contexts);
         }
         ContextCommand::Delete(NameArgs { name }) => {
             let connection = contexts.get(&name)?.clone();
@@ -92,7 +94,16 @@ fn current(contexts: &Contexts, output: Output) -> Result<(), Failure> {
         Some(name) => (name.as_str(), format!("{name}  {}", connection.server)),
         None => ("", "No current context. Choose one: windrow context use NAME".to_owned()),
     };
-    show(output, name, &connection, &text)
+    show(output, name, &connection, &text)?;
+    tell_what_overrides(contexts);
+    Ok(())
+}
+
+/// Otherwise a reader takes the current context for the one in use.
+fn tell_what_overrides(contexts: &Contexts) {
+    if let Some(text) = Environment::read().overrides(contexts.current.as_deref()) {
+        hint(&text);
+    }
 }
 
 fn show(output: Output, name: &str, it: &Connection, text: &str) -> Result<(), Failure> {
@@ -108,13 +119,17 @@ fn show(output: Output, name: &str, it: &Connection, text: &str) -> Result<(), F
 
 /// With absolute paths, because a context is used from any directory.
 fn permanent(flags: &ConnectionFlags) -> Result<Connection, Failure> {
-    let server = Connection::from(flags);
+    let server = Connection::given(flags);
     if server.server.is_empty() {
         return Err(Failure::Usage("--server is required"));
     }
+    let absolute = |flag: &str, file: Option<PathBuf>| {
+        let failed = |error: io::Error| Failure::Refused(format!("{flag}: {error}"));
+        file.map(path::absolute).transpose().map_err(failed)
+    };
     Ok(Connection {
-        ca_file: server.ca_file.map(path::absolute).transpose()?,
-        token_file: server.token_file.map(path::absolute).transpose()?,
+        ca_file: absolute("--ca-file", server.ca_file)?,
+        token_file: absolute("--token-file", server.token_file)?,
         ..server
     })
 }

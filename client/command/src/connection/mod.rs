@@ -1,9 +1,9 @@
 //! The connection to a server, configured by flags, the environment or a context.
 
+mod choice;
 mod contexts;
 mod probe;
 
-use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use windrow_client::{Client, Delay};
 
+use choice::ContextInUse;
+pub(crate) use choice::Environment;
 pub(crate) use contexts::{Connection, Contexts};
 pub(crate) use probe::probe;
 
@@ -19,10 +21,9 @@ use crate::output::hint;
 
 const DEFAULT_SERVER: &str = "127.0.0.1:50051";
 const DEFAULT_PORT: u16 = 50051;
-/// Not a flag: every user of the machine can see command lines.
-const TOKEN: &str = "WINDROW_TOKEN";
 
-#[derive(Debug, Args)]
+// Without `env`: clap would not tell a variable, which is weaker than `--context`, from a flag.
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionFlags {
     /// Server, for example windrow.internal; https:// in front of it selects TLS [default: 127.0.0.1:50051].
@@ -30,18 +31,21 @@ pub(crate) struct ConnectionFlags {
     /// If a context is in use, its server is the default. The default port is 50051, and 443 for https. A
     /// comma separates several servers of one database; the command uses one that answers. May also be set
     /// as WINDROW_SERVER.
-    #[arg(long, global = true, env = "WINDROW_SERVER", hide_env = true, value_name = "ADDRESS")]
+    ///
+    /// The first of these that is set decides: --server, --context, WINDROW_SERVER, WINDROW_CONTEXT, the
+    /// current context.
+    #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) server: Option<String>,
     /// Use the server of this context instead of the current one; see `windrow context`.
     ///
-    /// May also be set as WINDROW_CONTEXT.
-    #[arg(long, global = true, env = "WINDROW_CONTEXT", hide_env = true, value_name = "NAME")]
+    /// Its settings are stronger than those of the environment. May also be set as WINDROW_CONTEXT, which is
+    /// weaker than WINDROW_SERVER.
+    #[arg(long, global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
     /// File with the CA certificates (PEM) to trust [default: those of the system].
     ///
     /// May also be set as WINDROW_CA_FILE.
-    #[arg(long, global = true, env = "WINDROW_CA_FILE", hide_env = true, value_name = "FILE")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) ca_file: Option<PathBuf>,
     /// File with the bearer token to send. WINDROW_TOKEN may hold the token itself.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
@@ -53,19 +57,9 @@ pub(crate) struct ConnectionFlags {
 
 /// Connects to the server of the flags, or of a context, or on this machine.
 pub(crate) async fn connect(flags: ConnectionFlags) -> Result<Client, Failure> {
-    let given = Connection::from(&flags);
-    let base = if given.server.is_empty() {
-        match &flags.context {
-            Some(name) => Contexts::read(&Contexts::path()?)?.select(Some(name))?,
-            None => Contexts::readable()?.select(None)?,
-        }
-    } else {
-        // The token of a context is only for the server of that context.
-        Connection::default()
-    };
-    let token = token(&given, &base)?;
-    let server = given.over(base);
-    let mut builder = Client::builder().endpoint(with_ports(&server.server));
+    let (server, token) = settings(&flags, Environment::read())?;
+    let endpoint = if server.server.is_empty() { DEFAULT_SERVER } else { &server.server };
+    let mut builder = Client::builder().endpoint(with_ports(endpoint));
     builder = builder.user_agent(concat!("windrow/", env!("CARGO_PKG_VERSION")));
     builder = builder.on_delay(|delay| hint(&waiting(delay)));
     if let Some(file) = &server.ca_file {
@@ -79,6 +73,24 @@ pub(crate) async fn connect(flags: ConnectionFlags) -> Result<Client, Failure> {
         builder = builder.bearer_token_over_plaintext();
     }
     Ok(builder.connect().await?)
+}
+
+/// The connection and its token. A named context is stronger than the environment, any other is weaker.
+fn settings(
+    flags: &ConnectionFlags,
+    environment: Environment,
+) -> Result<(Connection, Option<String>), Failure> {
+    let choice = ContextInUse::choose(flags, &environment);
+    let (given, context) = (Connection::from(flags), choice.connection()?);
+    let is_stronger = matches!(choice, ContextInUse::Flag(_));
+    let Environment { connection, token: set, .. } = environment;
+    let token = match (&given.token_file, set, &context.token_file) {
+        (Some(file), _, _) | (None, None, Some(file)) => Some(read_token(file)?),
+        (None, Some(_), Some(file)) if is_stronger => Some(read_token(file)?),
+        (None, set, _) => set,
+    };
+    let below = if is_stronger { context.over(connection) } else { connection.over(context) };
+    Ok((given.over(below), token))
 }
 
 fn waiting(delay: &Delay<'_>) -> String {
@@ -100,6 +112,11 @@ impl From<&ConnectionFlags> for Connection {
 }
 
 impl Connection {
+    /// The connection of the flags, completed by the environment.
+    pub(crate) fn given(flags: &ConnectionFlags) -> Self {
+        Self::from(flags).over(Environment::read().connection)
+    }
+
     /// The flags that describe this connection.
     pub(crate) fn flags(&self) -> Vec<String> {
         let mut flags = vec!["--server".to_owned(), self.server.clone()];
@@ -113,22 +130,12 @@ impl Connection {
     }
 
     fn over(self, base: Self) -> Self {
-        let server = [self.server, base.server].into_iter().find(|server| !server.is_empty());
         Self {
-            server: server.unwrap_or_else(|| DEFAULT_SERVER.to_owned()),
+            server: if self.server.is_empty() { base.server } else { self.server },
             ca_file: self.ca_file.or(base.ca_file),
             token_file: self.token_file.or(base.token_file),
             plaintext_token: self.plaintext_token || base.plaintext_token,
         }
-    }
-}
-
-/// The token of the flags, or else of the environment, or else of the context.
-fn token(given: &Connection, base: &Connection) -> Result<Option<String>, Failure> {
-    let set = env::var(TOKEN).ok().filter(|token| !token.is_empty());
-    match (&given.token_file, set, &base.token_file) {
-        (Some(file), _, _) | (None, None, Some(file)) => Ok(Some(read_token(file)?)),
-        (None, set, _) => Ok(set),
     }
 }
 
@@ -163,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_override_the_context_and_that_the_default() {
+    fn a_connection_completes_a_stronger_one() {
         let server = |server: &str, ca: Option<&str>| Connection {
             server: server.to_owned(),
             ca_file: ca.map(PathBuf::from),
@@ -172,7 +179,7 @@ mod tests {
         let check = |given: Connection, base: Connection, expected: Connection| {
             assert_eq!(given.over(base), expected);
         };
-        check(Connection::default(), Connection::default(), server(DEFAULT_SERVER, None));
+        check(server("b:1", None), server("a:1", None), server("b:1", None));
         check(server("", Some("b")), server("a:1", Some("a")), server("a:1", Some("b")));
         check(Connection::default(), server("a:1", Some("a")), server("a:1", Some("a")));
     }
