@@ -95,3 +95,13 @@ fn the_current_context_is_shown_with_the_variable_that_overrides_it() {
     assert!(said.contains("WINDROW_SERVER overrides"), "{said}");
     assert_eq!(current(&[], &show).1, "");
 }
+
+#[test]
+fn a_token_without_tls_is_refused_with_the_flag_that_allows_it() {
+    let home = home();
+    let token = [("WINDROW_TOKEN", "secret")];
+    // An address for documentation: nothing is sent there.
+    let said = stderr(&run(home.path(), &token, &["jobs", "list", "--server", "192.0.2.1:1"]));
+    assert!(said.contains("unencrypted to 192.0.2.1:1"), "{said}");
+    assert!(said.contains("allow it with --plaintext-token"), "{said}");
+}

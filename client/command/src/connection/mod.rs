@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use windrow_client::{Client, Delay};
+use windrow_client::{Client, Delay, Error};
 
 use choice::ContextInUse;
 pub(crate) use choice::Environment;
@@ -72,7 +72,7 @@ pub(crate) async fn connect(flags: ConnectionFlags) -> Result<Client, Failure> {
     if server.plaintext_token {
         builder = builder.bearer_token_over_plaintext();
     }
-    Ok(builder.connect().await?)
+    builder.connect().await.map_err(with_remedy)
 }
 
 /// The connection and its token. A named context is stronger than the environment, any other is weaker.
@@ -91,6 +91,15 @@ fn settings(
     };
     let below = if is_stronger { context.over(connection) } else { connection.over(context) };
     Ok((given.over(below), token))
+}
+
+/// The error of the client, with the flag that allows what it refused.
+fn with_remedy(error: Error) -> Failure {
+    let Error::UnencryptedToken { endpoint } = &error else { return error.into() };
+    Failure::Refused(format!(
+        "the bearer token would be sent unencrypted to {endpoint}; use https, or allow it with \
+         --plaintext-token"
+    ))
 }
 
 fn waiting(delay: &Delay<'_>) -> String {
