@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             ended(done)
         }
-        Err(error) => ended(Err(error.into())),
+        Err(error) => ended(Err(Failure::Refused(format!("cannot start: {error}")))),
     }
 }
 

@@ -105,3 +105,17 @@ fn a_token_without_tls_is_refused_with_the_flag_that_allows_it() {
     assert!(said.contains("unencrypted to 192.0.2.1:1"), "{said}");
     assert!(said.contains("allow it with --plaintext-token"), "{said}");
 }
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_with_a_remedy() {
+    let mut set = program::command("windrow");
+    set.env_remove("XDG_CONFIG_HOME").env("HOME", "/dev/null");
+    let said = stderr(&set.args(["context", "set", "a", "--server", OTHER]).output().unwrap());
+    let file = "/dev/null/.config/windrow/contexts.toml";
+    assert!(said.contains(&format!("cannot write {file}: ")), "{said}");
+    assert!(said.contains("set XDG_CONFIG_HOME"), "{said}");
+
+    let man = program::command("windrow").args(["man", "/dev/null/man"]).output().unwrap();
+    let said = stderr(&man);
+    assert!(said.contains("cannot write to /dev/null/man: "), "{said}");
+}

@@ -22,6 +22,7 @@ fn confirm(question: &str, usage: &'static str) -> Result<bool, Failure> {
     }
     write!(io::stderr(), "{question} [y/N] ")?;
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
+    let unread = |error| Failure::Refused(format!("cannot read the answer: {error}; pass --yes"));
+    io::stdin().lock().read_line(&mut answer).map_err(unread)?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }

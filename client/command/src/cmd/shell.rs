@@ -45,8 +45,12 @@ pub(crate) fn man(command: Command, args: &ManArgs) -> Result<u8, Failure> {
         io::stdout().write_all(&page)?;
         return Ok(0);
     };
-    fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(command, directory)?;
+    let written =
+        fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(command, directory));
+    written.map_err(|error| {
+        let place = directory.display();
+        Failure::Refused(format!("cannot write to {place}: {error}; name another directory"))
+    })?;
     hint(&format!("Wrote the manual pages to {}", directory.display()));
     Ok(0)
 }

@@ -68,12 +68,13 @@ impl Contexts {
     /// Replaces the file atomically; only its owner can read it.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
         let text = toml::to_string(self).map_err(|error| Failure::Refused(error.to_string()))?;
-        let directory = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        replace(path, &text).map_err(|error| {
+            Failure::Refused(format!(
+                "cannot write {}: {error}; correct this, or set XDG_CONFIG_HOME to a directory that \
+                 you can write",
+                path.display()
+            ))
+        })
     }
 
     /// The named context, or the current one, or an empty one.
@@ -90,6 +91,15 @@ impl Contexts {
         let unknown = || Failure::Refused(format!("unknown context '{name}'; known: {known}"));
         self.contexts.get(name).ok_or_else(unknown)
     }
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn is_missing(error: &io::Error) -> bool {
@@ -129,5 +139,16 @@ mod tests {
         assert_eq!(Contexts::read(&path).unwrap(), contexts(Some("b")));
         fs::write(&path, "curent = 'a'").unwrap();
         assert!(Contexts::read(&path).unwrap_err().to_string().contains("curent"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named_with_a_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let blocked = dir.path().join("file");
+        fs::write(&blocked, "").unwrap();
+        let path = blocked.join("windrow").join("contexts.toml");
+        let said = contexts(None).write(&path).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("cannot write {}: ", path.display())), "{said}");
+        assert!(said.contains("set XDG_CONFIG_HOME"), "{said}");
     }
 }
