@@ -17,7 +17,7 @@ pub(crate) use jobs::{changed_job, job_with_runs, jobs};
 pub(crate) use layout::{Layout, Zone, duration as duration_text};
 pub(crate) use properties::{properties, property_with_changes};
 pub(crate) use runs::{live, log, progress, run, run_id_lines, runs};
-pub(crate) use settings::{Setting, command_line, job_settings};
+pub(crate) use settings::{Setting, command_line, flag, job_settings};
 pub(crate) use stats::stats;
 pub(crate) use ticks::{backfill, decided_ticks, explanation, ticks};
 

@@ -30,8 +30,7 @@ impl Setting {
 
     /// `--cron '0 2 * * *'`; `None` if not set.
     pub(crate) fn flags(&self) -> Option<String> {
-        let flag = |value: &String| format!("{} {}", self.flag, quoted(value));
-        let flags: Vec<_> = self.values.iter().map(flag).collect();
+        let flags: Vec<_> = self.values.iter().map(|value| flag(self.flag, value)).collect();
         (!flags.is_empty()).then(|| flags.join(" "))
     }
 
@@ -48,6 +47,13 @@ impl Setting {
 /// The command line with its words quoted for a shell where necessary.
 pub(crate) fn command_line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// `--cron '0 2 * * *'`: the flag and its value, quoted for a shell where necessary.
+pub(crate) fn flag(name: &str, value: &str) -> String {
+    // After a space, a value that starts with a dash would be another flag.
+    let separator = if value.starts_with('-') { '=' } else { ' ' };
+    format!("{name}{separator}{}", quoted(value))
 }
 
 /// All settings of a job, in the order in which they are shown.
@@ -192,5 +198,6 @@ mod tests {
         assert_eq!(flags("parameters.request_delay").unwrap(), "--request-delay '1m 30s'");
         assert_eq!(flags("timezone").unwrap(), "--timezone UTC");
         assert_eq!((flags("parameters.radius"), flags("overlap")), (None, None));
+        assert_eq!(flag("--name", "-x y"), "--name='-x y'");
     }
 }

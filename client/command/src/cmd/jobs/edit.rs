@@ -149,29 +149,46 @@ pub(super) async fn update(
     output: Output,
     args: UpdateArgs,
 ) -> Result<(), Failure> {
-    let (id, paths) = (args.scheduled_job_id.clone(), args.paths());
-    let is_dry_run = args.dry_run.dry_run;
+    let (paths, is_dry_run) = (args.paths(), args.dry_run.dry_run);
     // The server does not return the settings before the update, and the undo command needs them.
-    let before = client.get_job(&id).await?;
+    let before = client.get_job(&args.scheduled_job_id).await?;
     let job = client.raw().update_scheduled_job(args.into_request()).await?.scheduled_job;
     let job = job.ok_or(Failure::Incomplete("scheduled job"))?;
     warn_about_schedule(None, &job.warnings);
-    let lead = if is_dry_run {
-        format!("Dry run: would change {} of scheduled job {id}", paths.join(", "))
-    } else {
-        let undo = undo(&before, &paths);
-        format!("Changed {} of scheduled job {id}. {undo}", paths.join(", "))
-    };
+    let lead = update_lead(&before, &job, &paths, is_dry_run);
     show_changed(output, &lead, job)
 }
 
+/// The settings that the update changed, or would change, and the command that restores them.
+fn update_lead(
+    before: &proto::ScheduledJob,
+    after: &proto::ScheduledJob,
+    paths: &[&str],
+    is_dry_run: bool,
+) -> String {
+    let id = clean(&before.scheduled_job_id);
+    let after = job_settings(after);
+    let is_changed = |setting: &Setting| paths.contains(&setting.path) && !after.contains(setting);
+    let changed: Vec<_> = job_settings(before).into_iter().filter(is_changed).collect();
+    let names = changed.iter().map(|setting| setting.path).collect::<Vec<_>>().join(", ");
+    let nothing = format!("scheduled job {id} has these settings already");
+    match (changed.is_empty(), is_dry_run) {
+        (true, true) => format!("Dry run: would change nothing: {nothing}"),
+        (true, false) => format!("Nothing changed: {nothing}"),
+        (false, true) => format!("Dry run: would change {names} of scheduled job {id}"),
+        (false, false) => {
+            let undo = undo(&before.scheduled_job_id, &changed);
+            format!("Changed {names} of scheduled job {id}. Undo: {undo}")
+        }
+    }
+}
+
 /// The command that sets the former values again.
-fn undo(before: &proto::ScheduledJob, paths: &[&str]) -> String {
-    let settings = job_settings(before).into_iter().filter(|it| paths.contains(&it.path));
+fn undo(id: &str, former: &[Setting]) -> String {
     let unset = |it: &Setting| is_optional(it.path).then(|| format!("--unset {}", it.word()));
-    let flags: Vec<_> = settings.filter_map(|it| it.flags().or_else(|| unset(&it))).collect();
-    let command = command_line(["windrow", "jobs", "update", &before.scheduled_job_id]);
-    format!("Undo: {command} {}", flags.join(" "))
+    let flags: Vec<_> = former.iter().filter_map(|it| it.flags().or_else(|| unset(it))).collect();
+    let command = command_line(["windrow", "jobs", "update", id]);
+    format!("{command} {}", flags.join(" "))
 }
 
 #[cfg(test)]
@@ -238,15 +255,36 @@ mod tests {
     }
 
     #[test]
-    fn an_update_is_undone_by_its_former_values() {
-        let before = proto::ScheduledJob {
+    fn an_update_names_what_it_changed_and_is_undone_by_its_former_values() {
+        let job = |cron: &str, timezone: &str, radius: Option<f64>| proto::ScheduledJob {
             scheduled_job_id: "x".to_owned(),
-            cron_expression: "0 2 * * *".to_owned(),
+            cron_expression: cron.to_owned(),
+            timezone: timezone.to_owned(),
+            parameters: Some(proto::ScrapeParameters { radius, ..Default::default() }),
             ..Default::default()
         };
-        let undone = undo(&before, &["cron_expression", "timezone"]);
-        assert_eq!(undone, "Undo: windrow jobs update x --cron '0 2 * * *' --timezone UTC");
-        let unset = undo(&before, &["parameters.radius"]);
-        assert_eq!(unset, "Undo: windrow jobs update x --unset radius");
+        let before = job("0 2 * * *", "", None);
+        let after = job("0 3 * * *", "UTC", Some(1.0));
+        let check = |paths: &[&str], dry_run: &str, done: &str| {
+            assert_eq!(update_lead(&before, &after, paths, true), dry_run);
+            assert_eq!(update_lead(&before, &after, paths, false), done);
+        };
+        check(
+            &["cron_expression", "timezone"],
+            "Dry run: would change cron_expression of scheduled job x",
+            "Changed cron_expression of scheduled job x. \
+             Undo: windrow jobs update x --cron '0 2 * * *'",
+        );
+        check(
+            &["parameters.radius"],
+            "Dry run: would change parameters.radius of scheduled job x",
+            "Changed parameters.radius of scheduled job x. \
+             Undo: windrow jobs update x --unset radius",
+        );
+        check(
+            &["timezone"],
+            "Dry run: would change nothing: scheduled job x has these settings already",
+            "Nothing changed: scheduled job x has these settings already",
+        );
     }
 }

@@ -3,6 +3,7 @@
 mod edit;
 mod export;
 mod status;
+mod status_change;
 
 use clap::{Args, Subcommand};
 use futures::TryStreamExt;

@@ -3,8 +3,9 @@
 use clap::Args;
 use prost_types::Timestamp;
 use windrow_client::Client;
+use windrow_client::proto::{ScheduledJob, ScheduledJobStatus};
 
-use super::show_changed;
+use super::status_change::StatusChange;
 use crate::failure::Failure;
 use crate::flags::{DryRunFlag, time};
 use crate::output::Output;
@@ -67,16 +68,16 @@ pub(crate) struct UndeleteArgs {
 }
 
 pub(super) async fn pause(client: &Client, output: Output, args: PauseArgs) -> Result<(), Failure> {
-    let id = args.scheduled_job_id;
-    if args.dry_run.dry_run {
-        return dry_run(client, output, "pause", &id).await;
-    }
-    let mut call = client.pause_job(&id).reason(args.reason);
-    if let Some(end) = args.until {
-        call = call.until(end);
-    }
-    let lead = format!("Paused scheduled job {id}. Undo: windrow jobs resume {id}");
-    show_changed(output, &lead, call.await?)
+    let before = client.get_job(&args.scheduled_job_id).await?;
+    let planned = ScheduledJob {
+        pause_reason: args.reason.clone(),
+        paused_until: args.until,
+        ..with_status(&before, ScheduledJobStatus::Paused)
+    };
+    let change = StatusChange { verb: "pause", done: "Paused", before, planned };
+    let call = client.pause_job(args.scheduled_job_id).reason(args.reason);
+    let call = args.until.into_iter().fold(call, windrow_client::PauseJob::until);
+    change.make(output, args.dry_run, call).await
 }
 
 pub(super) async fn resume(
@@ -84,14 +85,12 @@ pub(super) async fn resume(
     output: Output,
     args: ResumeArgs,
 ) -> Result<(), Failure> {
-    let id = args.scheduled_job_id;
-    if args.dry_run.dry_run {
-        return dry_run(client, output, "resume", &id).await;
-    }
-    let call = client.resume_job(&id);
+    let before = client.get_job(&args.scheduled_job_id).await?;
+    let planned = with_status(&before, ScheduledJobStatus::Active);
+    let change = StatusChange { verb: "resume", done: "Resumed", before, planned };
+    let call = client.resume_job(args.scheduled_job_id);
     let call = if args.catch_up { call.catch_up() } else { call };
-    let lead = format!("Resumed scheduled job {id}. Undo: windrow jobs pause {id}");
-    show_changed(output, &lead, call.await?)
+    change.make(output, args.dry_run, call).await
 }
 
 pub(super) async fn deactivate(
@@ -99,12 +98,10 @@ pub(super) async fn deactivate(
     output: Output,
     args: DeactivateArgs,
 ) -> Result<(), Failure> {
-    let id = args.scheduled_job_id;
-    if args.dry_run.dry_run {
-        return dry_run(client, output, "deactivate", &id).await;
-    }
-    let lead = format!("Deactivated scheduled job {id}. Undo: windrow jobs resume {id}");
-    show_changed(output, &lead, client.deactivate_job(&id).await?)
+    let before = client.get_job(&args.scheduled_job_id).await?;
+    let planned = with_status(&before, ScheduledJobStatus::Inactive);
+    let change = StatusChange { verb: "deactivate", done: "Deactivated", before, planned };
+    change.make(output, args.dry_run, client.deactivate_job(args.scheduled_job_id)).await
 }
 
 pub(super) async fn delete(
@@ -112,15 +109,13 @@ pub(super) async fn delete(
     output: Output,
     args: DeleteArgs,
 ) -> Result<(), Failure> {
-    let id = args.scheduled_job_id;
-    if args.dry_run.dry_run {
-        return dry_run(client, output, "delete", &id).await;
-    }
-    let job = client.delete_job(&id).etag(args.etag).await?;
-    let lead = format!(
-        "Deleted scheduled job {id}; pending runs were cancelled. Undo: windrow jobs undelete {id}"
-    );
-    show_changed(output, &lead, job)
+    let before = client.get_job(&args.scheduled_job_id).await?;
+    // The time does not matter.
+    let deleted_at = Some(before.deleted_at.unwrap_or_default());
+    let planned = ScheduledJob { deleted_at, ..before.clone() };
+    let change = StatusChange { verb: "delete", done: "Deleted", before, planned };
+    let call = client.delete_job(args.scheduled_job_id).etag(args.etag);
+    change.make(output, args.dry_run, call).await
 }
 
 pub(super) async fn undelete(
@@ -128,16 +123,18 @@ pub(super) async fn undelete(
     output: Output,
     args: UndeleteArgs,
 ) -> Result<(), Failure> {
-    let id = args.scheduled_job_id;
-    if args.dry_run.dry_run {
-        return dry_run(client, output, "undelete", &id).await;
-    }
-    let lead = format!("Undeleted scheduled job {id}. Undo: windrow jobs delete {id}");
-    show_changed(output, &lead, client.undelete_job(&id).await?)
+    let before = client.get_job(&args.scheduled_job_id).await?;
+    let planned = ScheduledJob { deleted_at: None, ..before.clone() };
+    let change = StatusChange { verb: "undelete", done: "Undeleted", before, planned };
+    change.make(output, args.dry_run, client.undelete_job(args.scheduled_job_id)).await
 }
 
-/// Checks that the job exists. The contract has no validation of these calls.
-async fn dry_run(client: &Client, output: Output, verb: &str, id: &str) -> Result<(), Failure> {
-    let job = client.get_job(id).await?;
-    show_changed(output, &format!("Dry run: would {verb} scheduled job {id}"), job)
+/// The job with another status, and without the reason and the end of a pause.
+fn with_status(job: &ScheduledJob, status: ScheduledJobStatus) -> ScheduledJob {
+    ScheduledJob {
+        status: status.into(),
+        pause_reason: String::new(),
+        paused_until: None,
+        ..job.clone()
+    }
 }
