@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::command::stdout;
-use crate::support::{Windrow, program};
-use windrow_client::proto;
+use crate::support::{SLOW, Windrow, job, parameters, program};
+use windrow_client::proto::{self, ScrapingJobStatus};
 
 const PAUSE: &str = r"windrow jobs pause job --reason 'it'\''s down' --until 2099-01-01T00:00:00Z";
 
@@ -75,5 +75,35 @@ async fn a_change_without_an_effect_is_called_one_and_has_no_undo() {
     check("windrow jobs deactivate job", "scheduled job job is inactive already");
     lead(&windrow, "windrow jobs delete job");
     check("windrow jobs delete job", "scheduled job job is deleted already");
+    windrow.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_undo_of_a_backfill_leaves_the_runs_of_other_backfills() {
+    let windrow = Windrow::start().await;
+    let hourly = proto::ScheduledJob {
+        cron_expression: "@hourly".to_owned(),
+        parameters: Some(parameters(SLOW)),
+        ..job("job")
+    };
+    windrow.create_as(hourly).await.unwrap();
+    let backfill = |day: u8| {
+        let range = format!("--from 2026-01-0{day}T00:00:00Z --to 2026-01-0{day}T02:00:00Z");
+        lead(&windrow, &format!("windrow backfill job --yes {range}"))
+    };
+    backfill(1);
+    let second = backfill(2);
+    backfill(3);
+
+    lead(&windrow, second.split_once("Undo: ").unwrap().1);
+
+    let runs = windrow.client.list_runs().job("job").filter("origin = backfill").await.unwrap();
+    assert_eq!(runs.scraping_jobs.len(), 9);
+    for run in runs.scraping_jobs {
+        let is_cancelled =
+            run.status() == ScrapingJobStatus::Cancelled || run.cancel_requested_at.is_some();
+        let is_second = run.tick_at.unwrap().to_string().starts_with("2026-01-02");
+        assert_eq!(is_cancelled, is_second, "{run:?}");
+    }
     windrow.stop().await;
 }

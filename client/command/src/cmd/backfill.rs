@@ -69,12 +69,24 @@ pub(crate) async fn run(
         }
     }
     let response = call(client, &args).await?;
-    let job = &args.scheduled_job_id;
-    let created = runs(response.created_count);
-    let lead = format!(
-        "Created {created}. Undo: windrow runs cancel --job {job} --filter 'origin = backfill'"
-    );
+    let undo = undo(client, &args.scheduled_job_id, &response).await;
+    let lead = format!("Created {}.{}", runs(response.created_count), undo.unwrap_or_default());
     show(output, &response, |_| lead)
+}
+
+/// The command that cancels these runs and those of no other backfill: they were all created at the same time.
+/// `None` if that cannot be found out; the runs exist all the same.
+async fn undo(
+    client: &Client,
+    job: &str,
+    response: &BackfillScheduledJobResponse,
+) -> Option<String> {
+    let first = client.get_run(created(response).next()?).await.ok()?;
+    let at = first.created_at?;
+    let filter = format!("origin = backfill AND created_at >= \"{at}\" AND created_at <= \"{at}\"");
+    let command =
+        render::command_line(["windrow", "runs", "cancel", "--job", job, "--filter", &filter]);
+    Some(format!(" Undo: {command}"))
 }
 
 fn runs(count: i32) -> String {
@@ -91,9 +103,13 @@ fn show(
     response: &BackfillScheduledJobResponse,
     text: impl FnOnce(&render::Layout) -> String,
 ) -> Result<u8, Failure> {
-    let created = response.ticks.iter().filter(|it| it.outcome() == BackfillOutcome::Created);
-    let ids: Vec<_> =
-        created.map(|tick| tick.job_id.as_str()).filter(|id| !id.is_empty()).collect();
+    let ids: Vec<_> = created(response).collect();
     output.show(response, &ids, text)?;
     Ok(0)
+}
+
+/// The ids of the created runs.
+fn created(response: &BackfillScheduledJobResponse) -> impl Iterator<Item = &str> {
+    let created = response.ticks.iter().filter(|it| it.outcome() == BackfillOutcome::Created);
+    created.map(|tick| tick.job_id.as_str()).filter(|id| !id.is_empty())
 }
