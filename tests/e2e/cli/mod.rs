@@ -11,6 +11,7 @@ mod prune;
 mod server;
 mod stopped;
 mod terminal;
+mod times;
 mod undo;
 mod waiting;
 mod warnings;

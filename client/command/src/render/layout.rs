@@ -58,6 +58,18 @@ impl Layout {
         }
     }
 
+    /// A sentence of the server, whose times are in UTC, with its times as all others are shown.
+    pub(crate) fn localized(&self, sentence: &str) -> String {
+        let localized = |word: &str| {
+            let time = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+            match utc(time) {
+                Some(at) => word.replacen(time, &self.instant(&at), 1),
+                None => word.to_owned(),
+            }
+        };
+        sentence.split_inclusive(' ').map(localized).collect()
+    }
+
     /// The instant, or a dash.
     pub(crate) fn time(&self, at: Option<&Timestamp>) -> String {
         at.map_or_else(|| NONE.to_owned(), |at| self.instant(at))
@@ -108,6 +120,12 @@ impl Layout {
             }
         }
     }
+}
+
+/// The instant of `2026-12-01T06:00:00Z`; `None` of any other text.
+fn utc(text: &str) -> Option<Timestamp> {
+    let at = DateTime::parse_from_rfc3339(text).ok().filter(|_| text.ends_with('Z'))?;
+    Some(Timestamp { seconds: at.timestamp(), nanos: 0 })
 }
 
 /// `1h 5m 3s`, as flags accept it.
@@ -164,6 +182,17 @@ mod tests {
         assert_eq!(layout.time_and_distance(Some(&at(0))), "2023-11-14T22:13:20Z (0s ago)");
         let absent = [layout.time(None), layout.relative(None), layout.time_and_distance(None)];
         assert_eq!(absent, ["-", "-", "-"]);
+    }
+
+    #[test]
+    fn times_in_sentences_of_the_server_are_shown_like_all_others() {
+        let layout = Layout::fixed(None, NOW);
+        let said = "Paused until 2026-01-01T02:00:00.123Z (see 2026-01-02, 1Z). Not 2026-01-01T02:00:00+01:00.";
+        let shown = "Paused until 2026-01-01T02:00:00Z (see 2026-01-02, 1Z). Not 2026-01-01T02:00:00+01:00.";
+        assert_eq!(layout.localized(said), shown);
+        let local = Layout { zone: Zone::Local, ..layout };
+        let instant = local.instant(&utc("2026-01-01T02:00:00Z").unwrap());
+        assert_eq!(local.localized("(2026-01-01T02:00:00Z);"), format!("({instant});"));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) fn runs_table(layout: &Layout, runs: &[proto::ScrapingJob]) -> Table 
             source(run.parameters.as_ref()),
             origin(run),
             priority(run),
-            waiting_for(run),
+            waiting_for(layout, run),
         ]
     });
     table(layout, columns, rows)
@@ -90,7 +90,7 @@ pub(crate) fn run(layout: &Layout, run: Option<&proto::ScrapingJob>) -> String {
         ("Scheduled job", run.scheduled_job_id.clone()),
         ("Original run", run.original_job_id.clone()),
         ("Status", status(run)),
-        ("Waiting for", waiting_for(run)),
+        ("Waiting for", waiting_for(layout, run)),
         ("Error", run.error_message.clone()),
         ("Progress", format!("{} of {} locations", run.completed_locations, run.total_locations)),
         ("Failed", failed_locations(run)),
@@ -222,8 +222,8 @@ fn priority(run: &proto::ScrapingJob) -> String {
     word(run.priority().as_str_name(), "SCRAPING_JOB_PRIORITY_")
 }
 
-fn waiting_for(run: &proto::ScrapingJob) -> String {
-    run.pending_reason.as_ref().map(|reason| reason.message.clone()).unwrap_or_default()
+fn waiting_for(layout: &Layout, run: &proto::ScrapingJob) -> String {
+    run.pending_reason.as_ref().map(|it| layout.localized(&it.message)).unwrap_or_default()
 }
 
 fn took(layout: &Layout, run: &proto::ScrapingJob) -> String {

@@ -63,7 +63,7 @@ pub(crate) fn decided_ticks(
             tick.job_id.clone(),
             if is_range { tick.count.to_string() } else { String::new() },
             if is_range { layout.time(tick.until.as_ref()) } else { String::new() },
-            tick.reason.clone(),
+            layout.localized(&tick.reason),
             tick.server.clone(),
         ]
     });
@@ -99,10 +99,11 @@ pub(crate) fn explanation(layout: &Layout, response: &proto::ExplainTickResponse
         ("Settings", settings(layout, &revision)),
         ("Schedule", schedule),
     ];
-    lines.extend(response.depends_on.iter().map(|text| ("Condition", text.clone())));
+    lines.extend(response.depends_on.iter().map(|text| ("Condition", layout.localized(text))));
     lines.push(("Tick before", time(response.previous_tick_at.as_ref())));
     lines.push(("Tick after", time(response.next_tick_at.as_ref())));
-    format!("{}\n\n{}", clean(&response.explanation), details(layout, lines))
+    let explanation = clean(&layout.localized(&response.explanation));
+    format!("{explanation}\n\n{}", details(layout, lines))
 }
 
 pub(crate) fn backfill(layout: &Layout, response: &proto::BackfillScheduledJobResponse) -> String {
