@@ -89,6 +89,15 @@ async fn what_was_found_is_listed_shown_and_exported() {
     let id = first["property_id"].as_str().unwrap();
     let shown = stdout(&run(&address, &["properties", "get", QUICK, id]).await);
 
+    let export = async |format: &[&str]| {
+        stdout(&run(&address, &[&["properties", "export"], format].concat()).await)
+    };
+    let (ids, yaml) = (export(&["-q"]).await, export(&["-o", "yaml"]).await);
+    let listed_ids = stdout(&run(&address, &["properties", "list", "-q"]).await);
+
+    assert_eq!((ids.lines().count(), &ids), (5, &listed_ids));
+    assert_eq!((yaml.matches("---\n").count(), yaml.starts_with("---\n")), (5, true), "{yaml}");
+    assert!(yaml.contains(&format!("\nproperty_id: {id}\n")), "{yaml}");
     assert!(listed.contains("5 properties"), "{listed}");
     assert_eq!((exported.lines().count(), &first["body"]["sample"]), (5, &Value::from(true)));
     assert!(shown.contains(id) && shown.contains("No changes since"), "{shown}");

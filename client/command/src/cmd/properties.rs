@@ -8,8 +8,8 @@ use windrow_client::{Client, proto};
 use crate::failure::Failure;
 use crate::flags::{ListFlags, listing_type, time};
 use crate::json;
-use crate::output::{Lines, Output, hint};
-use crate::render::{self, PageCount};
+use crate::output::{Format, Lines, Output, hint, yaml};
+use crate::render::{self, PageCount, clean};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PropertiesCommand {
@@ -20,7 +20,7 @@ pub(crate) enum PropertiesCommand {
     /// Show a property and its changes.
     #[command(after_long_help = "Example: windrow properties get mls 7129300520")]
     Get(GetArgs),
-    /// Write all matching properties to stdout, one JSON object per line.
+    /// Write all matching properties to stdout, one JSON object per line; -o yaml writes documents, -q ids.
     #[command(after_long_help = "Example: windrow properties export --source mls > mls.jsonl")]
     Export(ExportArgs),
 }
@@ -94,7 +94,7 @@ pub(crate) async fn run(
     match command {
         PropertiesCommand::List(args) => list(client, output, args).await?,
         PropertiesCommand::Get(args) => get(client, output, args).await?,
-        PropertiesCommand::Export(args) => export(client, args).await?,
+        PropertiesCommand::Export(args) => export(client, output, args).await?,
     }
     Ok(0)
 }
@@ -109,8 +109,7 @@ async fn list(client: &Client, output: Output, args: ListArgs) -> Result<(), Fai
         list.page_size(args.list.limit).await?
     };
     let properties = &response.properties;
-    let ids = properties.iter().map(|it| format!("{} {}", it.source, it.property_id));
-    let ids: Vec<_> = ids.collect();
+    let ids: Vec<_> = properties.iter().map(id).collect();
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let (shown, is_lower_bound) = (properties.len(), response.total_is_lower_bound);
     let total = PageCount { shown, total: response.total, is_lower_bound };
@@ -118,21 +117,30 @@ async fn list(client: &Client, output: Output, args: ListArgs) -> Result<(), Fai
 }
 
 async fn get(client: &Client, output: Output, args: GetArgs) -> Result<(), Failure> {
-    let id = args.property_id.clone();
+    let id = format!("{} {}", args.source, args.property_id);
     let (source, property_id, limit) = (args.source, args.property_id, args.limit);
     let request = proto::GetPropertyRequest { source, property_id, limit, ..Default::default() };
     let response = client.raw().get_property(request).await?;
     output.show(&response, &[&id], |layout| render::property_with_changes(layout, &response))
 }
 
-async fn export(client: &Client, args: ExportArgs) -> Result<(), Failure> {
+async fn export(client: &Client, output: Output, args: ExportArgs) -> Result<(), Failure> {
     let filter = args.filter.into_proto();
     let mut properties = client.export_properties().filter(filter).stream();
     let mut lines = Lines::new();
     while let Some(property) = properties.try_next().await? {
-        lines.write(&json::to_json(&property)?)?;
+        lines.write(&match output.format {
+            Format::Table | Format::Json => json::to_json(&property)?,
+            Format::Yaml => yaml(&json::Shown::new(&property)?)?,
+            Format::Quiet => clean(&id(&property)),
+        })?;
     }
     let count = lines.finish()?;
     hint(&format!("Exported {count} properties"));
     Ok(())
+}
+
+/// The words that name a property to `windrow properties get`.
+fn id(property: &proto::Property) -> String {
+    format!("{} {}", property.source, property.property_id)
 }
