@@ -210,6 +210,17 @@ mod tests {
     }
 
     #[test]
+    fn an_error_about_missing_arguments_names_every_choice() {
+        let check = |words: &[&str], choices: &[&str]| {
+            let error = Cli::try_parse_from([&["windrow"], words].concat()).unwrap_err();
+            let text = error.to_string();
+            assert!(choices.iter().all(|choice| text.contains(choice)), "{text}");
+        };
+        check(&["preview"], &["--job", "--cron"]);
+        check(&["runs", "cancel"], &["RUN", "--job", "--filter"]);
+    }
+
+    #[test]
     fn a_job_can_be_updated_without_a_name_but_not_created() {
         let parses = |words: &[&str]| Cli::try_parse_from([&["windrow"], words].concat()).is_ok();
         assert!(parses(&["jobs", "update", "x", "--cron", "@daily"]));

@@ -1,6 +1,6 @@
 //! `windrow preview`: the next ticks of a job or of a cron expression.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use prost_types::Timestamp;
 use windrow_client::Client;
 
@@ -10,13 +10,15 @@ use crate::output::{Output, warn_about_schedule};
 use crate::render;
 
 #[derive(Debug, Args)]
+#[command(group(
+    ArgGroup::new("schedule").args(["scheduled_job_id", "cron_expression"]).required(true)
+))]
 #[command(after_long_help = "Examples:
   windrow preview --job daily-sold
   windrow preview --cron '30 2 * * *' --timezone America/New_York --after 2027-03-13T00:00:00Z")]
 pub(crate) struct PreviewArgs {
     /// Ticks of this scheduled job.
     #[arg(long = "job", value_name = "JOB")]
-    #[arg(required_unless_present = "cron_expression", conflicts_with = "cron_expression")]
     scheduled_job_id: Option<String>,
     /// Ticks of this cron expression.
     #[arg(long = "cron", value_name = "EXPRESSION")]

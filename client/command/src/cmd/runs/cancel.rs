@@ -1,6 +1,6 @@
 //! `windrow runs cancel`.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use windrow_client::{Client, proto};
 
 use crate::failure::Failure;
@@ -9,6 +9,12 @@ use crate::output::Output;
 use crate::render;
 
 #[derive(Debug, Args)]
+#[command(group(
+    ArgGroup::new("runs")
+        .args(["job_id", "scheduled_job_id", "filter"])
+        .required(true)
+        .multiple(true)
+))]
 #[command(
     after_long_help = "A pending run ends immediately. The worker of a running run is asked to stop and
 has ten seconds for it.
@@ -19,7 +25,7 @@ Examples:
 )]
 pub(crate) struct CancelArgs {
     /// ID of the run.
-    #[arg(value_name = "RUN", required_unless_present_any = ["scheduled_job_id", "filter"])]
+    #[arg(value_name = "RUN")]
     job_id: Option<String>,
     /// Cancel all active runs of this scheduled job instead.
     #[arg(long = "job", value_name = "JOB", conflicts_with = "job_id")]
