@@ -28,25 +28,45 @@ impl StatusChange {
         dry_run: DryRunFlag,
         call: impl IntoFuture<Output = Result<ScheduledJob, Error>>,
     ) -> Result<(), Failure> {
-        let job = if dry_run.dry_run { self.before.clone() } else { call.await? };
-        let lead = if dry_run.dry_run { self.intent() } else { self.result(&output.layout) };
-        show_changed(output, &lead, job)
+        if dry_run.dry_run {
+            return show_changed(output, &self.intent()?, self.before);
+        }
+        let job = call.await?;
+        show_changed(output, &self.result(&output.layout, &job), job)
     }
 
-    fn intent(&self) -> String {
-        match self.nothing() {
+    fn intent(&self) -> Result<String, Failure> {
+        let id = self.id();
+        if let Some(reason) = self.refusal() {
+            return Err(Failure::Refused(format!("scheduled job {id} {reason}")));
+        }
+        Ok(match self.nothing() {
             Some(nothing) => format!("Dry run: would change nothing: {nothing}"),
-            None => format!("Dry run: would {} scheduled job {}", self.verb, self.id()),
+            None => format!("Dry run: would {} scheduled job {id}", self.verb),
+        })
+    }
+
+    /// As the server refuses the change.
+    fn refusal(&self) -> Option<&'static str> {
+        match (self.before.deleted_at, self.verb) {
+            (Some(_), "pause" | "resume" | "deactivate") => Some("is deleted; undelete it first"),
+            (None, "undelete") => Some("is not deleted"),
+            (_, _) => None,
         }
     }
 
-    fn result(&self, layout: &Layout) -> String {
+    fn result(&self, layout: &Layout, after: &ScheduledJob) -> String {
+        let id = self.id();
         if let Some(nothing) = self.nothing() {
-            return format!("Nothing changed: {nothing}");
+            // The resume of an active job takes back what was decided while the clock was ahead.
+            let is_changed = self.verb == "resume" && after.updated_at != self.before.updated_at;
+            let resumed =
+                is_changed.then(|| format!("Resumed scheduled job {id}, which was active"));
+            return resumed.unwrap_or_else(|| format!("Nothing changed: {nothing}"));
         }
         let is_deleted = self.planned.deleted_at.is_some();
         let runs = if is_deleted { "; pending runs were cancelled" } else { "" };
-        format!("{} scheduled job {}{runs}. Undo: {}", self.done, self.id(), self.undo(layout))
+        format!("{} scheduled job {id}{runs}. Undo: {}", self.done, self.undo(layout))
     }
 
     /// The reason why the change has no effect.
@@ -154,12 +174,36 @@ mod tests {
         let check = |job: &ScheduledJob, status: &str| {
             let same = change(job, job);
             let nothing = format!("scheduled job x is {status} already");
-            assert_eq!(same.result(&Layout::fixed(None, 0)), format!("Nothing changed: {nothing}"));
-            assert_eq!(same.intent(), format!("Dry run: would change nothing: {nothing}"));
+            let result = same.result(&Layout::fixed(None, 0), job);
+            assert_eq!(result, format!("Nothing changed: {nothing}"));
+            let intent = format!("Dry run: would change nothing: {nothing}");
+            assert_eq!(same.intent().unwrap(), intent);
         };
         check(&job(ScheduledJobStatus::Active), "active");
         check(&job(ScheduledJobStatus::Inactive), "inactive");
         check(&paused("down", None), "paused");
         check(&deleted(), "deleted");
+    }
+
+    #[test]
+    fn a_resume_that_corrects_the_ticks_of_an_active_job_is_one() {
+        let active = job(ScheduledJobStatus::Active);
+        let updated_at = Some(Timestamp { seconds: 90, nanos: 0 });
+        let after = ScheduledJob { updated_at, ..active.clone() };
+        let resumed = StatusChange { verb: "resume", ..change(&active, &active) };
+        let result = resumed.result(&Layout::fixed(None, 0), &after);
+        assert_eq!(result, "Resumed scheduled job x, which was active");
+    }
+
+    #[test]
+    fn a_dry_run_is_refused_where_the_change_is() {
+        let check = |before: &ScheduledJob, verb: &'static str, expected: &str| {
+            let refused = StatusChange { verb, ..change(before, before) }.intent().unwrap_err();
+            assert_eq!(refused.to_string(), expected);
+        };
+        for verb in ["pause", "resume", "deactivate"] {
+            check(&deleted(), verb, "scheduled job x is deleted; undelete it first");
+        }
+        check(&job(ScheduledJobStatus::Active), "undelete", "scheduled job x is not deleted");
     }
 }
