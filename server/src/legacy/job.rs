@@ -13,8 +13,9 @@ use crate::domain::schedule::Schedule;
 use crate::domain::scheduled_job::{NAME_LENGTH, Status};
 use crate::domain::text::{check_line, shortened};
 
-/// Schedule of a job whose own schedule is invalid; such a job is inactive.
-const PLACEHOLDER_CRON: &str = "0 0 * * *";
+/// Maximum length of an invalid expression or time zone that is kept, in characters.
+const INVALID_LENGTH: usize = 200;
+const UNKNOWN_ZONE: &str = "unknown";
 
 /// A scheduled job of the old system, repaired.
 #[derive(Clone, Debug)]
@@ -61,11 +62,11 @@ pub(super) fn read_recurring(
     Ok(job)
 }
 
-/// An inactive job for runs that refer to a scheduled job that does not exist.
-pub(super) fn placeholder(id: ScheduledJobId, parameters: ScrapeParameters) -> Option<LegacyJob> {
-    Some(LegacyJob {
+/// An inactive job without a schedule, for runs that refer to a scheduled job that does not exist.
+pub(super) fn placeholder(id: ScheduledJobId, parameters: ScrapeParameters) -> LegacyJob {
+    LegacyJob {
         name: id.to_string(),
-        schedule: Schedule::parse(PLACEHOLDER_CRON, "").ok()?,
+        schedule: Schedule::unreadable(String::new(), "UTC".to_owned()),
         status: Status::Inactive,
         priority: Priority::Normal,
         parameters,
@@ -77,7 +78,7 @@ pub(super) fn placeholder(id: ScheduledJobId, parameters: ScrapeParameters) -> O
         last_run_status: None,
         last_run_job_id: None,
         id,
-    })
+    }
 }
 
 fn parse(
@@ -91,7 +92,7 @@ fn parse(
     if id.as_str() != old {
         fields.note(format!("id '{old}' is not a valid scheduled job id; replaced by '{id}'"));
     }
-    let (schedule, status) = schedule(fields, status)?;
+    let (schedule, status) = schedule(fields, status);
     Ok(LegacyJob {
         name: name(fields, &id),
         schedule,
@@ -131,41 +132,54 @@ fn name(fields: &mut Fields, id: &ScheduledJobId) -> String {
     }
 }
 
-/// Both an invalid expression and an unknown zone make the job inactive: it must not run at a wrong time.
-fn schedule(fields: &mut Fields, status: Status) -> Result<(Schedule, Status), String> {
-    let (timezone, status) = match timezone(fields) {
-        Some(timezone) => (timezone, status),
-        None => (String::new(), Status::Inactive),
-    };
+/// The job must not run at a wrong time. So an invalid expression and an unknown zone are kept as they are, without
+/// ticks: the job is inactive and has a problem until its schedule is updated.
+fn schedule(fields: &mut Fields, status: Status) -> (Schedule, Status) {
+    let timezone = timezone(fields);
     let cron = fields.text("cron_expression").unwrap_or_default();
     let error = match Schedule::parse(&cron, &timezone) {
-        Ok(schedule) => return Ok((schedule, status)),
+        Ok(schedule) => return (schedule, status),
         Err(error) => error,
     };
-    fields.note(format!("cron_expression '{cron}': {error}; imported the job as inactive"));
-    let placeholder = Schedule::parse(PLACEHOLDER_CRON, &timezone).map_err(|e| e.to_string())?;
-    Ok((placeholder, Status::Inactive))
+    // An unknown zone has a note already.
+    if error.field() == "cron_expression" {
+        fields.note(format!(
+            "cron_expression '{cron}': {error}; imported the job as inactive, without ticks"
+        ));
+    }
+    let timezone = if timezone.is_empty() { "UTC".to_owned() } else { timezone };
+    (Schedule::unreadable(kept(&cron), timezone), Status::Inactive)
 }
 
-/// The IANA zone; `None` if it is unknown.
-fn timezone(fields: &mut Fields) -> Option<String> {
+/// An invalid text, which remains invalid if it is cut.
+fn kept(text: &str) -> String {
+    match text.char_indices().nth(INVALID_LENGTH) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text.to_owned(),
+    }
+}
+
+/// The IANA zone, or an unknown one as it is.
+fn timezone(fields: &mut Fields) -> String {
     if !fields.has("timezone") {
         fields.value("timezone");
-        return Some(String::new());
+        return String::new();
     }
     // An invalid value has a note of its own.
     let old = fields.text("timezone");
     let found = old.as_deref().ok_or("is invalid").and_then(zones::iana_name);
     let old = old.unwrap_or_default();
     match found {
-        Ok(name) if name == old => Some(name),
+        Ok(name) if name == old => name,
         Ok(name) => {
             fields.note(format!("timezone '{old}' was changed to '{name}'"));
-            Some(name)
+            name
         }
         Err(reason) => {
-            fields.note(format!("timezone '{old}' {reason}; imported the job as inactive, in UTC"));
-            None
+            fields.note(format!(
+                "timezone '{old}' {reason}; imported the job as inactive, without ticks"
+            ));
+            if old.is_empty() { UNKNOWN_ZONE.to_owned() } else { kept(&old) }
         }
     }
 }

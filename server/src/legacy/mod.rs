@@ -11,10 +11,11 @@
 //! - Ids are kept. An invalid scheduled job id is replaced by a valid one that is derived from it.
 //! - A `jobs` document with its own cron expression is a recurring job: it becomes a scheduled job,
 //!   and also a run if its fields show that it ran.
-//! - A run of a scheduled job that does not exist stays linked: an inactive job is created for it.
-//! - A run that had not ended is imported as failed, because nothing can continue it.
-//! - A job with an invalid schedule becomes inactive. If it is resumed, it runs daily at midnight, or in UTC
-//!   if only its time zone is unknown.
+//! - A run of a scheduled job that does not exist stays linked: an inactive job without a schedule is created for it.
+//! - A run that had not ended is imported as failed, because nothing can continue it. A retry covers the locations
+//!   that it had not completed.
+//! - A job with an invalid expression or an unknown time zone keeps it and becomes inactive. It has a problem, and no
+//!   ticks even if it is resumed, until its schedule is updated.
 //! - Numbers, times and texts are bounded when they are read, so that what is read can be stored.
 //! - Ticks that were missed before the import do not run.
 

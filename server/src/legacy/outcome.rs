@@ -1,10 +1,12 @@
 //! Counts, progress and error of a run's document.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::fields::Fields;
 use crate::domain::parameters::{LOCATION_LENGTH, LOCATIONS};
-use crate::domain::run::{Counts, ERROR_LENGTH, FailedLocation, Progress, REASON_LENGTH};
+use crate::domain::run::{Counts, ERROR_LENGTH, FailedLocation, Progress, REASON_LENGTH, Status};
 use crate::domain::saturating::saturating_i32;
 use crate::domain::text::{check_line, shortened};
 
@@ -49,17 +51,27 @@ fn at_least(fields: &mut Fields, name: &str, number: i64, least: i64) -> i64 {
     number.max(least)
 }
 
-/// The export has the number of completed locations, but not their indices.
-pub(super) fn progress(fields: &mut Fields, locations: usize) -> Progress {
-    let mut progress = Progress::none_of(locations);
+/// The export has the number of completed locations, but not their indices: they are taken to be the first ones that
+/// did not fail. Without that number only a completed run has completed its locations.
+pub(super) fn progress(fields: &mut Fields, locations: &[String], status: Status) -> Progress {
+    let mut progress = Progress::none_of(locations.len());
     if let Some(total) = location_count(fields, "total_locations") {
         progress.total_locations = total;
     }
     let total = progress.total_locations;
-    let completed = location_count(fields, "completed_locations").unwrap_or(total).min(total);
+    let completed = location_count(fields, "completed_locations");
     progress.failed = failed_locations(fields);
-    let done = completed - saturating_i32(progress.failed.len());
-    progress.done = (0..done).collect();
+    let failed = saturating_i32(progress.failed.len());
+    let unknown = if status == Status::Completed { total } else { failed };
+    let done = completed.unwrap_or(unknown).min(total) - failed;
+    let names: BTreeSet<&str> = progress.failed.iter().map(|one| one.location.as_str()).collect();
+    let has_failed = |place: &i32| {
+        let place = usize::try_from(*place).ok();
+        let location = place.and_then(|place| locations.get(place));
+        location.is_some_and(|location| names.contains(location.as_str()))
+    };
+    let places = (0..total).filter(|place| !has_failed(place));
+    progress.done = places.take(usize::try_from(done).unwrap_or_default()).collect();
     progress
 }
 

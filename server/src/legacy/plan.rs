@@ -81,14 +81,13 @@ impl Plan {
         let mut notes: BTreeMap<ScheduledJobId, String> = BTreeMap::new();
         for id in missing {
             let parameters = self.runs.get(&id).map(|runs| runs.parameters.clone());
-            if let Some(job) = job::placeholder(id.clone(), parameters.unwrap_or_default()) {
-                let note = format!(
-                    "runs refer to the scheduled job '{id}', which is not in the export; \
-                     created it as inactive"
-                );
-                notes.insert(id.clone(), note);
-                self.jobs.insert(id, job);
-            }
+            let job = job::placeholder(id.clone(), parameters.unwrap_or_default());
+            let note = format!(
+                "runs refer to the scheduled job '{id}', which is not in the export; created it as \
+                 inactive, without a schedule"
+            );
+            notes.insert(id.clone(), note);
+            self.jobs.insert(id, job);
         }
         let (mut jobs, mut rejected) = (Vec::new(), Vec::new());
         let Self { jobs: legacy, mut runs, mut triggered } = self;

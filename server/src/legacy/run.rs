@@ -98,7 +98,7 @@ pub(super) fn read(fields: &mut Fields, defaults: &Defaults) -> Result<LegacyRun
         completed_at: Some(times.ended),
         cancel_requested_at: (status == Status::Cancelled).then_some(times.ended),
         counts: counts(fields),
-        progress: progress(fields, spec.parameters.locations.len()),
+        progress: progress(fields, &spec.parameters.locations, status),
         attempt: i32::from(times.started.is_some()),
         attempt_started_at: times.started,
         error_message: error_message(fields).unwrap_or_else(|| not_ended.to_owned()),

@@ -110,7 +110,7 @@ fn scheduled_job(
     if missing {
         expected.name.clone_from(&id);
         expected.status = ScheduledJobStatus::Inactive;
-        "0 0 * * *".clone_into(&mut expected.cron_expression);
+        expected.cron_expression.clear();
         expected.run_count = i64::try_from(RUNS_EACH).unwrap();
         return (id, None, expected);
     }
@@ -177,7 +177,7 @@ fn job_document(dice: &mut StdRng, number: usize, old: &str, expected: &mut Expe
         }
         6 => {
             set("cron_expression", json!("0 0 2 * * *"));
-            "0 0 * * *".clone_into(&mut expected.cron_expression);
+            "0 0 2 * * *".clone_into(&mut expected.cron_expression);
             expected.status = ScheduledJobStatus::Inactive;
         }
         7 => {

@@ -58,6 +58,9 @@ async fn jobs_and_runs_are_imported_as_exported() {
     for (id, expected) in &export.expected {
         assert_is_as_expected(&windrow, id, expected).await;
     }
+    let resumed = windrow.client.resume_job("job_6").await.unwrap();
+    assert_eq!(resumed.next_run_at, None, "its expression is invalid");
+    assert!(resumed.problem.contains("expected 5 fields, found 6"), "{}", resumed.problem);
     let id = export.expected.values().next().unwrap().runs.first().unwrap();
     let story = windrow.story(id).await;
     assert!(story.len() == 1 && story[0].completed_at.is_some(), "{story:#?}");
@@ -147,6 +150,8 @@ async fn assert_is_as_expected(windrow: &Windrow, id: &str, expected: &Expected)
     assert_eq!(job.name, expected.name, "{id}");
     assert_eq!(job.status(), expected.status, "{id}");
     assert_eq!(job.cron_expression, expected.cron_expression, "{id}");
+    let is_valid = expected.cron_expression.split(' ').count() == 5;
+    assert_eq!(job.problem.is_empty(), is_valid, "{id}: {}", job.problem);
     assert_eq!(parameters.locations, expected.locations, "{id}");
     assert_eq!(parameters.listing_types().collect::<Vec<_>>(), expected.listing_types, "{id}");
     assert_eq!(parameters.source.as_deref(), Some(QUICK));

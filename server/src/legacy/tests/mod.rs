@@ -73,6 +73,10 @@ fn job(changes: Value) -> (LegacyJob, Vec<String>) {
     (job.unwrap(), notes)
 }
 
+fn has_no_ticks(job: &LegacyJob) -> bool {
+    job.status == Status::Inactive && job.schedule.next_after(defaults().now).is_none()
+}
+
 fn run(changes: Value) -> (Run, Vec<String>) {
     let ParsedDocument { run, notes, .. } = parsed(&with(run_document(), changes));
     let jobs = BTreeSet::from([id("sold_daily_indy")]);
@@ -168,12 +172,31 @@ fn an_unfinished_run_is_imported_as_failed() {
         let (run, notes) = run(json!({ "status": word, "completed_at": null }));
         assert_eq!((run.state.status, notes.len()), (RunStatus::Failed, 1));
         assert_eq!(run.state.error_message, "run had not ended at the time of the export");
+        assert_eq!(run.state.progress.completed_locations(), 0);
+        assert_eq!(run.remaining_locations(), ["Indianapolis, IN"]);
     }
     let (run, notes) = run(json!({ "status": "Canceled" }));
     assert_eq!(
         (run.state.status, run.state.cancel_requested_at, notes.len()),
         (RunStatus::Cancelled, run.state.completed_at, 0)
     );
+}
+
+#[test]
+fn a_retry_of_an_imported_run_covers_the_locations_that_were_not_completed() {
+    let check = |changes: Value, completed: i32, remaining: &[&str]| {
+        let (run, _) = run(with(json!({ "locations": ["a", "b", "c"] }), changes.clone()));
+        assert_eq!(run.state.progress.completed_locations(), completed, "{changes}");
+        assert_eq!(run.remaining_locations(), remaining, "{changes}");
+    };
+    check(json!({ "status": "completed" }), 3, &[]);
+    check(json!({ "status": "failed" }), 0, &["a", "b", "c"]);
+    check(json!({ "status": "cancelled" }), 0, &["a", "b", "c"]);
+    check(json!({ "status": "running", "completed_locations": 2 }), 2, &["c"]);
+    check(json!({ "status": "completed", "failed_locations": ["a"] }), 3, &["a"]);
+    check(json!({ "status": "failed", "failed_locations": ["b"] }), 1, &["a", "b", "c"]);
+    let two_of_three = json!({ "completed_locations": 2, "failed_locations": ["a"] });
+    check(with(two_of_three, json!({ "status": "failed" })), 2, &["a", "c"]);
 }
 
 #[test]
@@ -184,10 +207,13 @@ fn invalid_fields_of_a_job_are_repaired_and_reported() {
         assert!(notes.len() == 1 && notes[0].contains(note), "{changes}: {notes:?}");
     };
     check(json!({ "cron_expression": "0 0 2 * * *" }), "expected 5 fields, found 6", |job| {
-        job.status == Status::Inactive && job.schedule.cron_expression() == "0 0 * * *"
+        has_no_ticks(job) && job.schedule.cron_expression() == "0 0 2 * * *"
     });
-    check(json!({ "timezone": "Mars/Olympus" }), "as inactive, in UTC", |job| {
-        job.status == Status::Inactive && job.schedule.cron_expression() == "0 2 * * *"
+    check(json!({ "cron_expression": null }), "an expression of 5 fields is required", |job| {
+        has_no_ticks(job) && job.schedule.cron_expression().is_empty()
+    });
+    check(json!({ "timezone": "Mars/Olympus" }), "as inactive, without ticks", |job| {
+        has_no_ticks(job) && job.schedule.timezone() == "Mars/Olympus"
     });
     check(json!({ "timezone": "Eastern Standard Time" }), "to 'America/New_York'", |job| {
         job.status == Status::Active && job.schedule.timezone() == "America/New_York"
