@@ -31,7 +31,7 @@ pub struct Previewed {
     pub ticks: Vec<Tick>,
     /// Local times of the expression, up to the last tick, that a clock change skips and that have no tick.
     pub skipped: Vec<NaiveDateTime>,
-    /// Likely mistakes in the expression.
+    /// Likely mistakes in the expression, and the reason why there are fewer ticks than requested.
     pub warnings: Vec<String>,
 }
 
@@ -58,7 +58,11 @@ impl App {
         let ticks: Vec<Tick> = schedule.ticks_after(after).take(count).collect();
         let until = ticks.last().map_or(after, |tick| tick.tick_at);
         let skipped = schedule.skipped_in(after, until, SKIPPED_LIMIT);
-        Ok(Previewed { ticks, skipped, warnings: schedule.warnings() })
+        let mut warnings = schedule.warnings();
+        if ticks.len() < count {
+            warnings.extend(schedule.end());
+        }
+        Ok(Previewed { ticks, skipped, warnings })
     }
 
     /// The decisions about a job's ticks, newest first.

@@ -1,9 +1,11 @@
 //! Explanations of ticks and of pending runs, backfills, and the retention of the ledger.
 
 use windrow_server::app::{
-    App, AppError, Backfill, Backfilled, Explanation, HeldTicks, IdempotencyKey, Mode, TickState,
+    App, AppError, Backfill, Backfilled, Explanation, HeldTicks, IdempotencyKey, Mode, Preview,
+    Previewed, TickState,
 };
 use windrow_server::domain::pending_reason::PendingReason;
+use windrow_server::domain::scheduled_job::ScheduledJob;
 use windrow_server::domain::tick::Decision;
 
 use crate::support::{
@@ -74,6 +76,51 @@ async fn a_past_instant_is_explained_under_the_settings_of_that_time() {
 
     assert_eq!(explain(&app, "00:35:00").await.state, TickState::Due);
     assert_eq!(explain(&app, "00:30:00").await.state, TickState::BeforeCreation);
+}
+
+#[tokio::test]
+async fn a_tick_before_the_import_of_its_job_is_not_called_decided() {
+    let world = World::new().await;
+    let app = world.app().await;
+    let new = create(&app, "job").await;
+    let old = ScheduledJob { id: id("old"), created_at: at("2025-12-01T00:00:00Z"), ..new };
+    app.import_scheduled_jobs(&[(old, None)], Mode::Commit).await.unwrap();
+    let explain = async |time: &str| app.explain_tick(&id("old"), at(time)).await.unwrap();
+
+    let before_import = explain("2026-01-01T00:20:00Z").await;
+    let before_creation = explain("2025-11-01T00:00:00Z").await;
+
+    assert_eq!(before_import.state, TickState::BeforeCreation);
+    let expected = "it was imported at 2026-01-01T00:30:30Z";
+    assert!(before_import.text.contains(expected), "{}", before_import.text);
+    assert_eq!(before_creation.state, TickState::BeforeCreation);
+    let expected = "it was created at 2025-12-01T00:00:00Z";
+    assert!(before_creation.text.contains(expected), "{}", before_creation.text);
+    world.pass(60);
+    assert_eq!(explain("2026-01-01T00:31:00Z").await.state, TickState::Due);
+}
+
+#[tokio::test]
+async fn the_end_of_computed_ticks_is_said() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let last = "ticks are computed up to the end of the year 2100";
+
+    let far = app.explain_tick(&id("job"), at("9999-01-01T00:00:00Z")).await.unwrap();
+    let preview = async |after: &str, count: usize| {
+        let preview = app.preview_ticks(Preview::Job(id("job")), Some(at(after)), count).await;
+        let Previewed { ticks, warnings, .. } = preview.unwrap();
+        (ticks.len(), warnings)
+    };
+
+    assert_eq!((far.state, far.next), (TickState::NotATick, None));
+    assert!(far.text.contains(last), "{}", far.text);
+    assert_eq!(preview("9999-12-30T00:00:00Z", 10).await, (0, vec![last.to_owned()]));
+    assert_eq!(preview("2100-12-31T23:57:30Z", 10).await, (2, vec![last.to_owned()]));
+    assert_eq!(preview("2100-12-31T23:57:30Z", 2).await, (2, Vec::new()));
+    let near = app.explain_tick(&id("job"), at("2026-01-01T00:40:30Z")).await.unwrap();
+    assert!(!near.text.contains(last), "{}", near.text);
 }
 
 #[tokio::test]

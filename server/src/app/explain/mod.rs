@@ -9,7 +9,7 @@ use strum::{Display, EnumString, IntoStaticStr};
 use super::{App, AppError};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::ledger::LedgerEntry;
-use crate::domain::revision::Revision;
+use crate::domain::revision::{Change, Revision};
 use crate::domain::run::Run;
 use crate::domain::schedule::Tick;
 use crate::domain::scheduled_job::ScheduledJob;
@@ -27,7 +27,7 @@ pub enum TickState {
     Future,
     /// The schedule is not due then.
     NotATick,
-    /// The job did not exist yet.
+    /// The job did not exist yet, or was not imported yet.
     BeforeCreation,
     /// The tick was decided, but its ledger entry is past its retention.
     Expired,
@@ -85,11 +85,21 @@ impl App {
         };
         // A range entry also covers instants between its ticks, about which it says nothing.
         let entry = entry.filter(|_| explanation.tick.is_some());
-        explanation.state = state(&job, instant, now, &explanation, entry.as_ref());
-        explanation.text = match (explanation.state, &entry) {
-            (TickState::Decided, Some(entry)) => text::decided(entry),
-            (TickState::Future, _) => text::future(&job, instant),
-            (state, _) => text::undecided(state, &job, settings, &explanation),
+        let imported_at = match (&entry, &revision) {
+            (None, None) if instant > job.created_at => {
+                import_after(&mut conn, id, instant).await?
+            }
+            (_, _) => None,
+        };
+        explanation.state = match imported_at {
+            Some(_) => TickState::BeforeCreation,
+            None => state(&job, instant, now, &explanation, entry.as_ref()),
+        };
+        explanation.text = match (explanation.state, &entry, imported_at) {
+            (TickState::Decided, Some(entry), _) => text::decided(entry),
+            (TickState::Future, _, _) => text::future(&job, instant),
+            (_, _, Some(imported_at)) => text::before_import(imported_at),
+            (state, _, None) => text::undecided(state, &job, settings, &explanation),
         };
         if explanation.state == TickState::Future {
             let unfinished = ticks::ticks_unfinished(&mut conn, &[id.to_string()]).await?;
@@ -129,6 +139,17 @@ fn state(
     } else {
         TickState::Due
     }
+}
+
+/// The time of the job's import, if that was at the instant or after it.
+async fn import_after(
+    conn: &mut PgConnection,
+    id: &ScheduledJobId,
+    instant: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, AppError> {
+    let first = revisions::revision_get(conn, id, Which::Number(1)).await?;
+    let imported = first.filter(|first| first.change == Change::Imported);
+    Ok(imported.map(|import| import.valid_from).filter(|imported_at| instant <= *imported_at))
 }
 
 async fn run_of(conn: &mut PgConnection, id: Option<&str>) -> Result<Option<Run>, AppError> {

@@ -116,6 +116,12 @@ pub(super) fn depends_on(job: &ScheduledJob, unfinished: &[RunId]) -> Vec<String
     overlap.into_iter().chain([servers, settings]).collect()
 }
 
+/// The answer about a tick that was left to another system.
+pub(super) fn before_import(imported_at: DateTime<Utc>) -> String {
+    let imported_at = time(imported_at);
+    format!("The job was not here yet: it was imported at {imported_at}, without earlier ticks.")
+}
+
 /// The reason why there is no decision. `settings` are the ones that were valid at the instant.
 pub(super) fn undecided(
     state: TickState,
@@ -129,7 +135,8 @@ pub(super) fn undecided(
         }
         TickState::Due => "The tick is due; a server decides it within about a second.".to_owned(),
         TickState::Expired => {
-            "The tick was decided, but the decision is older than the retained ledger.".to_owned()
+            "The tick is older than the retained ledger; its decision is no longer known."
+                .to_owned()
         }
         TickState::NotATick if !settings.problems.is_empty() => {
             format!(
@@ -146,7 +153,9 @@ pub(super) fn undecided(
             let (expression, zone) = (schedule.cron_expression(), schedule.timezone());
             let (before, after) =
                 (near("previous", explanation.previous), near("next", explanation.next));
-            format!("'{expression}' ({zone}) is not due then.{before}{after}")
+            let end = if explanation.next.is_none() { schedule.end() } else { None };
+            let end = end.map(|end| format!(" No later one is known: {end}.")).unwrap_or_default();
+            format!("'{expression}' ({zone}) is not due then.{before}{after}{end}")
         }
         TickState::Decided | TickState::Future => String::new(),
     }

@@ -131,6 +131,16 @@ impl Schedule {
         self.tick_after(after).map(|tick| tick.tick_at)
     }
 
+    /// The reason why ticks end, as a phrase; `None` if there are none at all.
+    pub fn end(&self) -> Option<String> {
+        match &self.ticks {
+            Ticks::WallClock(_) | Ticks::Every(_) => {
+                Some(format!("ticks are computed up to the end of the year {LAST_YEAR}"))
+            }
+            Ticks::Never => None,
+        }
+    }
+
     /// All ticks strictly after `after`, in strictly increasing order.
     pub fn ticks_after(&self, after: DateTime<Utc>) -> impl Iterator<Item = Tick> {
         let next = |tick: &Tick| self.tick_after(tick.tick_at);
