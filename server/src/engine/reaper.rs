@@ -47,7 +47,10 @@ impl Reaper {
     pub async fn tick(&self, service: &mut Service) -> Result<Vec<Run>, AppError> {
         let now = self.app.now();
         let runs = self.app.reap(BATCH, service.since(now)).await?;
-        service.last_pass = Some(now);
+        if let Some(outage) = service.passed(now) {
+            let seconds = outage.num_seconds();
+            info!("Workers have another lease's time: there was no database for {seconds} s");
+        }
         Ok(runs)
     }
 }
@@ -63,17 +66,22 @@ pub struct Service {
 impl Service {
     /// The start of the service that lasts until `now`.
     fn since(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let outage = self.last_pass.map(|last| now - last).filter(|outage| *outage > OUTAGE);
-        if let Some(seconds) = outage.map(|outage| outage.num_seconds())
-            && self.since < now
-        {
-            info!("Workers have another lease's time: there was no database for {seconds} s");
-        }
         // A clock that was set back must not keep leases for longer.
-        if outage.is_some() || self.last_pass.is_none() || self.since > now {
+        if self.outage(now).is_some() || self.last_pass.is_none() || self.since > now {
             self.since = now;
         }
         self.since
+    }
+
+    /// Records a pass that succeeded. Returns the length of the outage that it ended.
+    fn passed(&mut self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        let outage = self.outage(now);
+        self.last_pass = Some(now);
+        outage
+    }
+
+    fn outage(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        self.last_pass.map(|last| now - last).filter(|outage| *outage > OUTAGE)
     }
 }
 
@@ -85,7 +93,9 @@ mod tests {
     fn service_begins_at_the_start_and_after_each_outage() {
         let at = |seconds: i64| DateTime::from_timestamp(1_700_000_000 + seconds, 0).unwrap();
         let mut service = Service::default();
-        // The time of a pass, whether it succeeds, and the start of the service that it sees.
+        // The time of a pass, whether it succeeds, and the start of the service that it sees. The outage is reported
+        // once, when it is over.
+        let mut outages = Vec::new();
         let passes = [
             (0, true, 0),
             (1, true, 0),
@@ -100,8 +110,9 @@ mod tests {
         for (now, succeeds, since) in passes {
             assert_eq!(service.since(at(now)), at(since), "at {now}");
             if succeeds {
-                service.last_pass = Some(at(now));
+                outages.extend(service.passed(at(now)).map(|outage| outage.num_seconds()));
             }
         }
+        assert_eq!(outages, [56]);
     }
 }
