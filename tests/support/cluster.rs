@@ -110,6 +110,11 @@ impl Cluster {
         self.process.kill();
     }
 
+    /// Immediate shutdown, which Postgres announces to its sessions with a warning.
+    pub fn quit(&self) {
+        self.process.signal("QUIT");
+    }
+
     async fn wait_until(&self, condition: &str, what: &str) {
         eventually(what, async || {
             let connected = PgConnection::connect(&self.url("postgres")).await;

@@ -1,5 +1,6 @@
 //! Errors of the database, named by what a caller can do about them.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use sqlx::error::DatabaseError;
 
 const INTERFERED: &str = "another transaction interfered with the call";
 const UNAVAILABLE: &str = "the database is not available";
+const SILENT: &str = "the database did not answer in time";
+const ALL_IN_USE: &str = "no database connection was free in time";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -32,8 +35,8 @@ pub enum StoreError {
     /// A row that the call needs is locked by another transaction, and stays so.
     #[error("another transaction locks a row for too long")]
     Locked,
-    #[error("no database connection within {} s: {cause}", waited.as_secs())]
-    NoConnection { waited: Duration, cause: String },
+    #[error("no database connection within {} s: {trouble}", waited.as_secs())]
+    NoConnection { waited: Duration, trouble: Trouble },
     /// The transaction ended without a result.
     #[error("the transaction was aborted")]
     Aborted,
@@ -42,6 +45,35 @@ pub enum StoreError {
     Shared(Arc<StoreError>),
     #[error(transparent)]
     Database(sqlx::Error),
+}
+
+/// The reason why a call got no connection.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Trouble {
+    /// For the log.
+    cause: String,
+    /// For the caller: without details of the database.
+    summary: &'static str,
+}
+
+impl Trouble {
+    /// The connections that are open are in use, and there are no more.
+    pub(super) fn all_in_use(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), summary: ALL_IN_USE }
+    }
+
+    /// The database accepts a connection and does not answer.
+    pub(super) fn silent() -> Self {
+        Self { cause: "the database does not answer".to_owned(), summary: SILENT }
+    }
+}
+
+/// The error of an attempt to connect.
+impl From<&sqlx::Error> for Trouble {
+    fn from(error: &sqlx::Error) -> Self {
+        Self { cause: error.to_string(), summary: summary_of(error) }
+    }
 }
 
 impl StoreError {
@@ -87,8 +119,8 @@ impl StoreError {
         match self {
             Self::Shared(error) => error.summary(),
             Self::Standby => "the database is a read-only standby",
-            Self::NoConnection { .. } => "no database connection was free in time",
-            Self::TimedOut => "the database did not answer in time",
+            Self::NoConnection { trouble, .. } => trouble.summary,
+            Self::TimedOut => SILENT,
             Self::AnotherFeed => "the database was restored or failed over",
             Self::Stale | Self::Aborted | Self::Locked => INTERFERED,
             Self::Database(error) => summary_of(error),
@@ -102,12 +134,27 @@ impl StoreError {
 }
 
 fn summary_of(error: &sqlx::Error) -> &'static str {
+    if let sqlx::Error::Io(error) = error {
+        return match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+                "the database is not running"
+            }
+            io::ErrorKind::TimedOut => SILENT,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => "the connection to the database was lost",
+            _ => UNAVAILABLE,
+        };
+    }
     let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
     match code.as_ref() {
         "53100" => "the disk of the database is full",
         "53200" => "the database is out of memory",
         "53300" => "the database allows no more connections",
         "25006" => "the database is read-only",
+        "28000" | "28P01" => "the database refuses the login of the server",
+        "3D000" => "the database does not exist",
         "57P01" | "57P02" | "57P03" => "the database is starting or stopping",
         code if code.starts_with("40") => INTERFERED,
         _ => UNAVAILABLE,
@@ -150,5 +197,28 @@ impl From<sqlx::Error> for StoreError {
             Some("scraping_job_one_per_tick") => Self::TickHasRun,
             Some(_) | None => Self::Database(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused() -> sqlx::Error {
+        let text = "Postgres is not running at db.internal:5432: Connection refused";
+        sqlx::Error::Io(io::Error::new(io::ErrorKind::ConnectionRefused, text))
+    }
+
+    #[test]
+    fn a_call_without_a_connection_gets_the_cause_without_details() {
+        let waited = Duration::from_secs(5);
+        let check = |trouble: Trouble, in_log: &str, for_caller: &str| {
+            let error = StoreError::NoConnection { waited, trouble };
+            assert_eq!(error.to_string(), format!("no database connection within 5 s: {in_log}"));
+            assert_eq!(error.summary(), for_caller);
+        };
+        check(Trouble::from(&refused()), &refused().to_string(), "the database is not running");
+        check(Trouble::all_in_use("all 16 are"), "all 16 are", ALL_IN_USE);
+        assert_eq!(StoreError::from(refused()).summary(), "the database is not running");
     }
 }

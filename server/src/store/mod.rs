@@ -33,7 +33,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use self::budget::Budget;
-pub use self::error::StoreError;
+pub use self::error::{StoreError, Trouble};
 pub use self::pool::{
     ConnectError, Pool, begin, begin_alone, begin_shared, begin_snapshot, connect,
 };

@@ -1,5 +1,7 @@
 //! A database that goes away, or whose disk is full.
 
+use std::time::{Duration, Instant};
+
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, raw_sql};
 use tonic::Code;
 use tonic::transport::Endpoint;
@@ -15,6 +17,11 @@ use crate::support::cluster::Cluster;
 use crate::support::database::new_database;
 use crate::support::program::Program;
 use crate::support::{Windrow, eventually, job};
+
+/// The line about the end of an outage.
+const END: &str = "Workers have another lease's time";
+/// An outage after which workers have more time.
+const LONG: Duration = Duration::from_secs(4);
 
 #[tokio::test]
 async fn health_says_whether_the_database_answers() {
@@ -43,6 +50,44 @@ async fn health(address: &str) -> ServingStatus {
     let channel = Endpoint::new(format!("http://{address}")).unwrap().connect().await.unwrap();
     let mut client = HealthClient::new(channel);
     client.check(HealthCheckRequest::default()).await.unwrap().into_inner().status()
+}
+
+#[tokio::test]
+async fn a_stopped_database_is_named_to_callers_and_its_outage_is_logged_once() {
+    let mut cluster = Cluster::start().await;
+    let settings = "[sources.quick]\nkind = \"sample\"\n";
+    let url = cluster.create("windrow");
+    let program = Program::start(&["--database-url", &url], settings, &[]);
+    let calls =
+        ScrapingJobServiceClient::connect(format!("http://{}", program.address)).await.unwrap();
+
+    // The length of an outage is known if there was a pass of the reaper before.
+    cluster.quit();
+    program.log_line("Failed to process expired leases").await;
+    cluster.restart().await;
+    program.log_line("Able to process expired leases again").await;
+    let before = program.count_log_lines(END);
+    cluster.quit();
+    let begun = Instant::now();
+    // Meanwhile the reaper tries several times.
+    eventually("calls name the cause of a long outage", async || {
+        let request = TriggerJobRequest { job_id: "job".to_owned(), ..Default::default() };
+        let status = calls.clone().trigger_job(request).await.unwrap_err();
+        let is_named = status.message() == "the database is not running";
+        if is_named && begun.elapsed() > LONG { Ok(()) } else { Err(status) }
+    })
+    .await;
+    assert_eq!(program.count_log_lines(END), before);
+    cluster.restart().await;
+
+    eventually("the end of the outage is logged", async || {
+        let count = program.count_log_lines(END);
+        if count > before { Ok(()) } else { Err(count) }
+    })
+    .await;
+    assert_eq!(program.count_log_lines(END), before + 1);
+    assert_eq!(program.count_log_lines("sqlx::postgres::notice"), 0);
+    assert_eq!(program.process.terminate(), Some(0));
 }
 
 /// As Postgres reports it when it extends a file of a table.

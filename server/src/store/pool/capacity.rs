@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::{ACQUIRE_TIMEOUT, StoreError, connect};
+use crate::store::Trouble;
 
 /// A call that waits for this long looks for the cause.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -38,7 +39,7 @@ pub(super) struct Capacity {
     turn: Mutex<()>,
     trial: Mutex<Trials>,
     /// Cause of the last failed trial.
-    trouble: StdMutex<Option<String>>,
+    trouble: StdMutex<Option<Trouble>>,
 }
 
 #[derive(Default)]
@@ -50,8 +51,8 @@ struct Trials {
 enum Trial {
     Opened,
     /// The database works and allows no more connections.
-    Refused(String),
-    Failed(String),
+    Refused(Trouble),
+    Failed(Trouble),
 }
 
 impl Capacity {
@@ -105,9 +106,8 @@ impl Capacity {
     /// The error of a call that got no connection in time.
     pub(super) fn exhausted(&self) -> StoreError {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let cause =
-            trouble.unwrap_or_else(|| format!("all {} connections are in use", self.limit()));
-        StoreError::NoConnection { waited: ACQUIRE_TIMEOUT, cause }
+        let all = || Trouble::all_in_use(format!("all {} connections are in use", self.limit()));
+        StoreError::NoConnection { waited: ACQUIRE_TIMEOUT, trouble: trouble.unwrap_or_else(all) }
     }
 
     /// Waits until a connection is idle or another one may be opened.
@@ -162,7 +162,7 @@ impl Capacity {
     }
 
     /// Limits the pool to its open connections.
-    fn lower(&self, pool: &PgPool, reason: &str) -> bool {
+    fn lower(&self, pool: &PgPool, reason: &Trouble) -> bool {
         let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
         let open = self.in_use.load(Ordering::Relaxed).saturating_add(idle).max(1);
         let before = self.limit.fetch_min(open, Ordering::Relaxed);
@@ -185,13 +185,13 @@ impl Capacity {
                 drop(timeout(TRIAL_TIMEOUT, connection.close()).await);
                 Trial::Opened
             }
-            Ok(Err(error)) if connect::is_refused(&error) => Trial::Refused(error.to_string()),
-            Ok(Err(error)) => Trial::Failed(error.to_string()),
+            Ok(Err(error)) if connect::is_refused(&error) => Trial::Refused((&error).into()),
+            Ok(Err(error)) => Trial::Failed((&error).into()),
             // A pooler lets further connections wait instead.
             Err(_) if self.acquired.load(Ordering::Relaxed) > acquired => {
-                Trial::Refused("a further connection has to wait".to_owned())
+                Trial::Refused(Trouble::all_in_use("a further connection has to wait"))
             }
-            Err(_) => Trial::Failed("the database does not answer".to_owned()),
+            Err(_) => Trial::Failed(Trouble::silent()),
         };
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = match &trial {
             Trial::Opened => None,
