@@ -6,6 +6,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
 use super::{LogFormat, TimeZoneData, connect_options};
@@ -20,6 +21,7 @@ const WATCHES_MAX: u32 = 1_000_000;
 const RETENTION_MIN: Duration = Duration::from_hours(1);
 /// An outbox is not an archive.
 const RETENTION_MAX: Duration = Duration::from_hours(366 * 24);
+const LEVELS: &str = "off, error, warn, info, debug or trace";
 
 /// Printed instead of a secret.
 pub(super) const HIDDEN: &str = "***";
@@ -77,11 +79,36 @@ pub(super) fn retention(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A list of levels and of targets with levels, as tracing reads it. Here a word without `=` must be a level: tracing
+/// takes `debgu` for a target of that name, and logs nothing else.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let mut parts: Vec<&str> = parts.collect();
+    if parts.is_empty() {
+        return Err(format!("expected a log level: {LEVELS}"));
+    }
+    if let Some(part) = parts.iter().find(|part| !is_directive(part)) {
+        return Err(format!(
+            "{text:?} is not a log filter: {part:?} is neither a level ({LEVELS}) nor TARGET=LEVEL"
+        ));
+    }
+    if !parts.iter().any(|part| is_level(part)) {
+        // Otherwise everything outside of the targets is silent, also after a typing error in one of them.
+        parts.insert(0, "info");
+    }
+    let filter = parts.join(",");
+    match EnvFilter::try_new(&filter) {
+        Ok(_) => Ok(filter),
         Err(error) => Err(format!("{text:?} is not a log filter such as info: {error}")),
     }
+}
+
+fn is_directive(part: &str) -> bool {
+    is_level(part.rsplit_once('=').map_or(part, |(_target, level)| level))
+}
+
+fn is_level(text: &str) -> bool {
+    !text.is_empty() && text.parse::<LevelFilter>().is_ok()
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
@@ -159,6 +186,29 @@ mod tests {
             ("host=here password=hush", "***"),
         ] {
             assert_eq!(hide_passwords(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_level_is_refused() {
+        for text in
+            ["debgu", "blah blah", "debug,foo", "foo", "windrow_server=debgu", "a=", "", ","]
+        {
+            let error = log_filter(text).unwrap_err();
+            assert!(error.contains("off, error, warn, info, debug or trace"), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_filter_without_a_level_begins_with_info() {
+        for (text, filter) in [
+            ("warn", "warn"),
+            ("DEBUG", "DEBUG"),
+            ("off,windrow_server=info", "off,windrow_server=info"),
+            ("info, sqlx=warn,", "info,sqlx=warn"),
+            ("windrow_sever=debug", "info,windrow_sever=debug"),
+        ] {
+            assert_eq!(log_filter(text).as_deref(), Ok(filter));
         }
     }
 
