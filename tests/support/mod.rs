@@ -18,7 +18,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use windrow_client::proto::{ScrapingJob, ScrapingJobStatus as Status};
 use windrow_client::{Client, Error, proto};
 use windrow_server::config::{Config, Database};
-use windrow_server::sources::{SampleSettings, SourceSettings};
+use windrow_server::sources::{SampleSettings, SourceKind, SourceSettings};
 use windrow_server::{Running, Server};
 
 /// Limit of every wait. It says nothing about speed.
@@ -136,6 +136,13 @@ pub fn config(database_url: &str) -> Config {
         ]),
         ..Config::new(Database::Url(database_url.to_owned()))
     }
+}
+
+/// The settings of a source as in a section of `windrow.toml`.
+pub fn source_of(section: &str) -> SourceSettings {
+    let mut keys: toml::Table = toml::from_str(section).unwrap();
+    let kind: SourceKind = keys.remove("kind").unwrap().try_into().unwrap();
+    kind.read(keys).unwrap()
 }
 
 /// A scheduled job that is not due for months and has quick sample data.

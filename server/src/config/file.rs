@@ -16,12 +16,15 @@ use toml::{
 
 use super::environment::variable;
 use super::overrides::{Origin, Value};
+use super::source_keys::SourceKeys;
 use super::{Config, ConfigError, Database, Environment, Flags, Kind, SETTINGS, Setting};
-use crate::sources::{Secrets, SourceRegistry, SourceSettings};
+use crate::sources::{Secrets, SourceKind, SourceRegistry, SourceSettings};
 
 const DEFAULT_NAME: &str = "windrow.toml";
 const VARIABLE: &str = "WINDROW_CONFIG";
 const SOURCES: &str = "sources";
+/// A key of every source: its adapter.
+const KIND: &str = "kind";
 /// A key of every source: fields that do not count as a change.
 const IGNORED: &str = "ignore_fields";
 /// A key of every source: maximum concurrent runs of the source.
@@ -183,32 +186,39 @@ fn ignored(
     })
 }
 
+/// Errors start with the line of the key at fault and name it.
 fn source(
     name: &str,
-    value: Spanned<DeValue<'_>>,
+    mut value: Spanned<DeValue<'_>>,
     origin: &Origin,
     lines: Lines<'_>,
 ) -> Result<SourceSettings, ConfigError> {
-    let invalid = |origin: Origin, reason: &str| {
+    let invalid = |offset: Option<usize>, reason: &str| {
+        let origin = offset.map_or_else(|| origin.clone(), |offset| lines.origin(offset));
         // An invalid address is repeated with its password.
         let reason = Secrets::default().hide(reason).into_owned();
         ConfigError::new(&origin, format!("source {name:?}: {reason}"))
     };
-    if let Some(environment) = value.as_ref().get("environment")
+    let keys = SourceKeys::of(value.as_ref());
+    let DeValue::Table(table) = value.get_mut() else {
+        return Err(invalid(None, &format!("must be a table such as [sources.{name}]")));
+    };
+    if let Some(environment) = table.get("environment")
         && !is_table_of_strings(environment.as_ref())
     {
         // Checked before serde, whose error would repeat a value that may be secret.
-        let origin = lines.origin(environment.span().start);
-        return Err(invalid(origin, "environment must be a table of strings"));
+        let reason = "environment must be a table of strings";
+        return Err(invalid(Some(environment.span().start), reason));
     }
-    let settings =
-        SourceSettings::deserialize(ValueDeserializer::from(value)).map_err(|error| {
-            let origin =
-                error.span().map_or_else(|| origin.clone(), |span| lines.origin(span.start));
-            invalid(origin, error.message())
+    let kind = table.remove(KIND).ok_or_else(|| invalid(None, "missing field `kind`"))?;
+    let settings = SourceKind::deserialize(ValueDeserializer::from(kind))
+        .and_then(|kind| kind.read(ValueDeserializer::from(value)))
+        .map_err(|error| {
+            let start = error.span().map(|span| span.start);
+            invalid(start, &keys.explained(start, error.message()))
         })?;
     SourceRegistry::from_settings(&BTreeMap::from([(name.to_owned(), settings.clone())]))
-        .map_err(|error| ConfigError::new(origin, error.to_string()))?;
+        .map_err(|error| invalid(keys.place_of(&error.reason), &error.reason))?;
     Ok(settings)
 }
 

@@ -16,6 +16,7 @@ mod render;
 mod resolve;
 mod setting;
 mod settings;
+mod source_keys;
 #[cfg(test)]
 mod tests;
 

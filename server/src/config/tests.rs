@@ -117,19 +117,52 @@ fn an_error_in_the_file_starts_with_its_line() {
         ("event_retention = '59m'", "windrow.toml:1: event_retention: \"59m\" is not between 1h"),
         ("max_watches = 0", "windrow.toml:1: max_watches: \"0\" is not a whole number from 1 to"),
         ("log = 'a=b=c'", "windrow.toml:1: log: \"a=b=c\" is not a log filter"),
+        ("log = 'debgu'", "windrow.toml:1: log: \"debgu\" is not a log filter"),
         ("log = 'info'\nlog = 'warn'", "windrow.toml:2: duplicate key"),
         ("log = 'info'\nlisten = ", "windrow.toml:2: "),
         ("sources = 1", "windrow.toml:1: sources must be tables"),
         ("[sources]\na = 1", "windrow.toml:2: source \"a\": "),
+    ] {
+        let found = setup().file(text).error();
+        assert!(found.starts_with(error), "{text:?}: {found}");
+    }
+}
+
+#[test]
+fn an_error_in_a_source_starts_with_the_line_of_its_key() {
+    for (text, error) in [
         ("\n[sources.a]\npace = '1s'", "windrow.toml:2: source \"a\": missing field `kind`"),
-        ("\n[sources.a]\nkind = 'x'", "windrow.toml:3: source \"a\": unknown variant `x`"),
+        ("\n[sources.a]\nkind = 'x'", "windrow.toml:3: source \"a\": kind: unknown variant `x`"),
         (
             "\n[sources.a]\nkind = 'sample'\nx = 1",
-            "windrow.toml:2: source \"a\": unknown field `x`",
+            "windrow.toml:4: source \"a\": unknown field `x`",
         ),
         (
             "\n[sources.a]\nkind = 'sample'\npace = '9m'",
-            "windrow.toml:2: source \"a\": pace must be",
+            "windrow.toml:4: source \"a\": pace must be",
+        ),
+        (
+            "[sources.a]\nkind = 'exec'\ncommand = ['x']\ntimeout = 60",
+            "windrow.toml:4: source \"a\": timeout: invalid type: integer, expected a string",
+        ),
+        (
+            "[sources.a]\nkind = 'exec'\ncommand = [\n'x',\n1]",
+            "windrow.toml:5: source \"a\": command: invalid type: integer, expected a string",
+        ),
+        (
+            "[sources.a]\nkind = 'exec'\ncommand = ['x']\ntimeout = 'soon'",
+            "windrow.toml:4: source \"a\": timeout: \"soon\" is not a duration",
+        ),
+        ("[sources.a]\nkind = 'exec'", "windrow.toml:1: source \"a\": missing field `command`"),
+        (
+            "[sources.a]\nkind = 'reso'\nurl = 'https://h/'\n[sources.a.oauth2]\n\
+             token_url = 'https://h/'\nclient_id = 7",
+            "windrow.toml:6: source \"a\": oauth2.client_id: invalid type: integer, expected a string",
+        ),
+        (
+            "[sources.a]\nkind = 'reso'\nurl = 'https://h/'\n[sources.a.oauth2]\n\
+             client_id = 'x'\ntoken_url = 'http://h/'",
+            "windrow.toml:6: source \"a\": oauth2.token_url must be https",
         ),
         ("\n[sources.' ']\nkind = 'sample'", "windrow.toml:2: source \" \": the name must"),
     ] {
@@ -174,6 +207,7 @@ fn secrets_are_never_printed() {
         "[sources.a]\nkind = 'exec'\ncommand = ['a']\nenvironment = 'hush'",
         "[sources.a]\nkind = 'exec'\ncommand = ['a']\nenvironment = { KEY = ['hush'] }",
         "[sources.a]\nkind = 'reso'\nurl = 'https://me:hush@host:x/'\ntoken = 'a'",
+        "[sources.a]\nkind = 'reso'\nurl = 'https://host/'\noauth2 = 'hush'",
     ] {
         let error = setup().file(text).error();
         assert!(!error.contains("hush"), "{error}");

@@ -22,7 +22,7 @@ use self::{exec::ExecSource, reso::ResoSource, sample::SampleSource};
 pub use self::exec::{listing_type_name, parameters_json};
 pub use self::reso::{OAuth2Settings, ResoSettings};
 pub use self::settings::{
-    ExecSettings, InvalidSource, SampleSettings, SourceSettings, WorkerSettings,
+    ExecSettings, InvalidSource, SampleSettings, SourceKind, SourceSettings, WorkerSettings,
 };
 
 /// The source that every server has, whatever its settings.

@@ -17,9 +17,8 @@ const LISTINGS_MAX: u32 = 10_000;
 /// Longest `pace`.
 const PACE_MAX: Duration = Duration::from_mins(1);
 
-/// The settings of one source; `kind` selects the adapter.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+/// The settings of one source; its [`SourceKind`] selects the adapter.
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceSettings {
     /// Runs a program for each location.
     Exec(ExecSettings),
@@ -28,6 +27,28 @@ pub enum SourceSettings {
     Sample(SampleSettings),
     /// Workers on other machines, which lease runs over gRPC.
     Worker(WorkerSettings),
+}
+
+/// The kinds of sources, as the key `kind` names them.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    Exec,
+    Reso,
+    Sample,
+    Worker,
+}
+
+impl SourceKind {
+    /// Reads the keys besides `kind`. An enum with a tag would do both, but its errors have no place in the file.
+    pub fn read<'de, D: Deserializer<'de>>(self, keys: D) -> Result<SourceSettings, D::Error> {
+        match self {
+            Self::Exec => ExecSettings::deserialize(keys).map(SourceSettings::Exec),
+            Self::Reso => Box::<ResoSettings>::deserialize(keys).map(SourceSettings::Reso),
+            Self::Sample => SampleSettings::deserialize(keys).map(SourceSettings::Sample),
+            Self::Worker => WorkerSettings::deserialize(keys).map(SourceSettings::Worker),
+        }
+    }
 }
 
 /// No settings: the worker has its own.

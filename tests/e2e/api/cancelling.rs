@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use windrow_client::{Code, SubmitRun, proto, reason};
 
-use crate::support::{QUICK, SLOW, Windrow, eventually, job, parameters, wait_for};
+use crate::support::{QUICK, SLOW, Windrow, eventually, job, parameters, source_of, wait_for};
 use proto::ScrapingJobStatus as Status;
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn a_cancelled_run_stops_with_its_program() {
     let script = format!("sleep 600 & echo $! > {}; wait", pid_file.display());
     let settings = format!("kind = \"exec\"\ncommand = [\"sh\", \"-c\", \"{script}\"]");
     let windrow = Windrow::start_with(|config| {
-        config.sources.insert("stuck".to_owned(), toml::from_str(&settings).unwrap());
+        config.sources.insert("stuck".to_owned(), source_of(&settings));
     })
     .await;
     let stuck = proto::ScheduledJob { parameters: Some(parameters("stuck")), ..job("job") };

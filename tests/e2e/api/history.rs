@@ -2,7 +2,7 @@
 
 use windrow_client::proto;
 
-use crate::support::{SLOW, Windrow, job, parameters, wait_for};
+use crate::support::{SLOW, Windrow, job, parameters, source_of, wait_for};
 use proto::ScrapingJobStatus as Status;
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_cancelled_pending_run_and_a_failed_run_count() {
 #[tokio::test]
 async fn a_run_whose_locations_all_fail_is_retried_and_counts_once() {
     let windrow = Windrow::start_with(|config| {
-        let settings = toml::from_str("kind = \"exec\"\ncommand = [\"false\"]").unwrap();
+        let settings = source_of("kind = \"exec\"\ncommand = [\"false\"]");
         config.sources.insert("failing".to_owned(), settings);
     })
     .await;

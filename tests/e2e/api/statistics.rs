@@ -2,7 +2,7 @@
 
 use windrow_client::{Code, Error, proto};
 
-use crate::support::{QUICK, SLOW, Windrow, job, parameters, wait_for};
+use crate::support::{QUICK, SLOW, Windrow, job, parameters, source_of, wait_for};
 use proto::ScrapingJobStatus as Status;
 
 async fn stats(
@@ -32,7 +32,7 @@ async fn trigger(windrow: &Windrow, source: &str) -> String {
 #[tokio::test]
 async fn runs_are_counted_by_final_status() {
     let windrow = Windrow::start_with(|config| {
-        let settings = toml::from_str("kind = \"exec\"\ncommand = [\"false\"]").unwrap();
+        let settings = source_of("kind = \"exec\"\ncommand = [\"false\"]");
         config.sources.insert("failing".to_owned(), settings);
     })
     .await;

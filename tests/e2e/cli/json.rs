@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::python::SCRIPTS;
-use crate::support::{Windrow, program};
+use crate::support::{Windrow, program, source_of};
 
 /// Commands whose output is for a shell or a reader of manuals.
 const WITHOUT_JSON: [&str; 2] = ["completions", "man"];
@@ -55,8 +55,8 @@ async fn python_and_node_read_the_json_of_every_command_as_it_is_meant() {
     let windrow = Windrow::start_with(|config| {
         let extreme = format!("kind = 'exec'\ncommand = ['cat', '{}']", rows.display());
         let broken = "kind = 'exec'\ncommand = ['sh', '-c', 'echo ouch >&2; exit 78']";
-        config.sources.insert("extreme".to_owned(), toml::from_str(&extreme).unwrap());
-        config.sources.insert("broken".to_owned(), toml::from_str(broken).unwrap());
+        config.sources.insert("extreme".to_owned(), source_of(&extreme));
+        config.sources.insert("broken".to_owned(), source_of(broken));
     })
     .await;
     let mut runner = Runner {

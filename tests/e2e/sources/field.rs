@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use windrow_client::proto;
 use windrow_server::supervisor::Supervisor;
 
-use crate::support::{Windrow, eventually, job, parameters};
+use crate::support::{Windrow, eventually, job, parameters, source_of};
 use proto::ScrapingJobStatus as Status;
 
 async fn log(windrow: &Windrow, run: &str) -> Vec<proto::ScrapingJobLog> {
@@ -17,7 +17,7 @@ async fn log(windrow: &Windrow, run: &str) -> Vec<proto::ScrapingJobLog> {
 
 async fn with_source(settings: &str) -> Windrow {
     let windrow = Windrow::start_with(|config| {
-        config.sources.insert("it".to_owned(), toml::from_str(settings).unwrap());
+        config.sources.insert("it".to_owned(), source_of(settings));
     })
     .await;
     let parameters =

@@ -16,7 +16,7 @@ use windrow_client::proto;
 use windrow_server::clock::SystemClock;
 use windrow_server::supervisor::Supervisor;
 
-use crate::support::{Windrow, job};
+use crate::support::{Windrow, job, source_of};
 use proto::{ListingType, ScrapingJobStatus as Status};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/scripts/reso");
@@ -155,7 +155,7 @@ async fn listings_are_read_in_pages_and_then_only_changes() {
     let (root, refused) = proxy(odata.root.clone()).await;
     let windrow = Windrow::start_with(|config| {
         let settings = format!("kind = 'reso'\nurl = '{root}'\ntoken = 'x'\npage_size = 100");
-        config.sources.insert("mls".to_owned(), toml::from_str(&settings).unwrap());
+        config.sources.insert("mls".to_owned(), source_of(&settings));
     })
     .await;
     let parameters = proto::ScrapeParameters {

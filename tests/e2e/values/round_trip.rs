@@ -16,7 +16,7 @@ use windrow_server::supervisor::Supervisor;
 use super::random::{RandomValues, comes_back};
 use crate::support::database::new_database;
 use crate::support::python::{SCRIPTS, install, python, run};
-use crate::support::{Windrow, job, parameters, program};
+use crate::support::{Windrow, job, parameters, program, source_of};
 use proto::ScrapingJobStatus as Status;
 
 type Bodies = BTreeMap<String, Map<String, Value>>;
@@ -36,8 +36,8 @@ async fn properties_come_back_as_they_were_sent() {
         let exec = format!("kind = 'exec'\ncommand = ['cat', '{}']", file.display());
         let reso = format!("kind = 'reso'\nurl = '{reso}'\ntoken = 'x'");
         config.sources.extend([
-            ("exec".to_owned(), toml::from_str(&exec).unwrap()),
-            ("reso".to_owned(), toml::from_str(&reso).unwrap()),
+            ("exec".to_owned(), source_of(&exec)),
+            ("reso".to_owned(), source_of(&reso)),
             ("grpc".to_owned(), SourceSettings::Worker(WorkerSettings::default())),
         ]);
     })

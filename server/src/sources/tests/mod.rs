@@ -5,6 +5,7 @@ mod kill;
 
 use std::time::{Duration, Instant};
 
+use serde::Deserialize as _;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use windrow_worker::{Found, TaskOutput};
@@ -125,7 +126,10 @@ async fn a_sample_stops_between_two_listings() {
 }
 
 fn parsed(text: &str) -> Result<SourceSettings, String> {
-    let settings: SourceSettings = toml::from_str(text).map_err(|error| error.to_string())?;
+    let mut table: toml::Table = toml::from_str(text).unwrap();
+    let kind = table.remove("kind").unwrap();
+    let read = SourceKind::deserialize(kind).and_then(|kind| kind.read(table));
+    let settings = read.map_err(|error| error.to_string())?;
     settings.validate().map(|()| settings)
 }
 
