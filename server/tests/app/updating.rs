@@ -1,9 +1,9 @@
-//! Updates of a job's settings.
+//! Updates of a job's settings, and jobs whose source only another server has.
 
 use windrow_server::app::{AppError, Edit, Mode};
 use windrow_server::domain::scheduled_job::SettingsDraft;
 
-use crate::support::{World, create, id};
+use crate::support::{World, create, id, trigger_of};
 
 #[tokio::test]
 async fn a_job_whose_source_another_server_has_can_still_be_renamed() {
@@ -21,4 +21,23 @@ async fn a_job_whose_source_another_server_has_can_still_be_renamed() {
 
     assert_eq!((renamed.settings.name.as_str(), renamed.version), ("New", 2));
     assert!(matches!(refused, Err(AppError::Invalid(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_trigger_says_if_the_server_does_not_have_the_source() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let elsewhere = world.app_with_source("other").await;
+    let usual = "Triggered scheduled job 'Job job' to run immediately";
+    let waits = ". This server has no source 'sample': the run waits for a server that has it";
+
+    let known = app.trigger(trigger_of("job", None), Mode::Commit).await.unwrap();
+    let unknown = elsewhere.trigger(trigger_of("job", None), Mode::Commit).await.unwrap();
+    let again = trigger_of(unknown.run.spec.id.as_str(), None);
+    let again = elsewhere.trigger(again, Mode::ValidateOnly).await.unwrap();
+
+    assert_eq!(known.message, usual);
+    assert_eq!(unknown.message, format!("{usual}{waits}"));
+    assert!(again.message.ends_with(waits), "{}", again.message);
 }
