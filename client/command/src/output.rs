@@ -100,11 +100,11 @@ pub(crate) fn is_json() -> bool {
     IS_JSON.load(Ordering::Relaxed)
 }
 
-/// Writes likely mistakes in a cron expression to stderr, with the job if there may be several.
-pub(crate) fn warn_about_schedule(job: Option<&str>, warnings: &[String]) {
+/// Writes likely mistakes in the settings of a job to stderr, with the job if there may be several.
+pub(crate) fn warn_about_settings(job: Option<&str>, warnings: &[String]) {
     let place = job.map(|job| format!("{job}: ")).unwrap_or_default();
     for warning in warnings {
-        warn(&format!("{place}cron_expression: {warning}"));
+        warn(&format!("{place}{warning}"));
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Previewed {
     pub ticks: Vec<Tick>,
     /// Local times of the expression, up to the last tick, that a clock change skips and that have no tick.
     pub skipped: Vec<NaiveDateTime>,
-    /// Likely mistakes in the expression, and the reason why there are fewer ticks than requested.
+    /// Likely mistakes in the settings, and the reason why there are fewer ticks than requested.
     pub warnings: Vec<String>,
 }
 
@@ -43,22 +43,25 @@ impl App {
         after: Option<DateTime<Utc>>,
         count: usize,
     ) -> Result<Previewed, AppError> {
-        let schedule = match preview {
+        let (schedule, mut warnings) = match preview {
             Preview::Job(id) => {
                 let mut conn = self.acquire().await?;
                 let job = scheduled_jobs::scheduled_job_get(&mut conn, &id).await?;
-                job.ok_or(AppError::ScheduledJobNotFound(id))?.settings.schedule
+                let settings = job.ok_or(AppError::ScheduledJobNotFound(id))?.settings;
+                let warnings = settings.warnings();
+                (settings.schedule, warnings)
             }
             Preview::Schedule { cron_expression, timezone } => {
-                Schedule::parse(&cron_expression, &timezone)
-                    .map_err(|error| AppError::invalid(error.field(), error.to_string()))?
+                let schedule = Schedule::parse(&cron_expression, &timezone)
+                    .map_err(|error| AppError::invalid(error.field(), error.to_string()))?;
+                let warnings = schedule.warnings();
+                (schedule, warnings)
             }
         };
         let after = after.unwrap_or_else(|| self.now());
         let ticks: Vec<Tick> = schedule.ticks_after(after).take(count).collect();
         let until = ticks.last().map_or(after, |tick| tick.tick_at);
         let skipped = schedule.skipped_in(after, until, SKIPPED_LIMIT);
-        let mut warnings = schedule.warnings();
         if ticks.len() < count {
             warnings.extend(schedule.end());
         }

@@ -173,6 +173,11 @@ impl ScheduledJob {
 }
 
 impl Settings {
+    /// A sentence for each likely mistake.
+    pub fn warnings(&self) -> Vec<String> {
+        self.schedule.warnings().into_iter().chain(self.ticks.warning()).collect()
+    }
+
     /// A draft of the settings, to be changed and checked again.
     pub fn draft(&self) -> SettingsDraft {
         SettingsDraft {

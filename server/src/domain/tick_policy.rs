@@ -142,6 +142,32 @@ impl TickPolicy {
         chrono::SubsecRound::trunc_subsecs(tick + spread, 6)
     }
 
+    /// The ticks that create runs although the catch-up mode is `all`, as a clause: the overlap policy limits them.
+    pub fn caught_up(&self) -> Option<&'static str> {
+        match (self.catch_up.mode(), self.overlap()) {
+            (CatchUpMode::All, Overlap::Skip) => {
+                Some("at most one of the missed ticks creates a run, and the others are skipped")
+            }
+            (CatchUpMode::All, Overlap::Queue) => {
+                Some("at most two of the missed ticks create runs, because at most one run waits")
+            }
+            (CatchUpMode::All, Overlap::CancelRunning) => {
+                Some("only the latest of the missed ticks creates a run")
+            }
+            (CatchUpMode::All, Overlap::Allow)
+            | (CatchUpMode::LatestOnly | CatchUpMode::Skip, _) => None,
+        }
+    }
+
+    /// A sentence about a combination that means something else than it seems to.
+    pub fn warning(&self) -> Option<String> {
+        let (caught_up, overlap) = (self.caught_up()?, self.overlap());
+        Some(format!(
+            "with catch-up all and overlap {overlap}, {caught_up}; to run all of them one after the other, set overlap \
+             to allow and max_concurrent_runs to 1"
+        ))
+    }
+
     /// All violations, with paths relative to the scheduled job.
     pub fn check(&self) -> Vec<Violation> {
         let mut violations: Vec<Violation> =

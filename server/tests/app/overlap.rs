@@ -9,8 +9,8 @@ use windrow_server::domain::tick_policy::{CatchUpMode, Overlap};
 use windrow_worker::AttemptUpdate;
 
 use crate::support::{
-    LONG_AGO, World, attempt, complete, create, decide, eventually, heartbeat_item, job, lease,
-    lease_many, ledger, row, runs, update,
+    LONG_AGO, World, at, attempt, complete, create, decide, eventually, heartbeat_item, id, job,
+    lease, lease_many, ledger, row, runs, update,
 };
 
 async fn with_overlap(app: &App, overlap: Overlap) {
@@ -167,6 +167,27 @@ async fn catch_up_can_run_all_missed_ticks_within_limit_and_window() {
     ];
     assert_eq!(ledger(&world.pool, "job").await, expected);
     assert_eq!(lease_many(&app, "worker", 9).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_prediction_says_what_the_overlap_policy_leaves_of_catch_up() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    update(&app, "job", |draft| draft.ticks.catch_up.mode = Some(CatchUpMode::All)).await;
+    let explain = async |time: &str| app.explain_tick(&id("job"), at(time)).await.unwrap();
+
+    let coming = explain("2026-01-01T00:32:00Z").await;
+    world.pass(3 * 60);
+    let fired = decide(&app).await;
+
+    let said =
+        "(all) applies: at most one of the missed ticks creates a run, and the others are skipped";
+    assert!(coming.depends_on[1].ends_with(said), "{:?}", coming.depends_on);
+    assert_eq!(fired.len(), 1);
+    let skipped = explain("2026-01-01T00:32:00Z").await.text;
+    let reason = format!("No run was created: run {} of an earlier tick was unfinished.", fired[0]);
+    assert!(skipped.starts_with(&reason), "{skipped}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Likely mistakes in cron expressions: in the answers of the server, and on stderr of the command.
+//! Likely mistakes in the settings of jobs: in the answers of the server, and on stderr of the command.
 
 use std::process::Output;
 
@@ -60,13 +60,13 @@ async fn the_command_prints_warnings_beside_its_result() {
     for arguments in commands {
         let output = run(&server, &arguments).await;
         assert!(output.status.success(), "{arguments:?}: {output:?}");
-        let expected = format!("warning: cron_expression: {WARNING}\n");
+        let expected = format!("warning: {WARNING}\n");
         assert!(stderr(&output).ends_with(&expected), "{arguments:?}: {output:?}");
     }
     let json = ["preview", "--cron", "*/90 * * * *", "--output", "json"];
     let warning: serde_json::Value =
         serde_json::from_str(&stderr(&run(&server, &json).await)).unwrap();
-    assert_eq!(warning["warning"], format!("cron_expression: {WARNING}"));
+    assert_eq!(warning["warning"], WARNING);
 
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("jobs.yaml");
@@ -75,11 +75,27 @@ async fn the_command_prints_warnings_beside_its_result() {
     std::fs::write(&file, applied).unwrap();
     let apply = ["apply", "--yes", "-f", file.to_str().unwrap()];
     let output = run(&server, &apply).await;
-    let expected = format!("warning: k: cron_expression: {WARNING}\n");
+    let expected = format!("warning: k: {WARNING}\n");
     assert!(output.status.success() && stderr(&output).contains(&expected), "{output:?}");
     assert!(!stderr(&run(&server, &apply).await).contains("warning"));
 
     let output = run(&server, &["preview", "--cron", "CRON_TZ=Europe/Paris 0 2 * * *"]).await;
     assert!(stderr(&output).contains("--timezone Europe/Paris"), "{output:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_catch_up_as_it_says_has_a_warning() {
+    let server = Windrow::start().await;
+    let create = ["jobs", "create", "j", "--name", "J", "--location", "a", "--source", QUICK];
+    let create = [&create[..], &["--cron", "@daily", "--catch-up", "all"]].concat();
+    let expected = "warning: with catch-up all and overlap skip, at most one of the missed ticks";
+    for arguments in [&create[..], &["preview", "--job", "j"]] {
+        let output = run(&server, arguments).await;
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {output:?}");
+    }
+    let allow = ["jobs", "update", "j", "--overlap", "allow", "--max-concurrent-runs", "1"];
+    let output = run(&server, &allow).await;
+    assert!(output.status.success() && stderr(&output).is_empty(), "{output:?}");
     server.stop().await;
 }

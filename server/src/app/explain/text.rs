@@ -93,7 +93,8 @@ fn obstacle_at(job: &ScheduledJob, instant: DateTime<Utc>) -> Option<String> {
 
 /// The conditions under which a future tick creates its run. `unfinished` are active runs of earlier ticks.
 pub(super) fn depends_on(job: &ScheduledJob, unfinished: &[RunId]) -> Vec<String> {
-    let overlap = match job.settings.ticks.overlap() {
+    let policy = &job.settings.ticks;
+    let overlap = match policy.overlap() {
         Overlap::Allow => None,
         Overlap::Skip => {
             Some("if a run of an earlier tick is active at that time, the tick is skipped")
@@ -109,9 +110,11 @@ pub(super) fn depends_on(job: &ScheduledJob, unfinished: &[RunId]) -> Vec<String
     };
     let active = unfinished.first().map(|run| format!(" (run {run} is active now)"));
     let overlap = overlap.map(|text| format!("{text}{}", active.unwrap_or_default()));
-    let mode = job.settings.ticks.catch_up.mode();
-    let servers =
-        format!("a server is running at that time; otherwise the catch-up policy ({mode}) applies");
+    let mode = policy.catch_up.mode();
+    let caught_up = policy.caught_up().map(|clause| format!(": {clause}")).unwrap_or_default();
+    let servers = format!(
+        "a server is running at that time; otherwise the catch-up policy ({mode}) applies{caught_up}"
+    );
     let settings = "the settings and the status of the job do not change before then".to_owned();
     overlap.into_iter().chain([servers, settings]).collect()
 }

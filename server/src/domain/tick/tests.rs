@@ -182,17 +182,24 @@ fn all_missed_ticks_can_be_caught_up_to_a_limit() {
 
 #[test]
 fn caught_up_ticks_obey_the_overlap_policy() {
-    let fate = |overlap| {
+    let fate = |overlap, said: &str| {
         let job = catching_up(CatchUpMode::All, &CatchUp::default(), overlap);
+        assert!(job.settings.warnings().concat().contains(said), "{overlap}");
         let plan = decided(&job, &unfinished(&[]), "14:10:00");
         let words = plan.outcomes.iter().map(|d| (d.decision.into_str(), d.count));
         (words.collect::<Vec<_>>(), plan.runs_to_cancel.len())
     };
     let skipped = ("skipped_overlap", 1);
-    assert_eq!(fate(Overlap::Skip), (vec![("fired", 1), skipped, skipped, skipped], 0));
+    let one = fate(Overlap::Skip, "at most one of the missed ticks creates a run");
+    assert_eq!(one, (vec![("fired", 1), skipped, skipped, skipped], 0));
     let full = ("queue_full", 1);
-    assert_eq!(fate(Overlap::Queue), (vec![("fired", 1), ("fired", 1), full, full], 0));
-    assert_eq!(fate(Overlap::CancelRunning), (vec![("merged", 3), ("fired", 1)], 0));
+    let two = fate(Overlap::Queue, "at most two of the missed ticks create runs");
+    assert_eq!(two, (vec![("fired", 1), ("fired", 1), full, full], 0));
+    let latest = fate(Overlap::CancelRunning, "only the latest of the missed ticks creates a run");
+    assert_eq!(latest, (vec![("merged", 3), ("fired", 1)], 0));
+    let job = catching_up(CatchUpMode::All, &CatchUp::default(), Overlap::Allow);
+    assert!(job.settings.warnings().is_empty());
+    assert_eq!(rows(&decided(&job, &unfinished(&[]), "14:10:00")).len(), 4);
 }
 
 #[test]

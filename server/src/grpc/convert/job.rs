@@ -59,7 +59,7 @@ pub(in crate::grpc) fn to_job(job: &ScheduledJob) -> proto::ScheduledJob {
         overlap: to_overlap(settings.ticks.overlap),
         jitter: settings.ticks.jitter.and_then(to_duration),
         problem: join_violations(&job.problems),
-        warnings: settings.schedule.warnings(),
+        warnings: settings.warnings(),
         run_count: job.history.run_count,
         last_run_at: last.map(|run| to_time(run.run_at)),
         last_run_status: last.map_or(0, |run| to_run_status(run.status).into()),

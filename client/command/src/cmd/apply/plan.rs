@@ -10,7 +10,7 @@ use super::diff::{Difference, differences};
 use super::files::{DesiredJob, refused};
 use crate::failure::Failure;
 use crate::flags::Selector;
-use crate::output::warn_about_schedule;
+use crate::output::warn_about_settings;
 
 /// A change of one job.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ async fn change(
 ) -> Result<Change, Failure> {
     let Some(present) = present else {
         let after = client.create_job(CreateJob::from(desired.clone()).validate_only()).await?;
-        warn_about_schedule(Some(&desired.scheduled_job_id), &after.warnings);
+        warn_about_settings(Some(&desired.scheduled_job_id), &after.warnings);
         let differences = differences(None, Some(&after))?;
         return Ok(Change { step: Step::Create(Box::new(desired.clone())), differences });
     };
@@ -111,7 +111,7 @@ async fn change(
         let new = ScheduledJob { scheduled_job_id: String::new(), ..desired.clone() };
         let after = client.create_job(CreateJob::from(new).validate_only()).await?;
         let after = ScheduledJob { scheduled_job_id: desired.scheduled_job_id.clone(), ..after };
-        warn_about_schedule(Some(&desired.scheduled_job_id), &after.warnings);
+        warn_about_settings(Some(&desired.scheduled_job_id), &after.warnings);
         let differences = differences(Some(present), Some(&after))?;
         return Ok(Change { step: Step::Undelete(Box::new(desired.clone())), differences });
     }
@@ -120,7 +120,7 @@ async fn change(
     let after = response.scheduled_job.ok_or(Failure::Incomplete("scheduled job"))?;
     let differences = differences(Some(present), Some(&after))?;
     if !differences.is_empty() {
-        warn_about_schedule(Some(&desired.scheduled_job_id), &after.warnings);
+        warn_about_settings(Some(&desired.scheduled_job_id), &after.warnings);
     }
     Ok(Change { step: Step::Update(Box::new(job)), differences })
 }

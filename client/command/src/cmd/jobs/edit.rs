@@ -6,7 +6,7 @@ use windrow_client::{Client, proto};
 use super::show_changed;
 use crate::failure::Failure;
 use crate::flags::{CreationFlags, DryRunFlag, JobFlags, is_optional, unset};
-use crate::output::{Output, warn_about_schedule};
+use crate::output::{Output, warn_about_settings};
 use crate::render::{Setting, clean, command_line, job_settings};
 
 #[derive(Debug, Args)]
@@ -134,7 +134,7 @@ pub(super) async fn create(
     };
     let job = client.raw().create_scheduled_job(request).await?.scheduled_job;
     let job = job.ok_or(Failure::Incomplete("scheduled job"))?;
-    warn_about_schedule(None, &job.warnings);
+    warn_about_settings(None, &job.warnings);
     let id = clean(&job.scheduled_job_id);
     let lead = if is_dry_run {
         format!("Dry run: would create scheduled job {id}")
@@ -154,7 +154,7 @@ pub(super) async fn update(
     let before = client.get_job(&args.scheduled_job_id).await?;
     let job = client.raw().update_scheduled_job(args.into_request()).await?.scheduled_job;
     let job = job.ok_or(Failure::Incomplete("scheduled job"))?;
-    warn_about_schedule(None, &job.warnings);
+    warn_about_settings(None, &job.warnings);
     let lead = update_lead(&before, &job, &paths, is_dry_run);
     show_changed(output, &lead, job)
 }
