@@ -84,8 +84,16 @@ async fn a_deleted_job_comes_back_only_with_settings_that_are_right() {
     assert!(windrow.get_job("rent").await.deleted_at.is_some());
     assert_eq!(windrow.get_job("sold").await.parameters.unwrap().past_days, Some(7));
 
-    let back = said(&it.apply(JOBS, &["--yes"]).await, 0);
-    assert!(back.contains("restore rent\nDone") && back.contains("1 restored"), "{back}");
+    let output = it.apply(JOBS, &["--yes"]).await;
+    let back = said(&output, 0);
+    assert!(back.contains("restore rent\n  + cron_expression: @yearly\n"), "{back}");
+    assert!(!back.contains("\n  - ") && back.contains("1 restored"), "{back}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    windrow.client.pause_job("rent").await.unwrap();
+    windrow.client.delete_job("rent").await.unwrap();
+    let output = it.apply(JOBS, &["--yes"]).await;
+    let hint = "rent comes back paused, as it was; activate it: windrow jobs resume rent\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), hint);
     assert!(windrow.get_job("rent").await.deleted_at.is_none());
     windrow.stop().await;
 }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
-use windrow_client::proto::{self, ScheduledJob};
+use windrow_client::proto::{self, ScheduledJob, ScheduledJobStatus};
 use windrow_client::{Client, Code, CreateJob, Error};
 
 use super::diff::{Difference, differences};
 use super::files::{DesiredJob, refused};
 use crate::failure::Failure;
 use crate::flags::Selector;
-use crate::output::warn_about_settings;
+use crate::json::word;
+use crate::output::{hint, warn_about_settings};
 
 /// A change of one job.
 #[derive(Debug)]
@@ -112,7 +113,9 @@ async fn change(
         let after = client.create_job(CreateJob::from(new).validate_only()).await?;
         let after = ScheduledJob { scheduled_job_id: desired.scheduled_job_id.clone(), ..after };
         warn_about_settings(Some(&desired.scheduled_job_id), &after.warnings);
-        let differences = differences(Some(present), Some(&after))?;
+        tell_status(present);
+        // Compared with nothing, like a new job: nobody sees the settings of a deleted job.
+        let differences = differences(None, Some(&after))?;
         return Ok(Change { step: Step::Undelete(Box::new(desired.clone())), differences });
     }
     let job = ScheduledJob { etag: present.etag.clone(), ..desired.clone() };
@@ -123,6 +126,17 @@ async fn change(
         warn_about_settings(Some(&desired.scheduled_job_id), &after.warnings);
     }
     Ok(Change { step: Step::Update(Box::new(job)), differences })
+}
+
+/// A job comes back with the status that it had. Nothing else says that it does not run.
+fn tell_status(deleted: &ScheduledJob) {
+    let id = &deleted.scheduled_job_id;
+    if deleted.status() != ScheduledJobStatus::Active {
+        let status = word(deleted.status().as_str_name(), "SCHEDULED_JOB_STATUS_");
+        hint(&format!(
+            "{id} comes back {status}, as it was; activate it: windrow jobs resume {id}"
+        ));
+    }
 }
 
 /// Deletions of the selected jobs that are not desired.
