@@ -15,7 +15,10 @@ from conftest import Running
 from fake_server import FakeServer, Job
 from processes import alive, pids_of
 
+from windrow_worker import Worker
 from windrow_worker._client import Client
+from windrow_worker._engine import Engine
+from windrow_worker._heartbeat import Heartbeats
 from windrow_worker._proto.windrow.v1 import worker_service_pb2 as pb
 
 Script = subprocess.Popen[bytes]
@@ -110,6 +113,44 @@ def test_heartbeat_under_way_at_the_finish_is_no_lost_lease(
     server.wait(lambda: "race, attempt 1: finished: DONE" in caplog.text)
     assert "the lease is lost" not in caplog.text
     assert "lost its lease" not in caplog.text
+
+
+def test_failed_heartbeats_end_the_attempt_and_the_worker(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A thread that dies silently would leave the run to the end of its lease, again and again."""
+    import sources
+
+    worker = Worker(server=f"127.0.0.1:{server.port}", grace=0.5)
+    worker.source("test")(sources.scrape)
+    run = Running(worker)
+    job = server.add(Job("old", "test", [f"hang {tmp_path / 'pids'}"]))
+    pids = pids_of(server, tmp_path / "pids")
+
+    def fail(*arguments: object) -> None:
+        raise AttributeError("'AttemptState' object has no attribute 'expires_in'")
+
+    monkeypatch.setattr(Heartbeats, "_take", fail)
+    finish = server.wait_finished(job, timeout=10.0)
+    error = "the worker failed to send heartbeats: AttributeError: 'AttemptState' object has no attribute 'expires_in'"
+    assert (finish.outcome, finish.error_message) == (pb.ATTEMPT_OUTCOME_FAILED, error)
+    run.join()
+    assert str(run.error) == error
+    server.wait(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_failed_leases_end_the_worker(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sources
+
+    def fail(*arguments: object) -> None:
+        raise AttributeError("no field 'draining'")
+
+    monkeypatch.setattr(Engine, "_lease", fail)
+    worker = Worker(server=f"127.0.0.1:{server.port}", grace=0.5)
+    worker.source("test")(sources.scrape)
+    run = Running(worker)
+    run.join()
+    assert str(run.error) == "the worker failed to lease runs: AttributeError: no field 'draining'"
 
 
 def test_held_attempts_are_named(server: FakeServer, running: Running, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class Stop(Enum):
     CANCEL = "the run is cancelled"
     EXPIRED = "the attempt timed out"
     SHUTDOWN = "the worker is shutting down"
+    FAILED = "the worker failed"
 
 
 class NoSource(Exception):
@@ -56,6 +57,7 @@ class Attempt:
         # From then on only the answer to the final call says whether the lease was lost.
         self.finishing = False
         self._completed = False
+        self._failure = ""
         seconds = lease.attempt_expires_in.ToTimedelta().total_seconds()
         self._ends_at = asked_at + seconds - min(EXPIRY_MARGIN_SECONDS, seconds / 10)
         self.expires_at = asked_at
@@ -80,6 +82,11 @@ class Attempt:
             self.lost.set()
         self.stopped.set()
         self._submitter.close()
+
+    def fail(self, reason: str) -> None:
+        """Stops the attempt, which ends as failed for this reason."""
+        self._failure = reason
+        self.stop(Stop.FAILED)
 
     def set_expiry(self, before: float, seconds: float) -> None:
         """Sets the end of the lease, as a response says that was requested at `before`."""
@@ -152,7 +159,7 @@ class Attempt:
             request.outcome = pb.ATTEMPT_OUTCOME_RELEASED
         else:
             request.outcome = pb.ATTEMPT_OUTCOME_FAILED
-            request.error_message = failure or "attempt timeout exceeded"
+            request.error_message = failure or self._failure or "attempt timeout exceeded"
         self.outbox.close(DRAIN_SECONDS)
         self.outbox.fill(request)
         self.finishing = True

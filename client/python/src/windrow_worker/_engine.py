@@ -52,7 +52,7 @@ class Engine:
         self._heartbeats = Heartbeats(self._client, worker_id, self._held, self._fail)
         self._lock = threading.Lock()
         self._call: LeaseCall | None = None
-        self._leasing = threading.Thread(target=self._lease_forever, daemon=True)
+        self._leasing = threading.Thread(target=self._lease_until_stopped, daemon=True)
         self._beating = threading.Thread(target=self._heartbeats.run, daemon=True)
 
     def start(self) -> None:
@@ -90,7 +90,14 @@ class Engine:
         self.error = self.error or error
         self.stopping.set()
 
-    def _lease_forever(self) -> None:
+    def _lease_until_stopped(self) -> None:
+        try:
+            self._lease_runs()
+        except Exception as error:
+            log.exception("Failed to lease runs")
+            self._fail(f"the worker failed to lease runs: {type(error).__name__}: {error}")
+
+    def _lease_runs(self) -> None:
         backoff = Backoff()
         while not self.stopping.is_set():
             free = self._capacity - len(self._held.attempts())

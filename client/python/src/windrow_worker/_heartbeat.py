@@ -52,7 +52,18 @@ class Heartbeats:
         self._wake.set()
 
     def run(self) -> None:
-        """Sends heartbeats until `stop`. Runs in a thread."""
+        """Sends heartbeats until `stop`. Runs in a thread. An error ends the attempts and the worker."""
+        try:
+            self._send_until_stopped()
+        except Exception as error:
+            log.exception("Failed to send heartbeats")
+            reason = f"the worker failed to send heartbeats: {type(error).__name__}: {error}"
+            # No attempt begins after this.
+            self._fail(reason)
+            for attempt in self._held.attempts():
+                attempt.fail(reason)
+
+    def _send_until_stopped(self) -> None:
         while not self._stopped:
             attempts = self._held.attempts()
             for attempt in attempts:
@@ -64,20 +75,21 @@ class Heartbeats:
 
     def _send(self, attempts: list[Attempt]) -> bool:
         """Sends one heartbeat; True if the server waited for news or for the interval before it responded."""
-        request = pb.HeartbeatRequest(worker_id=self._worker_id)
-        carrying = []
-        for attempt in attempts:
-            report = request.attempts.add(attempt=attempt.id, cancel_acknowledged=attempt.stop_reason is Stop.CANCEL)
-            if attempt.outbox.fill(report):
-                carrying.append(attempt)
-        # A heartbeat with results must not wait: the end of an attempt may wait for it.
-        wait = 0.0 if carrying else self._interval
-        request.wait.FromMilliseconds(int(wait * 1000))
-        before = time.monotonic()
-        soonest = min(attempt.expires_at for attempt in attempts) - before
+        carrying: list[Attempt] = []
         stored: set[Attempt] = set()
         success = False
+        before = time.monotonic()
         try:
+            request = pb.HeartbeatRequest(worker_id=self._worker_id)
+            for attempt in attempts:
+                is_cancelled = attempt.stop_reason is Stop.CANCEL
+                report = request.attempts.add(attempt=attempt.id, cancel_acknowledged=is_cancelled)
+                if attempt.outbox.fill(report):
+                    carrying.append(attempt)
+            # A heartbeat with results must not wait: the end of an attempt may wait for it.
+            wait = 0.0 if carrying else self._interval
+            request.wait.FromMilliseconds(int(wait * 1000))
+            soonest = min(attempt.expires_at for attempt in attempts) - before
             response = self._client.heartbeat(request, max(0.2, min(wait + ANSWER_SECONDS, soonest)))
             success = True
             stored = self._take(attempts, response, before)
