@@ -112,8 +112,13 @@ impl Windrow {
 
     /// Every state of a run since its creation.
     pub async fn story(&self, id: &str) -> Vec<ScrapingJob> {
+        self.story_within(id, PATIENCE).await
+    }
+
+    /// Like [`Self::story`], of a run that is long on a loaded machine.
+    pub async fn story_within(&self, id: &str, limit: Duration) -> Vec<ScrapingJob> {
         let states = self.client.watch(id).from_start().states().try_collect();
-        tokio::time::timeout(PATIENCE, states).await.expect("the run does not end").unwrap()
+        tokio::time::timeout(limit, states).await.expect("the run does not end").unwrap()
     }
 
     /// Waits for the end of a run.

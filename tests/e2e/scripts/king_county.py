@@ -40,12 +40,15 @@ def main():
         sys.exit("name the CSV file as an argument or in WINDROW_SALES_CSV")
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row["zipcode"] == request["location"]:
-                    print(json.dumps(listing(row)))
+            rows = csv.reader(file)
+            columns = next(rows, [])
+            zipcode = columns.index("zipcode")
+            for row in rows:
+                if row[zipcode] == request["location"]:
+                    print(json.dumps(listing(dict(zip(columns, row)))))
     except OSError as error:
         sys.exit(f"{path} cannot be read: {error.strerror}")
-    except (KeyError, ValueError) as error:
+    except (IndexError, KeyError, ValueError) as error:
         sys.exit(f"{path} does not have the columns of King County's sales: {error}")
 
 

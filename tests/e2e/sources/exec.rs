@@ -11,6 +11,8 @@ use windrow_server::sources::{ExecSettings, SourceSettings};
 use crate::support::{Windrow, job, program, statuses};
 use proto::ScrapingJobStatus as Status;
 
+/// Limit of the wait for a run that starts 70 programs one after the other. It says nothing about speed.
+const RUN_PATIENCE: Duration = Duration::from_mins(10);
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/scripts");
 
 #[test]
@@ -51,10 +53,14 @@ async fn repeated_runs_count_new_unchanged_and_changed_sales() {
     let job = proto::ScheduledJob { parameters: Some(parameters), ..job("king_county_sales") };
     windrow.create_as(job).await.unwrap();
 
-    let first = windrow.story(&windrow.trigger("king_county_sales").await.job_id).await;
-    let second = windrow.end(&windrow.trigger("king_county_sales").await.job_id).await;
+    let run = async || {
+        let id = windrow.trigger("king_county_sales").await.job_id;
+        windrow.story_within(&id, RUN_PATIENCE).await
+    };
+    let first = run().await;
+    let second = run().await.pop().unwrap();
     let changed = change_prices(table, 100, &sales);
-    let third = windrow.end(&windrow.trigger("king_county_sales").await.job_id).await;
+    let third = run().await.pop().unwrap();
 
     assert_eq!(statuses(&first), [Status::Pending, Status::Running, Status::Completed]);
     assert_eq!(counts(first.last().unwrap()), [21_597, 21_420, 0, 177]);
