@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no users")]
 
 mod batches;
+mod buffers;
 mod deleting;
 mod events;
 mod explaining;

@@ -131,6 +131,7 @@ pub(crate) async fn explaining(world: &World) -> World {
         ("auto_explain.log_min_duration", "0"),
         ("auto_explain.log_level", "warning"),
         ("auto_explain.log_analyze", "on"),
+        ("auto_explain.log_buffers", "on"),
     ]);
     let pool = PgPool::connect_with(options).await.unwrap();
     World { pool, clock: Arc::clone(&world.clock) }
