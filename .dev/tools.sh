@@ -17,7 +17,7 @@ need_rust() {
     fail "Rust is not installed. Install it with rustup (https://rustup.rs), then run this again."
 }
 
-# need_packages TOOL...: installs the packages of missing tools (compiler, postgres, pgbouncer, venv, npm).
+# need_packages TOOL...: installs the packages of missing tools (compiler, postgres, pgbouncer, valgrind, venv, npm).
 need_packages() {
   local what packages=()
   for what in "$@"; do
@@ -46,6 +46,9 @@ packages_of_compiler() { echo gcc libc6-dev make; }
 
 has_postgres() { postgres_bin_dir >/dev/null; }
 packages_of_postgres() { echo postgresql; }
+
+has_valgrind() { command -v valgrind >/dev/null; }
+packages_of_valgrind() { echo valgrind; }
 
 has_pgbouncer() { [[ -x /usr/sbin/pgbouncer ]]; }
 packages_of_pgbouncer() { echo pgbouncer; }

@@ -16,9 +16,14 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it on a database with this settings file, and waits until it listens.
     pub(crate) fn start(url: &str, settings: &str) -> Self {
+        Self::run(Command::new(program()), url, settings)
+    }
+
+    /// Runs a command that executes the program, and waits until the server listens.
+    pub(crate) fn run(mut command: Command, url: &str, settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("windrow.toml"), settings).unwrap();
-        let mut child = Command::new(program())
+        let mut child = command
             .args(["--listen", "127.0.0.1:0", "--database-url", url])
             .current_dir(dir.path())
             .stderr(Stdio::piped())
@@ -50,7 +55,7 @@ impl Drop for Program {
 }
 
 /// Path of the server, in the parent of the directory of this program.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let bench = std::env::current_exe().unwrap();
     let program = bench.parent().and_then(Path::parent).unwrap().join("windrow-server");
     assert!(program.is_file(), "{} is missing; use .dev/bench", program.display());
