@@ -44,7 +44,7 @@ impl RandomValues {
             json!({ "deep": deepest }),
             json!({ "text": "x".repeat(1_000_000) }),
             json!({ "items": vec![1; 80_000] }),
-            json!({ "numbers": [f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1, 1e17, 1e300, 1e-300] }),
+            json!({ "numbers": [f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1, 1e17, -4.479_693_110_821_93e18, 1e300, 1e-300] }),
             json!({ "integers": [EXACT, EXACT + 1, EXACT + 2, u64::MAX, i64::MAX, i64::MIN, -1, 0] }),
             json!({ "": null, "true": true, "empty": [{}, [], ""] }),
         ];
