@@ -40,7 +40,8 @@ pub const TOKEN_EXPIRED: &str = "TOKEN_EXPIRED";
 pub const FEED_RESET: &str = "FEED_RESET";
 /// `RESOURCE_EXHAUSTED`: the server's limit on watches is reached.
 pub const TOO_MANY_WATCHES: &str = "TOO_MANY_WATCHES";
-/// `RESOURCE_EXHAUSTED`: too many calls of this kind wait for the database; retry after `RetryInfo.retry_delay`.
+/// `RESOURCE_EXHAUSTED`: too many calls are in progress, or too many of this kind wait for the database; retry after
+/// `RetryInfo.retry_delay`.
 pub const OVERLOADED: &str = "OVERLOADED";
 /// `DEADLINE_EXCEEDED`: a message of the request did not arrive in time.
 pub const REQUEST_TOO_SLOW: &str = "REQUEST_TOO_SLOW";

@@ -41,6 +41,7 @@ use windrow::v1::property_service_server::PropertyServiceServer;
 use windrow::v1::scheduled_job_service_server::ScheduledJobServiceServer;
 use windrow::v1::worker_service_server::WorkerServiceServer;
 
+use self::flow::Flow;
 use self::properties::Properties;
 use self::scheduled_jobs::ScheduledJobs;
 use self::scraping_jobs::ScrapingJobs;
@@ -58,6 +59,10 @@ const MAX_REQUEST_SIZE: usize = 4 * 1024 * 1024;
 /// Concurrent calls on one connection in addition to the watches that the client may have. The limit on
 /// watches must be reached first: its error is clearer than a client that waits for a free stream.
 const CONCURRENT_CALLS: u32 = 1_000;
+/// Bytes that a client may send before they are read, of a call and of a connection. Some calls that wait for room do
+/// not stop the others of their connection.
+const CALL_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * CALL_WINDOW;
 /// Timeout of a unary call, and of the start of a stream, regardless of the client's deadline.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// HTTP/2 keep-alive interval. A dead client is detected after this and the timeout of the reply.
@@ -86,13 +91,21 @@ pub(crate) struct Shutdown {
     pub(crate) closing: CancellationToken,
 }
 
+/// The settings on which the limits of calls depend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallLimits {
+    pub(crate) watches: u32,
+    pub(crate) watches_per_client: u32,
+    pub(crate) database_connections: u32,
+}
+
 /// Serves until `shutdown.closing` is cancelled and the calls in progress have ended.
 pub(crate) async fn serve(
     app: Arc<App>,
     listener: Listener,
     shutdown: Shutdown,
     timing: WorkerTiming,
-    max_watches_per_client: u32,
+    limits: CallLimits,
 ) -> Result<(), tonic::transport::Error> {
     let (reporter, health_service) = health_reporter();
     health::set_status(&reporter, ServingStatus::Serving).await;
@@ -108,16 +121,20 @@ pub(crate) async fn serve(
         .add_service(bounded!(runs))
         .add_service(bounded!(workers))
         .add_service(bounded!(properties));
+    let flow = Flow::new(limits);
     let serving = Server::builder()
         .timeout(CALL_TIMEOUT)
-        .max_concurrent_streams(max_watches_per_client.saturating_add(CONCURRENT_CALLS))
+        .max_concurrent_streams(limits.watches_per_client.saturating_add(CONCURRENT_CALLS))
+        .initial_stream_window_size(CALL_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-        .add_routes(flow::bounded(with_reflection(routes)))
+        .add_routes(flow.bounded(with_reflection(routes)))
         .serve_with_incoming_shutdown(incoming(listener), shutdown.closing.cancelled());
     tokio::select! {
         served = serving => served,
         () = health::report(&reporter, &watched, &shutdown.draining) => Ok(()),
+        () = flow.drop_unsent() => Ok(()),
     }
 }
 

@@ -34,7 +34,7 @@ use crate::descriptors;
 use crate::domain::parameters::SourceNames;
 use crate::engine::Timekeeper;
 use crate::error_chain::error_chain;
-use crate::grpc::{self, Shutdown, WorkerTiming};
+use crate::grpc::{self, CallLimits, Shutdown, WorkerTiming};
 use crate::listener::{Counts, Listener, Patience};
 use crate::metrics::{self, Metrics};
 use crate::sources::{InvalidSource, SAMPLE, SourceRegistry};
@@ -122,9 +122,13 @@ impl Server {
         };
         let stopping = Shutdown::default();
         let timing = WorkerTiming { lease: config.lease, heartbeat: config.heartbeat };
-        let watches = config.max_watches_per_client;
+        let limits = CallLimits {
+            watches: config.max_watches,
+            watches_per_client: config.max_watches_per_client,
+            database_connections: database.pool.max_size(),
+        };
         let others = listener.other_addresses();
-        let serving = grpc::serve(app, listener, stopping.clone(), timing, watches);
+        let serving = grpc::serve(app, listener, stopping.clone(), timing, limits);
         let serving = Supervisor::default().work(serving);
         info!("Serving on {address}");
         for other in others {

@@ -19,19 +19,19 @@ use crate::support::program::Program;
 use crate::support::{eventually, job};
 
 /// Maximum memory under each attack, in KiB.
-const LIMIT: u64 = 256 * 1024;
+pub(super) const LIMIT: u64 = 256 * 1024;
 /// Memory that may stay after an attack, in KiB.
 const KEPT: u64 = 24 * 1024;
 const SETTINGS: &str = "[sources.worked]\nkind = \"worker\"\n";
 /// Pause between two looks at the memory.
 const POLL: Duration = Duration::from_millis(200);
 
-async fn start() -> Program {
+pub(super) async fn start() -> Program {
     Program::start(&["--database-url", &new_database().await], SETTINGS, &[])
 }
 
 /// A value of `/proc/PID/status` in KiB.
-fn memory(server: &Program, name: &str) -> u64 {
+pub(super) fn memory(server: &Program, name: &str) -> u64 {
     let status = format!("/proc/{}/status", server.process.id());
     let status = std::fs::read_to_string(status).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -39,7 +39,7 @@ fn memory(server: &Program, name: &str) -> u64 {
 }
 
 /// Waits until the memory in use is the same for two seconds.
-async fn settled(server: &Program) -> u64 {
+pub(super) async fn settled(server: &Program) -> u64 {
     let (mut last, mut since) = (0, Instant::now());
     while since.elapsed() < Duration::from_secs(2) {
         let now = memory(server, "VmRSS");
@@ -52,7 +52,7 @@ async fn settled(server: &Program) -> u64 {
 }
 
 /// Checks the peak, and that the memory returns. The allocator returns freed pages over ten seconds.
-async fn assert_bounded(server: &Program, before: u64) {
+pub(super) async fn assert_bounded(server: &Program, before: u64) {
     let peak = memory(server, "VmHWM");
     assert!(peak < LIMIT, "{peak} KiB");
     let returned = eventually("the memory returns", async || {
@@ -64,24 +64,26 @@ async fn assert_bounded(server: &Program, before: u64) {
 }
 
 /// Small windows, as a client has them that does not read.
-fn endpoint(server: &Program) -> Endpoint {
+pub(super) fn endpoint(server: &Program) -> Endpoint {
     let address = format!("http://{}", server.address);
     let endpoint = Channel::from_shared(address).unwrap();
     endpoint.initial_stream_window_size(65_535).initial_connection_window_size(1 << 20)
 }
 
-/// Pending runs of a thousand locations.
-async fn create_runs(server: &Program, count: usize) {
+/// The ids of pending runs of a thousand locations.
+pub(super) async fn create_runs(server: &Program, count: usize) -> Vec<String> {
     let channel = endpoint(server).connect().await.unwrap();
     let parameters = Some(large_parameters("worked"));
     let scheduled_job = Some(proto::ScheduledJob { parameters, ..job("large") });
     let request = proto::CreateScheduledJobRequest { scheduled_job, ..Default::default() };
     ScheduledJobServiceClient::new(channel.clone()).create_scheduled_job(request).await.unwrap();
     let mut runs = ScrapingJobServiceClient::new(channel);
+    let mut ids = Vec::new();
     for _ in 0..count {
-        let job_id = "large".to_owned();
-        runs.trigger_job(proto::TriggerJobRequest { job_id, ..Default::default() }).await.unwrap();
+        let request = proto::TriggerJobRequest { job_id: "large".to_owned(), ..Default::default() };
+        ids.push(runs.trigger_job(request).await.unwrap().into_inner().job_id);
     }
+    ids
 }
 
 #[tokio::test]
@@ -180,7 +182,7 @@ async fn unfinished_messages_hold_little_memory_and_time_out() {
 }
 
 /// A call of another client.
-async fn create_other(server: &Program) {
+pub(super) async fn create_other(server: &Program) {
     let channel = endpoint(server).connect().await.unwrap();
     let scheduled_job =
         Some(proto::ScheduledJob { parameters: Some(large_parameters("worked")), ..job("other") });

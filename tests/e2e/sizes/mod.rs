@@ -1,6 +1,8 @@
 //! Sizes in bytes: every client can receive every answer, and no client can fill the memory of a server.
 
+mod attacks;
 mod errors;
+mod floods;
 mod memory;
 mod pages;
 mod requests;

@@ -19,16 +19,19 @@ pub(super) enum Frames {
 impl Frames {
     pub(super) const START: Self = Self::Header { bytes: [0; HEADER], count: 0 };
 
-    /// Moves on by these bytes; returns whether a message ends in them.
-    pub(super) fn add(&mut self, mut bytes: &[u8]) -> bool {
-        let mut has_ended = false;
+    /// Moves on by these bytes; returns the memory of the largest message that ends in them.
+    pub(super) fn add(&mut self, mut bytes: &[u8]) -> Option<usize> {
+        let mut ended = None;
         while !bytes.is_empty() {
+            let memory = self.memory();
             let taken;
             (*self, taken) = self.after(bytes);
             bytes = bytes.get(taken..).unwrap_or_default();
-            has_ended |= self.is_between();
+            if self.is_between() {
+                ended = ended.max(Some(memory));
+            }
         }
-        has_ended
+        ended
     }
 
     /// Whether the place is between two messages.
@@ -92,9 +95,10 @@ mod tests {
         for split in 0..bytes.len() {
             let (first, rest) = bytes.split_at(split);
             let mut frames = Frames::START;
-            assert_eq!(frames.add(first), split >= 5, "{split}");
+            let ended = [(20, 10), (5, 0)].into_iter().find(|(end, _)| split >= *end);
+            assert_eq!(frames.add(first), ended.map(|(_, memory)| memory), "{split}");
             assert_eq!(frames.is_between(), [0, 5, 20].contains(&split), "{split}");
-            assert!(frames.add(rest) && frames.is_between(), "{split}");
+            assert!(frames.add(rest).is_some() && frames.is_between(), "{split}");
         }
     }
 

@@ -1,11 +1,20 @@
-//! Bounds the memory that clients can use up: the bytes of requests that are not handled yet, and those of responses
-//! that their clients have not read, for each connection and in all.
+//! Bounds the memory that clients can use up, for each connection and in all:
+//!
+//! - every call, from its start until the last byte of its response is sent ([`calls`]);
+//! - large messages, until they are handled ([`request`]);
+//! - responses that their clients have not read ([`streamed`], [`unary`]);
+//! - calls that read from the database at the same time ([`turns`]).
 //!
 //! A client that sends or reads slowly delays its own calls only, unless many connections do so at the same time.
 
+mod calls;
 mod frames;
+mod method;
 mod request;
-mod response;
+mod streamed;
+mod turns;
+mod unary;
+mod unread;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,59 +24,93 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::sync::Semaphore;
+use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::server::TcpConnectInfo;
 
-use self::request::bounded_request;
-use self::response::{Unread, bounded_response};
+use self::calls::Call;
+use self::request::{bounded_request, received_request};
+use self::streamed::streamed_response;
+use self::unary::{Unsent, unary_response};
+use self::unread::Unread;
+use super::CallLimits;
 
-/// Maximum bytes of requests in memory of one connection, and of all: two of the largest, and sixteen.
+const MIB: usize = 1024 * 1024;
+/// Bytes of large messages of one connection that arrive or are handled, and of all: two of the largest, and six.
 const REQUESTS_OF_CONNECTION: usize = 2 * super::MAX_REQUEST_SIZE;
-const REQUESTS: usize = 16 * super::MAX_REQUEST_SIZE;
-/// Bytes of unread responses of one connection, and of all, beyond which no more are made.
-const RESPONSES_OF_CONNECTION: usize = 16 * 1024 * 1024;
-const RESPONSES: usize = 96 * 1024 * 1024;
+const REQUESTS: usize = 6 * super::MAX_REQUEST_SIZE;
+/// Memory of all large messages while they are decoded and handled.
+const DECODED: usize = 32 * MIB;
+/// Bytes of unread streams of one connection, and of all, beyond which no more are made.
+const STREAMED_OF_CONNECTION: usize = 8 * MIB;
+const STREAMED: usize = 24 * MIB;
+/// Bytes of unread responses of one connection, and of all, beyond which calls that read have to wait.
+const ANSWERS_OF_CONNECTION: usize = 8 * MIB;
+const ANSWERS: usize = 16 * MIB;
 /// Number of connections at which those that have ended are first forgotten.
 const CONNECTIONS: usize = 64;
 
-/// The bytes of all connections.
+/// The room of all connections.
 #[derive(Debug)]
-struct Flow {
-    requests: Arc<Semaphore>,
-    responses: Arc<Unread>,
+pub(super) struct Flow {
+    all: Bounds,
+    /// For calls without which runs would be lost.
+    reserve: Arc<Semaphore>,
+    decoded: Arc<Semaphore>,
+    unsent: Unsent,
+    limits: CallLimits,
     connections: Mutex<HashMap<Option<SocketAddr>, Weak<Connection>>>,
 }
 
-/// The bytes of one connection, while it has calls in progress.
+/// The room of one connection, while it has calls in progress.
 #[derive(Debug)]
 struct Connection {
-    requests: [Arc<Semaphore>; 2],
-    responses: [Arc<Unread>; 2],
+    own: Bounds,
+    flow: Arc<Flow>,
 }
 
-/// The routes, with bounded requests and responses.
-pub(super) fn bounded(routes: Routes) -> Routes {
-    let flow = Arc::new(Flow {
-        requests: Arc::new(Semaphore::new(REQUESTS)),
-        responses: Arc::new(Unread::new(RESPONSES)),
-        connections: Mutex::default(),
-    });
-    let layer = axum::middleware::from_fn_with_state(flow, call);
-    Routes::from(routes.into_axum_router().layer(layer))
-}
-
-async fn call(State(flow): State<Arc<Flow>>, request: Request, next: Next) -> Response {
-    let connection = flow.connection(address(&request));
-    let request = request.map(|body| bounded_request(body, Arc::clone(&connection)));
-    next.run(request).await.map(|body| bounded_response(body, connection))
-}
-
-fn address(request: &Request) -> Option<SocketAddr> {
-    request.extensions().get::<TcpConnectInfo>()?.remote_addr()
+#[derive(Debug)]
+struct Bounds {
+    calls: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
+    streamed: Arc<Unread>,
+    answers: Arc<Unread>,
 }
 
 impl Flow {
-    fn connection(&self, address: Option<SocketAddr>) -> Arc<Connection> {
+    pub(super) fn new(limits: CallLimits) -> Arc<Self> {
+        let all = Bounds {
+            calls: Arc::new(Semaphore::new(calls::in_all(limits))),
+            requests: Arc::new(Semaphore::new(REQUESTS)),
+            turns: Arc::new(Semaphore::new(turns::in_all(limits))),
+            exports: Arc::new(Semaphore::new(turns::EXPORTS)),
+            streamed: Arc::new(Unread::new(STREAMED)),
+            answers: Arc::new(Unread::new(ANSWERS)),
+        };
+        Arc::new(Self {
+            all,
+            reserve: Arc::new(Semaphore::new(calls::RESERVE)),
+            decoded: Arc::new(Semaphore::new(DECODED)),
+            unsent: Unsent::default(),
+            limits,
+            connections: Mutex::default(),
+        })
+    }
+
+    /// The routes, with bounded requests and responses.
+    pub(super) fn bounded(self: &Arc<Self>, routes: Routes) -> Routes {
+        let layer = axum::middleware::from_fn_with_state(Arc::clone(self), call);
+        Routes::from(routes.into_axum_router().layer(layer))
+    }
+
+    /// Drops responses that cannot be sent. Never returns.
+    pub(super) async fn drop_unsent(&self) {
+        self.unsent.drop_late().await;
+    }
+
+    fn connection(self: &Arc<Self>, address: Option<SocketAddr>) -> Arc<Connection> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = connections.get(&address).and_then(Weak::upgrade) {
             return connection;
@@ -75,15 +118,70 @@ impl Flow {
         if connections.len() >= CONNECTIONS && connections.len() == connections.capacity() {
             connections.retain(|_, connection| connection.strong_count() > 0);
         }
-        let own = Arc::new(Semaphore::new(REQUESTS_OF_CONNECTION));
-        let connection = Arc::new(Connection {
-            requests: [own, Arc::clone(&self.requests)],
-            responses: [
-                Arc::new(Unread::new(RESPONSES_OF_CONNECTION)),
-                Arc::clone(&self.responses),
-            ],
-        });
+        let own = Bounds {
+            calls: Arc::new(Semaphore::new(calls::of_connection(self.limits))),
+            requests: Arc::new(Semaphore::new(REQUESTS_OF_CONNECTION)),
+            turns: Arc::new(Semaphore::new(turns::of_connection(self.limits))),
+            exports: Arc::new(Semaphore::new(turns::EXPORTS_OF_CONNECTION)),
+            streamed: Arc::new(Unread::new(STREAMED_OF_CONNECTION)),
+            answers: Arc::new(Unread::new(ANSWERS_OF_CONNECTION)),
+        };
+        let connection = Arc::new(Connection { own, flow: Arc::clone(self) });
         connections.insert(address, Arc::downgrade(&connection));
         connection
+    }
+}
+
+async fn call(State(flow): State<Arc<Flow>>, request: Request, next: Next) -> Response {
+    let connection = flow.connection(address(&request));
+    let answered = match Call::start(connection, &request) {
+        Ok(call) => answer(&call, request, next).await,
+        Err(status) => Err(status),
+    };
+    answered.unwrap_or_else(Status::into_http)
+}
+
+async fn answer(call: &Arc<Call>, request: Request, next: Next) -> Result<Response, Status> {
+    let method = call.method;
+    let export = method.exports().then(|| call.connection.export()).transpose()?;
+    // A call takes its turn only when its request is here, or the client could hold it without end.
+    let (request, turn) = if method.reads() {
+        let (head, body) = request.into_parts();
+        let received = received_request(body, Arc::clone(call)).await?;
+        let turn = call.connection.turn(method).await?;
+        (Request::from_parts(head, received.decodable(call).await?), Some(turn))
+    } else {
+        (request.map(|body| bounded_request(body, Arc::clone(call))), None)
+    };
+    let response = next.run(request).await;
+    if method.has_one_message() {
+        call.forget_message();
+    }
+    let response = if method.is_unary() {
+        unary_response(response, call).await
+    } else {
+        Ok(response.map(|body| streamed_response(body, Arc::clone(call), export)))
+    };
+    drop(turn);
+    response
+}
+
+fn address(request: &Request) -> Option<SocketAddr> {
+    request.extensions().get::<TcpConnectInfo>()?.remote_addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http;
+
+    use super::*;
+
+    /// A call on a connection of its own.
+    pub(super) fn call(path: &str) -> Arc<Call> {
+        let limits =
+            CallLimits { watches: 10_000, watches_per_client: 1_000, database_connections: 16 };
+        let request = http::Request::post(path).body(Body::empty()).unwrap();
+        Call::start(Flow::new(limits).connection(None), &request).unwrap()
     }
 }
