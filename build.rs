@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+const CODEC: &str = "crate::codec::BoundedCodec";
 const FILES: [&str; 11] = [
     "windrow/v1/property.proto",
     "windrow/v1/property_service.proto",
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("windrow.bin");
     std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
     // Ordered maps give a request the same bytes each time; a repeated request is found by their hash.
-    let builder = tonic_prost_build::configure().btree_map(".");
+    let builder = tonic_prost_build::configure().btree_map(".").codec_path(CODEC);
     let mut messages = tonic_prost_build::Config::new();
     messages.enable_type_names();
     builder.compile_fds_with_config(compiler.file_descriptor_set(), messages)?;
@@ -46,6 +47,7 @@ fn with_encoded_runs(
     let encoded = "crate::encoded::WatchResponse";
     tonic_prost_build::configure()
         .build_client(false)
+        .codec_path(CODEC)
         .extern_path(".windrow.v1", "crate::v1")
         .extern_path(".windrow.v1.WatchScrapingJobResponse", encoded)
         .extern_path(".windrow.v1.WatchScrapingJobsResponse", encoded)

@@ -1,9 +1,10 @@
 //! The contract of Windrow, generated from `proto/windrow/v1`: messages, gRPC clients and servers,
-//! the descriptor set behind server reflection, the [JSON form](json) of property bodies, and a server whose
-//! watches [encode a run once](encoded). No other logic lives here.
+//! the descriptor set behind server reflection, the [JSON form](json) of property bodies, a codec that refuses
+//! requests of too many parts, and a server whose watches [encode a run once](encoded). No other logic lives here.
 
 #![warn(missing_docs)]
 
+mod codec;
 pub mod encoded;
 pub mod json;
 pub mod reason;

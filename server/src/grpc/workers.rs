@@ -22,6 +22,8 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Maximum sources, runs and attempts of a worker.
 const WORKER_LIMIT: usize = 100;
+/// More than the heartbeats of a worker can keep.
+const HELD_LIMIT: usize = 1_000;
 const WORKER_ID_LENGTH: usize = 200;
 
 type Submitted = Result<proto::SubmitPropertiesResponse, Status>;
@@ -58,6 +60,12 @@ impl Workers {
             return Err(AppError::invalid("capacity", format!("must be 1 to {WORKER_LIMIT}")));
         }
         let wait = wait(request.wait)?.unwrap_or(DEFAULT_WAIT);
+        if request.held.len() > HELD_LIMIT {
+            return Err(AppError::invalid(
+                "held",
+                format!("must have at most {HELD_LIMIT} entries"),
+            ));
+        }
         let held = request.held.into_iter().enumerate();
         let held: Vec<AttemptId> = held
             .map(|(index, attempt)| attempt_id(&format!("held[{index}]"), Some(attempt)))

@@ -5,6 +5,7 @@ mod errors;
 mod floods;
 mod memory;
 mod pages;
+mod parts;
 mod requests;
 
 use tonic::transport::Channel;

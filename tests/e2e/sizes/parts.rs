@@ -1,0 +1,58 @@
+//! Requests of more parts than any client needs.
+
+use futures::future::join_all;
+use proto::worker_service_client::WorkerServiceClient;
+use tonic::Code;
+use windrow_client::proto;
+
+use super::attacks::{Attacker, frame, request};
+use super::channel;
+use super::memory::{LIMIT, create_other, memory, settled, start};
+use crate::support::{QUICK, Windrow};
+
+#[tokio::test]
+async fn requests_of_very_many_parts_are_refused() {
+    let server = start().await;
+    settled(&server).await;
+    // Two million empty log lines.
+    let message = frame(&[0x2a_u8, 0].repeat(2_000_000), 0);
+
+    let mut attackers = Vec::new();
+    for _ in 0..4 {
+        let mut attacker = Attacker::connect(&server, 65_535).await;
+        for _ in 0..5 {
+            attacker.call(request("WorkerService/SubmitProperties"), message.clone(), true).await;
+        }
+        attackers.push(attacker);
+    }
+    for attacker in &mut attackers {
+        for response in join_all(attacker.responses.drain(..)).await {
+            let mut body = response.unwrap().into_body();
+            assert!(body.data().await.is_none(), "no message is answered");
+            let trailers = body.trailers().await.unwrap().unwrap();
+            assert_eq!(trailers["grpc-status"], "3", "{trailers:?}");
+        }
+    }
+    create_other(&server).await;
+
+    let peak = memory(&server, "VmHWM");
+    assert!(peak < LIMIT, "{peak} KiB");
+    eprintln!("peak {} MiB", peak >> 10);
+}
+
+#[tokio::test]
+async fn a_worker_that_names_thousands_of_attempts_is_rejected() {
+    let windrow = Windrow::start().await;
+    let mut workers = WorkerServiceClient::new(channel(&windrow).await);
+    let request = proto::LeaseScrapingJobsRequest {
+        worker_id: "worker".to_owned(),
+        sources: vec![QUICK.to_owned()],
+        capacity: 1,
+        held: vec![proto::Attempt::default(); 1_001],
+        ..Default::default()
+    };
+    let rejected = workers.lease_scraping_jobs(request).await.unwrap_err();
+    assert_eq!(rejected.code(), Code::InvalidArgument, "{rejected:?}");
+    assert!(rejected.message().starts_with("held: "), "{rejected:?}");
+    windrow.stop().await;
+}
