@@ -240,13 +240,13 @@ pub const SETTINGS: &[Setting] = &[
         name: "log",
         flag: "log",
         variable: Some("WINDROW_LOG"),
-        default: Text("info,sqlx::pool=error,sqlx_core::pool=error,sqlx::postgres::notice=error"),
+        default: Text("info,sqlx::pool=error,sqlx_core::pool=error,sqlx::postgres::notice=error,h2=error"),
         kind: Kind::Filter,
         group: Group::Logging,
         help: "Log level or filter, for example windrow_server=debug,sqlx=warn",
         details: "Levels are off, error, warn, info, debug and trace. A filter is a list of TARGET=LEVEL and of the \
                   level of all others, which is info if it is missing. The default leaves out lines about database \
-                  connections that repeat what the service reports.",
+                  connections that repeat what the service reports, and lines that any client can cause.",
         set: |config, text| parse::log_filter(text).map(|filter| config.log.filter = filter),
     },
     Setting {

@@ -3,6 +3,7 @@
 mod attacks;
 mod errors;
 mod floods;
+mod log;
 mod memory;
 mod pages;
 mod parts;
