@@ -79,7 +79,10 @@ async fn long_headers_take_room() {
         for _ in 0..1_000 {
             let mut request = request("ScheduledJobService/GetScheduledJob");
             for _ in 0..14 {
-                request.headers_mut().append("x-long", "y".repeat(1_000).parse().unwrap());
+                let mut value: http::HeaderValue = "y".repeat(1_000).parse().unwrap();
+                // Or all would share one in the table of the connection.
+                value.set_sensitive(true);
+                request.headers_mut().append("x-long", value);
             }
             attacker.call(request, Bytes::new(), false).await;
         }
