@@ -7,9 +7,12 @@ use std::sync::LazyLock;
 use prost::bytes::Buf;
 use prost::{Message, Name};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
-use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
+use tonic::{Code, Status};
 use tonic_prost::{ProstDecoder, ProstEncoder};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::reason;
 
 /// Maximum number of parts of a request: its fields and those of its messages. The values of bodies do not count: they
 /// have a limit of their own.
@@ -63,8 +66,7 @@ impl<U: Message + Name + Default> Decoder for BoundedDecoder<U> {
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         let is_request = U::NAME.ends_with("Request");
         if is_request && buffer.remaining() > SMALL && has_too_many_parts::<U>(buffer.chunk()) {
-            let text = format!("the request has more than {MAX_PARTS} parts; send less at a time");
-            return Err(Status::invalid_argument(text));
+            return Err(too_many_parts());
         }
         self.0.decode(buffer)
     }
@@ -72,6 +74,15 @@ impl<U: Message + Name + Default> Decoder for BoundedDecoder<U> {
     fn buffer_settings(&self) -> BufferSettings {
         self.0.buffer_settings()
     }
+}
+
+fn too_many_parts() -> Status {
+    let (field, text) =
+        ("request", format!("has more than {MAX_PARTS} parts; send less at a time"));
+    let mut details =
+        ErrorDetails::with_error_info(reason::INVALID_ARGUMENT, reason::DOMAIN, HashMap::new());
+    details.add_bad_request_violation(field, &text);
+    Status::with_error_details(Code::InvalidArgument, format!("{field}: {text}"), details)
 }
 
 fn has_too_many_parts<U: Name>(message: &[u8]) -> bool {

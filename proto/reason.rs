@@ -2,6 +2,9 @@
 //!
 //! Reasons are stable; messages are for people and may change.
 
+/// The domain of the reasons.
+pub const DOMAIN: &str = "windrow";
+
 /// `INVALID_ARGUMENT`: fields of the request are invalid; `BadRequest` names them.
 pub const INVALID_ARGUMENT: &str = "INVALID_ARGUMENT";
 /// `NOT_FOUND`: TriggerJob found neither a scheduled job nor a run with this id.

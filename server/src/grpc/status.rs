@@ -17,7 +17,6 @@ use crate::app::{AppError, WatchError};
 use crate::domain::violation::Violation;
 use crate::error_chain::error_chain;
 
-const DOMAIN: &str = "windrow";
 /// Retry delay that UNAVAILABLE suggests. A database restarts in about this time.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -162,7 +161,7 @@ fn internal(error: &AppError) -> Status {
 }
 
 fn details(reason: &str) -> ErrorDetails {
-    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+    ErrorDetails::with_error_info(reason, reason::DOMAIN, HashMap::new())
 }
 
 /// Prefixes the field paths of violations with the path of their message in the request.

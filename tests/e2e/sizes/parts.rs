@@ -1,14 +1,16 @@
 //! Requests of more parts than any client needs.
 
 use futures::future::join_all;
+use proto::scraping_job_service_client::ScrapingJobServiceClient;
 use proto::worker_service_client::WorkerServiceClient;
 use tonic::Code;
+use tonic_types::StatusExt;
 use windrow_client::proto;
 
 use super::attacks::{Attacker, frame, request};
 use super::channel;
 use super::memory::{LIMIT, create_other, memory, settled, start};
-use crate::support::{QUICK, Windrow};
+use crate::support::{QUICK, Windrow, parameters};
 
 #[tokio::test]
 async fn requests_of_very_many_parts_are_refused() {
@@ -38,6 +40,24 @@ async fn requests_of_very_many_parts_are_refused() {
     let peak = memory(&server, "VmHWM");
     assert!(peak < LIMIT, "{peak} KiB");
     eprintln!("peak {} MiB", peak >> 10);
+}
+
+#[tokio::test]
+async fn a_request_of_too_many_parts_is_rejected_with_details() {
+    let windrow = Windrow::start().await;
+    let mut runs = ScrapingJobServiceClient::new(channel(&windrow).await);
+    let locations = vec![String::new(); 1_500_000];
+    let parameters = Some(proto::ScrapeParameters { locations, ..parameters(QUICK) });
+    let request = proto::SubmitScrapingJobRequest { parameters, ..Default::default() };
+
+    let rejected = runs.submit_scraping_job(request).await.unwrap_err();
+
+    assert_eq!(rejected.code(), Code::InvalidArgument, "{rejected:?}");
+    let reason = rejected.get_details_error_info().unwrap().reason;
+    assert_eq!(reason, windrow::reason::INVALID_ARGUMENT);
+    let violations = rejected.get_details_bad_request().unwrap().field_violations;
+    assert_eq!(violations[0].field, "request", "{violations:?}");
+    windrow.stop().await;
 }
 
 #[tokio::test]
