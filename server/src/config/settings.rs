@@ -240,7 +240,9 @@ pub const SETTINGS: &[Setting] = &[
         name: "log",
         flag: "log",
         variable: Some("WINDROW_LOG"),
-        default: Text("info,sqlx::pool=error,sqlx_core::pool=error,sqlx::postgres::notice=error,h2=error"),
+        default: Text(
+            "info,sqlx::pool=error,sqlx_core::pool=error,sqlx::postgres::notice=error,h2=error",
+        ),
         kind: Kind::Filter,
         group: Group::Logging,
         help: "Log level or filter, for example windrow_server=debug,sqlx=warn",

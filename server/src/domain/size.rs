@@ -10,6 +10,8 @@ use super::scheduled_job::ScheduledJob;
 /// Maximum bytes of the entries of a message. gRPC clients accept messages of 4 MiB by default; the difference is
 /// for the other fields of the message, and for a single entry that is read beside the page.
 pub const MESSAGE: usize = 3 * 1024 * 1024;
+/// Maximum bytes of the runs of calls that share a transaction. Calls whose runs do not fit are repeated alone.
+pub const BATCH: usize = 2 * 1024 * 1024;
 /// Fields of a small, fixed size: numbers, times, ids.
 const BASE: usize = 2_048;
 /// Tag and length of a field, and of the message around it.

@@ -14,7 +14,8 @@ use crate::app::{AppError, run_log};
 use crate::domain::id::RunId;
 use crate::domain::log::Line;
 use crate::domain::run::{Counts, Event, LocationResult, Run, Status};
-use crate::store::runs;
+use crate::domain::size::BATCH;
+use crate::store::{Budget, runs};
 
 /// The run after a call.
 #[derive(Clone, Debug)]
@@ -96,10 +97,12 @@ impl GroupCall for AttemptCall {
         let in_transaction = calls.iter().any(|call| call.needs_transaction());
         let found = match locked {
             Locked::Wait => runs::runs_lock(conn, &ids).await?,
-            Locked::Skip if in_transaction => runs::runs_lock_free(conn, &ids).await?,
+            Locked::Skip if in_transaction => {
+                runs::runs_lock_free(conn, &ids, &mut Budget::new(BATCH)).await?
+            }
             Locked::Skip => {
                 let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
-                runs::runs_get(conn, &ids).await?
+                runs::runs_get_some(conn, &ids, &mut Budget::new(BATCH)).await?
             }
         };
         let Applied { mut results, changed, entries } = apply_each(calls, found, locked);

@@ -17,7 +17,8 @@ use crate::app::{App, AppError};
 use crate::domain::id::RunId;
 use crate::domain::log::Line;
 use crate::domain::run::{LocationResult, Run};
-use crate::store::runs;
+use crate::domain::size::BATCH;
+use crate::store::{Budget, runs};
 
 /// A worker's report with properties.
 #[derive(Clone, Debug)]
@@ -103,7 +104,7 @@ impl GroupCall for ReportCall {
         let ids: Vec<RunId> = calls.iter().map(|call| call.run.clone()).collect();
         let found = match locked {
             Locked::Wait => runs::runs_lock(conn, &ids).await?,
-            Locked::Skip => runs::runs_lock_free(conn, &ids).await?,
+            Locked::Skip => runs::runs_lock_free(conn, &ids, &mut Budget::new(BATCH)).await?,
         };
         // Each run once: a second report about the same run has to see the result of the first.
         let mut open: BTreeMap<&RunId, &Run> =

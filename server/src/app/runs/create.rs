@@ -18,8 +18,9 @@ use crate::app::{App, AppError, IdempotencyKey};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::Run;
 use crate::domain::scheduled_job::ScheduledJob;
+use crate::domain::size::{BATCH, Size};
 use crate::store::runs::{self, NewRunRow};
-use crate::store::scheduled_jobs;
+use crate::store::{Budget, scheduled_jobs};
 
 /// A call that creates a run.
 #[derive(Clone, Debug)]
@@ -109,11 +110,13 @@ async fn execute_once(
     locked: Locked,
 ) -> Result<Results<Triggered>, AppError> {
     let known = Known::read(conn, calls, locked).await?;
-    let mut call_ids = BTreeSet::new();
+    let (mut call_ids, mut budget) = (BTreeSet::new(), Budget::new(BATCH));
     let decided = calls.iter().map(|call| {
         // The second of two calls with the same key needs the result of the first.
         let is_first = call.call_id().is_none_or(|id| call_ids.insert(id));
-        is_first.then(|| call.run(&known))
+        let run = (is_first && !budget.is_spent()).then(|| call.run(&known))?;
+        let is_too_much = run.as_ref().is_ok_and(|run| !budget.admits(run.size()));
+        (!is_too_much).then_some(run)
     });
     let decisions = insert(conn, calls, decided.collect(), &known, locked).await?;
     let earlier = decisions.iter().filter_map(|decision| match decision {
@@ -131,7 +134,7 @@ async fn execute_once(
 }
 
 enum Decision {
-    /// The job is locked or has changed, or another call of the batch has the same key.
+    /// The job is locked or has changed, another call of the batch has the same key, or the run is too much for it.
     Repeat,
     Made(Result<Run, AppError>),
     /// An earlier call with the same key has the result: the id of its run.

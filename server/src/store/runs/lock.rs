@@ -18,17 +18,18 @@ pub async fn runs_lock(conn: &mut PgConnection, ids: &[RunId]) -> Result<Vec<Run
     to_runs(lock.bind(texts(ids)).fetch_all(conn).await?)
 }
 
-/// Like [`runs_lock`], but skips runs that another transaction has locked.
+/// Like [`runs_lock`], but skips runs that another transaction has locked, and reads up to a budget. The others may be
+/// locked too.
 pub async fn runs_lock_free(
     conn: &mut PgConnection,
     ids: &[RunId],
+    budget: &mut Budget,
 ) -> Result<Vec<Run>, StoreError> {
     let lock = select_runs("where job_id = any($1) order by job_id for update skip locked");
-    to_runs(lock.bind(texts(ids)).fetch_all(conn).await?)
+    budget.collect(lock.bind(texts(ids)).fetch(conn), Run::try_from).await
 }
 
-/// Locks runs that were chosen for leases like [`runs_lock_free`], up to a budget (the others may be locked too), and
-/// records that their queues have had their turns.
+/// Locks runs that were chosen for leases like [`runs_lock_free`], and records that their queues have had their turns.
 pub async fn runs_lock_chosen(
     conn: &mut PgConnection,
     ids: &[RunId],

@@ -54,6 +54,15 @@ pub async fn runs_get(conn: &mut PgConnection, ids: &[&str]) -> Result<Vec<Run>,
     to_runs(select_runs("where job_id = any($1)").bind(ids).fetch_all(conn).await?)
 }
 
+/// Those of the runs in `ids` that fit into a budget, in any order.
+pub async fn runs_get_some(
+    conn: &mut PgConnection,
+    ids: &[&str],
+    budget: &mut Budget,
+) -> Result<Vec<Run>, StoreError> {
+    budget.collect(select_runs("where job_id = any($1)").bind(ids).fetch(conn), Run::try_from).await
+}
+
 /// Those of the runs in `ids` that `keep` selects, in this order, up to a budget.
 pub async fn runs_get_within(
     conn: &mut PgConnection,
