@@ -63,6 +63,8 @@ const CONCURRENT_CALLS: u32 = 1_000;
 /// not stop the others of their connection.
 const CALL_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * CALL_WINDOW;
+/// Maximum size of the headers of a call: what gRPC clients accept by default, too.
+const MAX_HEADERS: u32 = 8 * 1024;
 /// Timeout of a unary call, and of the start of a stream, regardless of the client's deadline.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// HTTP/2 keep-alive interval. A dead client is detected after this and the timeout of the reply.
@@ -125,6 +127,7 @@ pub(crate) async fn serve(
     let serving = Server::builder()
         .timeout(CALL_TIMEOUT)
         .max_concurrent_streams(limits.watches_per_client.saturating_add(CONCURRENT_CALLS))
+        .http2_max_header_list_size(MAX_HEADERS)
         .initial_stream_window_size(CALL_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))

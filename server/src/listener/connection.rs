@@ -20,9 +20,14 @@ pub(crate) struct Patience {
     pub(crate) greeting: Option<usize>,
 }
 
+/// A connection that has sent this number of bytes lets others have their turn.
+const TURN: usize = 16 * 1024;
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// Bytes read in this turn.
+    read: usize,
     silence: Option<Silence>,
     _slot: OwnedSemaphorePermit,
 }
@@ -48,7 +53,7 @@ impl Connection {
         }
         let deadline = Box::pin(sleep(patience.time));
         let silence = Silence { patience, received: 0, deadline, evicted };
-        Self { stream, silence: Some(silence), _slot: slot }
+        Self { stream, read: 0, silence: Some(silence), _slot: slot }
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -98,9 +103,20 @@ impl AsyncRead for Connection {
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        // What it has sent is handled before more of it is read.
+        if self.read >= TURN {
+            self.read = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if polled.is_pending() {
+            self.read = 0;
+        }
+        ready!(polled)?;
         let read = buffer.filled().len().saturating_sub(before);
+        self.read += read;
         if read > 0 && self.silence.as_mut().is_some_and(|silence| !silence.receive(read)) {
             self.silence = None;
         }

@@ -76,9 +76,9 @@ async fn long_headers_take_room() {
     let mut attackers = Vec::new();
     for _ in 0..8 {
         let mut attacker = Attacker::connect(&server, WINDOW).await;
-        for _ in 0..1_000 {
+        for _ in 0..1_900 {
             let mut request = request("ScheduledJobService/GetScheduledJob");
-            for _ in 0..14 {
+            for _ in 0..6 {
                 let mut value: http::HeaderValue = "y".repeat(1_000).parse().unwrap();
                 // Or all would share one in the table of the connection.
                 value.set_sensitive(true);
