@@ -27,7 +27,11 @@ const SETTINGS: &str = "[sources.worked]\nkind = \"worker\"\n";
 const POLL: Duration = Duration::from_millis(200);
 
 pub(super) async fn start() -> Program {
-    Program::start(&["--database-url", &new_database().await], SETTINGS, &[])
+    start_on(&new_database().await)
+}
+
+pub(super) fn start_on(database_url: &str) -> Program {
+    Program::start(&["--database-url", database_url], SETTINGS, &[])
 }
 
 /// A value of `/proc/PID/status` in KiB.

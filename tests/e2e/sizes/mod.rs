@@ -1,6 +1,7 @@
 //! Sizes in bytes: every client can receive every answer, and no client can fill the memory of a server.
 
 mod attacks;
+mod changes;
 mod errors;
 mod floods;
 mod log;

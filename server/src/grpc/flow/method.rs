@@ -47,9 +47,19 @@ impl Method {
         }
     }
 
-    /// Such calls take turns.
     pub(super) fn reads(self) -> bool {
         matches!(self, Self::Read | Self::Export)
+    }
+
+    /// Such calls take turns. Those that wait for something to happen do not.
+    pub(super) fn takes_turns(self) -> bool {
+        matches!(self, Self::Read | Self::Export | Self::Change | Self::Finish)
+    }
+
+    /// What the call has done may be done again, so its response may be refused.
+    pub(super) fn may_be_repeated(self) -> bool {
+        // Leases that are lost with a response are returned again.
+        matches!(self, Self::Lease)
     }
 
     pub(super) fn exports(self) -> bool {

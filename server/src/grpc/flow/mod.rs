@@ -3,7 +3,7 @@
 //! - every call, from its start until the last byte of its response is sent ([`calls`]);
 //! - large messages, until they are handled ([`request`]);
 //! - responses that their clients have not read ([`streamed`], [`unary`]);
-//! - calls that read from the database at the same time ([`turns`]).
+//! - calls that use the database at the same time ([`turns`]).
 //!
 //! A client that sends or reads slowly delays its own calls only, unless many connections do so at the same time.
 
@@ -39,13 +39,14 @@ const MIB: usize = 1024 * 1024;
 /// Bytes of large messages of one connection that arrive or are handled, and of all: two of the largest, and six.
 const REQUESTS_OF_CONNECTION: usize = 2 * super::MAX_REQUEST_SIZE;
 const REQUESTS: usize = 6 * super::MAX_REQUEST_SIZE;
-/// Memory of all large messages while they are decoded and handled.
-const DECODED: usize = 32 * MIB;
+/// Bytes of large messages that are decoded and handled at the same time: one of the largest. JSON takes up to 25 times
+/// its size.
+const DECODED: usize = super::MAX_REQUEST_SIZE;
 /// Bytes of unread streams of one connection, and of all, beyond which no more are made.
 const STREAMED_OF_CONNECTION: usize = 8 * MIB;
 const STREAMED: usize = 24 * MIB;
-/// Bytes of unread responses of one connection, and of all, beyond which calls that read have to wait.
-const ANSWERS_OF_CONNECTION: usize = 8 * MIB;
+/// Bytes of unread responses of one connection, and of all, beyond which further calls have to wait.
+const ANSWERS_OF_CONNECTION: usize = 4 * MIB;
 const ANSWERS: usize = 16 * MIB;
 /// Number of connections at which those that have ended are first forgotten.
 const CONNECTIONS: usize = 64;
@@ -73,7 +74,8 @@ struct Connection {
 struct Bounds {
     calls: Arc<Semaphore>,
     requests: Arc<Semaphore>,
-    turns: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    changes: Arc<Semaphore>,
     exports: Arc<Semaphore>,
     streamed: Arc<Unread>,
     answers: Arc<Unread>,
@@ -84,7 +86,8 @@ impl Flow {
         let all = Bounds {
             calls: Arc::new(Semaphore::new(calls::in_all(limits))),
             requests: Arc::new(Semaphore::new(REQUESTS)),
-            turns: Arc::new(Semaphore::new(turns::in_all(limits))),
+            reads: Arc::new(Semaphore::new(turns::reads(limits))),
+            changes: Arc::new(Semaphore::new(turns::CHANGES)),
             exports: Arc::new(Semaphore::new(turns::EXPORTS)),
             streamed: Arc::new(Unread::new(STREAMED)),
             answers: Arc::new(Unread::new(ANSWERS)),
@@ -107,7 +110,7 @@ impl Flow {
 
     /// Drops responses that cannot be sent. Never returns.
     pub(super) async fn drop_unsent(&self) {
-        self.unsent.drop_late().await;
+        self.unsent.drop_late(&self.all.answers).await;
     }
 
     fn connection(self: &Arc<Self>, address: Option<SocketAddr>) -> Arc<Connection> {
@@ -121,7 +124,8 @@ impl Flow {
         let own = Bounds {
             calls: Arc::new(Semaphore::new(calls::of_connection(self.limits))),
             requests: Arc::new(Semaphore::new(REQUESTS_OF_CONNECTION)),
-            turns: Arc::new(Semaphore::new(turns::of_connection(self.limits))),
+            reads: Arc::new(Semaphore::new(turns::reads_of_connection(self.limits))),
+            changes: Arc::new(Semaphore::new(turns::CHANGES_OF_CONNECTION)),
             exports: Arc::new(Semaphore::new(turns::EXPORTS_OF_CONNECTION)),
             streamed: Arc::new(Unread::new(STREAMED_OF_CONNECTION)),
             answers: Arc::new(Unread::new(ANSWERS_OF_CONNECTION)),
@@ -145,7 +149,7 @@ async fn answer(call: &Arc<Call>, request: Request, next: Next) -> Result<Respon
     let method = call.method;
     let export = method.exports().then(|| call.connection.export()).transpose()?;
     // A call takes its turn only when its request is here, or the client could hold it without end.
-    let (request, turn) = if method.reads() {
+    let (request, turn) = if method.takes_turns() {
         let (head, body) = request.into_parts();
         let received = received_request(body, Arc::clone(call)).await?;
         let turn = call.connection.turn(method).await?;

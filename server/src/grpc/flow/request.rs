@@ -24,10 +24,10 @@ const TINY: usize = 1024;
 const SMALL: usize = 16 * 1024;
 /// The window of a call: bytes of a message that may be here before there is room for it.
 const WINDOW: usize = 64 * 1024;
-/// Memory of a decoded message, as a multiple of its size.
-const DECODING: usize = DECODED / MAX_REQUEST_SIZE;
 /// Maximum time from the first byte of a message to its last, including the wait for room.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum time without a byte of it, while there is little room for others.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(5);
 
 struct Reader {
     pieces: BodyDataStream,
@@ -105,13 +105,31 @@ impl Reader {
             None => self.pieces.try_next().await?,
             Some(deadline) => {
                 self.wait_for_room(deadline).await?;
-                let piece = timeout_at(deadline, self.pieces.try_next());
-                piece.await.map_err(|_| too_slow(MESSAGE_TIMEOUT))??
+                self.next_piece(deadline).await?
             }
         };
         let Some(piece) = piece else { return Ok(None) };
         let ended = self.add(&piece)?;
+        // The header of a message is passed on when there is room for it: tonic allocates its length at once.
+        if let Some(deadline) = self.deadline {
+            self.wait_for_room(deadline).await?;
+        }
         Ok(Some((piece, ended)))
+    }
+
+    /// A message that has room has to go on arriving while others may wait for room.
+    async fn next_piece(&mut self, deadline: Instant) -> Result<Option<Bytes>, BoxError> {
+        while Instant::now() < deadline {
+            let end = deadline.min(Instant::now() + PIECE_TIMEOUT);
+            if let Ok(piece) = timeout_at(end, self.pieces.try_next()).await {
+                return Ok(piece?);
+            }
+            let free = self.call.connection.flow.all.requests.available_permits();
+            if self.has_large_room && free < MAX_REQUEST_SIZE {
+                return Err(too_slow(PIECE_TIMEOUT).into());
+            }
+        }
+        Err(too_slow(MESSAGE_TIMEOUT).into())
     }
 
     fn add(&mut self, piece: &Bytes) -> Result<Option<usize>, BoxError> {
@@ -157,8 +175,7 @@ async fn wait_to_decode(call: &Call, memory: usize) -> Result<(), BoxError> {
         return Ok(());
     }
     let deadline = Instant::now() + MESSAGE_TIMEOUT;
-    let decoded = memory.saturating_mul(DECODING).min(DECODED);
-    wait(call, &call.connection.flow.decoded, decoded, deadline).await
+    wait(call, &call.connection.flow.decoded, memory.min(DECODED), deadline).await
 }
 
 async fn wait(

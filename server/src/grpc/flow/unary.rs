@@ -13,18 +13,18 @@ use http_body::{Body as HttpBody, Frame};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
-use super::calls::{Call, Room};
-use super::unread::{Counted, keeping};
+use super::calls::Call;
+use super::unread::{Counted, Unread, keeping};
 use crate::grpc::status::overloaded;
 
-/// Responses up to this size take the room of their call.
-const TINY: usize = 1024;
-/// HTTP/2 gets a response in parts of this size, and may hold two of them. A smaller response is one part.
-const PART: usize = 16 * 1024;
-/// Maximum time in which a client has to read a part.
+/// HTTP/2 gets a response in parts of this size, and holds up to two of them, which take the room of their call. A
+/// smaller response is one part.
+const PART: usize = 4 * 1024;
+/// Maximum time in which a client has to read a part, and the same while others wait for room.
 const PATIENCE: Duration = Duration::from_secs(30);
+const LITTLE_PATIENCE: Duration = Duration::from_secs(3);
 /// Pause between two looks at the responses.
-const PERIOD: Duration = Duration::from_secs(5);
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// Responses of more than one part.
 #[derive(Debug, Default)]
@@ -47,12 +47,7 @@ struct UnaryResponse {
     page: Arc<Page>,
     trailers: Option<HeaderMap>,
     /// Kept by each part until it is sent.
-    kept: Arc<Kept>,
-}
-
-struct Kept {
-    _call: Arc<Call>,
-    _room: Option<Room>,
+    call: Arc<Call>,
 }
 
 /// The response of a handler, which has ended.
@@ -65,16 +60,15 @@ pub(super) async fn unary_response(
     if bytes.is_empty() && trailers.is_none() {
         return Ok(Response::from_parts(head, Body::empty()));
     }
-    let room = (bytes.len() > TINY).then(|| call.more_room(bytes.len().min(2 * PART)));
-    let kept = Arc::new(Kept { _call: Arc::clone(call), _room: room.transpose()? });
-    let is_large = bytes.len() > PART;
-    let counted = is_large.then(|| counted(bytes.len(), call)).transpose()?;
+    let counted = (bytes.len() > PART).then(|| counted(bytes.len(), call)).transpose()?;
+    let is_counted = counted.is_some();
     let rest = Rest { bytes, counted, since: Instant::now(), is_dropped: false };
     let page = Arc::new(Page(Mutex::new(rest)));
-    if is_large {
+    if is_counted {
         call.connection.flow.unsent.add(&page);
     }
-    Ok(Response::from_parts(head, Body::new(UnaryResponse { page, trailers, kept })))
+    let body = UnaryResponse { page, trailers, call: Arc::clone(call) };
+    Ok(Response::from_parts(head, Body::new(body)))
 }
 
 /// The bytes and the trailers. All of them are ready.
@@ -92,12 +86,12 @@ async fn collected(mut body: Body) -> Result<(Bytes, Option<HeaderMap>), Status>
     Ok((bytes, trailers))
 }
 
-/// Calls that read have waited for room. The others cannot wait, because they have changed something.
+/// Calls that took turns have waited for room. After a change it is too late to refuse the call.
 fn counted(bytes: usize, call: &Call) -> Result<Counted, Status> {
     let connection = &call.connection;
     let unread = [&connection.own.answers, &connection.flow.all.answers];
-    if !call.method.reads() && unread.iter().any(|unread| unread.is_overfull()) {
-        return Err(overloaded("too many responses are unread; the call itself was completed"));
+    if call.method.may_be_repeated() && unread.iter().any(|unread| unread.is_overfull()) {
+        return Err(overloaded("too many responses are unread; try again later"));
     }
     Ok(Counted::new(bytes, unread))
 }
@@ -108,19 +102,20 @@ impl Unsent {
     }
 
     /// Drops responses whose clients have not read for too long. Never returns.
-    pub(super) async fn drop_late(&self) {
+    pub(super) async fn drop_late(&self, all: &Unread) {
         loop {
             sleep(PERIOD).await;
+            let patience = if all.has_room() { PATIENCE } else { LITTLE_PATIENCE };
             let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            pages.retain(|page| page.upgrade().is_some_and(|page| !page.drop_if_late()));
+            pages.retain(|page| page.upgrade().is_some_and(|page| !page.drop_if_later(patience)));
         }
     }
 }
 
 impl Page {
-    fn drop_if_late(&self) -> bool {
+    fn drop_if_later(&self, patience: Duration) -> bool {
         let mut rest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if rest.since.elapsed() < PATIENCE {
+        if rest.since.elapsed() < patience {
             return false;
         }
         rest.is_dropped = !rest.bytes.is_empty();
@@ -165,7 +160,7 @@ impl HttpBody for UnaryResponse {
         if part.is_empty() {
             return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
         }
-        Poll::Ready(Some(Ok(Frame::data(keeping(part, Arc::clone(&self.kept))))))
+        Poll::Ready(Some(Ok(Frame::data(keeping(part, Arc::clone(&self.call))))))
     }
 }
 
@@ -173,6 +168,7 @@ impl HttpBody for UnaryResponse {
 mod tests {
     use futures::FutureExt;
 
+    use super::super::ANSWERS;
     use super::super::tests::call;
     use super::*;
 
@@ -213,18 +209,29 @@ mod tests {
         drop(part);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_is_not_read_is_dropped_sooner_if_others_wait() {
+        let call = call("/windrow.v1.ScrapingJobService/ListScrapingJobs");
+        let response = Response::new(Body::from(vec![1; ANSWERS]));
+        let body = unary_response(response, &call).await.unwrap().into_body();
+        let dropping = call.connection.flow.drop_unsent();
+        let late = tokio::time::timeout(LITTLE_PATIENCE + 2 * PERIOD, dropping);
+        assert!(late.await.is_err(), "it never returns");
+        assert!(call.connection.own.answers.is_empty());
+        drop(body);
+    }
+
     #[tokio::test]
-    async fn a_change_whose_response_has_no_room_is_not_kept() {
-        let call = call("/windrow.v1.ScrapingJobService/TriggerJob");
-        let mut kept = Vec::new();
-        let refused = loop {
-            let response = Response::new(Body::from(vec![1; 1_000_000]));
-            match unary_response(response, &call).await {
-                Ok(response) => kept.push(response),
-                Err(status) => break status,
-            }
+    async fn the_response_of_a_change_is_never_refused() {
+        let answer = async |method: &str| {
+            let call = call(&format!("/windrow.v1.Any/{method}"));
+            let response = || Response::new(Body::from(vec![1; 2 * ANSWERS]));
+            let _unread = unary_response(response(), &call).await.unwrap();
+            unary_response(response(), &call).await.map(drop)
         };
+        assert!(answer("TriggerJob").await.is_ok());
+        assert!(answer("FinishScrapingJob").await.is_ok());
+        let refused = answer("LeaseScrapingJobs").await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
-        assert!(kept.len() < 20, "{}", kept.len());
     }
 }
