@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::numbers::{restored, restored_changes};
 use crate::domain::property::{FieldChange, Property, PropertyChange, PropertyFilter};
 use crate::store::conditions::{Statement, push_equal};
 use crate::store::{Budget, StoreError};
@@ -32,7 +33,7 @@ impl From<Row> for Property {
         Self {
             source: row.source,
             property_id: row.property_id,
-            body: row.body.0,
+            body: restored(row.body.0),
             location: row.location,
             listing_type: row.listing_type.parse().ok(),
             first_seen_at: row.first_seen_at,
@@ -183,6 +184,6 @@ struct ChangeRow {
 
 impl From<ChangeRow> for PropertyChange {
     fn from(ChangeRow { number, job_id, changed_at, fields }: ChangeRow) -> Self {
-        Self { number, job_id, changed_at, fields: fields.0 }
+        Self { number, job_id, changed_at, fields: restored_changes(fields.0) }
     }
 }

@@ -3,6 +3,7 @@
 //! properties cannot deadlock.
 
 mod list;
+mod numbers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,7 +135,7 @@ pub async fn properties_lock_changed(
     .await?;
     let changed = locked.into_iter().filter_map(|row| {
         let body: Json<Map<String, Value>> = row.body?;
-        Some(((row.source, row.property_id), body.0))
+        Some(((row.source, row.property_id), numbers::restored(body.0)))
     });
     Ok(changed.collect())
 }
