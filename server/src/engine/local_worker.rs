@@ -127,7 +127,7 @@ fn leased_run(run: &Run, now: DateTime<Utc>) -> LeasedRun {
     LeasedRun {
         id: AttemptId { job_id: run.spec.id.to_string(), attempt: run.state.attempt },
         source: parameters.source.clone().unwrap_or_default(),
-        locations: run.remaining_locations(),
+        locations: run.locations_to_scrape(),
         request_delay: parameters.request_delay.unwrap_or(DEFAULT_REQUEST_DELAY),
         scraped: run.state.counts.scraped,
         expires_in: lease.map_or(Duration::ZERO, |lease| until(lease.expires_at)),

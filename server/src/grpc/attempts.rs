@@ -33,7 +33,7 @@ pub(super) fn to_lease(run: &Run, now: DateTime<Utc>) -> proto::Lease {
     let lease = run.state.lease.as_ref();
     proto::Lease {
         scraping_job: Some(to_run(run)),
-        locations: run.remaining_locations(),
+        locations: run.locations_to_scrape(),
         expires_in: lease.and_then(|lease| until(lease.expires_at)),
         attempt_expires_in: lease.and_then(|lease| until(lease.latest_at)),
         reference_time: Some(to_time(run.spec.reference_time())),

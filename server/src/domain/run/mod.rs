@@ -59,7 +59,12 @@ impl Run {
         Ok(run)
     }
 
-    /// Locations that the current attempt still has to scrape.
+    /// Locations that the current attempt still has to scrape: those without a result, also of an earlier attempt.
+    pub fn locations_to_scrape(&self) -> Vec<String> {
+        self.state.progress.without_result(&self.spec.parameters.locations)
+    }
+
+    /// Locations that have not succeeded.
     pub fn remaining_locations(&self) -> Vec<String> {
         self.state.progress.remaining(&self.spec.parameters.locations)
     }

@@ -44,7 +44,7 @@ impl Progress {
         Self { total_locations: number(locations), ..Self::default() }
     }
 
-    /// Number of locations that succeeded, or failed in this attempt.
+    /// Number of locations that succeeded, or failed in this attempt or permanently.
     pub fn completed_locations(&self) -> i32 {
         number(self.done.len() + self.failed.len()).min(self.total_locations)
     }
@@ -55,7 +55,7 @@ impl Progress {
         (0..).zip(locations).filter(left).map(|(_, location)| location.clone()).collect()
     }
 
-    /// The `locations` that have neither succeeded nor failed in this attempt.
+    /// The `locations` that have neither succeeded, nor failed in this attempt or permanently in an earlier one.
     pub fn without_result(&self, locations: &[String]) -> Vec<String> {
         let failed: BTreeSet<&str> = self.failed.iter().map(|f| f.location.as_str()).collect();
         let mut left = self.remaining(locations);
@@ -93,10 +93,11 @@ impl Progress {
         self
     }
 
-    /// Progress at the start of the next attempt, which retries failed locations.
+    /// Progress at the start of the next attempt, which retries failed locations unless they fail permanently.
     #[must_use]
-    pub fn for_another_attempt(self) -> Self {
-        Self { failed: Vec::new(), ..self }
+    pub fn for_another_attempt(mut self) -> Self {
+        self.failed.retain(|failed| failed.permanent);
+        self
     }
 
     /// The failure of an attempt that went through all its locations: `None` if any location ever succeeded.
@@ -141,10 +142,21 @@ mod tests {
         assert_eq!((first.completed_locations(), first.failed.len()), (2, 1));
         assert_eq!(first.without_result(&locations()), ["c"]);
         let second = first.for_another_attempt();
-        assert_eq!(second.remaining(&locations()), ["b", "c"]);
+        assert_eq!(second.without_result(&locations()), ["b", "c"]);
         assert_eq!(second.completed_locations(), 1);
         let repeated = second.with(vec![failed("b", false), done("b")], &locations());
         assert_eq!((repeated.failed.len(), repeated.done.len()), (0, 2));
+    }
+
+    #[test]
+    fn another_attempt_does_not_retry_a_permanent_failure() {
+        let first =
+            Progress::none_of(3).with(vec![failed("a", true), failed("b", false)], &locations());
+        let second = first.for_another_attempt();
+        assert_eq!(second.without_result(&locations()), ["b", "c"]);
+        assert_eq!(second.remaining(&locations()), ["a", "b", "c"], "a retry by hand tries all");
+        let all = second.with(vec![failed("b", true), failed("c", true)], &locations());
+        assert!(all.failure().unwrap().permanent);
     }
 
     #[test]
