@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use super::{App, AppError, IdempotencyKey, Mode, commit};
@@ -88,7 +88,8 @@ fn ticks_of(job: &ScheduledJob, request: &Backfill) -> Result<Vec<DateTime<Utc>>
     let before = request.start - TimeDelta::microseconds(1);
     let end = request.end.min(job.gate.watermark);
     if schedule.count_in(before, end, LIMIT + 1) > LIMIT {
-        let last = schedule.ticks_after(before).nth(999).map(|tick| tick.tick_at.to_rfc3339());
+        let last = schedule.ticks_after(before).nth(999);
+        let last = last.map(|tick| tick.tick_at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
         let text = format!(
             "the range has more than {LIMIT} ticks; end it at {} for the first {LIMIT}",
             last.unwrap_or_default()

@@ -15,8 +15,12 @@ use crate::domain::tick_policy::Overlap;
 /// The decision about a past tick, with its reason and its server.
 pub(super) fn decided(entry: &LedgerEntry) -> String {
     let TickOutcome { tick_at, until, count, decision, reason, .. } = &entry.decided;
-    let late = humantime::format_duration(whole_millis(entry.decided_at - *until));
-    let by = format!("Server {} decided this {late} after the tick.", entry.server);
+    let by = if *count > 1 {
+        format!("Server {} decided this at {}.", entry.server, time(entry.decided_at))
+    } else {
+        let late = humantime::format_duration(whole_millis(entry.decided_at - *until));
+        format!("Server {} decided this {late} after the tick.", entry.server)
+    };
     let text = match decision {
         Decision::Fired => fired(entry),
         Decision::Paused => {
