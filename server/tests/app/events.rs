@@ -1,5 +1,7 @@
 //! The outbox: pruning, and the order of events.
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 use windrow_server::app::App;
 use windrow_server::domain::run::Run;
@@ -7,7 +9,9 @@ use windrow_server::domain::size::MESSAGE;
 use windrow_server::store::feed::{self, FeedPosition};
 use windrow_server::store::runs;
 
-use crate::support::{World, complete, create, eventually, lease, trigger};
+use crate::support::{
+    World, complete, create, done, eventually, heartbeat_item, lease, trigger, update, worker_of,
+};
 
 /// Makes all events older than their retention.
 async fn age(pool: &PgPool) {
@@ -121,4 +125,28 @@ async fn an_event_that_is_not_visible_yet_is_not_pruned() {
     while !revisions(&world.pool, &ended).await.is_empty() {
         prune(&app).await;
     }
+}
+
+#[tokio::test]
+async fn events_of_a_running_run_do_not_grow_with_its_locations() {
+    let world = World::new().await;
+    let app = world.app().await;
+    create(&app, "job").await;
+    let locations: Vec<String> = (0..1_000).map(|number| format!("Location {number}")).collect();
+    update(&app, "job", |draft| draft.parameters.locations.clone_from(&locations)).await;
+    trigger(&app, "job", None).await;
+    let run = lease(&app, "worker").await;
+
+    for lot in locations.chunks(20) {
+        let lot: Vec<&str> = lot.iter().map(String::as_str).collect();
+        let items = vec![heartbeat_item(&run, done(&lot))];
+        app.heartbeat(worker_of(&run), items, Duration::ZERO).await.unwrap();
+    }
+
+    let bytes =
+        "select octet_length(run::text) from run_event where job_id = $1 and status = 'running'";
+    let bytes = sqlx::query_scalar(bytes).bind(run.spec.id.as_str()).fetch_all(&world.pool);
+    let bytes: Vec<i32> = bytes.await.unwrap();
+    assert_eq!(bytes.len(), 51, "the lease and fifty reports");
+    assert!(bytes.iter().all(|bytes| *bytes < 1_000), "{bytes:?}");
 }
