@@ -62,6 +62,10 @@ impl Method {
         matches!(self, Self::Lease)
     }
 
+    pub(super) fn watches(self) -> bool {
+        matches!(self, Self::Watch)
+    }
+
     pub(super) fn exports(self) -> bool {
         matches!(self, Self::Export)
     }
