@@ -9,6 +9,8 @@
 
 #[path = "../../server/tests/support/database.rs"]
 mod database;
+#[path = "noop.rs"]
+mod noop;
 #[path = "program.rs"]
 #[expect(dead_code, reason = "other benchmarks measure a server that is not simulated")]
 mod program;
@@ -22,13 +24,11 @@ use futures::future::{join_all, try_join_all};
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 use windrow::v1 as proto;
-use windrow::v1::scheduled_job_service_client::ScheduledJobServiceClient;
 use windrow::v1::scraping_job_service_client::ScrapingJobServiceClient;
 use windrow::v1::worker_service_client::WorkerServiceClient;
 
 use self::program::Program;
 
-const SETTINGS: &str = "[sources.noop]\nkind = \"worker\"\n";
 /// Calls of each kind, one after another.
 const ONE_BY_ONE: usize = 200;
 /// Calls at the same time, in several rounds.
@@ -46,7 +46,7 @@ async fn main() {
     let mut counted = Counted::start(&url);
     let endpoint = Endpoint::from_shared(format!("http://{}", counted.server.address)).unwrap();
     let calls = Calls { channel: endpoint.connect().await.unwrap() };
-    calls.create_job().await;
+    noop::create_job(calls.channel.clone(), "job").await;
     for _ in 0..WARM_UP {
         calls.trigger(1).await;
     }
@@ -109,7 +109,7 @@ impl Counted {
             .args(["--tool=callgrind", "--instr-atstart=no"])
             .arg(format!("--callgrind-out-file={}", dir.path().join("out").display()))
             .arg(program::program());
-        Self { server: Program::run(valgrind, url, SETTINGS), dir, dumps: 0 }
+        Self { server: Program::run(valgrind, url, noop::SETTINGS), dir, dumps: 0 }
     }
 
     /// The instructions of each of `count` calls.
@@ -150,25 +150,6 @@ struct Calls {
 }
 
 impl Calls {
-    async fn create_job(&self) {
-        let parameters = proto::ScrapeParameters {
-            locations: vec!["here".to_owned()],
-            source: Some("noop".to_owned()),
-            ..Default::default()
-        };
-        let job = proto::ScheduledJob {
-            scheduled_job_id: "job".to_owned(),
-            name: "Job".to_owned(),
-            cron_expression: "0 0 1 1 *".to_owned(),
-            parameters: Some(parameters),
-            ..Default::default()
-        };
-        let request =
-            proto::CreateScheduledJobRequest { scheduled_job: Some(job), ..Default::default() };
-        let mut client = ScheduledJobServiceClient::new(self.channel.clone());
-        client.create_scheduled_job(request).await.unwrap();
-    }
-
     async fn trigger(&self, count: usize) {
         let client = ScrapingJobServiceClient::new(self.channel.clone());
         let trigger = async || {
@@ -193,20 +174,6 @@ impl Calls {
 
     async fn finish(&self, leases: Vec<proto::Lease>) {
         let client = WorkerServiceClient::new(self.channel.clone());
-        let finish = async |lease: proto::Lease| {
-            let run = lease.scraping_job.unwrap();
-            let result = |location| proto::LocationResult { location, ..Default::default() };
-            let request = proto::FinishScrapingJobRequest {
-                worker_id: run.worker_id,
-                attempt: Some(proto::Attempt { job_id: run.job_id, attempt: run.attempt }),
-                outcome: proto::AttemptOutcome::Done.into(),
-                location_results: lease.locations.into_iter().map(result).collect(),
-                ..Default::default()
-            };
-            client.clone().finish_scraping_job(request).await.unwrap().into_inner()
-        };
-        for ended in join_all(leases.into_iter().map(finish)).await {
-            assert_eq!(ended.scraping_job.unwrap().status(), proto::ScrapingJobStatus::Completed);
-        }
+        join_all(leases.into_iter().map(|lease| noop::finish(&client, lease))).await;
     }
 }

@@ -11,6 +11,8 @@
 
 #[path = "../../server/tests/support/database.rs"]
 mod database;
+#[path = "noop.rs"]
+mod noop;
 #[path = "program.rs"]
 mod program;
 #[path = "setting.rs"]
@@ -26,14 +28,12 @@ use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 use windrow::v1 as proto;
-use windrow::v1::scheduled_job_service_client::ScheduledJobServiceClient;
 use windrow::v1::scraping_job_service_client::ScrapingJobServiceClient;
 use windrow::v1::worker_service_client::WorkerServiceClient;
 
 use self::program::Program;
 use self::setting::setting;
 
-const SETTINGS: &str = "[sources.noop]\nkind = \"worker\"\n";
 const JOBS: usize = 100;
 const CONNECTIONS: usize = 8;
 const WORKERS: usize = 4;
@@ -50,7 +50,7 @@ async fn main() {
     let length = Duration::from_secs(setting("WINDROW_BENCH_SECONDS", 3));
     let rounds = setting("WINDROW_BENCH_ROUNDS", 5);
     let url = database::new_database().await;
-    let server = Program::start(&url, SETTINGS);
+    let server = Program::start(&url, noop::SETTINGS);
     create_jobs(&server.address).await;
     let (mut rates, mut triggered, mut executed) = (Rates::new(), 0, 0);
     for round in 1..=rounds {
@@ -99,23 +99,9 @@ async fn channel(address: &str) -> Channel {
 }
 
 async fn create_jobs(address: &str) {
-    let mut client = ScheduledJobServiceClient::new(channel(address).await);
+    let channel = channel(address).await;
     for number in 0..JOBS {
-        let parameters = proto::ScrapeParameters {
-            locations: vec!["here".to_owned()],
-            source: Some("noop".to_owned()),
-            ..Default::default()
-        };
-        let job = proto::ScheduledJob {
-            scheduled_job_id: format!("load-{number}"),
-            name: format!("Load {number}"),
-            cron_expression: "0 0 1 1 *".to_owned(),
-            parameters: Some(parameters),
-            ..Default::default()
-        };
-        let request =
-            proto::CreateScheduledJobRequest { scheduled_job: Some(job), ..Default::default() };
-        client.create_scheduled_job(request).await.unwrap();
+        noop::create_job(channel.clone(), &format!("load-{number}")).await;
     }
 }
 
@@ -202,26 +188,13 @@ async fn work(address: &str, length: Duration) -> (u64, Duration) {
                 ..Default::default()
             };
             let leases = client.clone().lease_scraping_jobs(request).await.unwrap();
-            let finished = leases.into_inner().leases.into_iter().map(|it| finish(&client, it));
+            let finished =
+                leases.into_inner().leases.into_iter().map(|it| noop::finish(&client, it));
             done += u64::try_from(join_all(finished).await.len()).unwrap();
         }
         done
     })
     .await
-}
-
-async fn finish(client: &WorkerServiceClient<Channel>, lease: proto::Lease) {
-    let run = lease.scraping_job.unwrap();
-    let result = |location| proto::LocationResult { location, ..Default::default() };
-    let request = proto::FinishScrapingJobRequest {
-        worker_id: run.worker_id,
-        attempt: Some(proto::Attempt { job_id: run.job_id, attempt: run.attempt }),
-        outcome: proto::AttemptOutcome::Done.into(),
-        location_results: lease.locations.into_iter().map(result).collect(),
-        ..Default::default()
-    };
-    let ended = client.clone().finish_scraping_job(request).await.unwrap().into_inner();
-    assert_eq!(ended.scraping_job.unwrap().status(), proto::ScrapingJobStatus::Completed);
 }
 
 async fn verify(url: &str, triggered: u64, executed: u64) {
