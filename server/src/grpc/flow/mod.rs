@@ -176,16 +176,48 @@ fn address(request: &Request) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-    use axum::http;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use axum::body::Body;
+    use axum::routing::post;
+    use axum::{Router, http};
+    use futures::FutureExt as _;
+    use tonic::codegen::Service as _;
+
+    use super::unread::Counted;
     use super::*;
+
+    const LIMITS: CallLimits =
+        CallLimits { watches: 10_000, watches_per_client: 1_000, database_connections: 16 };
 
     /// A call on a connection of its own.
     pub(super) fn call(path: &str) -> Arc<Call> {
-        let limits =
-            CallLimits { watches: 10_000, watches_per_client: 1_000, database_connections: 16 };
         let request = http::Request::post(path).body(Body::empty()).unwrap();
-        Call::start(Flow::new(limits).connection(None), &request).unwrap()
+        Call::start(Flow::new(LIMITS).connection(None), &request).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_call_that_takes_turns_is_not_handled_before_there_is_room_for_its_response() {
+        for (method, handled_at_once) in [("TriggerJob", 0), ("Heartbeat", 1)] {
+            let path = format!("/windrow.v1.AnyService/{method}");
+            let handled = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&handled);
+            let respond = move || async move { count.fetch_add(1, Ordering::Relaxed) }.map(drop);
+            let flow = Flow::new(LIMITS);
+            let mut routes = flow.bounded(Routes::from(Router::new().route(&path, post(respond))));
+            let connection = flow.connection(None);
+            let answers = [&connection.own.answers, &flow.all.answers];
+            let unread = Counted::new(ANSWERS_OF_CONNECTION, answers);
+
+            let request = http::Request::post(path).body(tonic::body::Body::empty()).unwrap();
+            let mut call = Box::pin(routes.call(request));
+            let early = futures::poll!(&mut call);
+            assert_eq!(handled.load(Ordering::Relaxed), handled_at_once, "{method}");
+            drop(unread);
+            if early.is_pending() {
+                call.await.unwrap();
+            }
+            assert_eq!(handled.load(Ordering::Relaxed), 1, "{method}");
+        }
     }
 }
