@@ -9,47 +9,52 @@ mod database;
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Timelike, Utc};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::sleep;
 use windrow_client::{Client, proto};
 use windrow_server::Server;
 use windrow_server::clock::SystemClock;
 use windrow_server::config::{Config, Database};
+use windrow_server::sources::{SourceSettings, WorkerSettings};
 
-/// Jobs that are due at one instant.
-const CROWDS: [i32; 2] = [1_000, 10_000];
+/// Jobs that are due at one instant. The first are the first of their server, whose connections know no statements
+/// yet.
+const CROWDS: [(&str, i32); 3] = [("first", 1_000), ("later", 1_000), ("many", 10_000)];
+/// Source of the runs. It has no workers, so that none of them is executed meanwhile.
+const SOURCE: &str = "unserved";
 /// Limit for one instant.
 const PATIENCE: TimeDelta = TimeDelta::minutes(2);
 
 #[tokio::main]
 async fn main() {
-    for crowd in CROWDS {
-        lateness(crowd).await;
-    }
-}
-
-/// Every job makes one run at the next whole minute.
-async fn lateness(jobs: i32) {
     let url = database::new_database().await;
     let mut conn = PgConnection::connect(&url).await.unwrap();
     let running = start(&url).await;
     create(&running.addr().to_string()).await;
+    for (crowd, jobs) in CROWDS {
+        lateness(&mut conn, crowd, jobs).await;
+    }
+    running.stop().await;
+}
+
+/// Every job makes one run at the next whole minute.
+async fn lateness(conn: &mut PgConnection, crowd: &str, jobs: i32) {
     let tick = SystemClock::uncorrected().duration_trunc(TimeDelta::minutes(1)).unwrap()
         + TimeDelta::minutes(1);
     // Time enough to make the jobs.
     let soon = tick - SystemClock::uncorrected() < TimeDelta::seconds(15);
     let tick = if soon { tick + TimeDelta::minutes(1) } else { tick };
-    multiply(&mut conn, jobs, tick).await;
-    let seen = watch(&mut conn, jobs, tick).await;
+    multiply(conn, crowd, jobs, tick).await;
+    let seen = watch(conn, jobs, tick).await;
     let at = |part: f64| {
         let wanted = part * f64::from(jobs);
         seen.iter().find(|(_, count)| *count >= wanted).map_or(f64::NAN, |(late, _)| *late)
     };
     let (p50, p99, last) = (at(0.5), at(0.99), at(1.0));
-    let alone = insertion(&mut conn, jobs).await;
+    let alone = insertion(conn, jobs).await;
     println!(
-        "{jobs} jobs due at one instant: p50 {:.0} ms, p99 {:.0} ms, last {:.0} ms from tick to commit; \
+        "{crowd}: {jobs} jobs due at one instant: p50 {:.0} ms, p99 {:.0} ms, last {:.0} ms from tick to commit; \
          {:.1} times as long as the bare insertion of as many rows in batches of 100 ({:.0} ms)",
         p50 * 1e3,
         p99 * 1e3,
@@ -57,15 +62,15 @@ async fn lateness(jobs: i32) {
         last / alone.as_secs_f64(),
         alone.as_secs_f64() * 1e3
     );
-    running.stop().await;
 }
 
 async fn start(url: &str) -> windrow_server::Running {
-    let config = Config {
+    let mut config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
-        max_concurrent_runs: 1,
         ..Config::new(Database::Url(url.to_owned()))
     };
+    let source = SourceSettings::Worker(WorkerSettings::default());
+    config.sources.insert(SOURCE.to_owned(), source);
     Server::start(config).await.unwrap()
 }
 
@@ -77,7 +82,7 @@ async fn create(address: &str) {
         cron_expression: "0 0 1 1 *".to_owned(),
         parameters: Some(proto::ScrapeParameters {
             locations: vec!["46201".to_owned()],
-            source: Some("sample".to_owned()),
+            source: Some(SOURCE.to_owned()),
             ..Default::default()
         }),
         ..Default::default()
@@ -86,20 +91,24 @@ async fn create(address: &str) {
 }
 
 /// Copies the one job, each copy due next at `tick`.
-async fn multiply(conn: &mut PgConnection, jobs: i32, tick: DateTime<Utc>) {
+async fn multiply(conn: &mut PgConnection, crowd: &str, jobs: i32, tick: DateTime<Utc>) {
+    // Once an hour, so that only one crowd is due.
+    let cron = format!("{} * * * *", tick.minute());
     let settings = "insert into scheduled_job
         select r.* from scheduled_job j, generate_series(1, $1) n,
             jsonb_populate_record(j, jsonb_build_object(
-                'scheduled_job_id', 'copy' || n, 'cron_expression', '* * * * *')) r";
-    sqlx::query(settings).bind(jobs).execute(&mut *conn).await.unwrap();
+                'scheduled_job_id', $2 || n, 'cron_expression', $3)) r
+        where j.scheduled_job_id = 'job'";
+    sqlx::query(settings).bind(jobs).bind(crowd).bind(cron).execute(&mut *conn).await.unwrap();
     let schedules = "insert into scheduled_job_schedule (scheduled_job_id, status, pause_reason,
             updated_at, watermark, next_tick_at)
-        select 'copy' || n, 'active', '', s.updated_at, $2 - interval '1 second', $2
-        from scheduled_job_schedule s, generate_series(1, $1) n";
-    sqlx::query(schedules).bind(jobs).bind(tick).execute(&mut *conn).await.unwrap();
+        select $3 || n, 'active', '', s.updated_at, $2 - interval '1 second', $2
+        from scheduled_job_schedule s, generate_series(1, $1) n
+        where s.scheduled_job_id = 'job'";
+    sqlx::query(schedules).bind(jobs).bind(tick).bind(crowd).execute(&mut *conn).await.unwrap();
     let histories = "insert into scheduled_job_history (scheduled_job_id)
-        select 'copy' || n from generate_series(1, $1) n";
-    sqlx::query(histories).bind(jobs).execute(&mut *conn).await.unwrap();
+        select $2 || n from generate_series(1, $1) n";
+    sqlx::query(histories).bind(jobs).bind(crowd).execute(&mut *conn).await.unwrap();
 }
 
 /// Looks how many runs are committed, so rarely that looking costs little: seconds after the tick, and the count.
@@ -116,14 +125,15 @@ async fn watch(conn: &mut PgConnection, jobs: i32, tick: DateTime<Utc>) -> Vec<(
         let late = SystemClock::uncorrected() - tick;
         assert!(late < PATIENCE, "the ticks of {tick} are not decided");
         seen.push((late.as_seconds_f64(), f64::from(count)));
-        sleep(Duration::from_millis(2) * jobs.unsigned_abs() / CROWDS[0].unsigned_abs()).await;
+        sleep(Duration::from_millis(2) * jobs.unsigned_abs() / 1_000).await;
     }
     seen
 }
 
 /// Time to insert as many rows of the size of a run, 100 per transaction.
 async fn insertion(conn: &mut PgConnection, jobs: i32) -> Duration {
-    conn.execute("create table bare (id text primary key, run jsonb)").await.unwrap();
+    conn.execute("create table if not exists bare (id text primary key, run jsonb)").await.unwrap();
+    conn.execute("truncate bare").await.unwrap();
     let begin = Instant::now();
     for batch in 0..jobs / 100 {
         sqlx::query(
