@@ -26,6 +26,15 @@ const MAX_DEPTH: usize = 100;
 
 static TYPES: LazyLock<Types> = LazyLock::new(Types::of_contract);
 
+/// Memory that a call takes before its first message, and the size of a part of a stream. tonic's 8 KiB and 32 KiB are
+/// kept by each of thousands of watches after a burst of changes.
+const BUFFER: usize = 1024;
+const PART: usize = 4 * 1024;
+
+fn buffers() -> BufferSettings {
+    BufferSettings::new(BUFFER, PART)
+}
+
 /// A codec for messages of the contract.
 #[derive(Debug)]
 pub(crate) struct BoundedCodec<T, U>(std::marker::PhantomData<(T, U)>);
@@ -51,11 +60,11 @@ where
     type Decoder = BoundedDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::default()
+        ProstEncoder::new(buffers())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        BoundedDecoder(ProstDecoder::default())
+        BoundedDecoder(ProstDecoder::new(buffers()))
     }
 }
 
