@@ -99,14 +99,17 @@ create index scraping_job_newest_with_failed_locations on scraping_job (created_
     where failed_locations <> '[]';
 create index scraping_job_by_original on scraping_job (original_job_id) where original_job_id is not null;
 
--- The labels of runs, for lists that ask for one. In the order of such a list, so that a page reads only its own
--- runs, however many have the label.
+-- The labels of runs, for lists that ask for one, or for one and a final status. In the order of such a list, so that a
+-- page reads only its own runs, however many have the label. Each label of a run has a row, and another when the run has
+-- ended.
 create table run_label (
     -- KEY=VALUE.
     label text collate "C" not null,
+    -- The final status in the second row, '' in the first.
+    ended_as text collate "C" not null,
     created_at timestamptz not null,
     job_id text collate "C" not null,
-    primary key (label, created_at, job_id)
+    primary key (label, ended_as, created_at, job_id)
 );
 
 -- The queue: one narrow row for each run that has not ended, written with the run. What workers, limits and

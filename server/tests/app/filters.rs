@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use windrow_server::app::{App, Mode};
+use windrow_server::app::{App, Mode, Trigger};
 use windrow_server::domain::filter::{FilteredState, RunConditions, RunFilter, Visibility};
 use windrow_server::domain::run::{Event, Priority, Run};
 use windrow_server::domain::size::MESSAGE;
@@ -13,11 +13,11 @@ use windrow_server::store::{Budget, runs};
 use windrow_worker::{AttemptUpdate, Failure, LocationResult, Outcome};
 
 use crate::support::{
-    World, complete, create, done, eventually, heartbeat_item, holder, lease, trigger, worker_of,
+    World, complete, create, done, eventually, heartbeat_item, holder, lease, trigger_of, worker_of,
 };
 
 /// Every field and operator, with the number of runs in [`world_with_runs`] that match.
-const FILTERS: [(&str, usize); 26] = [
+const FILTERS: [(&str, usize); 31] = [
     ("", 5),
     ("status = completed", 2),
     ("status != pending AND status != running", 3),
@@ -39,6 +39,11 @@ const FILTERS: [(&str, usize); 26] = [
     ("failed_locations < 1", 4),
     ("failed_locations = 0 AND status = completed", 1),
     ("failed_locations > 1", 0),
+    ("labels.team = sales", 5),
+    ("labels.team = sales AND status = completed", 2),
+    ("labels.team = sales AND status = cancelled", 1),
+    ("labels.team = sales AND status = failed", 0),
+    ("labels.team = sales AND status = running", 1),
     ("labels:none", 0),
     ("NOT labels:none", 5),
     ("labels.none = x", 0),
@@ -52,17 +57,23 @@ async fn world_with_runs() -> (World, App) {
     let app = world.app().await;
     create(&app, "one").await;
     create(&app, "other").await;
-    trigger(&app, "one", Some(Priority::High)).await;
+    trigger_labelled(&app, "one", Some(Priority::High)).await;
     complete(&app, &lease(&app, "worker").await).await.unwrap();
-    trigger(&app, "one", None).await;
+    trigger_labelled(&app, "one", None).await;
     complete_with_a_failure(&app, &lease(&app, "worker").await).await;
-    trigger(&app, "other", None).await;
+    trigger_labelled(&app, "other", None).await;
     lease(&app, "worker").await;
     world.pass(60);
-    let cancelled = trigger(&app, "one", Some(Priority::Low)).await;
+    let cancelled = trigger_labelled(&app, "one", Some(Priority::Low)).await;
     app.cancel_run(&cancelled.spec.id).await.unwrap();
-    trigger(&app, "other", Some(Priority::Low)).await;
+    trigger_labelled(&app, "other", Some(Priority::Low)).await;
     (world, app)
+}
+
+async fn trigger_labelled(app: &App, id: &str, priority: Option<Priority>) -> Run {
+    let labels = [("team".to_owned(), "sales".to_owned())].into();
+    let trigger = Trigger { labels, ..trigger_of(id, priority) };
+    app.trigger(trigger, Mode::Commit).await.unwrap().run
 }
 
 async fn complete_with_a_failure(app: &App, run: &Run) {

@@ -42,10 +42,13 @@ const EVENT: Values = &[
 
 /// The tables that have rows of these runs only, written from `made`.
 const OTHERS: [&str; 4] = [
-    "insert into run_label (label, created_at, job_id)
-     select label, created_at, job_id
-     from made, lateral (values ('team=' || team), ('region=' || region)) labels (label)
-     order by label, created_at",
+    "insert into run_label (label, ended_as, created_at, job_id)
+     select label, ended_as, created_at, job_id
+     from
+        made,
+        lateral (values ('team=' || team), ('region=' || region)) labels (label),
+        unnest(array['', status]) ended_as
+     order by label, ended_as, created_at",
     "insert into tick (
         scheduled_job_id, tick_at, until, count, decision, reason, job_id, starts_at, decided_at, server, revision
      )

@@ -62,9 +62,12 @@ fn insert(lock: &str) -> String {
             from new
         ),
         labelled as (
-            insert into run_label (label, created_at, job_id)
-            select key || '=' || value, created_at, job_id
-            from new, jsonb_each_text(labels)
+            insert into run_label (label, ended_as, created_at, job_id)
+            select key || '=' || value, ended_as, created_at, job_id
+            from
+                new,
+                jsonb_each_text(labels),
+                unnest(case when completed_at is null then array[''] else array['', status] end) ended_as
         ),
         unfinished as ({UNFINISHED})
         insert into run_event (xid, job_id, revision, status, failed_locations, run)

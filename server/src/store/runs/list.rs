@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::SELECT;
-use crate::domain::filter::{LabelConditions, RunFilter};
+use crate::domain::filter::RunFilter;
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::run::{Run, Status};
 use crate::store::conditions::{
@@ -16,8 +16,8 @@ use crate::store::{Budget, StoreError};
 /// Totals are exact up to this number. Counting reads the runs, so it bounds the cost of a page.
 pub const COUNT_LIMIT: i64 = 1_000;
 
-/// Appends the conditions of a filter, with these ones of its labels; a `where` precedes them.
-fn push_conditions(sql: &mut Statement, filter: &RunFilter, labels: &LabelConditions) {
+/// Appends the conditions of a filter; a `where` precedes them.
+fn push_conditions(sql: &mut Statement, filter: &RunFilter) {
     let RunFilter { scheduled_job_id, conditions } = filter;
     for job in [scheduled_job_id, &conditions.scheduled_job_id] {
         push_equal(sql, "scheduled_job_id", job.as_ref().map(ScheduledJobId::as_str));
@@ -30,26 +30,39 @@ fn push_conditions(sql: &mut Statement, filter: &RunFilter, labels: &LabelCondit
     push_equal(sql, "source", conditions.source.as_deref());
     push_period(sql, "created_at", conditions.created);
     push_length(sql, "failed_locations", &conditions.failed_locations);
-    push_labels(sql, "labels", labels);
+    push_labels(sql, "labels", &conditions.labels);
 }
 
-/// A statement about the runs that match. It reads the runs with a label from the index of that label, without a
-/// condition that repeats it: the planner would count the label twice, and expect too few runs.
+/// A statement about the runs that match. It reads the runs with a label, or with a label and a final status, from
+/// their index, without conditions that repeat these: the planner would count them twice, and expect too few runs.
 fn matching(selection: &str, filter: &RunFilter) -> Statement {
     let mut sql = Statement::new(selection);
-    let mut labels = filter.conditions.labels.clone();
-    match labels.equal.pop_first() {
+    let mut others = filter.clone();
+    match others.conditions.labels.equal.pop_first() {
         Some((key, value)) => {
+            let ended_as = only_final_status(filter);
+            if ended_as.is_some() {
+                others.conditions.status = None;
+            }
             // Every label has its run. An outer join, so that a count by label alone reads no runs.
             sql.push(" right join run_label using (job_id, created_at) where label = ");
             sql.push_bind(format!("{key}={value}"));
+            sql.push(" and ended_as = ").push_bind(ended_as.map_or("", |status| status.into_str()));
         }
         None => {
             sql.push(" where true");
         }
     }
-    push_conditions(&mut sql, filter, &labels);
+    push_conditions(&mut sql, &others);
     sql
+}
+
+/// The final status that all matching runs have, if there is one.
+fn only_final_status(filter: &RunFilter) -> Option<Status> {
+    match filter.conditions.status.as_deref() {
+        Some([one]) if one.is_final() => Some(*one),
+        _ => None,
+    }
 }
 
 /// Accepts these statuses, each by the index that has it.
@@ -127,7 +140,7 @@ pub async fn runs_to_cancel(
             and job_id > ",
     );
     sql.push_bind(after).push(" and created_at <= ").push_bind(now);
-    push_conditions(&mut sql, filter, &filter.conditions.labels);
+    push_conditions(&mut sql, filter);
     sql.push(" order by job_id limit ").push_bind(limit);
     let ids: Vec<String> = sql.build_query_scalar().persistent(false).fetch_all(conn).await?;
     Ok(ids.iter().filter_map(|id| RunId::parse(id).ok()).collect())

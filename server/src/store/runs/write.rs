@@ -1,5 +1,5 @@
-//! Writing runs that have changed: the run, its row in the queue, its event, and the history of its job if it ended, in
-//! one statement, so that they never disagree.
+//! Writing runs that have changed: the run, its row in the queue, its event, and, if it has ended, its labels and the
+//! history of its job, in one statement, so that they never disagree.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -58,9 +58,10 @@ fn update(source: &str, lock: &str) -> String {
             returning
                 r.event_xid, r.job_id, r.revision, r.status, r.failed_locations, n.event, r.started_at,
                 r.completed_at, r.available_at, r.worker_id, r.rank_at, coalesce(r.source, '') as source,
-                coalesce(r.scheduled_job_id, '') as queue
+                coalesce(r.scheduled_job_id, '') as queue, r.labels, r.created_at
         ),
         {QUEUE},
+        {LABELS},
         {HISTORY}
         insert into run_event (xid, job_id, revision, status, failed_locations, run)
         select event_xid, job_id, revision, status, jsonb_array_length(failed_locations), event
@@ -98,6 +99,15 @@ const QUEUE: &str = "
             where (u.queue, u.source, u.rank_at, u.job_id)
                     = (run.queue, run.source, run.rank_at, run.job_id)
                 and run.completed_at is not null
+        )";
+
+/// Lists find runs that have ended by a label and their final status.
+const LABELS: &str = "
+        labelled as (
+            insert into run_label (label, ended_as, created_at, job_id)
+            select key || '=' || value, status, created_at, job_id
+            from run, jsonb_each_text(labels)
+            where completed_at is not null
         )";
 
 /// Runs that have ended are counted in the history of their job, and the last of them is its last run.
