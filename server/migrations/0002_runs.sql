@@ -99,13 +99,13 @@ create index scraping_job_newest_with_failed_locations on scraping_job (created_
     where failed_locations <> '[]';
 create index scraping_job_by_original on scraping_job (original_job_id) where original_job_id is not null;
 
--- The labels of runs, for lists that ask for one, or for one and a final status. In the order of such a list, so that a
--- page reads only its own runs, however many have the label. Each label of a run has a row, and another when the run has
--- ended.
+-- The labels of runs, for lists that ask for one, or for the failed or cancelled runs with one. In the order of such a
+-- list, so that a page reads only its own runs, however many have the label. Each label of a run has a row, and another
+-- when the run has failed or was cancelled. Completed runs are most of all, and found among all.
 create table run_label (
     -- KEY=VALUE.
     label text collate "C" not null,
-    -- The final status in the second row, '' in the first.
+    -- The status in the second row, '' in the first.
     ended_as text collate "C" not null,
     created_at timestamptz not null,
     job_id text collate "C" not null,

@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 /// Every field and operator, with the number of runs in [`world_with_runs`] that match.
-const FILTERS: [(&str, usize); 31] = [
+const FILTERS: [(&str, usize); 32] = [
     ("", 5),
     ("status = completed", 2),
     ("status != pending AND status != running", 3),
@@ -42,6 +42,7 @@ const FILTERS: [(&str, usize); 31] = [
     ("labels.team = sales", 5),
     ("labels.team = sales AND status = completed", 2),
     ("labels.team = sales AND status = cancelled", 1),
+    ("labels.team = sales AND status != completed", 3),
     ("labels.team = sales AND status = failed", 0),
     ("labels.team = sales AND status = running", 1),
     ("labels:none", 0),

@@ -57,7 +57,10 @@ async fn label_and_fail(world: &World) {
         )
         insert into run_label
         select key || '=' || value, ended_as, created_at, job_id
-        from run, jsonb_each_text(labels), unnest(array['', status]) ended_as";
+        from
+            run,
+            jsonb_each_text(labels),
+            unnest(case status when 'failed' then array['', status] else array[''] end) ended_as";
     sqlx::query(change).execute(&world.pool).await.unwrap();
     sqlx::query("vacuum analyze").execute(&world.pool).await.unwrap();
 }

@@ -47,7 +47,7 @@ const OTHERS: [&str; 4] = [
      from
         made,
         lateral (values ('team=' || team), ('region=' || region)) labels (label),
-        unnest(array['', status]) ended_as
+        unnest(case status when 'completed' then array[''] else array['', status] end) ended_as
      order by label, ended_as, created_at",
     "insert into tick (
         scheduled_job_id, tick_at, until, count, decision, reason, job_id, starts_at, decided_at, server, revision

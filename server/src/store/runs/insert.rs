@@ -67,7 +67,7 @@ fn insert(lock: &str) -> String {
             from
                 new,
                 jsonb_each_text(labels),
-                unnest(case when completed_at is null then array[''] else array['', status] end) ended_as
+                unnest(case when status in ('failed', 'cancelled') then array['', status] else array[''] end) ended_as
         ),
         unfinished as ({UNFINISHED})
         insert into run_event (xid, job_id, revision, status, failed_locations, run)

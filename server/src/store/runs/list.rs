@@ -33,14 +33,15 @@ fn push_conditions(sql: &mut Statement, filter: &RunFilter) {
     push_labels(sql, "labels", &conditions.labels);
 }
 
-/// A statement about the runs that match. It reads the runs with a label, or with a label and a final status, from
-/// their index, without conditions that repeat these: the planner would count them twice, and expect too few runs.
-fn matching(selection: &str, filter: &RunFilter) -> Statement {
+/// A statement about the runs that match. It reads the runs with a label, or the failed or cancelled ones with it, from
+/// their index, without conditions that repeat these: the planner would count them twice, and expect too few runs. Also
+/// returns the filter without these.
+fn matching(selection: &str, filter: &RunFilter) -> (Statement, RunFilter) {
     let mut sql = Statement::new(selection);
     let mut others = filter.clone();
     match others.conditions.labels.equal.pop_first() {
         Some((key, value)) => {
-            let ended_as = only_final_status(filter);
+            let ended_as = indexed_status(filter);
             if ended_as.is_some() {
                 others.conditions.status = None;
             }
@@ -54,13 +55,13 @@ fn matching(selection: &str, filter: &RunFilter) -> Statement {
         }
     }
     push_conditions(&mut sql, &others);
-    sql
+    (sql, others)
 }
 
-/// The final status that all matching runs have, if there is one.
-fn only_final_status(filter: &RunFilter) -> Option<Status> {
+/// The status that all matching runs have, if labels are indexed with it.
+fn indexed_status(filter: &RunFilter) -> Option<Status> {
     match filter.conditions.status.as_deref() {
-        Some([one]) if one.is_final() => Some(*one),
+        Some([one @ (Status::Failed | Status::Cancelled)]) => Some(*one),
         _ => None,
     }
 }
@@ -98,11 +99,11 @@ pub async fn runs_list(
     limit: i64,
     budget: &mut Budget,
 ) -> Result<Vec<Run>, StoreError> {
-    let mut sql = matching(&SELECT, filter);
+    let (mut sql, others) = matching(&SELECT, filter);
     if let Some((created_at, id)) = after {
         sql.push(" and (created_at, job_id) < (").push_bind(created_at);
         sql.push(", ").push_bind(id.as_str()).push(")");
-        if filter.conditions.status.is_some() {
+        if others.conditions.status.is_some() {
             // With a label, the condition above is one of the label's index only.
             sql.push(" and scraping_job.created_at <= ").push_bind(created_at);
         }
@@ -115,7 +116,7 @@ pub async fn runs_list(
 
 /// Number of runs that match on all pages, counted up to one more than [`COUNT_LIMIT`].
 pub async fn runs_count(conn: &mut PgConnection, filter: &RunFilter) -> Result<i64, StoreError> {
-    let mut sql = matching("select count(*) from (select from scraping_job", filter);
+    let (mut sql, _) = matching("select count(*) from (select from scraping_job", filter);
     if !filter.conditions.labels.equal.is_empty() {
         // By the index: the planner takes the runs with a label to be anywhere in the table, and could read all of it.
         sql.push(" order by created_at desc");

@@ -101,13 +101,13 @@ const QUEUE: &str = "
                 and run.completed_at is not null
         )";
 
-/// Lists find runs that have ended by a label and their final status.
+/// Lists find failed and cancelled runs by a label and their status.
 const LABELS: &str = "
         labelled as (
             insert into run_label (label, ended_as, created_at, job_id)
             select key || '=' || value, status, created_at, job_id
             from run, jsonb_each_text(labels)
-            where completed_at is not null
+            where status in ('failed', 'cancelled')
         )";
 
 /// Runs that have ended are counted in the history of their job, and the last of them is its last run.
