@@ -18,6 +18,7 @@ mod error_chain;
 pub mod guard;
 mod listener;
 mod metrics;
+mod seal;
 mod server;
 pub mod supervisor;
 pub mod telemetry;

@@ -10,7 +10,8 @@ const RULES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("store", &["domain"]),
     ("sources", &["domain", "guard"]),
-    ("guard", &[]),
+    ("guard", &["seal"]),
+    ("seal", &[]),
     ("watch", &["store", "domain", "error_chain"]),
     ("app", &["watch", "store", "domain", "clock"]),
     (

@@ -91,6 +91,16 @@ fn exec(settings: &ExecSettings) -> Vec<String> {
     for name in settings.environment.keys() {
         lines.push(format!("environment.{} = {}", table_key(name), quoted(parse::HIDDEN)));
     }
+    let passed: Vec<String> = settings.pass_environment.iter().map(|name| quoted(name)).collect();
+    lines.push(format!("pass_environment = [{}]", passed.join(", ")));
+    lines.push(match &settings.user {
+        Some(user) => format!("user = {}", quoted(user)),
+        None => "# user is not set".to_owned(),
+    });
+    // In the smallest unit, which every size is a multiple of.
+    let memory = settings.max_memory.map(|bytes| format!("max_memory = \"{}KiB\"", bytes / 1024));
+    lines.extend(memory);
+    lines.extend(settings.max_processes.map(|number| format!("max_processes = {number}")));
     lines
 }
 

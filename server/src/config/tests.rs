@@ -292,6 +292,8 @@ command = ["a", "-b"]
 timeout = "10m"
 # working_dir is not set
 environment.API_KEY = "***"
+pass_environment = []
+# user is not set
 
 [sources.sample]  # default
 kind = "sample"

@@ -3,15 +3,19 @@
 //! - `run`: the parent of a program. Descendants that lose their parent become its children. It ends them one
 //!   second after the program's end, and all of them at once when its stdin closes, which also happens when the
 //!   server is killed. It ends like the program.
-//! - `exec`: becomes the program, which the kernel kills if the guard is killed.
+//! - `exec`: takes on the [`Confinement`] of the program and becomes the program, which the kernel kills if the guard
+//!   is killed.
 //! - `init`: the parent of the server if the server would be process 1, as in a container. It reaps processes
 //!   that have lost their parents, passes signals on, and ends like the server.
+//!
+//! All of them, and the server itself, keep their environment and memory from other processes of their user.
 //!
 //! ```text
 //! server ─(request, then open until the end)▶ run ─▶ exec = program ─▶ its processes
 //! ```
 
 mod children;
+mod confinement;
 mod init;
 mod program;
 
@@ -24,6 +28,10 @@ use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 
 use rustix::process::WaitStatus;
+
+pub(crate) use self::confinement::{Account, Confinement};
+
+use crate::seal::seal;
 
 /// Exit code of a guard whose program could not be started. The last line of stderr says why.
 pub(crate) const NOT_STARTED: i32 = 125;
@@ -42,8 +50,10 @@ struct Guards {
     open_files: Option<u64>,
 }
 
-/// Acts as a guard if this process was started as one. Call it first in `main`.
+/// Acts as a guard if this process was started as one. Call it first in `main`: it also closes inherited
+/// descriptors, and hides the environment and memory of this process.
 pub fn main() -> Option<ExitCode> {
+    seal();
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();
     if name == NAME {
@@ -63,11 +73,11 @@ pub fn enable(open_files: Option<u64>) {
 }
 
 /// A guard of this program, whose arguments may be added. `None` if guards are not enabled.
-pub(crate) fn command(program: &str) -> Option<Command> {
-    let Guards { open_files } = GUARDS.get()?;
-    let open_files = open_files.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+pub(crate) fn command(program: &str, confinement: Confinement) -> Option<Command> {
+    let Guards { open_files } = *GUARDS.get()?;
+    let confinement = Confinement { open_files, ..confinement };
     let mut command = again(NAME);
-    command.args(["run", &open_files, program]);
+    command.args(["run", &confinement.to_argument(), program]);
     Some(command)
 }
 
@@ -82,10 +92,8 @@ fn again(name: impl AsRef<std::ffi::OsStr>) -> Command {
 
 fn guard(arguments: &[OsString]) -> ExitCode {
     match arguments.split_first() {
-        Some((mode, program)) if mode == "run" => ended_like(on_runtime(program::run(program))),
-        Some((mode, program)) if mode == "exec" => {
-            program::failed(program.get(1), &program::exec(program))
-        }
+        Some((mode, rest)) if mode == "run" => ended_like(on_runtime(program::run(rest))),
+        Some((mode, rest)) if mode == "exec" => program::failed(rest.get(2), &program::exec(rest)),
         Some(_) | None => ExitCode::FAILURE,
     }
 }

@@ -10,8 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitStatus, getpid, getppid, getrlimit, set_child_subreaper,
-    set_parent_process_death_signal, setrlimit,
+    Pid, Signal, WaitStatus, getpid, getppid, set_child_subreaper, set_parent_process_death_signal,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy, sink};
 use tokio::net::unix::pipe;
@@ -20,28 +19,31 @@ use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::children::{Children, kill_all};
-use super::{NOT_STARTED, NOT_STARTED_LINE, again};
+use super::{Confinement, NOT_STARTED, NOT_STARTED_LINE, again};
 
 /// Time of the processes that a program leaves behind.
 const GRACE: Duration = Duration::from_secs(1);
 /// Interval between two rounds of killing: each round kills one more generation.
 const ROUND: Duration = Duration::from_millis(10);
 
-/// Runs a program below this process. `arguments` are the limit on open files, the program and its arguments.
+/// Runs a program below this process. `arguments` are its confinement, the program and its arguments.
 pub(super) async fn run(arguments: &[OsString]) -> Result<WaitStatus, ExitCode> {
-    let Some((open_files, program)) = arguments.split_first() else {
-        return Err(ExitCode::FAILURE);
-    };
-    set_open_files(open_files);
-    guarded(program).await.map_err(|error| failed(program.first(), &error))
+    guarded(arguments).await.map_err(|error| failed(arguments.get(1), &error))
 }
 
-/// Becomes the program; returns only if that fails. `arguments` are the id of the guard, the program and its
-/// arguments.
+/// Becomes the program; returns only if that fails. `arguments` are the id of the guard, the confinement, the
+/// program and its arguments.
 pub(super) fn exec(arguments: &[OsString]) -> io::Error {
-    let (Some(guard), Some(program)) = (arguments.first(), arguments.get(1)) else {
+    let [guard, confinement, program, arguments @ ..] = arguments else {
         return io::ErrorKind::InvalidInput.into();
     };
+    let Some(confinement) = Confinement::of_argument(confinement) else {
+        return io::ErrorKind::InvalidInput.into();
+    };
+    if let Err(error) = confinement.apply() {
+        return error;
+    }
+    // After the change of the user, which would undo it.
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
         return error.into();
     }
@@ -50,7 +52,7 @@ pub(super) fn exec(arguments: &[OsString]) -> io::Error {
     if guard.to_str().and_then(|id| id.parse().ok()) != Some(parent) {
         return io::Error::other("the guard has ended");
     }
-    Command::new(program).args(arguments.get(2..).unwrap_or_default()).exec()
+    Command::new(program).args(arguments).exec()
 }
 
 /// Reports that the program could not be started.
@@ -60,14 +62,14 @@ pub(super) fn failed(program: Option<&OsString>, error: &io::Error) -> ExitCode 
     ExitCode::from(u8::try_from(NOT_STARTED).unwrap_or(u8::MAX))
 }
 
-async fn guarded(program: &[OsString]) -> io::Result<WaitStatus> {
+async fn guarded(arguments: &[OsString]) -> io::Result<WaitStatus> {
     set_child_subreaper(Some(getpid()))?;
     // Subscribe before the spawn, or an early exit would be missed.
     let mut deaths = signal(SignalKind::child())?;
     let _ignored = ignored_signals()?;
     let stdin = io::stdin().as_fd().try_clone_to_owned()?;
     let stdin = pipe::Receiver::from_owned_fd(stdin)?;
-    let (mut children, input) = start(program)?;
+    let (mut children, input) = start(arguments)?;
     let mut closed = pin!(serve_input(stdin, input));
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -88,10 +90,10 @@ async fn guarded(program: &[OsString]) -> io::Result<WaitStatus> {
     }
 }
 
-fn start(program: &[OsString]) -> io::Result<(Children, ChildStdin)> {
+fn start(arguments: &[OsString]) -> io::Result<(Children, ChildStdin)> {
     let guard = std::process::id().to_string();
     let mut child =
-        again(super::NAME).args(["exec", &guard]).args(program).stdin(Stdio::piped()).spawn()?;
+        again(super::NAME).args(["exec", &guard]).args(arguments).stdin(Stdio::piped()).spawn()?;
     let stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let id = id.ok_or_else(|| io::Error::other("the program has no process id"))?;
@@ -132,13 +134,5 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => pending().await,
-    }
-}
-
-/// Undoes what the server did for itself: some programs do not work with a high limit.
-fn set_open_files(limit: &OsString) {
-    if let Some(limit) = limit.to_str().and_then(|limit| limit.parse().ok()) {
-        let maximum = getrlimit(Resource::Nofile).maximum;
-        setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum }).ok();
     }
 }

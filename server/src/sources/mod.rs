@@ -19,10 +19,10 @@ use windrow_worker::{Property, ScrapeRequest, Source, SourceError, Task};
 
 use self::{exec::ExecSource, reso::ResoSource, sample::SampleSource};
 
-pub use self::exec::{listing_type_name, parameters_json};
+pub use self::exec::{ExecSettings, listing_type_name, parameters_json};
 pub use self::reso::{OAuth2Settings, ResoSettings};
 pub use self::settings::{
-    ExecSettings, InvalidSource, SampleSettings, SourceKind, SourceSettings, WorkerSettings,
+    InvalidSource, SampleSettings, SourceKind, SourceSettings, WorkerSettings,
 };
 
 /// The source that every server has, whatever its settings.
@@ -39,13 +39,14 @@ impl SourceRegistry {
     pub fn from_settings(
         settings: &BTreeMap<String, SourceSettings>,
     ) -> Result<Self, InvalidSource> {
-        let sample = build(&SourceSettings::Sample(SampleSettings::default()));
-        let mut sources = BTreeMap::from([(SAMPLE.to_owned(), sample)]);
+        let sample: Arc<dyn Source> = Arc::new(SampleSource::new(SampleSettings::default()));
+        let mut sources = BTreeMap::from([(SAMPLE.to_owned(), Some(sample))]);
         for (name, settings) in settings {
-            settings::validate_name(name)
+            let source = settings::validate_name(name)
                 .and_then(|()| settings.validate())
+                .and_then(|()| build(settings))
                 .map_err(|reason| InvalidSource { name: name.clone(), reason })?;
-            sources.insert(name.clone(), build(settings));
+            sources.insert(name.clone(), source);
         }
         Ok(Self { sources })
     }
@@ -75,11 +76,11 @@ impl std::fmt::Debug for SourceRegistry {
     }
 }
 
-fn build(settings: &SourceSettings) -> Option<Arc<dyn Source>> {
-    match settings {
-        SourceSettings::Exec(settings) => Some(Arc::new(ExecSource::new(settings.clone()))),
+fn build(settings: &SourceSettings) -> Result<Option<Arc<dyn Source>>, String> {
+    Ok(match settings {
+        SourceSettings::Exec(settings) => Some(Arc::new(ExecSource::new(settings.clone())?)),
         SourceSettings::Reso(settings) => Some(Arc::new(ResoSource::new((**settings).clone()))),
         SourceSettings::Sample(settings) => Some(Arc::new(SampleSource::new(settings.clone()))),
         SourceSettings::Worker(_) => None,
-    }
+    })
 }

@@ -1,12 +1,13 @@
 //! Settings of sources in `windrow.toml`, checked when the server starts.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::path::Path;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use super::{ResoSettings, secret_names::is_secret};
+use super::{ExecSettings, ResoSettings};
 
 /// Longest name of a source, in characters.
 const NAME_MAX: usize = 200;
@@ -57,6 +58,23 @@ impl SourceKind {
 pub struct WorkerSettings {}
 
 impl SourceSettings {
+    /// Whether the settings themselves contain a secret, such as a token.
+    pub fn contains_secret(&self) -> bool {
+        match self {
+            Self::Exec(settings) => !settings.written_secrets().is_empty(),
+            Self::Reso(settings) => !settings.secrets().is_empty(),
+            Self::Sample(_) | Self::Worker(WorkerSettings {}) => false,
+        }
+    }
+
+    /// Files of their own for secrets.
+    pub fn secret_files(&self) -> Vec<&Path> {
+        match self {
+            Self::Reso(settings) => settings.secret_files(),
+            Self::Exec(_) | Self::Sample(_) | Self::Worker(WorkerSettings {}) => Vec::new(),
+        }
+    }
+
     /// Checks the values. Does not look at the file system.
     pub fn validate(&self) -> Result<(), String> {
         match self {
@@ -64,96 +82,6 @@ impl SourceSettings {
             Self::Reso(settings) => settings.validate(),
             Self::Sample(settings) => settings.validate(),
             Self::Worker(WorkerSettings {}) => Ok(()),
-        }
-    }
-}
-
-/// A program that runs once per location. The module `sources::exec` documents its input, output and exit.
-#[derive(Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExecSettings {
-    /// The program and its arguments, without a shell. The program is found in `PATH` unless it contains a
-    /// slash.
-    pub command: Vec<String>,
-    /// Maximum time for one location, for example `"90s"`. Default: ten minutes.
-    #[serde(default = "default_timeout", deserialize_with = "duration")]
-    pub timeout: Duration,
-    /// The directory in which the program starts. Default: the server's.
-    #[serde(default)]
-    pub working_dir: Option<PathBuf>,
-    /// Environment variables in addition to the inherited ones.
-    #[serde(default)]
-    pub environment: BTreeMap<String, String>,
-}
-
-// Settings may be logged, but the values of variables are often API keys.
-impl std::fmt::Debug for ExecSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExecSettings")
-            .field("command", &self.shown_command("***"))
-            .field("timeout", &self.timeout)
-            .field("working_dir", &self.working_dir)
-            .field("environment", &self.environment.keys().collect::<Vec<_>>())
-            .finish()
-    }
-}
-
-impl ExecSettings {
-    /// The command with its secret arguments replaced.
-    pub fn shown_command(&self, hidden: &str) -> Vec<String> {
-        let secrets = self.secret_arguments();
-        let hide = |argument: &String| {
-            let secret = secrets.iter().find(|secret| argument.ends_with(secret.as_str()));
-            secret.map_or_else(|| argument.clone(), |secret| argument.replace(secret, hidden))
-        };
-        self.command.iter().map(hide).collect()
-    }
-
-    /// The values of variables and arguments whose names tell that they are secret, and passwords in URLs.
-    pub(super) fn secrets(&self) -> Vec<String> {
-        let variables = self.environment.iter();
-        let mut secrets: Vec<String> = variables
-            .filter(|(name, _)| is_secret(name))
-            .map(|(_, value)| value.clone())
-            .chain(self.secret_arguments())
-            .collect();
-        secrets.extend(
-            self.environment.values().chain(&self.command).flat_map(|text| passwords(text)),
-        );
-        secrets
-    }
-
-    fn secret_arguments(&self) -> Vec<String> {
-        let mut name = None;
-        let mut secrets = Vec::new();
-        for argument in self.command.iter().skip(1) {
-            let is_named = name.is_some_and(is_secret);
-            name = argument.starts_with('-').then_some(argument.as_str());
-            match argument.split_once('=') {
-                Some((name, value)) if is_secret(name) && !name.contains(' ') => {
-                    secrets.push(value.to_owned());
-                }
-                None if is_named && name.is_none() => secrets.push(argument.clone()),
-                Some(_) | None => {}
-            }
-        }
-        secrets.retain(|secret| !secret.is_empty());
-        secrets
-    }
-
-    fn validate(&self) -> Result<(), String> {
-        if self.command.first().is_none_or(String::is_empty) {
-            return Err("command must name a program".to_owned());
-        }
-        if self.command.iter().any(|argument| argument.contains('\0')) {
-            return Err("command must not contain U+0000".to_owned());
-        }
-        if self.timeout.is_zero() || self.timeout > TIMEOUT_MAX {
-            return Err("timeout must be more than zero and at most 24 hours".to_owned());
-        }
-        match self.environment.iter().find(|(name, value)| !is_variable(name, value)) {
-            Some((name, _)) => Err(format!("environment variable {name:?} is malformed")),
-            None => Ok(()),
         }
     }
 }
@@ -208,10 +136,6 @@ pub(super) fn passwords(text: &str) -> Vec<String> {
     let password = url.as_ref().and_then(Url::password);
     let decoded = password.map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned());
     password.map(str::to_owned).into_iter().chain(decoded).collect()
-}
-
-fn is_variable(name: &str, value: &str) -> bool {
-    !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
 }
 
 pub(super) fn default_timeout() -> Duration {

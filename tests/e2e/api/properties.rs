@@ -18,7 +18,7 @@ fn file_source(dir: &std::path::Path) -> SourceSettings {
         command: ["sh", "-c", "cat \"$WINDROW_LOCATION.jsonl\""].map(str::to_owned).to_vec(),
         timeout: Duration::from_mins(1),
         working_dir: Some(dir.to_owned()),
-        environment: [].into(),
+        ..ExecSettings::default()
     })
 }
 

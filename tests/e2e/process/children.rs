@@ -1,6 +1,7 @@
 //! No program of a source outlives a server that is killed.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::Value;
 
@@ -20,8 +21,12 @@ for pid in $$ $inner $outer; do echo "{\"property_id\": \"$pid\"}"; done; sleep 
 "#;
 
 async fn running() -> (Program, String, Vec<String>) {
+    running_with(SETTINGS).await
+}
+
+async fn running_with(settings: &str) -> (Program, String, Vec<String>) {
     let url = new_database().await;
-    let server = Program::start(&["--database-url", &url], SETTINGS, &[]);
+    let server = Program::start(&["--database-url", &url], settings, &[]);
     let client = Client::connect(&server.address).await.unwrap();
     let endless = proto::ScheduledJob { parameters: Some(parameters("endless")), ..job("endless") };
     client.create_job(endless).await.unwrap();
@@ -56,8 +61,23 @@ async fn programs_end_when_the_server_is_killed() {
 }
 
 #[tokio::test]
+async fn programs_of_another_user_end_when_the_server_is_killed() {
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return eprintln!("skipped: only root can become another user");
+    }
+    let (mut server, _, pids) = running_with(&format!("{SETTINGS}user = \"games\"\n")).await;
+    let owner = std::fs::metadata(format!("/proc/{}", pids[0])).unwrap().uid();
+    assert_ne!(owner, 0);
+    kill_with_guard(&mut server, &pids).await;
+}
+
+#[tokio::test]
 async fn a_program_ends_with_its_guard_if_both_are_killed() {
     let (mut server, _, pids) = running().await;
+    kill_with_guard(&mut server, &pids).await;
+}
+
+async fn kill_with_guard(server: &mut Program, pids: &[String]) {
     let guards = super::processes_with("windrow-guard\0run\0");
     let parents: BTreeMap<String, String> =
         guards.into_iter().filter_map(|pid| Some((parent(&pid)?, pid))).collect();

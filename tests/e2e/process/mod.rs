@@ -1,6 +1,7 @@
 //! The program and the system around it: its log, signals, descriptors and child processes.
 
 mod children;
+mod confinement;
 mod container;
 mod descriptors;
 mod logging;

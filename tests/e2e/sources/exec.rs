@@ -38,8 +38,8 @@ async fn repeated_runs_count_new_unchanged_and_changed_sales() {
         let settings = ExecSettings {
             command: vec!["python3".to_owned(), format!("{SCRIPTS}/king_county.py")],
             timeout: Duration::from_mins(2),
-            working_dir: None,
             environment: [("WINDROW_SALES_CSV".to_owned(), sales.display().to_string())].into(),
+            ..ExecSettings::default()
         };
         config.sources.insert("king_county".to_owned(), SourceSettings::Exec(settings));
     })

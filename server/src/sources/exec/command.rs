@@ -12,11 +12,12 @@ use rustix::{io::Errno, process::Signal};
 use tokio::process::Command;
 
 use super::super::{ExecSettings, ScrapeRequest, SourceError};
+use super::account::Account;
 use super::group::{Group, Leader};
-use crate::guard;
+use crate::guard::{self, Confinement};
 
 /// Variables that most programs need. Others may contain the server's secrets.
-const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
+const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"];
 /// Characters of stderr's last line in the reason; the whole line is in the log.
 const LAST_LINE_MAX: usize = 300;
 /// Exit code of a permanent failure: `EX_CONFIG` of sysexits.h.
@@ -30,15 +31,29 @@ pub(super) enum Failure {
     Other(SourceError),
 }
 
-pub(super) fn spawn(settings: &ExecSettings, request: &ScrapeRequest) -> Result<Group, Failure> {
+pub(super) fn spawn(
+    settings: &ExecSettings,
+    account: Option<&Account>,
+    request: &ScrapeRequest,
+) -> Result<Group, Failure> {
     let Some((program, arguments)) = settings.command.split_first() else {
         return Err(Failure::Other(SourceError::broken("no command is set")));
     };
-    let (mut command, leader) = match guard::command(program) {
-        Some(command) => (Command::from(command), Leader::Guard),
-        None => (Command::new(program), Leader::Program),
+    let confinement = Confinement {
+        account: account.map(|account| account.ids),
+        memory: settings.max_memory,
+        processes: settings.max_processes.map(u64::from),
+        ..Confinement::default()
     };
-    command.args(arguments).env_clear().envs(inherited()).envs(&settings.environment);
+    let (mut command, leader) = match guard::command(program, confinement) {
+        Some(command) => (Command::from(command), Leader::Guard),
+        None if confinement == Confinement::default() => (Command::new(program), Leader::Program),
+        None => {
+            let reason = "user, max_memory and max_processes need /proc, which is not mounted";
+            return Err(Failure::Other(SourceError::broken(reason)));
+        }
+    };
+    command.args(arguments).env_clear().envs(environment(settings, account));
     command.env("WINDROW_JOB_ID", &request.job_id);
     command.env("WINDROW_ATTEMPT", request.attempt.to_string());
     command.env("WINDROW_LOCATION", &request.location);
@@ -86,8 +101,19 @@ fn start_error(
     is_of_guard.then(|| (reason, io::Error::from_raw_os_error(number)))
 }
 
-fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
-    env::vars_os().filter(|(name, _)| is_inherited(name))
+/// The variables of a program, besides those of the request. Later ones replace earlier ones.
+fn environment(settings: &ExecSettings, account: Option<&Account>) -> Vec<(OsString, OsString)> {
+    let is_passed =
+        |name: &OsStr| settings.pass_environment.iter().any(|passed| OsStr::new(passed) == name);
+    let mut variables: Vec<(OsString, OsString)> =
+        env::vars_os().filter(|(name, _)| is_inherited(name) || is_passed(name)).collect();
+    variables.extend(account.into_iter().flat_map(|account| {
+        let (name, home) = (OsString::from(&account.name), account.home.clone().into_os_string());
+        [("HOME".into(), home), ("USER".into(), name.clone()), ("LOGNAME".into(), name)]
+    }));
+    let named = settings.environment.iter();
+    variables.extend(named.map(|(name, value)| (name.into(), value.into())));
+    variables
 }
 
 fn is_inherited(name: &OsStr) -> bool {

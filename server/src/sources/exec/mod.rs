@@ -8,12 +8,21 @@
 //! | `timeout` | maximum time for one location, up to `"24h"` | `"10m"` |
 //! | `working_dir` | directory in which the program starts | the server's |
 //! | `environment` | table of additional environment variables | none |
+//! | `pass_environment` | names of further variables to inherit | none |
+//! | `user` | user that the program runs as; only if root runs the server | the server's |
+//! | `max_memory` | maximum memory of each process, such as `"2GiB"` | no limit |
+//! | `max_processes` | maximum processes and threads of `user` | no limit |
 //!
 //! # Environment
 //!
-//! The program inherits `PATH`, `HOME`, `LANG`, `LC_*`, `TZ` and `TMPDIR` and nothing else of the server's
-//! environment, which may contain secrets. `environment` is added, then `WINDROW_JOB_ID`, `WINDROW_ATTEMPT`
-//! and `WINDROW_LOCATION`.
+//! The program inherits `PATH`, `HOME`, `USER`, `LOGNAME`, `LANG`, `LC_*`, `TZ`, `TMPDIR` and `pass_environment`, and
+//! nothing else of the server's environment, which may contain secrets. With `user`, `HOME`, `USER` and `LOGNAME` are
+//! that user's. `environment` is added, then `WINDROW_JOB_ID`, `WINDROW_ATTEMPT` and `WINDROW_LOCATION`.
+//!
+//! # Rights
+//!
+//! The program gets no descriptors but stdin, stdout and stderr, and cannot gain rights: set-user-ID programs such as
+//! `sudo` have no effect. With `user` it also has no capabilities and no other groups.
 //!
 //! # Input and output
 //!
@@ -51,12 +60,14 @@
 //!              \-> the future is dropped ---------------> SIGKILL
 //! ```
 
+mod account;
 mod command;
 mod conversation;
 mod group;
 mod invalid_line;
 mod lines;
 mod request;
+mod settings;
 mod stderr;
 
 use std::time::Duration;
@@ -64,13 +75,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::account::Account;
 use self::command::Failure;
 use self::conversation::{Ending, converse};
 use self::group::{Group, REAP_TIMEOUT};
 use self::stderr::Stderr;
-use super::{ExecSettings, Secrets, Source, SourceError, Task};
+use super::{Secrets, Source, SourceError, Task};
 
 pub use self::request::{listing_type_name, parameters_json};
+pub use self::settings::ExecSettings;
 
 /// Time for the group after SIGTERM, after its leader's exit, and after the last property of a limit.
 const GRACE: Duration = Duration::from_secs(1);
@@ -83,14 +96,17 @@ const SHORTAGE_MAX: Duration = Duration::from_mins(1);
 
 pub(super) struct ExecSource {
     settings: ExecSettings,
+    account: Option<Account>,
     secrets: Secrets,
 }
 
 impl ExecSource {
-    pub(super) fn new(settings: ExecSettings) -> Self {
+    /// Fails if the program cannot run as its user.
+    pub(super) fn new(settings: ExecSettings) -> Result<Self, String> {
+        let account = settings.user.as_deref().map(Account::find).transpose()?;
         let secrets = Secrets::default();
         settings.secrets().iter().for_each(|secret| secrets.remember(secret));
-        Self { settings, secrets }
+        Ok(Self { settings, account, secrets })
     }
 }
 
@@ -132,7 +148,7 @@ impl Source for ExecSource {
 
 impl ExecSource {
     async fn run_program(&self, task: &Task) -> Result<(), Failure> {
-        let mut group = command::spawn(&self.settings, task.request())?;
+        let mut group = command::spawn(&self.settings, self.account.as_ref(), task.request())?;
         let mut stderr = Stderr::new(group.stderr(), task);
         match converse(task, &mut group, &mut stderr).await {
             Ok(()) => {

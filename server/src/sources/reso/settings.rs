@@ -1,6 +1,6 @@
 //! Settings of a `reso` source.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -147,6 +147,13 @@ impl ResoSettings {
         let secret = oauth2.and_then(|oauth2| oauth2.client_secret.clone());
         let passwords = urls.into_iter().flatten().flat_map(|url| passwords(url.as_str()));
         self.token.iter().cloned().chain(secret).chain(passwords).collect()
+    }
+
+    /// Files with secrets.
+    pub(in crate::sources) fn secret_files(&self) -> Vec<&Path> {
+        let of_oauth2 =
+            self.oauth2.as_ref().and_then(|oauth2| oauth2.client_secret_file.as_deref());
+        self.token_file.as_deref().into_iter().chain(of_oauth2).collect()
     }
 
     fn check_auth(&self) -> Result<(), String> {

@@ -39,8 +39,7 @@ fn shell(script: &str) -> ExecSettings {
     ExecSettings {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),
         timeout: Duration::from_secs(30),
-        working_dir: None,
-        environment: BTreeMap::new(),
+        ..ExecSettings::default()
     }
 }
 
@@ -156,6 +155,11 @@ fn invalid_settings_are_rejected() {
     check("kind = 'exec'\ncommand = ['x']\ntimeout = '0s'", "timeout must be");
     check("kind = 'exec'\ncommand = ['x']\ntimeout = 'soon'", "\"soon\" is not a duration");
     check("kind = 'exec'\ncommand = ['x']\nenvironment = {'a=b' = 'c'}", "is malformed");
+    check("kind = 'exec'\ncommand = ['x']\npass_environment = ['a=b']", "\"a=b\" is not the name");
+    check("kind = 'exec'\ncommand = ['x']\nmax_memory = '1KiB'", "at least 1MiB");
+    check("kind = 'exec'\ncommand = ['x']\nmax_memory = 'much'", "\"much\" is not a size");
+    check("kind = 'exec'\ncommand = ['x']\nmax_processes = 5", "needs the key user");
+    check("kind = 'exec'\ncommand = ['x']\nuser = 'nobody'\nmax_processes = 0", "at least 1");
     check("kind = 'exec'\ncommand = ['x']\nshell = true", "unknown field `shell`");
     check("kind = 'sample'\nspeed = 3", "unknown field `speed`");
     check("kind = 'sample'\nlistings_per_location = 10001", "at most 10000");
