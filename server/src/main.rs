@@ -15,7 +15,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use windrow_server::cli::{Cli, Command, SourceCommand};
 use windrow_server::config::{Config, Resolved, TimeZoneSettings};
 use windrow_server::domain::time_zones;
@@ -88,6 +88,7 @@ async fn run(cli: &Cli, log: &LogWriter) -> Result<ExitCode, Box<dyn Error>> {
         resolved.require_database()?;
     }
     let filter = telemetry::init(&resolved.config.log, log)?;
+    resolved.warnings().iter().for_each(|warning| warn!("{warning}"));
     guard::enable(descriptors::raise_limit());
     time_zones::install(zoneinfo::load(&resolved.config.time_zones));
     info!("Using time zone data {}", time_zones::time_zones());

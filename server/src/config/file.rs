@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::Deserialize as _;
@@ -32,6 +32,8 @@ const LIMIT: &str = "max_concurrent_runs";
 
 #[derive(Default)]
 pub(super) struct File {
+    /// `None` if there is no file.
+    pub(super) path: Option<PathBuf>,
     pub(super) values: BTreeMap<&'static str, Value>,
     pub(super) sources: BTreeMap<String, FileSource>,
 }
@@ -57,16 +59,18 @@ impl File {
         if let Some(name) = variable(environment, VARIABLE)? {
             return Self::read(&name, VARIABLE, directory);
         }
-        match fs::read_to_string(directory.join(DEFAULT_NAME)) {
-            Ok(text) => Self::parse(DEFAULT_NAME, &text),
+        let path = directory.join(DEFAULT_NAME);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Self { path: Some(path), ..Self::parse(DEFAULT_NAME, &text)? }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(ConfigError::new(DEFAULT_NAME, format!("failed to read: {error}"))),
         }
     }
 
     fn read(name: &str, origin: &str, directory: &Path) -> Result<Self, ConfigError> {
-        match fs::read_to_string(directory.join(name)) {
-            Ok(text) => Self::parse(name, &text),
+        let path = directory.join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Self { path: Some(path), ..Self::parse(name, &text)? }),
             Err(error) => Err(ConfigError::new(origin, format!("failed to read {name}: {error}"))),
         }
     }

@@ -6,6 +6,7 @@
 mod address;
 mod database_url;
 mod environment;
+mod exposed;
 mod file;
 mod flags;
 mod overrides;

@@ -21,6 +21,8 @@ pub struct Resolved {
     no_data_dir: Option<ConfigError>,
     /// The origins of [`Config::sources`].
     pub(super) sources: BTreeMap<String, Origin>,
+    /// The settings file, if there is one.
+    pub(super) file: Option<PathBuf>,
 }
 
 impl TimeZoneSettings {
@@ -67,7 +69,7 @@ impl Resolved {
             }
             sources.insert(name, origin);
         }
-        Ok(Self { config, overrides, no_data_dir, sources })
+        Ok(Self { config, overrides, no_data_dir, sources, file: file.path })
     }
 
     /// Fails without a database. Commands that need none work without the settings of one.
