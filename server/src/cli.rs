@@ -13,7 +13,7 @@ use crate::domain::parameters::ListingType;
 const EXAMPLES: &str = "\
 Examples:
   windrow-server                                   Serve on 127.0.0.1:50051, with an embedded Postgres
-  windrow-server --data-dir ./data --listen [::]:50051
+  windrow-server --listen [::]:50051 --tls-certificate cert.pem --tls-key key.pem --authentication tokens
   DATABASE_URL=postgres://me@db/windrow windrow-server
   windrow-server config                            Print the settings and their origins
 
@@ -173,10 +173,23 @@ mod tests {
     fn every_setting_is_a_flag_before_or_after_the_command() {
         for setting in SETTINGS {
             assert_eq!(setting.flag, setting.name.replace('_', "-"));
-            let flag = format!("--{}", setting.flag);
-            for arguments in [[&flag, "x", "migrate"], ["migrate", &flag, "x"]] {
+            let flag = format!("--{}=x", setting.flag);
+            for arguments in [[&*flag, "migrate"], ["migrate", &flag]] {
                 assert_eq!(parse(&arguments).flags.get(setting), Some("x"), "{arguments:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_flag_of_a_switch_alone_means_true() {
+        let switch = SETTINGS.iter().find(|setting| setting.name == "insecure").unwrap();
+        for (arguments, value) in [
+            (&["--insecure", "migrate"][..], Some("true")),
+            (&["migrate", "--insecure"], Some("true")),
+            (&["--insecure=false"], Some("false")),
+            (&[], None),
+        ] {
+            assert_eq!(parse(arguments).flags.get(switch), value, "{arguments:?}");
         }
     }
 

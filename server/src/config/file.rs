@@ -126,12 +126,19 @@ fn setting(
 }
 
 fn text(setting: &Setting, value: &DeValue<'_>) -> Result<String, String> {
-    if setting.kind == Kind::Count {
-        let number = value.as_integer().map(ToString::to_string);
-        number.ok_or_else(|| "expected a whole number".to_owned())
-    } else {
-        value.as_str().map(str::to_owned).ok_or_else(|| "expected a string".to_owned())
-    }
+    let (text, expected) = match setting.kind {
+        Kind::Count => (value.as_integer().map(ToString::to_string), "a whole number"),
+        Kind::Switch => (value.as_bool().map(|it| it.to_string()), "true or false, without quotes"),
+        Kind::Address
+        | Kind::Url
+        | Kind::Directory
+        | Kind::File
+        | Kind::Duration
+        | Kind::Filter
+        | Kind::Choice
+        | Kind::Format => (value.as_str().map(str::to_owned), "a string"),
+    };
+    text.ok_or_else(|| format!("expected {expected}"))
 }
 
 fn check(setting: &Setting, text: &str) -> Result<(), String> {

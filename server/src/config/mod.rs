@@ -21,8 +21,13 @@ mod source_keys;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::sources::SourceSettings;
 
 pub use self::address::ListenAddress;
 pub use self::database_url::connect_options;
@@ -30,7 +35,71 @@ pub use self::environment::Environment;
 pub use self::flags::Flags;
 pub use self::resolve::Resolved;
 pub use self::setting::{DefaultValue, Group, Kind, Setting};
-pub use self::settings::{Config, SETTINGS};
+pub use self::settings::SETTINGS;
+
+/// All settings of a server, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: ListenAddress,
+    pub metrics_listen: Option<ListenAddress>,
+    pub authentication: Authentication,
+    pub tls: TlsSettings,
+    /// Serve other machines without TLS or authentication.
+    pub insecure: bool,
+    pub database: Database,
+    pub max_connections: u32,
+    pub max_concurrent_runs: u32,
+    pub stop_grace: Duration,
+    pub lease: Duration,
+    /// Less than half of the lease. Cancellations are delivered within a second, so a longer
+    /// interval counts as one second.
+    pub heartbeat: Duration,
+    pub event_retention: Duration,
+    pub max_watches: u32,
+    pub max_watches_per_client: u32,
+    pub time_zones: TimeZoneSettings,
+    pub log: LogSettings,
+    /// The sources of the settings file, by name; without the built-in sample.
+    pub sources: BTreeMap<String, SourceSettings>,
+    /// Maximum concurrent runs by source, across all servers and workers.
+    pub source_limits: BTreeMap<String, u32>,
+    /// Fields that do not count as a change, by source.
+    pub ignored_fields: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Config {
+    /// The defaults of [`SETTINGS`], on this database.
+    pub fn new(database: Database) -> Self {
+        let mut config = Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
+            metrics_listen: None,
+            authentication: Authentication::None,
+            tls: TlsSettings::default(),
+            insecure: false,
+            database,
+            max_connections: 0,
+            max_concurrent_runs: 0,
+            stop_grace: Duration::ZERO,
+            lease: Duration::ZERO,
+            heartbeat: Duration::ZERO,
+            event_retention: Duration::ZERO,
+            max_watches: 0,
+            max_watches_per_client: 0,
+            time_zones: TimeZoneSettings { data: TimeZoneData::Newest, directory: None },
+            log: LogSettings { filter: String::new(), format: LogFormat::Text },
+            sources: BTreeMap::new(),
+            source_limits: BTreeMap::new(),
+            ignored_fields: BTreeMap::new(),
+        };
+        for setting in SETTINGS {
+            if let Text(default) = setting.default {
+                let parsed = (setting.set)(&mut config, default);
+                debug_assert_eq!(parsed, Ok(()), "default of {}", setting.name);
+            }
+        }
+        config
+    }
+}
 
 /// The database of a server.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,6 +139,31 @@ impl fmt::Debug for Database {
                 .field("postgres_bin_dir", postgres_bin_dir)
                 .finish(),
         }
+    }
+}
+
+/// How callers prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// Everyone who can connect has all rights.
+    None,
+    Tokens,
+}
+
+/// The files of TLS. All of them are PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The certificate and its intermediate certificates.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// The authorities of clients' certificates. With it, clients must have one.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl TlsSettings {
+    /// Certificate and key; `None` without TLS.
+    pub fn pair(&self) -> Option<(&Path, &Path)> {
+        self.certificate.as_deref().zip(self.key.as_deref())
     }
 }
 

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
-use super::{LogFormat, TimeZoneData, connect_options};
+use super::{Authentication, LogFormat, TimeZoneData, connect_options};
 
 /// A larger pool, or more runs, is a typing error.
 const COUNT_MAX: u32 = 1_000;
@@ -31,6 +31,25 @@ pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
         return Err("expected a directory".to_owned());
     }
     Ok(PathBuf::from(text))
+}
+
+pub(super) fn file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("expected a file".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
+}
+
+pub(super) fn authentication(text: &str) -> Result<Authentication, String> {
+    match text {
+        "none" => Ok(Authentication::None),
+        "tokens" => Ok(Authentication::Tokens),
+        other => Err(format!("{other:?} is not none or tokens")),
+    }
 }
 
 /// At least as many as a server needs: one may wait for a lock while another renews leases.

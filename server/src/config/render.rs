@@ -45,10 +45,11 @@ impl Resolved {
             }
         };
         let value = match setting.kind {
-            Kind::Count => text.to_owned(),
+            Kind::Count | Kind::Switch => text.to_owned(),
             Kind::Url => quoted(&parse::hide_passwords(text)),
             Kind::Address
             | Kind::Directory
+            | Kind::File
             | Kind::Duration
             | Kind::Filter
             | Kind::Choice

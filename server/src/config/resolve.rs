@@ -59,6 +59,7 @@ impl Resolved {
         let mut config = Config::new(embedded);
         overrides.apply(&mut config)?;
         check_heartbeat(&config, &overrides)?;
+        check_tls(&config, &overrides)?;
         config.time_zones.directory = zoneinfo(environment);
         let mut sources = BTreeMap::new();
         for (name, FileSource { settings, limit, ignored, origin }) in file.sources {
@@ -96,4 +97,17 @@ fn check_heartbeat(config: &Config, overrides: &Overrides) -> Result<(), ConfigE
             humantime::format_duration(config.lease),
         ),
     ))
+}
+
+/// A certificate needs its key, and the other way round.
+fn check_tls(config: &Config, overrides: &Overrides) -> Result<(), ConfigError> {
+    let tls = &config.tls;
+    let (given, missing) = match (&tls.certificate, &tls.key, &tls.client_ca) {
+        (Some(_), None, _) => ("tls_certificate", "tls_key"),
+        (None, Some(_), _) => ("tls_key", "tls_certificate"),
+        (None, None, Some(_)) => ("tls_client_ca", "tls_certificate and tls_key"),
+        (Some(_), Some(_), _) | (None, None, None) => return Ok(()),
+    };
+    let reason = format!("{given} has no effect without {missing}");
+    Err(ConfigError::new(overrides.origin(given), reason))
 }

@@ -37,6 +37,7 @@ pub enum Kind {
     /// May contain a password.
     Url,
     Directory,
+    File,
     /// A bare number in `windrow.toml`; all others are strings.
     Count,
     Duration,
@@ -44,12 +45,15 @@ pub enum Kind {
     /// One of some words.
     Choice,
     Format,
+    /// A bare `true` or `false` in `windrow.toml`. The flag alone means `true`.
+    Switch,
 }
 
 /// A heading of the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     Server,
+    Security,
     Database,
     /// Not used with a database URL.
     EmbeddedPostgres,
@@ -62,13 +66,27 @@ impl Setting {
     /// The flag as clap's argument, accepted before and after the command. Its value stays text, so
     /// that flags, variables and the file are checked and reported alike.
     pub(super) fn argument(&self) -> Arg {
-        Arg::new(self.name)
+        let argument = Arg::new(self.name)
             .long(self.flag)
             .global(true)
             .value_name(self.kind.placeholder())
             .help_heading(self.group.heading())
             .help(format!("{} {}", self.help, self.origins()))
-            .long_help(self.long_help())
+            .long_help(self.long_help());
+        match self.kind {
+            Kind::Switch => {
+                argument.num_args(0..=1).require_equals(true).default_missing_value("true")
+            }
+            Kind::Address
+            | Kind::Url
+            | Kind::Directory
+            | Kind::File
+            | Kind::Count
+            | Kind::Duration
+            | Kind::Filter
+            | Kind::Choice
+            | Kind::Format => argument,
+        }
     }
 
     fn long_help(&self) -> String {
@@ -92,11 +110,13 @@ impl Kind {
             Self::Address => "ADDRESS:PORT",
             Self::Url => "URL",
             Self::Directory => "DIR",
+            Self::File => "FILE",
             Self::Count => "COUNT",
             Self::Duration => "DURATION",
             Self::Filter => "FILTER",
             Self::Choice => "CHOICE",
             Self::Format => "FORMAT",
+            Self::Switch => "BOOL",
         }
     }
 }
@@ -105,6 +125,7 @@ impl Group {
     fn heading(self) -> &'static str {
         match self {
             Self::Server => "Server",
+            Self::Security => "Security",
             Self::Database => "Database",
             Self::EmbeddedPostgres => "Embedded Postgres",
             Self::Runs => "Runs",

@@ -3,73 +3,9 @@
 //! A new setting is a field of [`Config`] and a row of [`SETTINGS`]. Its flag, help, default and
 //! check, the output of `windrow-server config` and the table in `server/SETTINGS.md` follow.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
-
 use super::setting::DefaultValue::{Described, Text};
 use super::setting::{Group, Kind, Setting};
-use super::{
-    Database, ListenAddress, LogFormat, LogSettings, TimeZoneData, TimeZoneSettings, parse,
-};
-use crate::sources::SourceSettings;
-
-/// All settings of a server, checked.
-#[derive(Clone, Debug)]
-pub struct Config {
-    pub listen: ListenAddress,
-    pub metrics_listen: Option<ListenAddress>,
-    pub database: Database,
-    pub max_connections: u32,
-    pub max_concurrent_runs: u32,
-    pub stop_grace: Duration,
-    pub lease: Duration,
-    /// Less than half of the lease. Cancellations are delivered within a second, so a longer
-    /// interval counts as one second.
-    pub heartbeat: Duration,
-    pub event_retention: Duration,
-    pub max_watches: u32,
-    pub max_watches_per_client: u32,
-    pub time_zones: TimeZoneSettings,
-    pub log: LogSettings,
-    /// The sources of the settings file, by name; without the built-in sample.
-    pub sources: BTreeMap<String, SourceSettings>,
-    /// Maximum concurrent runs by source, across all servers and workers.
-    pub source_limits: BTreeMap<String, u32>,
-    /// Fields that do not count as a change, by source.
-    pub ignored_fields: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl Config {
-    /// The defaults of [`SETTINGS`], on this database.
-    pub fn new(database: Database) -> Self {
-        let mut config = Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
-            metrics_listen: None,
-            database,
-            max_connections: 0,
-            max_concurrent_runs: 0,
-            stop_grace: Duration::ZERO,
-            lease: Duration::ZERO,
-            heartbeat: Duration::ZERO,
-            event_retention: Duration::ZERO,
-            max_watches: 0,
-            max_watches_per_client: 0,
-            time_zones: TimeZoneSettings { data: TimeZoneData::Newest, directory: None },
-            log: LogSettings { filter: String::new(), format: LogFormat::Text },
-            sources: BTreeMap::new(),
-            source_limits: BTreeMap::new(),
-            ignored_fields: BTreeMap::new(),
-        };
-        for setting in SETTINGS {
-            if let Text(default) = setting.default {
-                let parsed = (setting.set)(&mut config, default);
-                debug_assert_eq!(parsed, Ok(()), "default of {}", setting.name);
-            }
-        }
-        config
-    }
-}
+use super::{Database, parse};
 
 /// Every setting with a single value, in the order of the help. Sources are tables of the file.
 pub const SETTINGS: &[Setting] = &[
@@ -95,6 +31,63 @@ pub const SETTINGS: &[Setting] = &[
         help: "Address for Prometheus metrics at /metrics",
         details: "",
         set: |config, text| text.parse().map(|address| config.metrics_listen = Some(address)),
+    },
+    Setting {
+        name: "authentication",
+        flag: "authentication",
+        variable: Some("WINDROW_AUTHENTICATION"),
+        default: Text("none"),
+        kind: Kind::Choice,
+        group: Group::Security,
+        help: "How callers prove who they are: none or tokens",
+        details: "none gives all rights to everyone who can connect.",
+        set: |config, text| parse::authentication(text).map(|it| config.authentication = it),
+    },
+    Setting {
+        name: "tls_certificate",
+        flag: "tls-certificate",
+        variable: Some("WINDROW_TLS_CERTIFICATE"),
+        default: Described("no TLS"),
+        kind: Kind::File,
+        group: Group::Security,
+        help: "PEM file of the server's certificate and its intermediate certificates",
+        details: "Both addresses then accept TLS 1.2 and 1.3 only. Changes of the files of TLS take effect within \
+                  seconds.",
+        set: |config, text| parse::file(text).map(|file| config.tls.certificate = Some(file)),
+    },
+    Setting {
+        name: "tls_key",
+        flag: "tls-key",
+        variable: Some("WINDROW_TLS_KEY"),
+        default: Described("no TLS"),
+        kind: Kind::File,
+        group: Group::Security,
+        help: "PEM file of the certificate's private key",
+        details: "It is not encrypted, and only the user of the server can read it.",
+        set: |config, text| parse::file(text).map(|file| config.tls.key = Some(file)),
+    },
+    Setting {
+        name: "tls_client_ca",
+        flag: "tls-client-ca",
+        variable: Some("WINDROW_TLS_CLIENT_CA"),
+        default: Described("clients need no certificate"),
+        kind: Kind::File,
+        group: Group::Security,
+        help: "PEM file of the authorities that sign the certificates of clients",
+        details: "Connections without such a certificate are refused, also those to the metrics.",
+        set: |config, text| parse::file(text).map(|file| config.tls.client_ca = Some(file)),
+    },
+    Setting {
+        name: "insecure",
+        flag: "insecure",
+        variable: Some("WINDROW_INSECURE"),
+        default: Text("false"),
+        kind: Kind::Switch,
+        group: Group::Security,
+        help: "Serve other machines without TLS or authentication",
+        details: "Otherwise an address that other machines can reach needs both, and one for metrics needs TLS. A \
+                  warning is logged every hour.",
+        set: |config, text| parse::switch(text).map(|it| config.insecure = it),
     },
     Setting {
         name: "database_url",
