@@ -37,6 +37,15 @@ pub enum Error {
         /// The process id of the owner, or "unknown".
         pid: String,
     },
+    /// Every user can write to the data directory, or replace it.
+    #[error(
+        "every user of this machine can write to directory {}, and so replace the database; run \
+         `chmod o-w {}`, or choose another data directory", dir.display(), dir.display()
+    )]
+    Writable {
+        /// The data directory, or a directory above it.
+        dir: PathBuf,
+    },
     /// The server runs as root, and there is no account that Postgres could run as.
     #[error(
         "Postgres refuses to run as root, and /etc/passwd contains neither `postgres` nor `nobody`; \

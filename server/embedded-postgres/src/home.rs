@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
+use crate::access;
 use crate::account::Account;
 use crate::error::Error;
 
@@ -37,11 +38,13 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Creates the directory if it is missing. Sets the mode of new directories only.
+    /// Creates the directory if it is missing. Sets the mode of new directories only, and refuses one that every
+    /// user can change.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let absolute = std::path::absolute(dir).map_err(Error::file("locate", dir))?;
         make_all(&absolute).map_err(Error::file("create", &absolute))?;
         let dir = fs::canonicalize(&absolute).map_err(Error::file("locate", &absolute))?;
+        access::check(&dir)?;
         Ok(Self { dir })
     }
 

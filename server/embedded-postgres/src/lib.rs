@@ -35,6 +35,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+mod access;
 mod account;
 mod binaries;
 mod cluster;
