@@ -24,4 +24,5 @@ pub mod supervisor;
 pub mod telemetry;
 pub mod zoneinfo;
 
-pub use self::server::{OfflineApp, Running, Server, StartError};
+pub use self::listener::TlsError;
+pub use self::server::{Exposure, OfflineApp, Running, Server, StartError};

@@ -1,6 +1,6 @@
 //! Metrics for Prometheus, in OpenMetrics text, collected at each scrape.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
@@ -22,7 +22,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::domain::time_zones::time_zones;
-use crate::listener::{Connection, Counts, Listener, Patience};
+use crate::listener::{Connection, Counts, Listener, Patience, Tls};
 use crate::store::Pool;
 use crate::telemetry;
 use crate::watch::Hub;
@@ -42,7 +42,11 @@ pub(crate) struct Metrics {
     pub(crate) pool: Pool,
     /// Of the gRPC listener.
     pub(crate) connections: Arc<Counts>,
+    pub(crate) tls: Option<Arc<Tls>>,
 }
+
+/// Adds a metric: name, help, unit and value.
+type Add<'a> = dyn FnMut(&str, &str, Option<Unit>, &dyn EncodeMetric) -> fmt::Result + 'a;
 
 impl Metrics {
     /// Serves `/metrics`; never returns unless it fails.
@@ -60,9 +64,8 @@ impl ServedListener for Listener {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let connection = Listener::accept(self).await;
-        let peer = connection.stream().peer_addr();
-        // Unknown for a connection that has already ended.
-        (connection, peer.unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))))
+        let address = connection.peer().address;
+        (connection, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -100,13 +103,8 @@ impl Collector for Metrics {
         let help =
             "Jobs that wait because the database's clock was ahead when their ticks were decided";
         metric("jobs_ahead", help, None, &ConstGauge::new(self.app.jobs_ahead()))?;
-        let connections = &self.connections;
-        let open = ConstGauge::new(u64::try_from(connections.open()).unwrap_or(u64::MAX));
-        metric("connections", "Open connections of clients and workers", None, &open)?;
-        let help = "Connections closed at once, because the limit was reached";
-        metric("connections_refused", help, None, &ConstCounter::new(connections.refused()))?;
-        let help = "Failures to accept a connection, for example for lack of descriptors";
-        metric("accept_errors", help, None, &ConstCounter::new(connections.errors()))?;
+        self.connections(&mut metric)?;
+        self.tls(&mut metric)?;
         let help = "Log lines that were dropped because stderr did not take them";
         let dropped = ConstCounter::new(telemetry::dropped_lines());
         metric("log_lines_dropped", help, None, &dropped)?;
@@ -120,6 +118,29 @@ impl Collector for Metrics {
         let busy = open.saturating_sub(self.pool.idle());
         let help = "Database connections in use";
         metric("database_connections_busy", help, None, &ConstGauge::new(busy))
+    }
+}
+
+impl Metrics {
+    fn connections(&self, metric: &mut Add<'_>) -> fmt::Result {
+        let connections = &self.connections;
+        let open = ConstGauge::new(u64::try_from(connections.open()).unwrap_or(u64::MAX));
+        metric("connections", "Open connections of clients and workers", None, &open)?;
+        let help = "Connections closed at once, because the limit was reached";
+        metric("connections_refused", help, None, &ConstCounter::new(connections.refused()))?;
+        let help = "Failures to accept a connection, for example for lack of descriptors";
+        metric("accept_errors", help, None, &ConstCounter::new(connections.errors()))
+    }
+
+    fn tls(&self, metric: &mut Add<'_>) -> fmt::Result {
+        let Some(tls) = &self.tls else { return Ok(()) };
+        let help = "End of the validity of the TLS certificate, in Unix time";
+        let end = ConstGauge::new(tls.not_after().timestamp());
+        metric("tls_certificate_not_after_timestamp", help, Some(Unit::Seconds), &end)?;
+        let help = "Checks of changed TLS files that failed; the certificate before stays in use";
+        metric("tls_reload_failures", help, None, &ConstCounter::new(tls.failed_reloads()))?;
+        let help = "Connections of clients that failed in the TLS handshake";
+        metric("tls_handshake_failures", help, None, &ConstCounter::new(tls.failed_handshakes()))
     }
 }
 

@@ -28,7 +28,11 @@ pub(crate) async fn run(
         None => return Ok(ExitCode::from(INTERRUPTED)),
     };
     if !stop.is_cancelled() {
-        signals.stop_or(|| reload(&settings, flags, filter)).await;
+        let reload = || {
+            running.reload_certificate();
+            reload(&settings, flags, filter);
+        };
+        signals.stop_or(reload).await;
     }
     tokio::select! {
         () = running.stop() => Ok(ExitCode::SUCCESS),

@@ -29,7 +29,7 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("grpc", &["app", "domain", "error_chain", "listener"]),
-    ("listener", &["config"]),
+    ("listener", &["config", "clock"]),
     ("descriptors", &["config"]),
     ("metrics", &["app", "watch", "clock", "domain", "listener", "store", "telemetry"]),
     ("legacy", &["domain"]),

@@ -21,6 +21,8 @@ use windrow_server::config::{Config, Database};
 use windrow_server::sources::{SampleSettings, SourceKind, SourceSettings};
 use windrow_server::{Running, Server};
 
+use self::tls::TlsFiles;
+
 /// Limit of every wait. It says nothing about speed.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two checks of [`eventually`].
@@ -55,6 +57,29 @@ impl Windrow {
         let running = Server::start(config).await.unwrap();
         let client = Client::connect(&running.addr().to_string()).await.unwrap();
         Self { client, database_url: database_url.to_owned(), running }
+    }
+
+    /// Starts a server with TLS and a client that trusts it.
+    pub async fn start_with_tls(files: &TlsFiles, change: impl FnOnce(&mut Config)) -> Self {
+        let database_url = database::new_database().await;
+        let mut config = Config { tls: files.settings(), ..config(&database_url) };
+        change(&mut config);
+        let running = Server::start(config).await.unwrap();
+        let builder = Client::builder().endpoint(secure(&running));
+        let client = builder.ca_certificate(files.authority.pem.clone()).connect().await.unwrap();
+        Self { client, database_url, running }
+    }
+
+    /// Starts a server that the usual client cannot use.
+    pub async fn start_plainly(change: impl FnOnce(&mut Config)) -> Running {
+        let mut config = config(&database::new_database().await);
+        change(&mut config);
+        Server::start(config).await.unwrap()
+    }
+
+    /// The address of a server with TLS.
+    pub fn secure_address(&self) -> String {
+        secure(&self.running)
     }
 
     pub fn address(&self) -> String {
@@ -125,6 +150,10 @@ impl Windrow {
     pub async fn end(&self, id: &str) -> ScrapingJob {
         self.story(id).await.pop().unwrap()
     }
+}
+
+fn secure(running: &Running) -> String {
+    format!("https://{}:{}", tls::HOST, running.addr().port())
 }
 
 pub fn config(database_url: &str) -> Config {

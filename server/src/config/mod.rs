@@ -92,7 +92,7 @@ impl Config {
             ignored_fields: BTreeMap::new(),
         };
         for setting in SETTINGS {
-            if let Text(default) = setting.default {
+            if let DefaultValue::Text(default) = setting.default {
                 let parsed = (setting.set)(&mut config, default);
                 debug_assert_eq!(parsed, Ok(()), "default of {}", setting.name);
             }

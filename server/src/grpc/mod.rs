@@ -32,7 +32,7 @@ use tonic::Status;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 use tonic_health::ServingStatus;
 use tonic_health::server::health_reporter;
 use windrow::encoded::scraping_job_service_server::ScrapingJobServiceServer;
@@ -49,7 +49,7 @@ use self::status::unavailable;
 pub(crate) use self::workers::WorkerTiming;
 use self::workers::Workers;
 use crate::app::{App, Mode};
-use crate::listener::{Connection, Listener, Patience};
+use crate::listener::{Connection, Listener, Patience, Peer};
 
 /// Name of the caller, until calls are authenticated.
 const ANONYMOUS: &str = "anonymous";
@@ -149,10 +149,10 @@ fn incoming(listener: Listener) -> impl Stream<Item = io::Result<Connection>> {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream().connect_info()
+    fn connect_info(&self) -> Peer {
+        self.peer().clone()
     }
 }
 

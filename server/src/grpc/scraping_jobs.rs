@@ -17,6 +17,7 @@ use crate::app::{App, AppError, RetryRequest, RunQuery, Submission, Trigger, Wat
 use crate::domain::filter::RunFilter;
 use crate::domain::pending_reason::PendingReason;
 use crate::domain::run::Run;
+use crate::listener::Peer;
 
 pub(super) struct ScrapingJobs {
     app: Arc<App>,
@@ -143,10 +144,15 @@ impl ScrapingJobs {
         Ok(to_response(&run, request.validate_only))
     }
 
-    /// Identifies a client by its address, until calls are authenticated.
+    /// Identifies a client by its certificate or its address, until calls are authenticated.
     fn watcher<T>(&self, request: &Request<T>) -> Watcher {
-        let address = request.remote_addr();
-        let client = address.map_or_else(|| ANONYMOUS.to_owned(), |peer| peer.ip().to_string());
+        let client = match request.extensions().get::<Peer>() {
+            Some(peer) => match peer.certificate() {
+                Some(certificate) => certificate.to_string(),
+                None => peer.address.ip().to_string(),
+            },
+            None => ANONYMOUS.to_owned(),
+        };
         Watcher { client, closing: self.closing.clone() }
     }
 

@@ -1,4 +1,6 @@
 //! An accepted connection. One that says nothing ends after a while, or earlier if its place is needed.
+//!
+//! A handshake of TLS counts as nothing said, and has to end in time.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -7,9 +9,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::peer::Peer;
+use super::transport::Transport;
 
 /// The limits of connections that say nothing.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +26,13 @@ pub(crate) struct Patience {
 
 /// A connection that has sent this number of bytes lets others have their turn.
 const TURN: usize = 16 * 1024;
+/// Time for a handshake of TLS. Clients need some round trips.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    transport: Transport,
+    peer: Peer,
     /// Bytes read in this turn.
     read: usize,
     silence: Option<Silence>,
@@ -43,21 +50,44 @@ struct Silence {
 
 impl Connection {
     pub(super) fn new(
-        stream: TcpStream,
+        transport: Transport,
+        peer: Peer,
         slot: OwnedSemaphorePermit,
         patience: Patience,
         evicted: oneshot::Receiver<()>,
     ) -> Self {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "Failed to set TCP_NODELAY");
-        }
-        let deadline = Box::pin(sleep(patience.time));
+        let time =
+            if transport.is_ready() { patience.time } else { patience.time.min(HANDSHAKE_TIMEOUT) };
+        let deadline = Box::pin(sleep(time));
         let silence = Silence { patience, received: 0, deadline, evicted };
-        Self { stream, read: 0, silence: Some(silence), _slot: slot }
+        Self { transport, peer, read: 0, silence: Some(silence), _slot: slot }
     }
 
-    pub(crate) fn stream(&self) -> &TcpStream {
-        &self.stream
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Completes the handshake of TLS, with reads and with writes.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.transport.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_silence(context)?;
+        ready!(self.transport.poll_ready(context))?;
+        if let Some(silence) = &mut self.silence {
+            silence.begin();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// An error if the connection has to be closed.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if let Some(silence) = &mut self.silence
+            && silence.poll_end(context).is_ready()
+        {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
     }
 }
 
@@ -81,6 +111,13 @@ impl Silence {
         Pin::new(&mut self.evicted).poll(context)
     }
 
+    /// The handshake has ended. Without a greeting the time starts again; with one it is for both.
+    fn begin(&mut self) {
+        if self.patience.greeting.is_none() {
+            self.deadline.as_mut().reset(Instant::now() + self.patience.time);
+        }
+    }
+
     /// Returns whether the client is still to be watched.
     fn receive(&mut self, bytes: usize) -> bool {
         self.received = self.received.saturating_add(bytes);
@@ -98,11 +135,8 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(silence) = &mut self.silence
-            && silence.poll_end(context).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
+        ready!(self.poll_ready(context))?;
+        self.poll_silence(context)?;
         // What it has sent is handled before more of it is read.
         if self.read >= TURN {
             self.read = 0;
@@ -110,7 +144,7 @@ impl AsyncRead for Connection {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let polled = self.transport.poll_read(context, buffer);
         if polled.is_pending() {
             self.read = 0;
         }
@@ -130,7 +164,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        ready!(self.poll_ready(context))?;
+        self.transport.poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -138,18 +173,21 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        ready!(self.poll_ready(context))?;
+        self.transport.poll_write_vectored(context, slices)
     }
 
+    /// Both TCP and TLS write slices together.
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(self.poll_ready(context))?;
+        self.transport.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.transport.poll_shutdown(context)
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! - The number of connections is limited. At the limit the oldest connection that has said nothing yet makes
 //!   room; otherwise a new one is closed at once, so that its client tries another server.
-//! - A connection that says nothing is closed after [`Patience::time`].
+//! - A connection that says nothing is closed after [`Patience::time`]. A handshake of TLS ends within this time.
 //! - If a connection cannot be accepted, the next try follows after a pause.
 
 mod bind;
 mod connection;
+mod peer;
+mod tls;
+mod transport;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -24,6 +27,10 @@ use tokio::time::{sleep, timeout};
 use windrow_worker::Outage;
 
 pub(crate) use self::connection::{Connection, Patience};
+pub(crate) use self::peer::Peer;
+pub use self::tls::TlsError;
+pub(crate) use self::tls::{Protocol, Tls};
+use self::transport::Transport;
 
 /// Pause after an error. At this rate errors cost nothing, and clients notice no delay.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -41,6 +48,7 @@ pub(crate) struct Listener {
     gate: Gate,
     outage: Outage,
     counts: Arc<Counts>,
+    tls: Option<(Arc<Tls>, Protocol)>,
 }
 
 /// The reason why a connection is refused.
@@ -91,7 +99,13 @@ impl Listener {
             gate: Gate { slots, limit, silent: VecDeque::new(), patience },
             outage: Outage::new("accept a connection"),
             counts: Arc::new(counts),
+            tls: None,
         }
+    }
+
+    /// Accepts TLS only, if there is one.
+    pub(crate) fn with_tls(self, tls: Option<&Arc<Tls>>, protocol: Protocol) -> Self {
+        Self { tls: tls.map(|tls| (Arc::clone(tls), protocol)), ..self }
     }
 
     pub(crate) fn counts(&self) -> Arc<Counts> {
@@ -112,12 +126,12 @@ impl Listener {
     pub(crate) async fn accept(&mut self) -> Connection {
         loop {
             match poll_fn(|context| self.poll_accept(context)).await {
-                Ok(stream) => match self.gate.admit().await {
+                Ok((socket, address)) => match self.gate.admit().await {
                     Some(slot) => {
                         self.outage.settle(QUIET);
-                        return self.gate.connection(stream, slot);
+                        return self.connection(socket, Peer::new(address), slot);
                     }
-                    None => self.refuse(stream),
+                    None => self.refuse(socket),
                 },
                 Err(error) if is_of_client(&error) => {}
                 Err(error) => self.failed(&error).await,
@@ -125,14 +139,36 @@ impl Listener {
         }
     }
 
-    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+    fn connection(
+        &mut self,
+        socket: TcpStream,
+        peer: Peer,
+        slot: OwnedSemaphorePermit,
+    ) -> Connection {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "Failed to set TCP_NODELAY");
+        }
+        let transport = match &self.tls {
+            Some((tls, protocol)) => {
+                Transport::tls(socket, tls, *protocol, Arc::clone(&peer.certificate))
+            }
+            None => Transport::Plain(socket),
+        };
+        let evicted = self.gate.silent_connection();
+        Connection::new(transport, peer, slot, self.gate.patience, evicted)
+    }
+
+    fn poll_accept(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let count = self.sockets.len();
         for index in (self.next..count).chain(0..self.next) {
             if let Some(socket) = self.sockets.get(index)
                 && let Poll::Ready(accepted) = socket.poll_accept(context)
             {
                 self.next = (index + 1) % count;
-                return Poll::Ready(accepted.map(|(stream, _)| stream));
+                return Poll::Ready(accepted);
             }
         }
         Poll::Pending
@@ -185,13 +221,14 @@ impl Gate {
         false
     }
 
-    fn connection(&mut self, stream: TcpStream, slot: OwnedSemaphorePermit) -> Connection {
+    /// Remembers a new connection. The returned end says when it has to make room.
+    fn silent_connection(&mut self) -> oneshot::Receiver<()> {
         if self.silent.len() > self.limit.saturating_mul(2) {
             self.silent.retain(|evict| !evict.is_closed());
         }
         let (evict, evicted) = oneshot::channel();
         self.silent.push_back(evict);
-        Connection::new(stream, slot, self.patience, evicted)
+        evicted
     }
 }
 

@@ -1,6 +1,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+use crate::config::TlsSettings;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -86,8 +87,68 @@ async fn a_name_is_bound_at_all_its_addresses_with_one_port() {
         listener.sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
     for address in addresses {
         let (client, accepted) = connect(&mut listener, address).await;
-        assert_eq!(accepted.stream().peer_addr().unwrap(), client.local_addr().unwrap());
+        assert_eq!(accepted.peer().address, client.local_addr().unwrap());
     }
     let unknown = Listener::bind(&"no-such-host.invalid:0".parse().unwrap()).await;
     assert!(unknown.is_err());
+}
+
+/// A listener that accepts TLS only.
+async fn secure_listener(patience: Patience) -> (Listener, SocketAddr) {
+    let dir = tempfile::tempdir().unwrap();
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&certificate, signed.cert.pem()).unwrap();
+    std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
+    let settings = TlsSettings { certificate: Some(certificate), key: Some(key), client_ca: None };
+    let tls = Tls::load(&settings).await.unwrap();
+    let (listener, address) = listener(4, patience).await;
+    (listener.with_tls(tls.as_ref(), Protocol::Grpc), address)
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_end_is_closed_while_the_server_wants_to_write() {
+    let (mut listener, address) = secure_listener(greeting(24, Duration::from_millis(100))).await;
+    let (mut slow, mut of_slow) = connect(&mut listener, address).await;
+    // The beginning of a record.
+    slow.write_all(&[0x16, 3, 1]).await.unwrap();
+
+    let error = timeout(PATIENCE, of_slow.write_all(b"settings")).await.unwrap().unwrap_err();
+
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn a_handshake_makes_room_for_another_connection() {
+    let (listener, address) = secure_listener(greeting(24, PATIENCE * 6)).await;
+    let mut listener =
+        Listener { gate: Gate { slots: Arc::new(Semaphore::new(1)), ..listener.gate }, ..listener };
+    let (_first, mut of_first) = connect(&mut listener, address).await;
+    let served = async move { drop((of_first.flush().await.unwrap_err(), of_first)) };
+
+    let ((), (second, of_second)) = tokio::join!(served, connect(&mut listener, address));
+
+    assert_eq!(of_second.peer().address, second.local_addr().unwrap());
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_too_long_is_refused() {
+    let (mut listener, address) = secure_listener(greeting(24, PATIENCE * 6)).await;
+    let (mut wordy, mut of_wordy) = connect(&mut listener, address).await;
+    // A hello of 64 KiB, in records of 16 KiB.
+    let mut record = vec![0x16, 3, 1, 0x40, 0];
+    record.extend([1, 0, 0xff, 0xf0]);
+    record.resize(5 + 0x4000, 0);
+    let writing = async {
+        for _ in 0..4 {
+            wordy.write_all(&record).await.ok();
+            record[5..9].fill(0);
+        }
+    };
+
+    let mut byte = [0];
+    let (read, ()) = tokio::join!(timeout(PATIENCE, of_wordy.read(&mut byte)), writing);
+
+    let error = read.unwrap().unwrap_err().to_string();
+    assert!(error.contains("the handshake is too long"), "{error}");
 }

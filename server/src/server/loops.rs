@@ -8,12 +8,14 @@ use tracing::{error, info, warn};
 use windrow_embedded_postgres::EmbeddedPostgres;
 use windrow_worker::Worker;
 
+use super::exposure::{self, Exposure};
 use crate::app::App;
 use crate::config::Config;
 use crate::engine::{
     LimitKeeper, LocalTransport, Notifier, Pruner, Reaper, RuleKeeper, Scheduler, Timekeeper,
 };
 use crate::error_chain::error_chain;
+use crate::listener::Tls;
 use crate::sources::SourceRegistry;
 use crate::supervisor::Supervisor;
 use crate::watch::Hub;
@@ -60,6 +62,18 @@ impl Loops {
         loops.start_intake(&parts);
         loops.start_background(parts);
         loops
+    }
+
+    /// Keeps the certificate up to date, and warns of exposed addresses.
+    pub(super) fn keep_edge(&self, tls: Option<Arc<Tls>>, exposed: Vec<Exposure>) {
+        if let Some(tls) = tls {
+            run(&self.background, "certificate keeper", tls, Tls::keep);
+        }
+        if !exposed.is_empty() {
+            run(&self.background, "exposure", Arc::new(exposed), |it, stop| async move {
+                exposure::warn_of(&it, stop).await;
+            });
+        }
     }
 
     /// Leases no more runs and waits for running ones. Runs that do not finish within `grace` go back

@@ -7,6 +7,8 @@
 //! ```
 
 mod database;
+mod exposure;
+mod listening;
 mod loops;
 mod offline;
 mod samples;
@@ -22,21 +24,22 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+pub use self::exposure::Exposure;
 pub use self::offline::OfflineApp;
 
 use self::database::OpenDatabase;
+use self::listening::Listening;
 use self::loops::{Loops, Parts};
 use self::starting::step;
 use crate::app::{App, AppError, IgnoredFields, WatchLimits};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ListenAddress};
-use crate::descriptors;
 use crate::domain::parameters::SourceNames;
 use crate::engine::Timekeeper;
 use crate::error_chain::error_chain;
 use crate::grpc::{self, CallLimits, Shutdown, WorkerTiming};
-use crate::listener::{Counts, Listener, Patience};
-use crate::metrics::{self, Metrics};
+use crate::listener::{Counts, Tls, TlsError};
+use crate::metrics::Metrics;
 use crate::sources::{InvalidSource, SAMPLE, SourceRegistry};
 use crate::store::{ConnectError, SchemaError, StoreError};
 use crate::supervisor::Supervisor;
@@ -60,6 +63,10 @@ pub enum StartError {
     #[error("failed to listen on {address}; choose another address with --{flag}")]
     Listen { address: ListenAddress, flag: &'static str, source: io::Error },
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("{0}")]
+    Exposed(Exposure),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     App(#[from] AppError),
@@ -74,6 +81,7 @@ pub struct Server;
 pub struct Running {
     address: SocketAddr,
     metrics: Option<MetricsServer>,
+    tls: Option<Arc<Tls>>,
     stop_grace: Duration,
     stopping: Shutdown,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -99,19 +107,11 @@ impl Server {
         stop: &CancellationToken,
     ) -> Result<Running, StartError> {
         let sources = SourceRegistry::from_settings(&config.sources)?;
-        let connections = descriptors::for_connections(&config);
-        let listening = listen(&config.listen, "listen", connections, grpc::PATIENCE);
-        let (listener, address) = step(stop, "the address to listen on", listening).await?;
-        let metrics_listener = match &config.metrics_listen {
-            Some(address) => {
-                let limit = metrics::MAX_CONNECTIONS;
-                let listening = listen(address, "metrics-listen", limit, metrics::PATIENCE);
-                Some(step(stop, "the address of metrics", listening).await?)
-            }
-            None => None,
-        };
+        let Listening { grpc: listener, address, metrics: metrics_listener, tls, exposed } =
+            Listening::open(&config, stop).await?;
         let database = OpenDatabase::open(&config, stop).await?;
-        let starting = Self::start_on(&database, &config, sources, listener.counts());
+        let edge = (listener.counts(), tls.clone());
+        let starting = Self::start_on(&database, &config, sources, edge);
         let started = step(stop, "the database", starting).await;
         let (app, loops, metrics) = match started {
             Ok(started) => started,
@@ -120,6 +120,7 @@ impl Server {
                 return Err(error);
             }
         };
+        loops.keep_edge(tls.clone(), exposed);
         let stopping = Shutdown::default();
         let timing = WorkerTiming { lease: config.lease, heartbeat: config.heartbeat };
         let limits = CallLimits {
@@ -135,19 +136,20 @@ impl Server {
             info!("Also serving on {other}");
         }
         let metrics = metrics_listener.map(|(listener, address)| {
-            info!("Serving metrics on http://{address}/metrics");
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            info!("Serving metrics on {scheme}://{address}/metrics");
             let serving = Supervisor::default().work(metrics.serve(listener));
             MetricsServer { address, serving }
         });
         let stop_grace = config.stop_grace;
-        Ok(Running { address, metrics, stop_grace, stopping, serving, loops, database })
+        Ok(Running { address, metrics, tls, stop_grace, stopping, serving, loops, database })
     }
 
     async fn start_on(
         database: &OpenDatabase,
         config: &Config,
         sources: SourceRegistry,
-        connections: Arc<Counts>,
+        (connections, tls): (Arc<Counts>, Option<Arc<Tls>>),
     ) -> Result<(Arc<App>, Loops, Metrics), StartError> {
         let names = source_names(&sources, database);
         let (app, hub, timekeeper) = Self::app_on(database, config, names).await?;
@@ -162,6 +164,7 @@ impl Server {
             clock: timekeeper.clock(),
             pool: database.pool.clone(),
             connections,
+            tls,
         };
         let embedded = database.embedded.clone();
         let parts = Parts { app: Arc::clone(&app), hub, timekeeper, embedded, sources, config };
@@ -211,6 +214,13 @@ impl Running {
         self.metrics.as_ref().map(|metrics| metrics.address)
     }
 
+    /// Reads the files of TLS again now. They are also read when they change.
+    pub fn reload_certificate(&self) {
+        if let Some(tls) = &self.tls {
+            tls.reload();
+        }
+    }
+
     /// Stops cleanly: runs in progress have the grace period to finish, then go back to pending.
     pub async fn stop(mut self) {
         info!("Stopping; runs in progress have {:?} to finish", self.stop_grace);
@@ -240,19 +250,6 @@ fn server_name() -> String {
     let system = rustix::system::uname();
     let host = system.nodename().to_string_lossy();
     format!("{host}-{}-{:06x}", std::process::id(), rand::random::<u32>() & 0xff_ffff)
-}
-
-async fn listen(
-    address: &ListenAddress,
-    flag: &'static str,
-    connections: usize,
-    patience: Patience,
-) -> Result<(Listener, SocketAddr), StartError> {
-    let refused = |source| StartError::Listen { address: address.clone(), flag, source };
-    let sockets = Listener::bind(address).await.map_err(refused)?;
-    let listener = Listener::new(sockets, connections, patience);
-    let address = listener.address().map_err(refused)?;
-    Ok((listener, address))
 }
 
 /// In an embedded database runs use sample data by default; elsewhere they must name a source.

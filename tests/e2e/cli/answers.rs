@@ -10,7 +10,7 @@ use windrow_server::supervisor::Supervisor;
 
 use super::command::run;
 use crate::support::Windrow;
-use crate::support::tls::TlsFront;
+use crate::support::tls::TlsFiles;
 
 #[derive(Clone, Copy)]
 enum Answer {
@@ -87,8 +87,10 @@ async fn every_wrong_answer_has_a_true_line_with_a_remedy() {
 #[tokio::test]
 async fn the_wrong_scheme_is_named() {
     let windrow = Windrow::start().await;
-    let front = TlsFront::start(&windrow.address()).await;
-    let secure = front.address.strip_prefix("https://").unwrap();
+    let files = TlsFiles::new();
+    let secured = Windrow::start_with_tls(&files, |_| {}).await;
+    let secure_address = secured.secure_address();
+    let secure = secure_address.strip_prefix("https://").unwrap();
     let plain = windrow.address();
     let said = async |server: &str| {
         let output = run(server, &["jobs", "list"]).await;
@@ -98,7 +100,7 @@ async fn the_wrong_scheme_is_named() {
 
     let without = said(secure).await;
     let with = said(&format!("https://{plain}")).await;
-    let unknown = said(&front.address).await;
+    let unknown = said(&secure_address).await;
 
     let wrong =
         |given: &str, rest: &str| format!("error: {given} is not the address of Windrow: {rest}\n");
@@ -106,6 +108,7 @@ async fn the_wrong_scheme_is_named() {
     let given = format!("https://{plain}");
     assert_eq!(with, wrong(&given, &format!("it has no TLS; write http://{plain}")));
     assert!(unknown.contains("UnknownIssuer; --ca-file names its authority"), "{unknown}");
+    secured.stop().await;
     windrow.stop().await;
 }
 

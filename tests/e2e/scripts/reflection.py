@@ -1,6 +1,6 @@
 """The behaviours that Windrow began with, through a client that knows nothing but server reflection.
 
-reflection.py ADDRESS
+reflection.py ADDRESS [CA_FILE]
 """
 
 import re
@@ -26,8 +26,8 @@ SECONDS = 30
 class Server:
     """Calls methods by name, with fields as keyword arguments."""
 
-    def __init__(self, address):
-        self.channel = grpc.insecure_channel(address)
+    def __init__(self, address, ca_file=None):
+        self.channel = channel(address, ca_file)
         self.database = ProtoReflectionDescriptorDatabase(self.channel)
         self.pool = DescriptorPool(self.database)
 
@@ -56,6 +56,13 @@ class Server:
 
     def name(self, enum, number):
         return self.pool.FindEnumTypeByName(f"windrow.v1.{enum}").values_by_number[number].name
+
+
+def channel(address, ca_file):
+    if ca_file is None:
+        return grpc.insecure_channel(address)
+    with open(ca_file, "rb") as file:
+        return grpc.secure_channel(address, grpc.ssl_channel_credentials(file.read()))
 
 
 def check(holds, what):
@@ -184,7 +191,7 @@ def check_refusals(server):
 
 
 def main():
-    server = Server(sys.argv[1])
+    server = Server(*sys.argv[1:])
     check_services(server)
     server.call(JOBS, "CreateScheduledJob", scheduled_job=job())
     run = check_trigger(server)

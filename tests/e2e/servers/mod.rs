@@ -1,7 +1,9 @@
 //! Several servers, crashes and connections.
 
+mod certificates;
 mod client;
 mod connections;
 mod crashes;
+mod exposure;
 mod several;
 mod tls;

@@ -26,7 +26,6 @@ use axum::response::Response;
 use tokio::sync::Semaphore;
 use tonic::Status;
 use tonic::service::Routes;
-use tonic::transport::server::TcpConnectInfo;
 
 use self::calls::Call;
 use self::request::{bounded_request, received_request};
@@ -34,6 +33,7 @@ use self::streamed::streamed_response;
 use self::unary::{Unsent, unary_response};
 use self::unread::Unread;
 use super::CallLimits;
+use crate::listener::Peer;
 
 const MIB: usize = 1024 * 1024;
 /// Bytes of large messages of one connection that arrive or are handled, and of all: two of the largest, and six.
@@ -171,7 +171,7 @@ async fn answer(call: &Arc<Call>, request: Request, next: Next) -> Result<Respon
 }
 
 fn address(request: &Request) -> Option<SocketAddr> {
-    request.extensions().get::<TcpConnectInfo>()?.remote_addr()
+    Some(request.extensions().get::<Peer>()?.address)
 }
 
 #[cfg(test)]
