@@ -1,5 +1,6 @@
 //! Load from outside: triggers, and no-op runs executed by gRPC workers, beside the insertion of a bare run and an
 //! outbox row by one commit each. The server is a process of its own, and every commit is forced to disk.
+//! A second server of the same database has TLS, for the triggers of "trigger 64 tls".
 //! `.dev/bench --bench load` runs it.
 //!
 //! It also verifies what it counts: every acknowledged trigger is in the table once, and every finished run has
@@ -17,6 +18,8 @@ mod noop;
 mod program;
 #[path = "setting.rs"]
 mod setting;
+#[path = "tls.rs"]
+mod tls;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -33,6 +36,7 @@ use windrow::v1::worker_service_client::WorkerServiceClient;
 
 use self::program::Program;
 use self::setting::setting;
+use self::tls::Files;
 
 const JOBS: usize = 100;
 const CONNECTIONS: usize = 8;
@@ -51,6 +55,8 @@ async fn main() {
     let rounds = setting("WINDROW_BENCH_ROUNDS", 5);
     let url = database::new_database().await;
     let server = Program::start(&url, noop::SETTINGS);
+    let files = Files::new();
+    let secure = Program::start(&url, &files.settings());
     create_jobs(&server.address).await;
     let (mut rates, mut triggered, mut executed) = (Rates::new(), 0, 0);
     for round in 1..=rounds {
@@ -62,10 +68,13 @@ async fn main() {
         let (done, took) = insert(&url, 32, length).await;
         record("reference", done, took);
         for (what, in_flight) in [("trigger 1", 1), ("trigger 64", 64), ("trigger 256", 256)] {
-            let (done, took) = trigger(&server.address, in_flight, length).await;
+            let (done, took) = trigger(&plain(&server.address), in_flight, length).await;
             record(what, done, took);
             triggered += done;
         }
+        let (done, took) = trigger(&files.endpoint(&secure.address), 64, length).await;
+        record("trigger 64 tls", done, took);
+        triggered += done;
         let (done, took) = work(&server.address, length).await;
         record("executed", done, took);
         executed += done;
@@ -82,24 +91,27 @@ fn report(rates: &Rates) {
         rates.get(part(rates.len())).copied().unwrap_or(f64::NAN)
     };
     let median = |what| at(what, |count| count / 2);
-    println!("per second       median        min        max of the reference");
+    println!("per second          median        min        max of the reference");
     let mut figures = serde_json::Map::new();
     for (what, all) in rates {
         let (min, max) = (at(what, |_| 0), at(what, |count| count.saturating_sub(1)));
         let ratio = median(what) / median("reference");
-        println!("{what:<12} {:>10.0} {min:>10.0} {max:>10.0} {ratio:>16.3}", median(what));
+        println!("{what:<15} {:>10.0} {min:>10.0} {max:>10.0} {ratio:>16.3}", median(what));
         figures.insert((*what).to_owned(), serde_json::json!({ "rates": all, "ratio": ratio }));
     }
     println!("{}", serde_json::Value::Object(figures));
 }
 
-async fn channel(address: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    endpoint.tcp_nodelay(true).connect().await.unwrap()
+fn plain(address: &str) -> Endpoint {
+    Endpoint::from_shared(format!("http://{address}")).unwrap()
+}
+
+async fn channel(endpoint: &Endpoint) -> Channel {
+    endpoint.clone().tcp_nodelay(true).connect().await.unwrap()
 }
 
 async fn create_jobs(address: &str) {
-    let channel = channel(address).await;
+    let channel = channel(&plain(address)).await;
     for number in 0..JOBS {
         noop::create_job(channel.clone(), &format!("load-{number}")).await;
     }
@@ -154,8 +166,8 @@ async fn insert(url: &str, connections: usize, length: Duration) -> (u64, Durati
     .await
 }
 
-async fn trigger(address: &str, in_flight: usize, length: Duration) -> (u64, Duration) {
-    let channels = join_all((0..CONNECTIONS.min(in_flight)).map(|_| channel(address))).await;
+async fn trigger(endpoint: &Endpoint, in_flight: usize, length: Duration) -> (u64, Duration) {
+    let channels = join_all((0..CONNECTIONS.min(in_flight)).map(|_| channel(endpoint))).await;
     let lanes = channels.into_iter().cycle().take(in_flight).enumerate().collect();
     repeat(lanes, length, async |(lane, channel): (usize, Channel), until| {
         let mut client = ScrapingJobServiceClient::new(channel);
@@ -174,7 +186,8 @@ async fn trigger(address: &str, in_flight: usize, length: Duration) -> (u64, Dur
 
 /// Leases and finishes runs, each lease of a worker after the last run of the one before.
 async fn work(address: &str, length: Duration) -> (u64, Duration) {
-    let lanes = join_all((0..WORKERS).map(|_| channel(address))).await;
+    let endpoint = plain(address);
+    let lanes = join_all((0..WORKERS).map(|_| channel(&endpoint))).await;
     let lanes = lanes.into_iter().enumerate().collect();
     repeat(lanes, length, async |(number, channel): (usize, Channel), until| {
         let client = WorkerServiceClient::new(channel);
