@@ -86,6 +86,8 @@ impl Program {
             for line in stderr.lines().map_while(Result::ok) {
                 eprintln!("{line}");
                 if let Some((_, address)) = line.split_once("Serving on ") {
+                    // A quotation mark follows in JSON.
+                    let address = address.split(['"', ' ']).next().unwrap();
                     sender.send(address.trim().to_owned()).ok();
                 }
                 written.lock().unwrap().push(line);
@@ -93,6 +95,11 @@ impl Program {
         });
         let address = lines.recv_timeout(PATIENCE).expect("the server does not log its address");
         Self { process, address, log, _dir: dir }
+    }
+
+    /// The log up to now.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
     }
 
     /// Number of lines of the log that contain this text, up to now.

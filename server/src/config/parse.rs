@@ -10,6 +10,7 @@ use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
 use super::{Authentication, LogFormat, TimeZoneData, connect_options};
+use crate::sources::is_secret;
 
 /// A larger pool, or more runs, is a typing error.
 const COUNT_MAX: u32 = 1_000;
@@ -167,7 +168,7 @@ fn hidden(text: &str) -> Option<String> {
     if url.password().is_some() {
         url.set_password(Some(HIDDEN)).ok()?;
     }
-    if url.query_pairs().any(|(name, _)| is_secret(&name)) {
+    if url.query_pairs().any(|(name, value)| is_hidden(&name, &value)) {
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().map(hide).collect();
         url.query_pairs_mut().clear().extend_pairs(pairs);
     }
@@ -175,11 +176,13 @@ fn hidden(text: &str) -> Option<String> {
 }
 
 fn hide((name, value): (String, String)) -> (String, String) {
-    if is_secret(&name) { (name, HIDDEN.to_owned()) } else { (name, value) }
+    if is_hidden(&name, &value) { (name, HIDDEN.to_owned()) } else { (name, value) }
 }
 
-fn is_secret(name: &str) -> bool {
-    name.to_ascii_lowercase().contains("password")
+fn is_hidden(name: &str, value: &str) -> bool {
+    // A key may stand in the URL itself, but most often the value is the name of its file.
+    let is_file = matches!(name, "sslkey" | "ssl-key") && !value.trim_start().starts_with("-----");
+    is_secret(name) && !is_file
 }
 
 #[cfg(test)]
@@ -199,6 +202,9 @@ mod tests {
             ("postgresql:///db?password=hush&user=me", "postgresql:///db?password=***&user=me"),
             ("postgres://me:hush@h/d?PassWord=hush", "postgres://me:***@h/d?PassWord=***"),
             ("postgres://h/d?sslpassword=hush", "postgres://h/d?sslpassword=***"),
+            ("postgres://h/d?sslkey=/a.pem", "postgres://h/d?sslkey=/a.pem"),
+            ("postgres://h/d?sslkey=-----BEGIN", "postgres://h/d?sslkey=***"),
+            ("https://h/?api_key=hush&page=2", "https://h/?api_key=***&page=2"),
             ("postgres://me:12/hush@host/db", "***"),
             ("postgres://me:12#hush@host/db", "***"),
             ("postgres://me:12?hush@host/db", "***"),

@@ -14,6 +14,7 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub(crate) use self::secret_names::is_secret;
 pub(crate) use windrow_worker::Secrets;
 use windrow_worker::{Property, ScrapeRequest, Source, SourceError, Task};
 

@@ -22,7 +22,7 @@ const ENDS: [&str; 17] = [
 ];
 
 /// Whether a value of this name is secret: one of its words, separated by `_` or `-`, names a secret.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     name.split(['_', '-', '.']).any(|word| ENDS.iter().any(|end| word.ends_with(end)))
 }

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use super::{ExecSettings, ResoSettings};
+use super::{ExecSettings, ResoSettings, is_secret};
 
 /// Longest name of a source, in characters.
 const NAME_MAX: usize = 200;
@@ -130,12 +130,17 @@ pub(super) fn validate_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The password of a URL, as it is written and as it is meant.
+/// The password of a URL, and its parameters with the names of secrets, as they are written and as they are meant.
 pub(super) fn passwords(text: &str) -> Vec<String> {
-    let url = Url::parse(text).ok();
-    let password = url.as_ref().and_then(Url::password);
-    let decoded = password.map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned());
-    password.map(str::to_owned).into_iter().chain(decoded).collect()
+    let Ok(url) = Url::parse(text) else { return Vec::new() };
+    let parameters = url.query().unwrap_or_default().split('&').filter_map(|p| p.split_once('='));
+    let secret = parameters.filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
+    let written = url.password().into_iter().chain(secret);
+    written.flat_map(|text| [text.to_owned(), decoded(text)]).collect()
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 pub(super) fn default_timeout() -> Duration {

@@ -61,7 +61,7 @@ impl Logging {
 }
 
 /// A port that was free a moment ago, for a server that cannot say which one it has.
-fn free_address() -> String {
+pub(super) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

@@ -5,6 +5,7 @@ mod confinement;
 mod container;
 mod descriptors;
 mod logging;
+mod secrets;
 mod signals;
 mod starting;
 mod time_zones;
