@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::peer::Peer;
+use super::settings_flood::SettingsFlood;
 use super::transport::Transport;
 
 /// The limits of connections that say nothing.
@@ -20,7 +21,7 @@ use super::transport::Transport;
 pub(crate) struct Patience {
     /// Time without any byte, and for the first [`Self::greeting`] bytes.
     pub(crate) time: Duration,
-    /// After this number of bytes the protocol itself checks that the client is alive. `None`: it never does.
+    /// Size of the preface of HTTP/2, which itself checks later that the client is alive. `None`: another protocol.
     pub(crate) greeting: Option<usize>,
 }
 
@@ -35,6 +36,8 @@ pub(crate) struct Connection {
     peer: Peer,
     /// Bytes read in this turn.
     read: usize,
+    /// `None` if the protocol is not HTTP/2.
+    settings: Option<SettingsFlood>,
     silence: Option<Silence>,
     _slot: OwnedSemaphorePermit,
 }
@@ -59,8 +62,9 @@ impl Connection {
         let time =
             if transport.is_ready() { patience.time } else { patience.time.min(HANDSHAKE_TIMEOUT) };
         let deadline = Box::pin(sleep(time));
-        let silence = Silence { patience, received: 0, deadline, evicted };
-        Self { transport, peer, read: 0, silence: Some(silence), _slot: slot }
+        let settings = patience.greeting.map(SettingsFlood::new);
+        let silence = Some(Silence { patience, received: 0, deadline, evicted });
+        Self { transport, peer, read: 0, settings, silence, _slot: slot }
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -149,7 +153,11 @@ impl AsyncRead for Connection {
             self.read = 0;
         }
         ready!(polled)?;
-        let read = buffer.filled().len().saturating_sub(before);
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        let read = new.len();
+        if let Some(settings) = &mut self.settings {
+            settings.read(new).map_err(io::Error::other)?;
+        }
         self.read += read;
         if read > 0 && self.silence.as_mut().is_some_and(|silence| !silence.receive(read)) {
             self.silence = None;

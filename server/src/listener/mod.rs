@@ -8,6 +8,7 @@
 mod bind;
 mod connection;
 mod peer;
+mod settings_flood;
 mod tls;
 mod transport;
 

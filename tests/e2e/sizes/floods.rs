@@ -7,6 +7,8 @@ use futures::future::join_all;
 use h2::RecvStream;
 use proto::scraping_job_service_client::ScrapingJobServiceClient;
 use proto::worker_service_client::WorkerServiceClient;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::codegen::{Bytes, http};
 use windrow_client::proto;
@@ -38,6 +40,19 @@ async fn is_refused(response: http::Response<RecvStream>) -> bool {
     let mut body = response.into_body();
     let has_ended = matches!(body.data().now_or_never(), Some(None));
     has_ended && body.trailers().await.unwrap().is_some_and(|trailers| is_status(&trailers))
+}
+
+#[tokio::test]
+async fn a_client_that_changes_its_settings_without_end_is_disconnected() {
+    let server = start().await;
+    let mut client = TcpStream::connect(&server.address).await.unwrap();
+    let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 255, 255];
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    client.write_all(&settings.repeat(101)).await.unwrap();
+    let end = timeout(PATIENCE, client.read_to_end(&mut Vec::new())).await;
+    // The server may close before it has read everything; then the end is a reset.
+    drop(end.expect("the connection stays open"));
+    heartbeat(&server).await;
 }
 
 #[tokio::test]
