@@ -128,6 +128,11 @@ impl Metrics {
         metric("connections", "Open connections of clients and workers", None, &open)?;
         let help = "Connections closed at once, because the limit was reached";
         metric("connections_refused", help, None, &ConstCounter::new(connections.refused()))?;
+        let help = "Connections closed at once, because the limit of their address was reached";
+        let refused = ConstCounter::new(connections.refused_of_address());
+        metric("connections_refused_of_address", help, None, &refused)?;
+        let help = "Connections that reached the maximum age and were asked to end";
+        metric("connections_aged", help, None, &ConstCounter::new(connections.aged()))?;
         let help = "Failures to accept a connection, for example for lack of descriptors";
         metric("accept_errors", help, None, &ConstCounter::new(connections.errors()))
     }

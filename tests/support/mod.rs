@@ -249,3 +249,16 @@ pub fn statuses(states: &[ScrapingJob]) -> Vec<Status> {
     statuses.dedup();
     statuses
 }
+
+/// The value of a metric of a server without TLS.
+pub async fn metric_of(address: &str, name: &str) -> String {
+    // reqwest requires a provider even for plain HTTP.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+    let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(media_type.starts_with("application/openmetrics-text"), "{media_type}");
+    let text = answer.text().await.unwrap();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values.next().unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
+}

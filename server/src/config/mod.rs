@@ -46,6 +46,9 @@ pub struct Config {
     pub tls: TlsSettings,
     /// Serve other machines without TLS or authentication.
     pub insecure: bool,
+    /// For each address of another machine.
+    pub max_connections_per_address: u32,
+    pub max_connection_age: Option<Duration>,
     pub database: Database,
     pub max_connections: u32,
     pub max_concurrent_runs: u32,
@@ -76,6 +79,8 @@ impl Config {
             authentication: Authentication::None,
             tls: TlsSettings::default(),
             insecure: false,
+            max_connections_per_address: 0,
+            max_connection_age: None,
             database,
             max_connections: 0,
             max_concurrent_runs: 0,

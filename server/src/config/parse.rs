@@ -22,6 +22,7 @@ const WATCHES_MAX: u32 = 1_000_000;
 const RETENTION_MIN: Duration = Duration::from_hours(1);
 /// An outbox is not an archive.
 const RETENTION_MAX: Duration = Duration::from_hours(366 * 24);
+const AGE_MIN: Duration = Duration::from_mins(1);
 const LEVELS: &str = "off, error, warn, info, debug or trace";
 
 /// Printed instead of a secret.
@@ -81,6 +82,12 @@ pub(super) fn grace(text: &str) -> Result<Duration, String> {
 pub(super) fn period(text: &str) -> Result<Duration, String> {
     let duration = grace(text)?;
     if duration.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(duration) }
+}
+
+/// At least a minute: connecting costs more than a call.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let duration = grace(text)?;
+    if duration < AGE_MIN { Err(format!("{text:?} is shorter than 1m")) } else { Ok(duration) }
 }
 
 pub(super) fn watches(text: &str) -> Result<u32, String> {

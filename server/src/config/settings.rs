@@ -90,6 +90,31 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, text| parse::switch(text).map(|it| config.insecure = it),
     },
     Setting {
+        name: "max_connections_per_address",
+        flag: "max-connections-per-address",
+        variable: None,
+        default: Text("1000"),
+        kind: Kind::Count,
+        group: Group::Security,
+        help: "Maximum connections from one address of another machine",
+        details: "1 to 1,000,000. An address of IPv6 stands for its network of 64 bits. Clients behind one proxy share \
+                  an address.",
+        set: |config, text| {
+            parse::watches(text).map(|count| config.max_connections_per_address = count)
+        },
+    },
+    Setting {
+        name: "max_connection_age",
+        flag: "max-connection-age",
+        variable: None,
+        default: Described("no limit"),
+        kind: Kind::Duration,
+        group: Group::Security,
+        help: "Age at which a connection of gRPC is closed, so that clients spread over new servers",
+        details: "1m to 24h. Its calls have another minute to end; watches resume by themselves.",
+        set: |config, text| parse::age(text).map(|age| config.max_connection_age = Some(age)),
+    },
+    Setting {
         name: "database_url",
         flag: "database-url",
         variable: Some("DATABASE_URL"),

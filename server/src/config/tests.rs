@@ -115,6 +115,10 @@ fn an_error_in_the_file_starts_with_its_line() {
         ("max_connections = 0", "windrow.toml:1: max_connections: \"0\" is not a whole number"),
         ("lease = '20s'\nheartbeat = '0s'", "windrow.toml:2: heartbeat: must be greater than zero"),
         ("event_retention = '59m'", "windrow.toml:1: event_retention: \"59m\" is not between 1h"),
+        (
+            "max_connection_age = '59s'",
+            "windrow.toml:1: max_connection_age: \"59s\" is shorter than",
+        ),
         ("max_watches = 0", "windrow.toml:1: max_watches: \"0\" is not a whole number from 1 to"),
         ("insecure = 'true'", "windrow.toml:1: insecure: expected true or false, without quotes"),
         ("authentication = 'x'", "windrow.toml:1: authentication: \"x\" is not none or tokens"),
@@ -280,6 +284,8 @@ authentication = "none"  # default
 # tls_key is not set: no TLS
 # tls_client_ca is not set: clients need no certificate
 insecure = false  # default
+max_connections_per_address = 1000  # default
+# max_connection_age is not set: no limit
 # database_url is not set: the embedded Postgres
 max_connections = 7  # windrow.toml:2
 data_dir = "/data"  # WINDROW_DATA_DIR

@@ -99,6 +99,8 @@ pub(crate) struct CallLimits {
     pub(crate) watches: u32,
     pub(crate) watches_per_client: u32,
     pub(crate) database_connections: u32,
+    /// A connection of this age is asked to end.
+    pub(crate) connection_age: Option<Duration>,
 }
 
 /// Serves until `shutdown.closing` is cancelled and the calls in progress have ended.
@@ -124,7 +126,13 @@ pub(crate) async fn serve(
         .add_service(bounded!(workers))
         .add_service(bounded!(properties));
     let flow = Flow::new(limits);
-    let serving = Server::builder()
+    let builder = Server::builder();
+    // tonic's own grace would close an old connection without GOAWAY; the listener closes it instead.
+    let builder = match limits.connection_age {
+        Some(age) => builder.max_connection_age(age),
+        None => builder,
+    };
+    let serving = builder
         .timeout(CALL_TIMEOUT)
         .max_concurrent_streams(limits.watches_per_client.saturating_add(CONCURRENT_CALLS))
         .http2_max_header_list_size(MAX_HEADERS)

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::addresses::Counted;
+use super::age::Age;
 use super::peer::Peer;
 use super::settings_flood::SettingsFlood;
 use super::transport::Transport;
@@ -39,7 +41,15 @@ pub(crate) struct Connection {
     /// `None` if the protocol is not HTTP/2.
     settings: Option<SettingsFlood>,
     silence: Option<Silence>,
-    _slot: OwnedSemaphorePermit,
+    age: Option<Age>,
+    _place: Place,
+}
+
+/// What a connection takes of the limits, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) _slot: OwnedSemaphorePermit,
+    pub(super) _of_address: Option<Counted>,
 }
 
 /// The state of a connection that may be closed for saying nothing.
@@ -55,7 +65,7 @@ impl Connection {
     pub(super) fn new(
         transport: Transport,
         peer: Peer,
-        slot: OwnedSemaphorePermit,
+        place: Place,
         patience: Patience,
         evicted: oneshot::Receiver<()>,
     ) -> Self {
@@ -64,7 +74,11 @@ impl Connection {
         let deadline = Box::pin(sleep(time));
         let settings = patience.greeting.map(SettingsFlood::new);
         let silence = Some(Silence { patience, received: 0, deadline, evicted });
-        Self { transport, peer, read: 0, settings, silence, _slot: slot }
+        Self { transport, peer, read: 0, settings, silence, age: None, _place: place }
+    }
+
+    pub(super) fn with_age(self, age: Option<Age>) -> Self {
+        Self { age, ..self }
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -76,7 +90,7 @@ impl Connection {
         if self.transport.is_ready() {
             return Poll::Ready(Ok(()));
         }
-        self.poll_silence(context)?;
+        self.poll_end_of_time(context)?;
         ready!(self.transport.poll_ready(context))?;
         if let Some(silence) = &mut self.silence {
             silence.begin();
@@ -85,9 +99,14 @@ impl Connection {
     }
 
     /// An error if the connection has to be closed.
-    fn poll_silence(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    fn poll_end_of_time(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if let Some(silence) = &mut self.silence
             && silence.poll_end(context).is_ready()
+        {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if let Some(age) = &mut self.age
+            && age.poll_end(context).is_ready()
         {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -140,7 +159,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_ready(context))?;
-        self.poll_silence(context)?;
+        self.poll_end_of_time(context)?;
         // What it has sent is handled before more of it is read.
         if self.read >= TURN {
             self.read = 0;

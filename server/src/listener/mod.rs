@@ -2,9 +2,12 @@
 //!
 //! - The number of connections is limited. At the limit the oldest connection that has said nothing yet makes
 //!   room; otherwise a new one is closed at once, so that its client tries another server.
+//! - The number of connections of one other address is limited as well.
 //! - A connection that says nothing is closed after [`Patience::time`]. A handshake of TLS ends within this time.
 //! - If a connection cannot be accepted, the next try follows after a pause.
 
+mod addresses;
+mod age;
 mod bind;
 mod connection;
 mod peer;
@@ -27,6 +30,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 use windrow_worker::Outage;
 
+use self::addresses::Addresses;
+use self::age::Age;
+use self::connection::Place;
 pub(crate) use self::connection::{Connection, Patience};
 pub(crate) use self::peer::Peer;
 pub use self::tls::TlsError;
@@ -50,6 +56,8 @@ pub(crate) struct Listener {
     outage: Outage,
     counts: Arc<Counts>,
     tls: Option<(Arc<Tls>, Protocol)>,
+    addresses: Addresses,
+    max_age: Option<Duration>,
 }
 
 /// The reason why a connection is refused.
@@ -66,10 +74,18 @@ pub(crate) struct Counts {
     slots: Arc<Semaphore>,
     limit: usize,
     refused: AtomicU64,
+    refused_of_address: AtomicU64,
+    aged: AtomicU64,
     errors: AtomicU64,
 }
 
 impl Counts {
+    fn new(slots: Arc<Semaphore>, limit: usize) -> Self {
+        let zero = || AtomicU64::new(0);
+        let (refused, refused_of_address, aged, errors) = (zero(), zero(), zero(), zero());
+        Self { slots, limit, refused, refused_of_address, aged, errors }
+    }
+
     pub(crate) fn open(&self) -> usize {
         self.limit.saturating_sub(self.slots.available_permits())
     }
@@ -77,6 +93,16 @@ impl Counts {
     /// Connections closed at the limit.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Connections closed at the limit of their address.
+    pub(crate) fn refused_of_address(&self) -> u64 {
+        self.refused_of_address.load(Ordering::Relaxed)
+    }
+
+    /// Connections that have reached the maximum age.
+    pub(crate) fn aged(&self) -> u64 {
+        self.aged.load(Ordering::Relaxed)
     }
 
     /// Failures to accept a connection.
@@ -88,12 +114,7 @@ impl Counts {
 impl Listener {
     pub(crate) fn new(sockets: Vec<TcpListener>, limit: usize, patience: Patience) -> Self {
         let slots = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-        let counts = Counts {
-            slots: Arc::clone(&slots),
-            limit,
-            refused: AtomicU64::new(0),
-            errors: AtomicU64::new(0),
-        };
+        let counts = Counts::new(Arc::clone(&slots), limit);
         Self {
             sockets,
             next: 0,
@@ -101,7 +122,15 @@ impl Listener {
             outage: Outage::new("accept a connection"),
             counts: Arc::new(counts),
             tls: None,
+            addresses: Addresses::new(usize::MAX),
+            max_age: None,
         }
+    }
+
+    /// Limits the connections of each other address, and the age of all.
+    pub(crate) fn with_limits(self, per_address: u32, max_age: Option<Duration>) -> Self {
+        let limit = usize::try_from(per_address).unwrap_or(usize::MAX);
+        Self { addresses: Addresses::new(limit), max_age, ..self }
     }
 
     /// Accepts TLS only, if there is one.
@@ -127,25 +156,37 @@ impl Listener {
     pub(crate) async fn accept(&mut self) -> Connection {
         loop {
             match poll_fn(|context| self.poll_accept(context)).await {
-                Ok((socket, address)) => match self.gate.admit().await {
-                    Some(slot) => {
+                Ok((socket, address)) => {
+                    if let Some(place) = self.admit(address).await {
                         self.outage.settle(QUIET);
-                        return self.connection(socket, Peer::new(address), slot);
+                        return self.connection(socket, Peer::new(address), place);
                     }
-                    None => self.refuse(socket),
-                },
+                }
                 Err(error) if is_of_client(&error) => {}
                 Err(error) => self.failed(&error).await,
             }
         }
     }
 
-    fn connection(
-        &mut self,
-        socket: TcpStream,
-        peer: Peer,
-        slot: OwnedSemaphorePermit,
-    ) -> Connection {
+    /// `None` at a limit.
+    async fn admit(&mut self, address: SocketAddr) -> Option<Place> {
+        let of_address = match self.addresses.admit(address.ip()) {
+            Ok(counted) => counted,
+            Err(error) => {
+                self.counts.refused_of_address.fetch_add(1, Ordering::Relaxed);
+                self.outage.failed(&error);
+                return None;
+            }
+        };
+        let slot = self.gate.admit().await;
+        if slot.is_none() {
+            self.counts.refused.fetch_add(1, Ordering::Relaxed);
+            self.outage.failed(&Full(self.counts.limit));
+        }
+        Some(Place { _slot: slot?, _of_address: of_address })
+    }
+
+    fn connection(&mut self, socket: TcpStream, peer: Peer, place: Place) -> Connection {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "Failed to set TCP_NODELAY");
         }
@@ -156,7 +197,8 @@ impl Listener {
             None => Transport::Plain(socket),
         };
         let evicted = self.gate.silent_connection();
-        Connection::new(transport, peer, slot, self.gate.patience, evicted)
+        let age = self.max_age.map(|limit| Age::new(limit, Arc::clone(&self.counts)));
+        Connection::new(transport, peer, place, self.gate.patience, evicted).with_age(age)
     }
 
     fn poll_accept(
@@ -173,12 +215,6 @@ impl Listener {
             }
         }
         Poll::Pending
-    }
-
-    fn refuse(&mut self, stream: TcpStream) {
-        drop(stream);
-        self.counts.refused.fetch_add(1, Ordering::Relaxed);
-        self.outage.failed(&Full(self.counts.limit));
     }
 
     async fn failed(&mut self, error: &io::Error) {

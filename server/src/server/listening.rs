@@ -58,7 +58,9 @@ impl Listening {
             }
             None => None,
         };
-        let grpc = grpc.with_tls(tls.as_ref(), Protocol::Grpc);
+        let grpc = grpc
+            .with_tls(tls.as_ref(), Protocol::Grpc)
+            .with_limits(config.max_connections_per_address, config.max_connection_age);
         Ok(Self { grpc, address, metrics, tls, exposed })
     }
 }

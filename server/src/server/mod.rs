@@ -127,6 +127,7 @@ impl Server {
             watches: config.max_watches,
             watches_per_client: config.max_watches_per_client,
             database_connections: database.pool.max_size(),
+            connection_age: config.max_connection_age,
         };
         let others = listener.other_addresses();
         let serving = grpc::serve(app, listener, stopping.clone(), timing, limits);

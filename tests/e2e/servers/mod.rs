@@ -1,5 +1,6 @@
 //! Several servers, crashes and connections.
 
+mod age;
 mod certificates;
 mod client;
 mod connections;

@@ -12,7 +12,7 @@ use crate::support::database::new_database;
 use crate::support::program::Program;
 use crate::support::proxy::{Line, Proxy, Upstream};
 use crate::support::watching::{Feed, refusal, service};
-use crate::support::{PATIENCE, Windrow, eventually, job};
+use crate::support::{PATIENCE, Windrow, eventually, job, metric_of};
 use proto::{ScrapingJobStatus as Status, WatchKind as Kind};
 
 const SETTINGS: &str = r#"
@@ -84,7 +84,7 @@ async fn a_slow_watcher_misses_nothing_and_its_overflow_is_counted() {
     }
     let metrics = windrow.metrics_address();
     eventually("the watch overflows its buffer", async || {
-        let overflows = read(&metrics, "windrow_watch_overflows_total").await;
+        let overflows = metric_of(&metrics, "windrow_watch_overflows_total").await;
         if overflows == "0" { Err(overflows) } else { Ok(()) }
     })
     .await;
@@ -139,18 +139,5 @@ async fn read_to_the_end(feed: &mut Feed) {
 async fn metric(server: &Program, name: &str) -> String {
     let line = server.log_line("Serving metrics on ").await;
     let address = line.split_once("http://").unwrap().1.split_once('/').unwrap().0;
-    read(address, name).await
-}
-
-/// The value of a metric.
-async fn read(address: &str, name: &str) -> String {
-    // reqwest requires a provider even for plain HTTP.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
-    let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
-    assert!(media_type.starts_with("application/openmetrics-text"), "{media_type}");
-    let text = answer.text().await.unwrap();
-    assert!(text.ends_with("# EOF\n"), "{text}");
-    let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    values.next().unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
+    metric_of(address, name).await
 }

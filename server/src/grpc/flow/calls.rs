@@ -137,8 +137,12 @@ mod tests {
     use super::super::Flow;
     use super::*;
 
-    const LIMITS: CallLimits =
-        CallLimits { watches: 10_000, watches_per_client: 1_000, database_connections: 16 };
+    const LIMITS: CallLimits = CallLimits {
+        watches: 10_000,
+        watches_per_client: 1_000,
+        database_connections: 16,
+        connection_age: None,
+    };
 
     fn request(path: &str) -> Request {
         http::Request::post(path).header("te", "trailers").body(Body::empty()).unwrap()

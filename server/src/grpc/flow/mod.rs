@@ -187,8 +187,12 @@ mod tests {
     use super::unread::Counted;
     use super::*;
 
-    const LIMITS: CallLimits =
-        CallLimits { watches: 10_000, watches_per_client: 1_000, database_connections: 16 };
+    const LIMITS: CallLimits = CallLimits {
+        watches: 10_000,
+        watches_per_client: 1_000,
+        database_connections: 16,
+        connection_age: None,
+    };
 
     /// A call on a connection of its own.
     pub(super) fn call(path: &str) -> Arc<Call> {

@@ -95,8 +95,12 @@ mod tests {
     use super::super::{ANSWERS_OF_CONNECTION, Flow};
     use super::*;
 
-    const LIMITS: CallLimits =
-        CallLimits { watches: 10_000, watches_per_client: 1_000, database_connections: 16 };
+    const LIMITS: CallLimits = CallLimits {
+        watches: 10_000,
+        watches_per_client: 1_000,
+        database_connections: 16,
+        connection_age: None,
+    };
 
     fn take(connection: &Arc<Connection>, method: Method) -> Vec<Turn> {
         let turn = |_| unconstrained(connection.turn(method)).now_or_never();
