@@ -13,7 +13,7 @@ use crate::domain::parameters::ListingType;
 const EXAMPLES: &str = "\
 Examples:
   windrow-server                                   Serve on 127.0.0.1:50051, with an embedded Postgres
-  windrow-server --listen [::]:50051 --tls-certificate cert.pem --tls-key key.pem --insecure
+  windrow-server --listen [::]:50051 --tls-certificate cert.pem --tls-key key.pem --tls-client-ca ca.pem
   DATABASE_URL=postgres://me@db/windrow windrow-server
   windrow-server config                            Print the settings and their origins
 

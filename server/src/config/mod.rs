@@ -42,9 +42,8 @@ pub use self::settings::SETTINGS;
 pub struct Config {
     pub listen: ListenAddress,
     pub metrics_listen: Option<ListenAddress>,
-    pub authentication: Authentication,
     pub tls: TlsSettings,
-    /// Serve other machines without TLS or authentication.
+    /// Serve other machines without TLS or client certificates.
     pub insecure: bool,
     /// For each address of another machine.
     pub max_connections_per_address: u32,
@@ -76,7 +75,6 @@ impl Config {
         let mut config = Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
             metrics_listen: None,
-            authentication: Authentication::None,
             tls: TlsSettings::default(),
             insecure: false,
             max_connections_per_address: 0,
@@ -145,14 +143,6 @@ impl fmt::Debug for Database {
                 .finish(),
         }
     }
-}
-
-/// How callers prove who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authentication {
-    /// Everyone who can connect has all rights.
-    None,
-    Tokens,
 }
 
 /// The files of TLS. All of them are PEM.

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
-use super::{Authentication, LogFormat, TimeZoneData, connect_options};
+use super::{LogFormat, TimeZoneData, connect_options};
 use crate::sources::is_secret;
 
 /// A larger pool, or more runs, is a typing error.
@@ -44,14 +44,6 @@ pub(super) fn file(text: &str) -> Result<PathBuf, String> {
 
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
-}
-
-pub(super) fn authentication(text: &str) -> Result<Authentication, String> {
-    match text {
-        "none" => Ok(Authentication::None),
-        "tokens" => Ok(Authentication::Tokens),
-        other => Err(format!("{other:?} is not none or tokens")),
-    }
 }
 
 /// At least as many as a server needs: one may wait for a lock while another renews leases.

@@ -33,17 +33,6 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, text| text.parse().map(|address| config.metrics_listen = Some(address)),
     },
     Setting {
-        name: "authentication",
-        flag: "authentication",
-        variable: Some("WINDROW_AUTHENTICATION"),
-        default: Text("none"),
-        kind: Kind::Choice,
-        group: Group::Security,
-        help: "How callers prove who they are: none or tokens",
-        details: "none gives all rights to everyone who can connect.",
-        set: |config, text| parse::authentication(text).map(|it| config.authentication = it),
-    },
-    Setting {
         name: "tls_certificate",
         flag: "tls-certificate",
         variable: Some("WINDROW_TLS_CERTIFICATE"),
@@ -84,7 +73,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Text("false"),
         kind: Kind::Switch,
         group: Group::Security,
-        help: "Serve other machines without TLS or authentication",
+        help: "Serve other machines without TLS or client certificates",
         details: "Otherwise an address that other machines can reach needs both, and one for metrics needs TLS. A \
                   warning is logged every hour.",
         set: |config, text| parse::switch(text).map(|it| config.insecure = it),

@@ -121,7 +121,6 @@ fn an_error_in_the_file_starts_with_its_line() {
         ),
         ("max_watches = 0", "windrow.toml:1: max_watches: \"0\" is not a whole number from 1 to"),
         ("insecure = 'true'", "windrow.toml:1: insecure: expected true or false, without quotes"),
-        ("authentication = 'x'", "windrow.toml:1: authentication: \"x\" is not none or tokens"),
         ("\ntls_key = 'k'", "windrow.toml:2: tls_key has no effect without tls_certificate"),
         ("tls_client_ca = 'c'", "windrow.toml:1: tls_client_ca has no effect without tls_certi"),
         ("log = 'a=b=c'", "windrow.toml:1: log: \"a=b=c\" is not a log filter"),
@@ -279,7 +278,6 @@ fn settings_are_printed_with_their_origins() {
         setup.render(),
         r#"listen = "[::1]:1"  # --listen
 # metrics_listen is not set: metrics are not served
-authentication = "none"  # default
 # tls_certificate is not set: no TLS
 # tls_key is not set: no TLS
 # tls_client_ca is not set: clients need no certificate

@@ -1,4 +1,5 @@
-//! Addresses that other machines can reach: they need TLS and authentication, unless the operator accepts the risk.
+//! Addresses that other machines can reach: they need TLS and client certificates, unless the operator
+//! accepts the risk.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,7 +9,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::config::{Authentication, Config, ListenAddress};
+use crate::config::{Config, ListenAddress};
 
 /// Pause between two warnings of an address that is exposed on purpose.
 const REMINDER: Duration = Duration::from_hours(1);
@@ -17,7 +18,7 @@ const REMINDER: Duration = Duration::from_hours(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protection {
     Tls,
-    Authentication,
+    ClientCertificates,
 }
 
 /// An address that other machines can reach without some protection.
@@ -32,21 +33,21 @@ impl Protection {
     fn is_missing(self, config: &Config) -> bool {
         match self {
             Self::Tls => config.tls.pair().is_none(),
-            Self::Authentication => config.authentication == Authentication::None,
+            Self::ClientCertificates => config.tls.client_ca.is_none(),
         }
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Tls => "TLS",
-            Self::Authentication => "authentication",
+            Self::ClientCertificates => "client certificates",
         }
     }
 
     fn flags(self) -> &'static str {
         match self {
             Self::Tls => "--tls-certificate and --tls-key",
-            Self::Authentication => "--authentication tokens",
+            Self::ClientCertificates => "--tls-client-ca",
         }
     }
 }
@@ -105,12 +106,14 @@ mod tests {
     use super::*;
     use crate::config::Database;
 
-    fn config(authentication: Authentication, with_tls: bool) -> Config {
+    fn config(with_tls: bool, with_clients: bool) -> Config {
         let mut config = Config::new(Database::Url(String::new()));
-        config.authentication = authentication;
+        let file = |name: &str| Some(PathBuf::from(name));
         if with_tls {
-            config.tls.certificate = Some(PathBuf::from("cert.pem"));
-            config.tls.key = Some(PathBuf::from("key.pem"));
+            (config.tls.certificate, config.tls.key) = (file("cert.pem"), file("key.pem"));
+        }
+        if with_clients {
+            config.tls.client_ca = file("ca.pem");
         }
         config
     }
@@ -118,23 +121,22 @@ mod tests {
     fn missing(config: &Config, bound: &[&str]) -> Option<String> {
         let address = "windrow.example:1".parse().unwrap();
         let bound = bound.iter().map(|ip| ip.parse().unwrap());
-        let needed = [Protection::Tls, Protection::Authentication];
+        let needed = [Protection::Tls, Protection::ClientCertificates];
         Exposure::find(config, ("listen", &address), bound, &needed).map(|found| found.to_string())
     }
 
     #[test]
-    fn an_address_that_others_can_reach_needs_tls_and_authentication() {
-        let (tls, tokens) =
-            ("--tls-certificate and --tls-key", "authentication (--authentication tokens)");
+    fn an_address_that_others_can_reach_needs_tls_and_client_certificates() {
+        let (tls, clients) =
+            ("--tls-certificate and --tls-key", "client certificates (--tls-client-ca)");
         for (config, named) in [
-            (config(Authentication::None, false), &[tls, tokens][..]),
-            (config(Authentication::None, true), &[tokens]),
-            (config(Authentication::Tokens, false), &[tls]),
-            (config(Authentication::Tokens, true), &[]),
+            (config(false, false), &[tls, clients][..]),
+            (config(true, false), &[clients]),
+            (config(true, true), &[]),
         ] {
             for bound in ["0.0.0.0", "::", "10.0.0.1", "fe80::1", "::ffff:10.0.0.1"] {
                 let found = missing(&config, &["127.0.0.1", bound]).unwrap_or_default();
-                for protection in [tls, tokens] {
+                for protection in [tls, clients] {
                     let is_named = found.contains(protection);
                     assert_eq!(is_named, named.contains(&protection), "{bound}: {found}");
                 }
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     fn loopback_needs_nothing() {
-        let open = config(Authentication::None, false);
+        let open = config(false, false);
         let bound = ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"];
         assert_eq!(missing(&open, &bound), None);
     }

@@ -40,7 +40,7 @@ impl Listening {
             flag: "listen",
             connections: descriptors::for_connections(config),
             patience: grpc::PATIENCE,
-            needed: &[Protection::Tls, Protection::Authentication],
+            needed: &[Protection::Tls, Protection::ClientCertificates],
         };
         let opening = listen(config, &config.listen, &kind, &mut exposed);
         let (grpc, address) = step(stop, "the address to listen on", opening).await?;

@@ -33,7 +33,7 @@ use self::loops::{Loops, Parts};
 use self::starting::step;
 use crate::app::{App, AppError, IgnoredFields, WatchLimits};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Authentication, Config, ListenAddress};
+use crate::config::{Config, ListenAddress};
 use crate::domain::parameters::SourceNames;
 use crate::engine::Timekeeper;
 use crate::error_chain::error_chain;
@@ -66,8 +66,6 @@ pub enum StartError {
     Tls(#[from] TlsError),
     #[error("{0}")]
     Exposed(Exposure),
-    #[error("authentication = tokens is not available in this version; set it to none")]
-    Tokens,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -108,10 +106,6 @@ impl Server {
         config: Config,
         stop: &CancellationToken,
     ) -> Result<Running, StartError> {
-        // A server must not start without the protection that its settings ask for.
-        if config.authentication == Authentication::Tokens {
-            return Err(StartError::Tokens);
-        }
         let sources = SourceRegistry::from_settings(&config.sources)?;
         let Listening { grpc: listener, address, metrics: metrics_listener, tls, exposed } =
             Listening::open(&config, stop).await?;

@@ -11,31 +11,32 @@ use crate::support::tls::TlsFiles;
 const EVERYWHERE: &str = "0.0.0.0:0";
 
 #[tokio::test]
-async fn an_address_that_others_can_reach_needs_tls_and_authentication() {
+async fn an_address_that_others_can_reach_needs_tls_and_client_certificates() {
     let files = TlsFiles::new();
     let path = |name: &str| files.path(name).display().to_string();
     let (certificate, key) = (path("cert.pem"), path("key.pem"));
     let tls = ["--tls-certificate", &*certificate, "--tls-key", &*key];
-    let tokens = ["--authentication", "tokens"];
-    let (no_tls, no_tokens) =
-        ("TLS (--tls-certificate", "authentication (--authentication tokens)");
-    for (given, missing) in [(&[][..], &[no_tls, no_tokens][..]), (&tls, &[no_tokens])] {
+    let (no_tls, no_clients) = ("TLS (--tls-certificate", "client certificates (--tls-client-ca)");
+    for (given, missing) in [(&[][..], &[no_tls, no_clients][..]), (&tls, &[no_clients])] {
         let said = refused(&[&["--listen", EVERYWHERE], given].concat());
         assert!(said.contains("error: --listen 0.0.0.0:0: other machines can reach"), "{said}");
         assert!(said.contains("or accept the risk with --insecure"), "{said}");
-        for protection in [no_tls, no_tokens] {
+        for protection in [no_tls, no_clients] {
             assert_eq!(said.contains(protection), missing.contains(&protection), "{said}");
         }
     }
     let metrics = ["--listen", "127.0.0.1:0", "--metrics-listen", EVERYWHERE];
     let said = refused(&metrics);
     assert!(said.contains("error: --metrics-listen 0.0.0.0:0: other machines can"), "{said}");
-    assert!(said.contains(no_tls) && !said.contains(no_tokens), "{said}");
-    // Tokens are not checked yet, so a server that asks for them does not start.
-    let all =
-        [&["--listen", EVERYWHERE, "--metrics-listen", EVERYWHERE], &tls[..], &tokens].concat();
-    let said = refused(&all);
-    assert!(said.contains("authentication = tokens is not available"), "{said}");
+    assert!(said.contains(no_tls) && !said.contains(no_clients), "{said}");
+
+    let files = TlsFiles::mutual();
+    let protected = |config: &mut Config| {
+        config.listen = EVERYWHERE.parse().unwrap();
+        config.metrics_listen = Some(EVERYWHERE.parse().unwrap());
+        config.tls = files.settings();
+    };
+    Windrow::start_plainly(protected).await.stop().await;
 }
 
 #[tokio::test]
