@@ -124,7 +124,10 @@ async fn a_handshake_makes_room_for_another_connection() {
     let mut listener =
         Listener { gate: Gate { slots: Arc::new(Semaphore::new(1)), ..listener.gate }, ..listener };
     let (_first, mut of_first) = connect(&mut listener, address).await;
-    let served = async move { drop((of_first.flush().await.unwrap_err(), of_first)) };
+    let served = async move {
+        let ended = timeout(PATIENCE, of_first.flush()).await.unwrap();
+        drop((ended.unwrap_err(), of_first));
+    };
 
     let ((), (second, of_second)) = tokio::join!(served, connect(&mut listener, address));
 
