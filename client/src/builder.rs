@@ -9,7 +9,7 @@ use tower::retry::budget::TpsBudget;
 use crate::address::{Address, Plaintext};
 use crate::client::Limits;
 use crate::delay::{Delay, OnDelay};
-use crate::endpoints::{Endpoints, Transport};
+use crate::endpoints::{ClientCertificate, Endpoints, Transport};
 use crate::{Client, Error};
 
 /// Default of [`ClientBuilder::timeout`]: 30 seconds.
@@ -69,6 +69,7 @@ pub struct ClientBuilder {
     bearer_token: Option<Secret>,
     plaintext: Plaintext,
     ca_certificate: Option<Vec<u8>>,
+    client_certificate: Option<ClientCertificate>,
     domain_name: Option<String>,
     connect_timeout: Duration,
     limits: Limits,
@@ -86,6 +87,7 @@ impl ClientBuilder {
             bearer_token: None,
             plaintext: Plaintext::WithoutToken,
             ca_certificate: None,
+            client_certificate: None,
             domain_name: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             limits: Limits {
@@ -124,6 +126,16 @@ impl ClientBuilder {
     /// Trusts only certificates signed by these (PEM). Default: the system's trusted certificates.
     pub fn ca_certificate(self, pem: impl Into<Vec<u8>>) -> Self {
         Self { ca_certificate: Some(pem.into()), ..self }
+    }
+
+    /// Proves with this certificate who the client is, for servers that ask for one (PEM, with its private key).
+    pub fn client_certificate(
+        self,
+        certificate: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        let certificate = ClientCertificate { chain: certificate.into(), key: key.into() };
+        Self { client_certificate: Some(certificate), ..self }
     }
 
     /// Expects this name in the servers' certificates. Default: the host of the endpoint.
@@ -202,6 +214,7 @@ impl ClientBuilder {
             keep_alive_timeout: self.keep_alive_timeout,
             user_agent: user_agent(self.user_agent.as_deref()),
             ca_certificate: self.ca_certificate.clone(),
+            client_certificate: self.client_certificate.clone(),
             domain_name: self.domain_name.clone(),
         };
         let plaintext = if token.is_some() { self.plaintext } else { Plaintext::WithToken };

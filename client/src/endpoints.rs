@@ -4,13 +4,14 @@
 //! next one; later calls see that the move was made. There is no timed return to an earlier server: the
 //! next loss moves on in the same circle.
 
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 use tracing::debug;
 
@@ -36,7 +37,22 @@ pub(crate) struct Transport {
     pub(crate) keep_alive_timeout: Duration,
     pub(crate) user_agent: String,
     pub(crate) ca_certificate: Option<Vec<u8>>,
+    pub(crate) client_certificate: Option<ClientCertificate>,
     pub(crate) domain_name: Option<String>,
+}
+
+/// The certificate of a client. `Debug` hides the key.
+#[derive(Clone)]
+pub(crate) struct ClientCertificate {
+    /// PEM, with the intermediate certificates.
+    pub(crate) chain: Vec<u8>,
+    pub(crate) key: Vec<u8>,
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -168,9 +184,13 @@ impl Interceptor for Bearer {
 fn target(address: Address, transport: &Transport) -> Result<Target, Error> {
     let endpoint = endpoint(&address, transport)
         .map_err(|error| invalid(address.as_str(), root_cause(&error)))?;
-    if !address.is_tls() && transport.ca_certificate.is_some() {
-        let text = "a CA certificate requires TLS; write https://";
-        return Err(invalid(address.as_str(), text.to_owned()));
+    let of_tls = [
+        ("a CA certificate", transport.ca_certificate.is_some()),
+        ("a client certificate", transport.client_certificate.is_some()),
+    ];
+    if let Some((what, _)) = of_tls.iter().find(|(_, is_set)| *is_set && !address.is_tls()) {
+        let text = format!("{what} requires TLS; write https://");
+        return Err(invalid(address.as_str(), text));
     }
     let channel = endpoint.connect_lazy();
     Ok(Target { address, endpoint, channel })
@@ -193,6 +213,10 @@ fn tls(transport: &Transport) -> ClientTlsConfig {
     let config = match &transport.ca_certificate {
         Some(pem) => config.ca_certificate(Certificate::from_pem(pem)),
         None => config.with_native_roots(),
+    };
+    let config = match &transport.client_certificate {
+        Some(ClientCertificate { chain, key }) => config.identity(Identity::from_pem(chain, key)),
+        None => config,
     };
     match &transport.domain_name {
         Some(name) => config.domain_name(name),

@@ -130,6 +130,8 @@ pub fn command(name: &str) -> Command {
         "DATABASE_URL",
         "TZDIR",
         "WINDROW_CA_FILE",
+        "WINDROW_CERTIFICATE_FILE",
+        "WINDROW_KEY_FILE",
         "WINDROW_CONFIG",
         "WINDROW_CONTEXT",
         "WINDROW_LISTEN",

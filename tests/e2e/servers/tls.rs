@@ -2,14 +2,17 @@
 
 use std::io::ErrorKind;
 use std::process::Command;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use windrow_client::{Client, Error};
+use windrow_client::{Client, Error, proto};
+use windrow_server::sources::{SourceSettings, WorkerSettings};
 
-use crate::support::python::{SCRIPTS, run, with_requirements};
-use crate::support::tls::{Authority, TlsFiles};
-use crate::support::{Windrow, program};
+use crate::support::program::Process;
+use crate::support::python::{SCRIPTS, install, run, script, with_requirements};
+use crate::support::tls::{Authority, HOST, TlsFiles};
+use crate::support::{Windrow, job, parameters, program};
 
 /// A hello of TLS 1.1 with two of its ciphers, and the record that the server answers: a fatal alert because of the
 /// version.
@@ -109,6 +112,73 @@ async fn with_a_client_authority_only_its_certificates_are_accepted() {
     assert!(without.to_string().contains("CertificateRequired"), "{without}");
     assert!(foreign.to_string().contains("UnknownCA"), "{foreign}");
     assert!(old.to_string().contains("CertificateExpired"), "{old}");
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn clients_prove_themselves_with_their_certificates() {
+    let files = TlsFiles::mutual();
+    let windrow = Windrow::start_plainly(|config| config.tls = files.settings()).await;
+    let address = format!("https://{HOST}:{}", windrow.addr().port());
+    let own = files.authority.sign("caller");
+    std::fs::write(files.path("own.pem"), &own.certificate).unwrap();
+    std::fs::write(files.path("own-key.pem"), &own.key).unwrap();
+
+    let builder =
+        || Client::builder().endpoint(&address).ca_certificate(files.authority.pem.clone());
+    let known = builder().client_certificate(own.certificate, own.key.clone()).connect().await;
+    known.unwrap().list_jobs().await.unwrap();
+    // In TLS 1.3 a client may believe to be connected before the server has seen its certificate.
+    let unknown = builder().timeout(Duration::from_secs(2)).connect_lazy().unwrap();
+    unknown.list_jobs().await.unwrap_err();
+    let plain = Client::builder().endpoint("http://localhost:1").client_certificate("", "");
+    let plain = plain.connect_lazy().unwrap_err().to_string();
+    assert!(plain.contains("a client certificate requires TLS"), "{plain}");
+
+    let dir = files.path("");
+    let said = tokio::task::spawn_blocking(move || {
+        let list = |flags: &[&str]| {
+            let mut command = program::command("windrow");
+            command.current_dir(&dir).args(["--server", &address, "--ca-file", "ca.pem"]);
+            let output = command.args(["jobs", "list"]).args(flags).output().unwrap();
+            (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+        };
+        let certificate = ["--certificate-file", "own.pem"];
+        [list(&[&certificate[..], &["--key-file", "own-key.pem"]].concat()), list(&certificate)]
+    });
+    let [known, without_key] = said.await.unwrap();
+    assert_eq!(known.0, 0, "{}", known.1);
+    assert!(without_key.1.contains("--certificate-file needs --key-file"), "{}", without_key.1);
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn a_python_worker_proves_itself_with_its_certificate() {
+    tokio::task::spawn_blocking(install).await.unwrap();
+    let files = TlsFiles::mutual();
+    let windrow = Windrow::start_plainly(|config| {
+        config.tls = files.settings();
+        let declared = SourceSettings::Worker(WorkerSettings::default());
+        config.sources.insert("py".to_owned(), declared);
+    })
+    .await;
+    let address = format!("https://{HOST}:{}", windrow.addr().port());
+    let own = files.authority.sign("worker");
+    std::fs::write(files.path("own.pem"), &own.certificate).unwrap();
+    std::fs::write(files.path("own-key.pem"), &own.key).unwrap();
+    let client = Client::builder().endpoint(&address).ca_certificate(files.authority.pem.clone());
+    let client = client.client_certificate(own.certificate, own.key).connect().await.unwrap();
+    let job = proto::ScheduledJob { parameters: Some(parameters("py")), ..job("job") };
+    client.create_job(job).await.unwrap();
+
+    let mut command = script("worker.py", &address);
+    command.env("WINDROW_CA_FILE", files.path("ca.pem"));
+    command.env("WINDROW_CERTIFICATE_FILE", files.path("own.pem"));
+    command.env("WINDROW_KEY_FILE", files.path("own-key.pem"));
+    let _worker = Process::spawn(&mut command);
+
+    let run = client.trigger_and_wait("job").await.unwrap();
+    assert_eq!(run.status(), proto::ScrapingJobStatus::Completed, "{run:#?}");
     windrow.stop().await;
 }
 

@@ -129,6 +129,8 @@ fn permanent(flags: &ConnectionFlags) -> Result<Connection, Failure> {
     };
     Ok(Connection {
         ca_file: absolute("--ca-file", server.ca_file)?,
+        certificate_file: absolute("--certificate-file", server.certificate_file)?,
+        key_file: absolute("--key-file", server.key_file)?,
         token_file: absolute("--token-file", server.token_file)?,
         ..server
     })

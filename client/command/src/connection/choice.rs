@@ -11,6 +11,8 @@ use crate::failure::Failure;
 const SERVER: &str = "WINDROW_SERVER";
 const CONTEXT: &str = "WINDROW_CONTEXT";
 const CA_FILE: &str = "WINDROW_CA_FILE";
+const CERTIFICATE_FILE: &str = "WINDROW_CERTIFICATE_FILE";
+const KEY_FILE: &str = "WINDROW_KEY_FILE";
 /// Not a flag: every user of the machine can see command lines.
 const TOKEN: &str = "WINDROW_TOKEN";
 
@@ -44,6 +46,8 @@ impl Environment {
         let connection = Connection {
             server: text(SERVER).unwrap_or_default(),
             ca_file: set(CA_FILE).map(PathBuf::from),
+            certificate_file: set(CERTIFICATE_FILE).map(PathBuf::from),
+            key_file: set(KEY_FILE).map(PathBuf::from),
             ..Default::default()
         };
         Self { connection, token: text(TOKEN), context: text(CONTEXT) }

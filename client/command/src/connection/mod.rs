@@ -47,6 +47,16 @@ pub(crate) struct ConnectionFlags {
     /// May also be set as WINDROW_CA_FILE.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) ca_file: Option<PathBuf>,
+    /// File with the certificate (PEM) by which the server knows this client, if it asks for one.
+    ///
+    /// May also be set as WINDROW_CERTIFICATE_FILE.
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) certificate_file: Option<PathBuf>,
+    /// File with the private key (PEM) of that certificate.
+    ///
+    /// May also be set as WINDROW_KEY_FILE.
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) key_file: Option<PathBuf>,
     /// File with the bearer token to send. WINDROW_TOKEN may hold the token itself.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) token_file: Option<PathBuf>,
@@ -65,6 +75,9 @@ pub(crate) async fn connect(flags: ConnectionFlags) -> Result<Client, Failure> {
     if let Some(file) = &server.ca_file {
         let certificates = fs::read(file).map_err(|error| unreadable("CA", file, &error))?;
         builder = builder.ca_certificate(certificates);
+    }
+    if let Some([certificate, key]) = server.client_certificate()? {
+        builder = builder.client_certificate(certificate, key);
     }
     if let Some(token) = token {
         builder = builder.bearer_token(token);
@@ -114,6 +127,8 @@ impl From<&ConnectionFlags> for Connection {
         Self {
             server: flags.server.clone().unwrap_or_default(),
             ca_file: flags.ca_file.clone(),
+            certificate_file: flags.certificate_file.clone(),
+            key_file: flags.key_file.clone(),
             token_file: flags.token_file.clone(),
             plaintext_token: flags.plaintext_token,
         }
@@ -129,7 +144,12 @@ impl Connection {
     /// The flags that describe this connection.
     pub(crate) fn flags(&self) -> Vec<String> {
         let mut flags = vec!["--server".to_owned(), self.server.clone()];
-        for (flag, file) in [("--ca-file", &self.ca_file), ("--token-file", &self.token_file)] {
+        for (flag, file) in [
+            ("--ca-file", &self.ca_file),
+            ("--certificate-file", &self.certificate_file),
+            ("--key-file", &self.key_file),
+            ("--token-file", &self.token_file),
+        ] {
             if let Some(file) = file {
                 flags.extend([flag.to_owned(), file.display().to_string()]);
             }
@@ -138,10 +158,27 @@ impl Connection {
         flags
     }
 
+    /// The certificate of this client, and its key.
+    fn client_certificate(&self) -> Result<Option<[Vec<u8>; 2]>, Failure> {
+        let read = |kind: &str, file: &Path| {
+            fs::read(file).map_err(|error| unreadable(kind, file, &error))
+        };
+        match (&self.certificate_file, &self.key_file) {
+            (Some(certificate), Some(key)) => {
+                Ok(Some([read("certificate", certificate)?, read("key", key)?]))
+            }
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(Failure::Usage("--certificate-file needs --key-file")),
+            (None, Some(_)) => Err(Failure::Usage("--key-file needs --certificate-file")),
+        }
+    }
+
     fn over(self, base: Self) -> Self {
         Self {
             server: if self.server.is_empty() { base.server } else { self.server },
             ca_file: self.ca_file.or(base.ca_file),
+            certificate_file: self.certificate_file.or(base.certificate_file),
+            key_file: self.key_file.or(base.key_file),
             token_file: self.token_file.or(base.token_file),
             plaintext_token: self.plaintext_token || base.plaintext_token,
         }
@@ -198,13 +235,16 @@ mod tests {
         let connection = Connection {
             server: "https://windrow.internal".to_owned(),
             ca_file: Some(PathBuf::from("/ca.pem")),
+            certificate_file: Some(PathBuf::from("/cert.pem")),
+            key_file: Some(PathBuf::from("/key.pem")),
             token_file: Some(PathBuf::from("/token")),
             plaintext_token: true,
         };
         let flags = connection.flags().join(" ");
         assert_eq!(
             flags,
-            "--server https://windrow.internal --ca-file /ca.pem --token-file /token --plaintext-token"
+            "--server https://windrow.internal --ca-file /ca.pem --certificate-file /cert.pem --key-file /key.pem \
+             --token-file /token --plaintext-token"
         );
     }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import random
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
@@ -141,9 +143,19 @@ class _Call:
 
 def _open(address: str) -> grpc.Channel:
     if address.startswith("https://"):
-        credentials = grpc.ssl_channel_credentials()
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=_read("WINDROW_CA_FILE"),
+            private_key=_read("WINDROW_KEY_FILE"),
+            certificate_chain=_read("WINDROW_CERTIFICATE_FILE"),
+        )
         return grpc.secure_channel(address.removeprefix("https://"), credentials, options=CHANNEL_OPTIONS)
     return grpc.insecure_channel(address.removeprefix("http://"), options=CHANNEL_OPTIONS)
+
+
+def _read(variable: str) -> bytes | None:
+    """The content of the file that a variable names."""
+    file = os.environ.get(variable)
+    return Path(file).read_bytes() if file else None
 
 
 def is_refusal(error: grpc.RpcError) -> bool:
