@@ -217,8 +217,15 @@ impl RunState {
         if self.cancel_requested_at.is_some() {
             return self.ended(Status::Cancelled, now);
         }
-        let max_attempts = self.max_attempts.saturating_add(1);
-        Self { status: Status::Pending, available_at: now, max_attempts, lease: None, ..self }
+        Self {
+            status: Status::Pending,
+            available_at: now,
+            max_attempts: self.max_attempts.saturating_add(1),
+            // The error of an earlier attempt would be taken for that of this one.
+            error_message: String::new(),
+            lease: None,
+            ..self
+        }
     }
 
     fn ended(self, status: Status, now: DateTime<Utc>) -> Self {

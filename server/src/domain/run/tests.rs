@@ -150,6 +150,12 @@ fn a_released_attempt_does_not_count() {
 }
 
 #[test]
+fn a_released_attempt_has_no_error_not_even_that_of_an_earlier_one() {
+    let run = after(pending(), [leased(), failed(1), leased(), Event::Released { attempt: 2 }]);
+    assert_eq!(run.state.error_message, "");
+}
+
+#[test]
 fn nothing_changes_a_final_state() {
     let done = after(pending(), [leased(), Event::Done { attempt: 1 }]);
     for event in [
