@@ -26,6 +26,15 @@ pub struct Backfill {
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
+/// What a backfill did, or would do.
+#[derive(Clone, Debug)]
+pub struct BackfillResult {
+    /// All ticks of the range.
+    pub ticks: Vec<BackfilledTick>,
+    /// Reasons why the runs have to wait.
+    pub warnings: Vec<String>,
+}
+
 /// A tick of the range with the outcome of its backfill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackfilledTick {
@@ -47,7 +56,7 @@ impl App {
         &self,
         request: Backfill,
         mode: Mode,
-    ) -> Result<Vec<BackfilledTick>, AppError> {
+    ) -> Result<BackfillResult, AppError> {
         let now = self.now();
         check_range(&request, now)?;
         let (mut tx, job) = self.lock_undeleted(&request.job).await?;
@@ -55,18 +64,20 @@ impl App {
             return Err(AppError::JobUnreadable(job.problems));
         }
         let ticks = ticks_of(&job, &request)?;
+        let warnings = self.sources.missing(&job.settings.parameters).into_iter().collect();
         let existing = backfills::runs_of_ticks(&mut tx, &job.id, &ticks).await?;
         let request_id = request.idempotency_key.as_ref().map_or("", |key| key.request_id.as_str());
         if is_repeated(&mut tx, &request).await? {
             let created = backfills::backfills_of_request(&mut tx, &job.id, request_id).await?;
-            return Ok(outcomes(&ticks, &existing, &created));
+            return Ok(BackfillResult { ticks: outcomes(&ticks, &existing, &created), warnings });
         }
         let free = ticks.iter().filter(|tick| !existing.contains_key(tick));
         let random = rand::random();
         let runs: Vec<Run> =
             free.map(|tick| Run::new(run_of(&job, &request, *tick), now, random)).collect();
         if mode == Mode::ValidateOnly {
-            return Ok(outcomes(&ticks, &existing, &BTreeMap::new()));
+            let ticks = outcomes(&ticks, &existing, &BTreeMap::new());
+            return Ok(BackfillResult { ticks, warnings });
         }
         if let Some(key) = &request.idempotency_key {
             // The lock on the schedule excludes concurrent backfills, so the claim always succeeds.
@@ -78,7 +89,7 @@ impl App {
         self.work_committed();
         let by_tick =
             runs.iter().filter_map(|run| Some((run.spec.tick_at?, run.spec.id.to_string())));
-        Ok(outcomes(&ticks, &existing, &by_tick.collect()))
+        Ok(BackfillResult { ticks: outcomes(&ticks, &existing, &by_tick.collect()), warnings })
     }
 }
 

@@ -42,7 +42,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, Transaction};
 use tokio::sync::watch;
 
-pub use self::backfills::{Backfill, Backfilled, BackfilledTick};
+pub use self::backfills::{Backfill, BackfillResult, Backfilled, BackfilledTick};
 pub use self::error::AppError;
 pub(crate) use self::error::join_violations;
 pub use self::explain::{Explanation, TickState};

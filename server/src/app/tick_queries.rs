@@ -43,13 +43,16 @@ impl App {
         after: Option<DateTime<Utc>>,
         count: usize,
     ) -> Result<Previewed, AppError> {
-        let (schedule, mut warnings) = match preview {
+        let after = after.unwrap_or_else(|| self.now());
+        let (schedule, mut warnings): (Schedule, Vec<String>) = match preview {
             Preview::Job(id) => {
                 let mut conn = self.acquire().await?;
                 let job = scheduled_jobs::scheduled_job_get(&mut conn, &id).await?;
-                let settings = job.ok_or(AppError::ScheduledJobNotFound(id))?.settings;
-                let warnings = settings.warnings();
-                (settings.schedule, warnings)
+                let job = job.ok_or(AppError::ScheduledJobNotFound(id))?;
+                let obstacle = job.gate.obstacle_at(after);
+                let obstacle = obstacle.map(|why| format!("{why}: its ticks create no runs"));
+                let warnings = job.settings.warnings(&self.sources);
+                (job.settings.schedule, obstacle.into_iter().chain(warnings).collect())
             }
             Preview::Schedule { cron_expression, timezone } => {
                 let schedule = Schedule::parse(&cron_expression, &timezone)
@@ -58,7 +61,6 @@ impl App {
                 (schedule, warnings)
             }
         };
-        let after = after.unwrap_or_else(|| self.now());
         let ticks: Vec<Tick> = schedule.ticks_after(after).take(count).collect();
         let until = ticks.last().map_or(after, |tick| tick.tick_at);
         let skipped = schedule.skipped_in(after, until, SKIPPED_LIMIT);

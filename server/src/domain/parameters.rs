@@ -22,6 +22,8 @@ pub const RADIUS: f64 = 100.0;
 pub const LIMIT: i32 = 10_000;
 /// Maximum pause between two locations.
 pub const REQUEST_DELAY: Duration = Duration::from_mins(1);
+/// Characters of the name of an unknown source that a sentence repeats.
+const SHOWN_NAME: usize = 64;
 /// Default pause between two locations, which limits the load on the scraped sites.
 pub const DEFAULT_REQUEST_DELAY: Duration = Duration::from_secs(1);
 
@@ -81,6 +83,8 @@ pub struct ScrapeParameters {
 #[derive(Clone, Debug, Default)]
 pub struct SourceNames {
     pub names: BTreeSet<String>,
+    /// Those that the server executes itself; workers execute the others.
+    pub executed: BTreeSet<String>,
     /// Source of parameters that name none, if there is a default.
     pub default: Option<String>,
 }
@@ -145,7 +149,7 @@ impl ScrapeParameters {
             reject("request_delay", "must be 0 to 60 seconds".to_owned());
         }
         if let Some(name) = self.source.as_ref().filter(|name| !sources.names.contains(*name)) {
-            let shown: String = name.chars().take(64).collect();
+            let shown: String = name.chars().take(SHOWN_NAME).collect();
             reject("source", format!("unknown source '{shown}'; {}", sources.valid_names()));
         }
         violations
@@ -172,6 +176,13 @@ impl ScrapeParameters {
 }
 
 impl SourceNames {
+    /// A sentence if this server does not have the source of a job or run. That is no error: another may have it.
+    pub fn missing(&self, parameters: &ScrapeParameters) -> Option<String> {
+        let source = parameters.source.as_ref().filter(|source| !self.names.contains(*source))?;
+        let shown: String = source.chars().take(SHOWN_NAME).collect();
+        Some(format!("this server has no source '{shown}': runs wait for a server that has it"))
+    }
+
     fn valid_names(&self) -> String {
         let names: Vec<_> = self.names.iter().map(String::as_str).collect();
         format!("expected one of {}", names.join(", "))
@@ -217,7 +228,8 @@ mod tests {
     }
 
     fn sources() -> SourceNames {
-        SourceNames { names: BTreeSet::from(["sample".to_owned()]), default: None }
+        let names = BTreeSet::from(["sample".to_owned()]);
+        SourceNames { names, ..SourceNames::default() }
     }
 
     fn good() -> ScrapeParameters {

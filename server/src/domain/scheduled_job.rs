@@ -1,6 +1,6 @@
 //! A scheduled job: settings, state of its schedule, and the history of its runs.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::id::{RunId, ScheduledJobId};
@@ -174,8 +174,9 @@ impl ScheduledJob {
 
 impl Settings {
     /// A sentence for each likely mistake.
-    pub fn warnings(&self) -> Vec<String> {
-        self.schedule.warnings().into_iter().chain(self.ticks.warning()).collect()
+    pub fn warnings(&self, sources: &SourceNames) -> Vec<String> {
+        let missing = sources.missing(&self.parameters);
+        missing.into_iter().chain(self.schedule.warnings()).chain(self.ticks.warning()).collect()
     }
 
     /// A draft of the settings, to be changed and checked again.
@@ -216,6 +217,25 @@ impl ScheduleState {
     #[must_use]
     pub fn rearmed(self, schedule: &Schedule, now: DateTime<Utc>) -> Self {
         Self { watermark: now, ..self }.with_next_tick(schedule)
+    }
+
+    /// The reason why a tick at this time creates no run, by the current status.
+    pub fn obstacle_at(&self, instant: DateTime<Utc>) -> Option<String> {
+        let time = |end: DateTime<Utc>| end.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        match (self.deleted_at, self.status) {
+            (Some(_), _) => Some("the job is deleted".to_owned()),
+            (None, Status::Active) => None,
+            (None, Status::Inactive) => Some("the job is inactive".to_owned()),
+            (None, Status::Paused) if self.paused_until.is_some_and(|end| end < instant) => None,
+            (None, Status::Paused) => {
+                let until = self.paused_until.map(|end| format!(" until {}", time(end)));
+                let because = match self.pause_reason.as_str() {
+                    "" => String::new(),
+                    reason => format!(" ({reason})"),
+                };
+                Some(format!("the job is paused{}{because}", until.unwrap_or_default()))
+            }
+        }
     }
 
     /// True if ticks create runs.

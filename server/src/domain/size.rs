@@ -17,8 +17,8 @@ const BASE: usize = 2_048;
 /// Tag and length of a field, and of the message around it.
 const FIELD: usize = 12;
 
-/// Warnings about an expression: six of up to 300 bytes.
-const WARNINGS: usize = 2_048;
+/// Warnings: six about an expression, one about the policy and one about the source, each of up to 350 bytes.
+const WARNINGS: usize = 3_072;
 
 /// Something that is sent as an entry of a list or stream.
 pub trait Size {

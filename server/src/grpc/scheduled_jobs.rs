@@ -55,7 +55,7 @@ impl ScheduledJobs {
         let limit = if request.include_runs.unwrap_or(true) { limit } else { 0 };
         let (job, runs, total) = self.app.get_scheduled_job(&id, limit).await?;
         Ok(proto::GetScheduledJobResponse {
-            scheduled_job: Some(to_job(&job)),
+            scheduled_job: Some(to_job(&job, self.app.sources())),
             job_runs: runs.iter().map(to_run).collect(),
             total_runs: total,
         })
@@ -79,8 +79,9 @@ impl ScheduledJobs {
             limit: page::size("page_size", request.page_size)?,
         };
         let found = self.app.list_scheduled_jobs(query).await?;
+        let to_message = |job: &ScheduledJob| to_job(job, self.app.sources());
         Ok(proto::ListScheduledJobsResponse {
-            scheduled_jobs: found.jobs.items.iter().map(to_job).collect(),
+            scheduled_jobs: found.jobs.items.iter().map(to_message).collect(),
             total: found.total,
             next_page_token: tokens.next(found.jobs.next_after().map(|job| job.id.clone())),
         })
@@ -113,6 +114,14 @@ impl ScheduledJobs {
         Ok(convert::to_stats(&stats))
     }
 
+    /// The job as the field of a response.
+    fn to_response(
+        &self,
+        job: Result<ScheduledJob, AppError>,
+    ) -> Result<Option<proto::ScheduledJob>, Status> {
+        Ok(Some(to_job(&job.map_err(status)?, self.app.sources())))
+    }
+
     async fn pause(
         &self,
         request: proto::PauseScheduledJobRequest,
@@ -131,18 +140,13 @@ fn id_of(text: &str) -> Result<ScheduledJobId, Status> {
     convert::scheduled_job_id(JOB_ID, text).map_err(status)
 }
 
-/// The job as the field of a response.
-fn to_response(job: Result<ScheduledJob, AppError>) -> Result<Option<proto::ScheduledJob>, Status> {
-    Ok(Some(to_job(&job.map_err(status)?)))
-}
-
 #[async_trait]
 impl ScheduledJobService for ScheduledJobs {
     async fn create_scheduled_job(
         &self,
         request: Request<proto::CreateScheduledJobRequest>,
     ) -> Result<Response<proto::CreateScheduledJobResponse>, Status> {
-        let scheduled_job = to_response(self.create(request.into_inner()).await)?;
+        let scheduled_job = self.to_response(self.create(request.into_inner()).await)?;
         Ok(Response::new(proto::CreateScheduledJobResponse { scheduled_job }))
     }
 
@@ -164,7 +168,7 @@ impl ScheduledJobService for ScheduledJobs {
         &self,
         request: Request<proto::UpdateScheduledJobRequest>,
     ) -> Result<Response<proto::UpdateScheduledJobResponse>, Status> {
-        let scheduled_job = to_response(self.update(request.into_inner()).await)?;
+        let scheduled_job = self.to_response(self.update(request.into_inner()).await)?;
         Ok(Response::new(proto::UpdateScheduledJobResponse { scheduled_job }))
     }
 
@@ -175,7 +179,7 @@ impl ScheduledJobService for ScheduledJobs {
         let request = request.into_inner();
         let id = id_of(&request.scheduled_job_id)?;
         let scheduled_job =
-            to_response(self.app.delete_scheduled_job(&id, &request.etag, ANONYMOUS).await)?;
+            self.to_response(self.app.delete_scheduled_job(&id, &request.etag, ANONYMOUS).await)?;
         Ok(Response::new(proto::DeleteScheduledJobResponse { scheduled_job }))
     }
 
@@ -184,7 +188,8 @@ impl ScheduledJobService for ScheduledJobs {
         request: Request<proto::UndeleteScheduledJobRequest>,
     ) -> Result<Response<proto::UndeleteScheduledJobResponse>, Status> {
         let id = id_of(&request.get_ref().scheduled_job_id)?;
-        let scheduled_job = to_response(self.app.undelete_scheduled_job(&id, ANONYMOUS).await)?;
+        let scheduled_job =
+            self.to_response(self.app.undelete_scheduled_job(&id, ANONYMOUS).await)?;
         Ok(Response::new(proto::UndeleteScheduledJobResponse { scheduled_job }))
     }
 
@@ -192,7 +197,7 @@ impl ScheduledJobService for ScheduledJobs {
         &self,
         request: Request<proto::PauseScheduledJobRequest>,
     ) -> Result<Response<proto::PauseScheduledJobResponse>, Status> {
-        let scheduled_job = to_response(self.pause(request.into_inner()).await)?;
+        let scheduled_job = self.to_response(self.pause(request.into_inner()).await)?;
         Ok(Response::new(proto::PauseScheduledJobResponse { scheduled_job }))
     }
 
@@ -203,7 +208,8 @@ impl ScheduledJobService for ScheduledJobs {
         let request = request.into_inner();
         let id = id_of(&request.scheduled_job_id)?;
         let held = if request.catch_up { HeldTicks::CatchUp } else { HeldTicks::Record };
-        let scheduled_job = to_response(self.app.resume_scheduled_job(&id, held, ANONYMOUS).await)?;
+        let scheduled_job =
+            self.to_response(self.app.resume_scheduled_job(&id, held, ANONYMOUS).await)?;
         Ok(Response::new(proto::ResumeScheduledJobResponse { scheduled_job }))
     }
 
@@ -212,7 +218,8 @@ impl ScheduledJobService for ScheduledJobs {
         request: Request<proto::DeactivateScheduledJobRequest>,
     ) -> Result<Response<proto::DeactivateScheduledJobResponse>, Status> {
         let id = id_of(&request.get_ref().scheduled_job_id)?;
-        let scheduled_job = to_response(self.app.deactivate_scheduled_job(&id, ANONYMOUS).await)?;
+        let scheduled_job =
+            self.to_response(self.app.deactivate_scheduled_job(&id, ANONYMOUS).await)?;
         Ok(Response::new(proto::DeactivateScheduledJobResponse { scheduled_job }))
     }
 

@@ -55,6 +55,7 @@ impl ScrapingJobs {
             message: triggered.message,
             created_at: Some(to_time(triggered.run.spec.created_at)),
             scraping_job: Some(run),
+            warnings: self.warnings(&triggered.run),
         })
     }
 
@@ -131,7 +132,7 @@ impl ScrapingJobs {
     async fn retry(
         &self,
         mut request: proto::RetryFailedLocationsRequest,
-    ) -> Result<proto::ScrapingJob, AppError> {
+    ) -> Result<proto::RetryFailedLocationsResponse, AppError> {
         let request_id = std::mem::take(&mut request.request_id);
         let retry = RetryRequest {
             idempotency_key: idempotency_key("RetryFailedLocations", request_id, &request)?,
@@ -141,7 +142,13 @@ impl ScrapingJobs {
         };
         let mode = super::mode(request.validate_only);
         let run = self.app.retry_failed_locations(retry, mode).await?;
-        Ok(to_response(&run, request.validate_only))
+        let scraping_job = Some(to_response(&run, request.validate_only));
+        Ok(proto::RetryFailedLocationsResponse { scraping_job, warnings: self.warnings(&run) })
+    }
+
+    /// Reasons why a new run has to wait.
+    fn warnings(&self, run: &Run) -> Vec<String> {
+        self.app.sources().missing(&run.spec.parameters).into_iter().collect()
     }
 
     /// Identifies a client by its certificate or its address, until calls are authenticated.
@@ -236,8 +243,7 @@ impl ScrapingJobService for ScrapingJobs {
         &self,
         request: Request<proto::RetryFailedLocationsRequest>,
     ) -> Result<Response<proto::RetryFailedLocationsResponse>, Status> {
-        let scraping_job = Some(self.retry(request.into_inner()).await.map_err(status)?);
-        Ok(Response::new(proto::RetryFailedLocationsResponse { scraping_job }))
+        self.retry(request.into_inner()).await.map(Response::new).map_err(status)
     }
 
     async fn list_scraping_job_logs(

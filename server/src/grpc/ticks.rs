@@ -7,9 +7,11 @@ use super::convert::{self, to_duration, to_job, to_run, to_time};
 use super::page::{self, PageTokens};
 use super::request_id::idempotency_key;
 use crate::app::{
-    App, AppError, Backfill, Backfilled, BackfilledTick, Explanation, Preview, Previewed, TickState,
+    App, AppError, Backfill, BackfillResult, Backfilled, BackfilledTick, Explanation, Preview,
+    Previewed, TickState,
 };
 use crate::domain::ledger::LedgerEntry;
+use crate::domain::parameters::SourceNames;
 use crate::domain::revision::{Change, Revision};
 use crate::domain::saturating::{saturating_i32, saturating_i64};
 use crate::domain::schedule::{Shift, Tick};
@@ -81,7 +83,7 @@ pub(super) async fn explain(
         tick: tick.as_ref().map(to_tick),
         decided: entry.as_ref().map(to_decided),
         scraping_job: run.as_ref().map(to_run),
-        revision: revision.as_ref().map(to_revision),
+        revision: revision.as_ref().map(|revision| to_revision(revision, app.sources())),
         depends_on,
         previous_tick_at: previous.map(to_time),
         next_tick_at: next.map(to_time),
@@ -102,11 +104,13 @@ pub(super) async fn backfill(
         requested_by: ANONYMOUS.to_owned(),
         idempotency_key: key,
     };
-    let ticks = app.backfill(backfill, super::mode(request.validate_only)).await?;
+    let BackfillResult { ticks, warnings } =
+        app.backfill(backfill, super::mode(request.validate_only)).await?;
     let created = ticks.iter().filter(|tick| matches!(tick.outcome, Backfilled::Created(_)));
     Ok(proto::BackfillScheduledJobResponse {
         created_count: saturating_i32(created.count()),
         ticks: ticks.into_iter().map(to_backfilled).collect(),
+        warnings,
     })
 }
 
@@ -129,7 +133,7 @@ fn to_state(state: TickState) -> proto::TickState {
     }
 }
 
-fn to_revision(revision: &Revision) -> proto::ScheduledJobRevision {
+fn to_revision(revision: &Revision, sources: &SourceNames) -> proto::ScheduledJobRevision {
     let change = match revision.change {
         Change::Created => proto::RevisionChange::Created,
         Change::Updated => proto::RevisionChange::Updated,
@@ -140,7 +144,7 @@ fn to_revision(revision: &Revision) -> proto::ScheduledJobRevision {
         Change::Undeleted => proto::RevisionChange::Undeleted,
         Change::Imported => proto::RevisionChange::Imported,
     };
-    let job = to_job(&revision.job);
+    let job = to_job(&revision.job, sources);
     proto::ScheduledJobRevision {
         number: revision.job.revision,
         valid_from: Some(to_time(revision.valid_from)),

@@ -97,16 +97,23 @@ impl Workers {
             return Err(AppError::invalid("sources", text));
         }
         let known = self.app.sources();
-        let unknown = |(index, name): (usize, &String)| {
+        let refused = |(index, name): (usize, &String)| {
             let name: String = name.chars().take(64).collect();
+            // Two programs under one name would mix their results, and nobody could tell who found what.
+            let what = if known.names.contains(&name) {
+                "is a source that this server executes itself"
+            } else {
+                "is not a source of this server"
+            };
             let text = format!(
-                "'{name}' is not a source of this server; declare `[sources.{name}]` with \
-                 `kind = \"worker\"` in windrow.toml"
+                "'{name}' {what}; declare `[sources.{name}]` with `kind = \"worker\"` in windrow.toml"
             );
             AppError::invalid(&format!("sources[{index}]"), text)
         };
-        match names.iter().enumerate().find(|(_, name)| !known.names.contains(*name)) {
-            Some(found) => Err(unknown(found)),
+        let is_remote =
+            |name: &String| known.names.contains(name) && !known.executed.contains(name);
+        match names.iter().enumerate().find(|(_, name)| !is_remote(name)) {
+            Some(found) => Err(refused(found)),
             None => Ok(names.into_iter().collect()),
         }
     }

@@ -256,5 +256,6 @@ fn server_name() -> String {
 /// In an embedded database runs use sample data by default; elsewhere they must name a source.
 fn source_names(sources: &SourceRegistry, database: &OpenDatabase) -> SourceNames {
     let names: BTreeSet<String> = sources.names().into_iter().collect();
-    SourceNames { names, default: database.embedded.as_ref().map(|_| SAMPLE.to_owned()) }
+    let default = database.embedded.as_ref().map(|_| SAMPLE.to_owned());
+    SourceNames { names, executed: sources.executed().into_keys().collect(), default }
 }

@@ -53,7 +53,7 @@ impl Server {
         sources: &SourceRegistry,
     ) -> Result<OfflineApp, StartError> {
         let names: BTreeSet<String> = sources.names().into_iter().collect();
-        match Self::app_on(&database, config, SourceNames { names, default: None }).await {
+        match Self::app_on(&database, config, SourceNames { names, ..Default::default() }).await {
             Ok((app, _, _)) => Ok(OfflineApp { app, database }),
             Err(error) => {
                 database.close().await;

@@ -2,9 +2,10 @@
 
 use windrow_server::app::{
     App, AppError, Backfill, Backfilled, Explanation, HeldTicks, IdempotencyKey, Mode, Preview,
-    Previewed, TickState,
+    Previewed, TickState, Ticks,
 };
 use windrow_server::domain::pending_reason::PendingReason;
+use windrow_server::domain::run::{Event, Origin, Run};
 use windrow_server::domain::scheduled_job::ScheduledJob;
 use windrow_server::domain::tick::Decision;
 
@@ -84,7 +85,12 @@ async fn a_tick_before_the_import_of_its_job_is_not_called_decided() {
     let app = world.app().await;
     let new = create(&app, "job").await;
     let old = ScheduledJob { id: id("old"), created_at: at("2025-12-01T00:00:00Z"), ..new };
+    let imported = old.run_of_tick(Origin::Scheduled, at("2026-01-01T00:10:00Z"));
+    let imported = Run::new(imported, at("2026-01-01T00:10:00Z"), 7);
+    let imported = imported.apply(Event::CancelRequested, at("2026-01-01T00:10:01Z")).unwrap();
+    let run = imported.spec.id.to_string();
     app.import_scheduled_jobs(&[(old, None)], Mode::Commit).await.unwrap();
+    app.import_runs(vec![imported], &mut Ticks::new(), Mode::Commit).await.unwrap();
     let explain = async |time: &str| app.explain_tick(&id("old"), at(time)).await.unwrap();
 
     let before_import = explain("2026-01-01T00:20:00Z").await;
@@ -93,6 +99,10 @@ async fn a_tick_before_the_import_of_its_job_is_not_called_decided() {
     assert_eq!(before_import.state, TickState::BeforeCreation);
     let expected = "it was imported at 2026-01-01T00:30:30Z";
     assert!(before_import.text.contains(expected), "{}", before_import.text);
+    assert!(before_import.run.is_none(), "{before_import:?}");
+    let with_run = explain("2026-01-01T00:10:00Z").await;
+    assert!(with_run.text.ends_with(&format!(" Its run is {run}.")), "{}", with_run.text);
+    assert_eq!(with_run.run.map(|run| run.spec.id.to_string()), Some(run));
     assert_eq!(before_creation.state, TickState::BeforeCreation);
     let expected = "it was created at 2025-12-01T00:00:00Z";
     assert!(before_creation.text.contains(expected), "{}", before_creation.text);
@@ -194,18 +204,19 @@ async fn a_backfill_creates_a_run_for_each_past_tick_without_one_and_is_idempote
 
     let validated =
         app.backfill(backfill("00:29:00", "00:35:00", None), Mode::ValidateOnly).await.unwrap();
-    assert_eq!((validated.len(), runs(&app, "job").await.len()), (7, 1));
+    assert_eq!((validated.ticks.len(), runs(&app, "job").await.len()), (7, 1));
     let created =
         app.backfill(backfill("00:29:00", "00:35:00", Some("x")), Mode::Commit).await.unwrap();
     let repeated =
         app.backfill(backfill("00:29:00", "00:35:00", Some("x")), Mode::Commit).await.unwrap();
     let other = app.backfill(backfill("00:35:00", "00:35:30", None), Mode::Commit).await.unwrap();
 
-    assert_eq!(created, repeated);
+    assert_eq!(created.ticks, repeated.ticks);
+    let created = created.ticks;
     let new = created.iter().filter(|tick| matches!(tick.outcome, Backfilled::Created(Some(_))));
     assert_eq!((created.len(), new.count()), (7, 6));
     assert_eq!(created[6].outcome, Backfilled::RunExists(fired.clone()));
-    assert_eq!(other[0].outcome, Backfilled::RunExists(fired));
+    assert_eq!(other.ticks[0].outcome, Backfilled::RunExists(fired));
     let runs = runs(&app, "job").await;
     assert_eq!(runs.len(), 7);
     let oldest = runs.iter().filter_map(|run| run.spec.tick_at).min();
@@ -238,7 +249,7 @@ async fn a_backfill_checks_its_range_and_does_not_affect_the_schedule() {
     // The tick of 00:31 is due but not decided, so it is left to the scheduler.
     let ticks = app.backfill(backfill("00:31:00", "00:31:30", None), Mode::Commit).await.unwrap();
 
-    assert_eq!(ticks, []);
+    assert_eq!(ticks.ticks, []);
     assert_eq!(job(&app, "job").await.gate, before.gate);
     assert_eq!(decide(&app).await.len(), 1, "backfilled runs do not overlap with ticks");
 }

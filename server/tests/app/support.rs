@@ -62,7 +62,7 @@ impl World {
     fn app_of(&self, hub: Arc<Hub>, source: &str) -> App {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
         let names = BTreeSet::from([source.to_owned()]);
-        App::new(self.pool.clone(), clock, hub, SourceNames { names, default: None })
+        App::new(self.pool.clone(), clock, hub, SourceNames { names, ..Default::default() })
             .named(format!("server-{}", rand::random::<u16>()))
     }
 

@@ -1,9 +1,11 @@
 //! Updates of a job's settings, and jobs whose source only another server has.
 
-use windrow_server::app::{AppError, Edit, Mode};
+use chrono::TimeDelta;
+use windrow_server::app::{AppError, Backfill, Edit, Mode, Preview};
+use windrow_server::clock::Clock as _;
 use windrow_server::domain::scheduled_job::SettingsDraft;
 
-use crate::support::{World, create, id, trigger_of};
+use crate::support::{World, create, id};
 
 #[tokio::test]
 async fn a_job_whose_source_another_server_has_can_still_be_renamed() {
@@ -24,20 +26,32 @@ async fn a_job_whose_source_another_server_has_can_still_be_renamed() {
 }
 
 #[tokio::test]
-async fn a_trigger_says_if_the_server_does_not_have_the_source() {
+async fn everything_about_a_job_says_if_the_server_does_not_have_its_source() {
     let world = World::new().await;
     let app = world.app().await;
-    create(&app, "job").await;
+    let created = create(&app, "job").await;
     let elsewhere = world.app_with_source("other").await;
-    let usual = "Triggered scheduled job 'Job job' to run immediately";
-    let waits = ". This server has no source 'sample': the run waits for a server that has it";
+    let waits = "this server has no source 'sample': runs wait for a server that has it";
+    let next = created.gate.next_tick_at.unwrap();
+    let backfill = || Backfill {
+        job: created.id.clone(),
+        start: world.clock.now() - TimeDelta::minutes(2),
+        end: world.clock.now(),
+        priority: None,
+        requested_by: String::new(),
+        idempotency_key: None,
+    };
 
-    let known = app.trigger(trigger_of("job", None), Mode::Commit).await.unwrap();
-    let unknown = elsewhere.trigger(trigger_of("job", None), Mode::Commit).await.unwrap();
-    let again = trigger_of(unknown.run.spec.id.as_str(), None);
-    let again = elsewhere.trigger(again, Mode::ValidateOnly).await.unwrap();
-
-    assert_eq!(known.message, usual);
-    assert_eq!(unknown.message, format!("{usual}{waits}"));
-    assert!(again.message.ends_with(waits), "{}", again.message);
+    for (app, expected) in [(&app, None), (&elsewhere, Some(waits))] {
+        let sources = app.sources();
+        assert_eq!(sources.missing(&created.settings.parameters).as_deref(), expected);
+        assert_eq!(created.settings.warnings(sources), Vec::from_iter(expected));
+        let preview = app.preview_ticks(Preview::Job(created.id.clone()), None, 1).await.unwrap();
+        assert_eq!(preview.warnings, Vec::from_iter(expected));
+        let backfilled = app.backfill(backfill(), Mode::ValidateOnly).await.unwrap();
+        assert_eq!(backfilled.warnings, Vec::from_iter(expected));
+        let explained = app.explain_tick(&created.id, next).await.unwrap();
+        let but = expected.map(|waits| format!(" But {waits}.")).unwrap_or_default();
+        assert_eq!(explained.text, format!("A run will be created.{but}"));
+    }
 }

@@ -10,7 +10,7 @@ use windrow_client::worker::{Property, Source, SourceError, Task, Worker};
 use windrow_client::{Client, Code, proto};
 use windrow_server::sources::{SourceSettings, WorkerSettings};
 
-use crate::support::{PATIENCE, Windrow, eventually, job, parameters, wait_for};
+use crate::support::{PATIENCE, QUICK, Windrow, eventually, job, parameters, wait_for};
 use proto::ScrapingJobStatus as Status;
 use proto::worker_service_client::WorkerServiceClient;
 
@@ -227,6 +227,10 @@ async fn a_lease_request_needs_a_known_source_and_a_capacity() {
         let refused = workers.lease_scraping_jobs(wrong).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
     }
+    let own = workers.lease_scraping_jobs(lease(&[REMOTE, QUICK], 1)).await.unwrap_err();
+    assert_eq!(own.code(), Code::InvalidArgument, "{own:?}");
+    let text = "sources[1]: 'quick' is a source that this server executes itself; declare";
+    assert!(own.message().starts_with(text), "{}", own.message());
     windrow.stop().await;
 }
 

@@ -10,7 +10,7 @@ use super::{App, AppError};
 use crate::domain::id::{RunId, ScheduledJobId};
 use crate::domain::ledger::LedgerEntry;
 use crate::domain::revision::{Change, Revision};
-use crate::domain::run::Run;
+use crate::domain::run::{Origin, Run, Status};
 use crate::domain::schedule::Tick;
 use crate::domain::scheduled_job::ScheduledJob;
 use crate::store::revisions::{self, Which};
@@ -97,7 +97,10 @@ impl App {
         };
         explanation.text = match (explanation.state, &entry, imported_at) {
             (TickState::Decided, Some(entry), _) => text::decided(entry),
-            (TickState::Future, _, _) => text::future(&job, instant),
+            (TickState::Future, _, _) => {
+                let missing = self.sources.missing(&job.settings.parameters);
+                text::future(&job, instant, missing.as_deref())
+            }
             (_, _, Some(imported_at)) => text::before_import(imported_at),
             (state, _, None) => text::undecided(state, &job, settings, &explanation),
         };
@@ -106,16 +109,38 @@ impl App {
             let runs: Vec<RunId> = unfinished.into_iter().map(|(_, run)| run).collect();
             explanation.depends_on = text::depends_on(&job, &runs);
         }
-        if let Some(entry) = &entry {
-            explanation.run = run_of(&mut conn, entry.job_id.as_deref()).await?;
+        let mut explanation = Explanation { entry, revision, ..explanation };
+        self.add_runs(&mut conn, id, instant, &mut explanation).await?;
+        Ok(explanation)
+    }
+
+    /// Adds the run of the tick, and a sentence about one that the decision does not name or that has to wait.
+    async fn add_runs(
+        &self,
+        conn: &mut PgConnection,
+        job: &ScheduledJobId,
+        instant: DateTime<Utc>,
+        explanation: &mut Explanation,
+    ) -> Result<(), AppError> {
+        if explanation.tick.is_none() {
+            return Ok(());
         }
-        if explanation.tick.is_some()
-            && let Some(run) = backfills::backfill_get(&mut conn, id, instant).await?
-        {
-            let text = &explanation.text;
-            explanation.text = format!("{text} Later, a backfill created run {run} for it.");
+        if let Some(entry) = &explanation.entry {
+            explanation.run = run_of(conn, entry.job_id.as_deref()).await?;
+        } else {
+            let runs = backfills::runs_of_ticks(conn, job, &[instant]).await?;
+            let run = run_of(conn, runs.into_values().next().as_deref()).await?;
+            explanation.run = run.filter(|run| run.spec.origin == Origin::Scheduled);
+            let of_tick = explanation.run.as_ref();
+            explanation.text.extend(of_tick.map(|run| format!(" Its run is {}.", run.spec.id)));
         }
-        Ok(Explanation { entry, revision, ..explanation })
+        let waiting = explanation.run.as_ref().filter(|run| run.state.status == Status::Pending);
+        let missing = waiting.and_then(|run| self.sources.missing(&run.spec.parameters));
+        explanation.text.extend(missing.map(|missing| text::waits(&missing)));
+        let backfilled = backfills::backfill_get(conn, job, instant).await?;
+        let later = backfilled.map(|run| format!(" Later, a backfill created run {run} for it."));
+        explanation.text.extend(later);
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Explanation, TickState};
 use crate::app::error::join_violations;
 use crate::domain::id::RunId;
 use crate::domain::ledger::LedgerEntry;
-use crate::domain::scheduled_job::{ScheduledJob, Status};
+use crate::domain::scheduled_job::ScheduledJob;
 use crate::domain::tick::{Decision, TickOutcome};
 use crate::domain::tick_policy::Overlap;
 
@@ -63,36 +63,21 @@ fn range(entry: &LedgerEntry) -> String {
     }
 }
 
-/// The prediction for a future tick, from the current state of the job.
-pub(super) fn future(job: &ScheduledJob, instant: DateTime<Utc>) -> String {
-    if let Some(obstacle) = obstacle_at(job, instant) {
+/// The prediction for a future tick, from the current state of the job. `missing` is the sentence about its source.
+pub(super) fn future(job: &ScheduledJob, instant: DateTime<Utc>, missing: Option<&str>) -> String {
+    if let Some(obstacle) = job.gate.obstacle_at(instant) {
         return format!("No run will be created: {obstacle}.");
     }
     let starts_at = job.settings.ticks.starts_at(&job.id, instant);
-    if starts_at > instant {
-        let start = time(starts_at);
-        format!("A run will be created. Because of jitter, it cannot start before {start}.")
-    } else {
-        "A run will be created.".to_owned()
-    }
+    let jitter = (starts_at > instant).then(|| time(starts_at));
+    let jitter = jitter.map(|start| format!(" Because of jitter, it cannot start before {start}."));
+    let missing = missing.map(waits).unwrap_or_default();
+    format!("A run will be created.{}{missing}", jitter.unwrap_or_default())
 }
 
-fn obstacle_at(job: &ScheduledJob, instant: DateTime<Utc>) -> Option<String> {
-    let gate = &job.gate;
-    match (gate.deleted_at, gate.status) {
-        (Some(_), _) => Some("the job is deleted".to_owned()),
-        (None, Status::Active) => None,
-        (None, Status::Inactive) => Some("the job is inactive".to_owned()),
-        (None, Status::Paused) if gate.paused_until.is_some_and(|end| end < instant) => None,
-        (None, Status::Paused) => {
-            let until = gate.paused_until.map(|end| format!(" until {}", time(end)));
-            let because = match gate.pause_reason.as_str() {
-                "" => String::new(),
-                reason => format!(" ({reason})"),
-            };
-            Some(format!("the job is paused{}{because}", until.unwrap_or_default()))
-        }
-    }
+/// The reason why a run that exists, or will, does not start.
+pub(super) fn waits(missing: &str) -> String {
+    format!(" But {missing}.")
 }
 
 /// The conditions under which a future tick creates its run. `unfinished` are active runs of earlier ticks.

@@ -79,20 +79,7 @@ impl App {
         }
         let key = trigger.idempotency_key.clone();
         let creation = self.creation(Base::Trigger(trigger), key);
-        Ok(self.with_warning(self.create_run(creation, mode).await?))
-    }
-
-    /// Says that the run waits if this server does not have its source. That is no error: another server may have it.
-    fn with_warning(&self, triggered: Triggered) -> Triggered {
-        let source = triggered.run.spec.parameters.source.as_ref();
-        let Some(source) = source.filter(|source| !self.sources.names.contains(*source)) else {
-            return triggered;
-        };
-        let message = format!(
-            "{}. This server has no source '{source}': the run waits for a server that has it",
-            triggered.message
-        );
-        Triggered { message, ..triggered }
+        self.create_run(creation, mode).await
     }
 
     /// Creates a one-off run.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::id::ScheduledJobId;
-use crate::domain::parameters::ScrapeParameters;
+use crate::domain::parameters::{ScrapeParameters, SourceNames};
 use crate::domain::policy::RunPolicy;
 use crate::domain::run::Priority;
 use crate::domain::scheduled_job::{History, Settings};
@@ -184,7 +184,10 @@ fn all_missed_ticks_can_be_caught_up_to_a_limit() {
 fn caught_up_ticks_obey_the_overlap_policy() {
     let fate = |overlap, said: &str| {
         let job = catching_up(CatchUpMode::All, &CatchUp::default(), overlap);
-        assert!(job.settings.warnings().concat().contains(said), "{overlap}");
+        assert!(
+            job.settings.warnings(&SourceNames::default()).concat().contains(said),
+            "{overlap}"
+        );
         let plan = decided(&job, &unfinished(&[]), "14:10:00");
         let words = plan.outcomes.iter().map(|d| (d.decision.into_str(), d.count));
         (words.collect::<Vec<_>>(), plan.runs_to_cancel.len())
@@ -198,7 +201,7 @@ fn caught_up_ticks_obey_the_overlap_policy() {
     let latest = fate(Overlap::CancelRunning, "only the latest of the missed ticks creates a run");
     assert_eq!(latest, (vec![("merged", 3), ("fired", 1)], 0));
     let job = catching_up(CatchUpMode::All, &CatchUp::default(), Overlap::Allow);
-    assert!(job.settings.warnings().is_empty());
+    assert!(job.settings.warnings(&SourceNames::default()).is_empty());
     assert_eq!(rows(&decided(&job, &unfinished(&[]), "14:10:00")).len(), 4);
 }
 

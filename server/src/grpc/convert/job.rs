@@ -9,6 +9,7 @@ use super::priority::{priority, to_priority};
 use super::run::to_run_status;
 use super::tick_policy::{tick_policy, to_catch_up, to_overlap};
 use crate::app::{AppError, JobStatistics, join_violations};
+use crate::domain::parameters::SourceNames;
 use crate::domain::run::Priority;
 use crate::domain::scheduled_job::{ScheduledJob, SettingsDraft, Status};
 use crate::grpc::status::within;
@@ -41,7 +42,8 @@ pub(in crate::grpc) fn job_status(number: i32) -> Result<Option<Status>, AppErro
     }
 }
 
-pub(in crate::grpc) fn to_job(job: &ScheduledJob) -> proto::ScheduledJob {
+/// A job with its warnings, which depend on the sources of the server.
+pub(in crate::grpc) fn to_job(job: &ScheduledJob, sources: &SourceNames) -> proto::ScheduledJob {
     let (settings, gate) = (&job.settings, &job.gate);
     let last = job.history.last.as_ref();
     proto::ScheduledJob {
@@ -59,7 +61,7 @@ pub(in crate::grpc) fn to_job(job: &ScheduledJob) -> proto::ScheduledJob {
         overlap: to_overlap(settings.ticks.overlap),
         jitter: settings.ticks.jitter.and_then(to_duration),
         problem: join_violations(&job.problems),
-        warnings: settings.warnings(),
+        warnings: settings.warnings(sources),
         run_count: job.history.run_count,
         last_run_at: last.map(|run| to_time(run.run_at)),
         last_run_status: last.map_or(0, |run| to_run_status(run.status).into()),
