@@ -45,6 +45,7 @@ impl SourceRegistry {
         for (name, settings) in settings {
             let source = settings::validate_name(name)
                 .and_then(|()| settings.validate())
+                .and_then(|()| check_sample(name, settings))
                 .and_then(|()| build(settings))
                 .map_err(|reason| InvalidSource { name: name.clone(), reason })?;
             sources.insert(name.clone(), source);
@@ -68,6 +69,17 @@ impl SourceRegistry {
     /// The names of all sources, sorted.
     pub fn names(&self) -> Vec<String> {
         self.sources.keys().cloned().collect()
+    }
+}
+
+/// Everybody takes the properties of [`SAMPLE`] for generated ones, and commands say so.
+fn check_sample(name: &str, settings: &SourceSettings) -> Result<(), String> {
+    match settings {
+        SourceSettings::Sample(_) => Ok(()),
+        _ if name != SAMPLE => Ok(()),
+        SourceSettings::Exec(_) | SourceSettings::Reso(_) | SourceSettings::Worker(_) => {
+            Err("kind must be \"sample\" under this name; give the source another name".to_owned())
+        }
     }
 }
 

@@ -171,6 +171,9 @@ fn the_registry_always_has_the_sample() {
     let settings = BTreeMap::from([("a".to_owned(), SourceSettings::Exec(shell("")))]);
     let registry = SourceRegistry::from_settings(&settings).unwrap();
     assert_eq!(registry.names(), ["a", "sample"]);
+    let worker = SourceSettings::Worker(WorkerSettings::default());
+    let misnamed = SourceRegistry::from_settings(&BTreeMap::from([(SAMPLE.to_owned(), worker)]));
+    assert!(misnamed.unwrap_err().to_string().contains("kind must be \"sample\""));
     assert!(registry.get("a").is_some() && registry.get("sample").is_some());
     assert!(registry.get("b").is_none());
     let nameless = BTreeMap::from([(String::new(), quick_sample())]);
