@@ -24,5 +24,6 @@ pub mod supervisor;
 pub mod telemetry;
 pub mod zoneinfo;
 
+pub use self::error_chain::causes;
 pub use self::listener::TlsError;
 pub use self::server::{Exposure, OfflineApp, Running, Server, StartError};

@@ -7,7 +7,6 @@ mod source_check;
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::iter::successors;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use windrow_server::config::{Config, Resolved, TimeZoneSettings};
 use windrow_server::domain::time_zones;
 use windrow_server::sources::SourceRegistry;
 use windrow_server::telemetry::{self, LogWriter};
-use windrow_server::{Server, descriptors, guard, zoneinfo};
+use windrow_server::{Server, causes, descriptors, guard, zoneinfo};
 
 use self::signals::Signals;
 
@@ -127,7 +126,6 @@ async fn once(
 /// Writes the error and its causes, one per line. Ignores a closed stderr.
 fn report(error: &dyn Error, mut to: impl Write) {
     let mut text = format!("error: {error}\n");
-    let causes = successors(error.source(), |cause| (*cause).source());
-    text.extend(causes.map(|cause| format!("  caused by: {cause}\n")));
+    text.extend(causes(error).iter().map(|cause| format!("  caused by: {cause}\n")));
     to.write_all(text.as_bytes()).ok();
 }

@@ -58,16 +58,30 @@ fn parse(text: &str) -> Result<Url, String> {
     if authority(text).contains(',') {
         return Err(SEVERAL_HOSTS.to_owned());
     }
-    let url = Url::parse(text).map_err(|error| format!("not a database URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| match error {
+        // It took what is before such a character for host and port.
+        _ if has_unescaped(text) => unescaped(),
+        error => format!("not a database URL: {error}"),
+    })?;
     if !matches!(url.scheme(), "postgres" | "postgresql") {
         return Err("a database URL must start with postgres://".to_owned());
     }
     let path = url.path().trim_start_matches('/');
     if url.fragment().is_some() || path.contains(['/', '@']) {
-        let hint = "write these characters as %23, %2F, %3F and %40 in a name or password";
-        return Err(format!("the database URL contains an unescaped #, /, ? or @; {hint}"));
+        return Err(unescaped());
     }
     Ok(url)
+}
+
+/// Whether the part before the host has a character that ends the host.
+fn has_unescaped(text: &str) -> bool {
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    rest.split_once(['/', '?', '#']).is_some_and(|(_, after)| after.contains('@'))
+}
+
+fn unescaped() -> String {
+    let hint = "write these characters as %23, %2F, %3F and %40 in a name or password";
+    format!("the database URL contains an unescaped #, /, ? or @; {hint}")
 }
 
 /// Hosts and ports, without the user.
@@ -242,6 +256,10 @@ mod tests {
             ("postgres:///db?host=a,b", "several hosts"),
             ("postgres://me:12#hush@host/db", "unescaped"),
             ("postgres://me:12/hush@host/db", "unescaped"),
+            ("postgres://me:hu#sh@host/db", "unescaped"),
+            ("postgres://me:hu/sh@host/db", "unescaped"),
+            ("postgres://me:hu?sh@host/db", "unescaped"),
+            ("postgres://me@host:port/db", "not a database URL"),
         ] {
             let error = connect_options(url).expect_err(url);
             assert!(error.contains(refused), "{url}: {error}");

@@ -72,7 +72,9 @@ impl Trouble {
 /// The error of an attempt to connect.
 impl From<&sqlx::Error> for Trouble {
     fn from(error: &sqlx::Error) -> Self {
-        Self { cause: error.to_string(), summary: summary_of(error) }
+        // Without the line in the source of Postgres, which sqlx appends.
+        let answer = error.as_database_error().map(|error| error.message().to_owned());
+        Self { cause: answer.unwrap_or_else(|| error.to_string()), summary: summary_of(error) }
     }
 }
 

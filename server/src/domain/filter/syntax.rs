@@ -105,6 +105,11 @@ struct Token {
 
 impl Token {
     fn unexpected(&self, expected: &str) -> String {
+        // Such as the first colon of 2026-12-01T06:00:00Z.
+        let hint = match self.kind {
+            Kind::Sign(Operator::Has) => "; a value with ':', such as a time, needs double quotes",
+            _ => "",
+        };
         let found = match &self.kind {
             Kind::Word(word) if word == "OR" => {
                 return format!("OR is not supported (character {})", self.position);
@@ -114,7 +119,7 @@ impl Token {
             Kind::Sign(operator) => operator.sign(),
             Kind::Minus => "-",
         };
-        format!("expected {expected} at character {}, found {found}", self.position)
+        format!("expected {expected} at character {}, found {found}{hint}", self.position)
     }
 }
 
@@ -246,6 +251,10 @@ mod tests {
         check("a = 1 AND", "expected AND and another comparison at character 7");
         check("a = 1 b = 2", "at character 7, found b");
         check("= 1", "expected a field at character 1, found =");
+        check(
+            "created_at > 2026-12-01T06:00:00Z",
+            "found :; a value with ':', such as a time, needs",
+        );
         check("a = \"1", "the quote at character 5 is not closed");
         check("a = '\u{1b}'", "control character at character 6");
         check("labels.a = \"\0\"", "control character at character 13");

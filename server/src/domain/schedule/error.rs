@@ -27,7 +27,9 @@ pub enum ScheduleError {
     )]
     UnknownNickname { text: String },
     /// `@every` without a duration, or with other units.
-    #[error("'@every {text}' needs a duration in whole seconds, such as 30s or 1h30m")]
+    #[error(
+        "'@every {text}' needs a duration in whole seconds, such as 30s or 1h30m, without days: write 48h"
+    )]
     MalformedPeriod { text: String },
     #[error("'@every {text}' is out of range 1s to 8784h (366 days)")]
     PeriodOutOfRange { text: String },

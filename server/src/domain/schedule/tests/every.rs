@@ -51,8 +51,9 @@ fn an_invalid_period_is_rejected() {
         (" 1h30", "1h30"),
         (" é", "é"),
     ] {
-        let reason =
-            format!("'@every {shown}' needs a duration in whole seconds, such as 30s or 1h30m");
+        let reason = format!(
+            "'@every {shown}' needs a duration in whole seconds, such as 30s or 1h30m, without days: write 48h"
+        );
         check(period, &reason);
     }
     for (period, shown) in [
