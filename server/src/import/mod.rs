@@ -127,7 +127,10 @@ impl<'a> Importer<'a> {
             progress("scheduled jobs", overall_number)?;
             match content.and_then(|content| legacy::read(content, &self.defaults)) {
                 Ok(parsed) => self.add_document(&mut plan, &mut job_ids, &position, parsed),
-                Err(reason) => self.report.add(Kind::Rejected, Some(&position), reason),
+                Err(reason) => {
+                    self.report.unreadable += 1;
+                    self.report.add(Kind::Rejected, Some(&position), reason);
+                }
             }
         }
         let existing = match self.app {

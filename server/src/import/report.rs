@@ -53,6 +53,8 @@ impl Tally {
 pub(super) struct Report {
     pub(super) jobs: Tally,
     pub(super) runs: Tally,
+    /// Documents of which nobody can tell what they are.
+    pub(super) unreadable: u64,
     rejected: Vec<String>,
     repaired: Vec<String>,
     unknown_fields: BTreeMap<String, u64>,
@@ -91,6 +93,10 @@ impl Report {
 
     fn render(&self, mode: Mode, max_repairs: usize) -> String {
         let mut text = self.jobs.line("scheduled jobs", mode) + &self.runs.line("runs", mode);
+        if self.unreadable > 0 {
+            // Writing to a string cannot fail.
+            writeln!(text, "other documents: {} rejected", self.unreadable).ok();
+        }
         section(&mut text, "rejected", &self.rejected, usize::MAX);
         section(&mut text, "repaired", &self.repaired, max_repairs);
         if !self.unknown_fields.is_empty() {

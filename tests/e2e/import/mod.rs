@@ -44,6 +44,7 @@ async fn jobs_and_runs_are_imported_as_exported() {
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(3), "{output:?}");
         assert!(text.contains(&format!("runs: {runs}")), "{text}");
+        assert!(text.contains(&format!("other documents: {refused} rejected\n")), "{text}");
         assert!(text.contains(&format!("rejected: {refused}\n")), "{text}");
         for line in &export.refused {
             assert!(
