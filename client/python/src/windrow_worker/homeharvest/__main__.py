@@ -9,7 +9,6 @@ from functools import partial
 from importlib.util import find_spec
 
 from .. import Worker, WorkerError
-from .source import scrape
 
 
 def main() -> int:
@@ -19,6 +18,9 @@ def main() -> int:
     if find_spec("homeharvest") is None:
         print("homeharvest is not installed: pip install 'windrow-worker[homeharvest]'", file=sys.stderr)
         return 2
+    # Not above: it imports what only comes with homeharvest.
+    from .source import scrape
+
     try:
         worker = Worker(server=options.server, capacity=options.capacity, grace=options.grace)
         register = worker.source(options.source, timeout=options.timeout)
