@@ -8,7 +8,7 @@ use windrow_client::Client;
 use crate::cmd::{apply, backfill, context, jobs, preview, properties, runs, shell, ticks, watch};
 use crate::connection::{self, ConnectionFlags};
 use crate::failure::Failure;
-use crate::output::{Format, Output};
+use crate::output::{Format, Output, hint};
 use crate::render::{Layout, Zone};
 
 const EXAMPLES: &str = "Examples:
@@ -23,8 +23,8 @@ JSON: each response is one object with the field names of the contract. Enum val
 that flags and filters use, for example \"status\": \"completed\". Times are in UTC.
 Hints and errors are objects on stderr: {\"hint\": TEXT}, {\"error\": {\"message\": TEXT, ...}}.
 
-Exit codes: 0 completed, 1 error, 2 usage, 3 completed with failed locations, 4 failed,
-5 cancelled, 130 Ctrl-C while watching (the run continues).";
+Exit codes: 0 completed, 1 error, 2 usage or an invalid value, 3 completed with failed locations,
+4 failed, 5 cancelled, 130 Ctrl-C while watching (the run continues).";
 
 /// Schedule scraping jobs, run them now, and follow their runs.
 #[derive(Debug, Parser)]
@@ -83,6 +83,7 @@ enum Command {
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
     /// Run a scheduled job now, or repeat a run.
+    #[command(mut_args(jobs::without_default))]
     #[command(mut_arg("priority", |flag| flag.help("Priority [default: immediate]")))]
     Trigger(runs::TriggerArgs),
     /// Runs: list, show, cancel, retry, or submit a one-off.
@@ -126,13 +127,20 @@ impl Cli {
             Command::Man(args) => shell::man(Self::command(), &args),
             command => {
                 command.check()?;
+                let is_dry_run = env::args_os().any(|argument| argument == "--dry-run");
                 let called = async {
                     let client = connection::connect(self.connection).await?;
                     command.call(&client, output).await
                 };
                 match Box::pin(called).await {
                     Err(failure) => Err(failure.explained().await),
-                    done => done,
+                    Ok(code) => {
+                        if is_dry_run && !output.is_table() {
+                            // Ids and objects look like those of a real change.
+                            hint("Dry run: nothing was changed.");
+                        }
+                        Ok(code)
+                    }
                 }
             }
         }
@@ -154,6 +162,8 @@ impl Command {
     fn check(&self) -> Result<(), Failure> {
         match self {
             Self::Jobs(command) => command.check(),
+            Self::Trigger(args) => args.check(),
+            Self::Runs(command) => command.check(),
             Self::Apply(args) => args.check(),
             _ => Ok(()),
         }

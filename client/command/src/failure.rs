@@ -36,6 +36,9 @@ pub(crate) enum Failure {
     Refused(String),
     #[error("the response has no {0}")]
     Incomplete(&'static str),
+    /// The reader of a watch closed its pipe, so that the exit code cannot say how the run ended.
+    #[error("nobody reads the watch")]
+    Unfollowed,
 }
 
 /// Exit code of wrong usage. With `apply --detailed-exit-code`, 2 says that there are changes.
@@ -48,7 +51,12 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::CommandLine(_) => usage_code(),
+            // A value that only the server can check.
+            Self::Client(error) if !error.field_violations().is_empty() => usage_code(),
+            // The reader has all that it wants.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Client(_)
+            | Self::Unfollowed
             | Self::Elsewhere { .. }
             | Self::Output(_)
             | Self::Json(_)
@@ -77,8 +85,10 @@ impl Failure {
 
     /// Writes the error, unless the reader of a pipe closed it.
     pub(crate) fn report(&self) {
-        if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
-            return;
+        match self {
+            Self::Unfollowed => return,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return,
+            _ => {}
         }
         if is_json() || matches!(self, Self::CommandLine(_)) {
             remark(&self.object());
@@ -131,7 +141,8 @@ impl Failure {
             | Self::Output(_)
             | Self::Json(_)
             | Self::Refused(_)
-            | Self::Incomplete(_) => None,
+            | Self::Incomplete(_)
+            | Self::Unfollowed => None,
         }
     }
 }
@@ -175,7 +186,7 @@ fn message(error: &clap::Error) -> String {
     text.split("\n\nUsage:").next().unwrap_or_default().to_owned()
 }
 
-fn root_cause(error: &Error) -> Option<String> {
+pub(crate) fn root_cause(error: &Error) -> Option<String> {
     let mut cause = error.source()?;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -218,7 +229,7 @@ mod tests {
     #[test]
     fn an_error_is_an_object_with_its_code_and_fields() {
         let expected = json!({ "error": {
-            "message": "Wrong.", "exit_code": 1, "code": "INVALID_ARGUMENT",
+            "message": "Wrong.", "exit_code": 2, "code": "INVALID_ARGUMENT",
             "field_violations": [{ "field": "a.b", "description": "is empty" }],
         } });
         assert_eq!(rejected("Wrong.", 1).object(), expected);
@@ -229,7 +240,16 @@ mod tests {
     #[test]
     fn wrong_usage_has_its_own_exit_code() {
         assert_eq!(Failure::Usage("no").exit_code(), 2);
+        assert_eq!(rejected("Wrong.", 1).exit_code(), 2);
         assert_eq!(Failure::Incomplete("run").exit_code(), 1);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_an_error_only_if_the_exit_code_has_to_say_how_a_run_ended() {
+        let closed = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(Failure::Output(closed).exit_code(), 0);
+        assert_eq!(Failure::Unfollowed.exit_code(), 1);
+        assert_eq!(Failure::Output(io::Error::other("full")).exit_code(), 1);
     }
 
     #[test]

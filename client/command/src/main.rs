@@ -2,7 +2,7 @@
 //!
 //! Promises: results go to stdout and everything else to stderr; with `--output json` one object per response, and
 //! per hint and error; exit codes 0 completed, 1 error, 2 usage, 3 completed with failed locations, 4 failed, 5
-//! cancelled, 130 interrupted while watching. A closed pipe ends it silently with exit code 1.
+//! cancelled, 130 interrupted while watching. A closed pipe ends it silently: with 0, or 1 if a run was watched.
 
 mod cli;
 mod cmd;

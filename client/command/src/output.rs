@@ -100,19 +100,16 @@ pub(crate) fn is_json() -> bool {
     IS_JSON.load(Ordering::Relaxed)
 }
 
-/// Writes likely mistakes in the settings of a job to stderr, with the job if there may be several.
-pub(crate) fn warn_about_settings(job: Option<&str>, warnings: &[String]) {
-    let place = job.map(|job| format!("{job}: ")).unwrap_or_default();
+/// Writes warnings to stderr, with the job or file if there may be several.
+pub(crate) fn warn(about: Option<&str>, warnings: &[String]) {
+    let place = about.map(|about| format!("{about}: ")).unwrap_or_default();
     for warning in warnings {
-        warn(&format!("{place}{warning}"));
-    }
-}
-
-fn warn(text: &str) {
-    if is_json() {
-        remark(&serde_json::json!({ "warning": text }));
-    } else {
-        hint(&format!("warning: {text}"));
+        let text = format!("{place}{warning}");
+        if is_json() {
+            remark(&serde_json::json!({ "warning": text }));
+        } else {
+            hint(&format!("warning: {text}"));
+        }
     }
 }
 

@@ -136,6 +136,28 @@ async fn one_wrong_document_changes_nothing() {
 }
 
 #[tokio::test]
+async fn errors_of_format_and_of_limits_in_all_documents_come_together() {
+    let windrow = Windrow::start().await;
+    let it = Try::new(&windrow);
+    let wrong = JOBS.replace("past_days: 7", "past_days: 0");
+    let third = "---\nscheduled_job_id: third\nnam: Third\n";
+
+    let refused = said(&it.apply(&format!("{wrong}{third}"), &["--yes"]).await, 1);
+
+    let limit = "jobs.yaml:11:14: parameters.past_days: must be 1 to 3650 days (job sold)";
+    for expected in ["jobs.yaml:20:1: nam: unknown field; did you mean name?", limit] {
+        assert!(refused.contains(expected), "{expected} is missing in {refused}");
+    }
+    assert_eq!(windrow.client.list_jobs().await.unwrap().total, 0);
+    std::fs::write(it.dir.path().join("empty.yaml"), "# nothing\n").unwrap();
+    let applied = it.apply(JOBS, &["--yes"]).await;
+    let warned = String::from_utf8(applied.stderr.clone()).unwrap();
+    assert!(said(&applied, 0).contains("2 created"), "{applied:?}");
+    assert!(warned.ends_with("empty.yaml: no scheduled job in this file\n"), "{warned}");
+    windrow.stop().await;
+}
+
+#[tokio::test]
 async fn answers_come_as_yaml_and_contexts_name_servers() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;

@@ -120,7 +120,7 @@ async fn the_exit_code_says_what_happened() {
     assert_eq!(code(&["runs", "cancel", &slow]).await, Some(0));
     assert_eq!(code(&["watch", &slow]).await, Some(5));
     let wrong = run(&address, &["jobs", "update", "job", "--cron", "61 * * * *"]).await;
-    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(wrong.status.code(), Some(2));
     let said = String::from_utf8_lossy(&wrong.stderr);
     assert!(said.contains("scheduled_job.cron_expression"), "{said}");
     windrow.stop().await;

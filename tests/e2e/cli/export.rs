@@ -6,6 +6,7 @@ use std::process::Output;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use windrow_client::proto::{self, ScheduledJob};
 
 use super::apply::{Try, said};
@@ -209,6 +210,32 @@ async fn applying_an_export_changes_nothing_and_copies_everything() {
     assert_eq!(said(&run(&there.address, &["jobs", "export"]).await, 0), exported);
     windrow.stop().await;
     copy.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_became_invalid_does_not_stop_the_apply_of_an_export_on_its_server() {
+    let windrow = Windrow::start().await;
+    let it = Try::new(&windrow);
+    windrow.create("good").await;
+    windrow.create("bad").await;
+    let mut database = PgConnection::connect(&windrow.database_url).await.unwrap();
+    let sql =
+        "update scheduled_job set cron_expression = '61 * * * *' where scheduled_job_id = 'bad'";
+    database.execute(sql).await.unwrap();
+    let stderr = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+
+    let exported = run(&it.address, &["jobs", "export"]).await;
+    let warned = stderr(&exported);
+    let exported = said(&exported, 0);
+    assert!(warned.starts_with("warning: bad: is invalid: cron_expression: "), "{warned}");
+    let same = it.apply(&exported, &["--yes"]).await;
+    assert!(said(&same, 0).contains("2 unchanged"), "{same:?}");
+    assert!(stderr(&same).starts_with("warning: bad: is invalid on the server"), "{same:?}");
+
+    let renamed = exported.replace("name: Job bad", "name: Other");
+    let refused = said(&it.apply(&renamed, &["--yes"]).await, 1);
+    assert!(refused.contains("cron_expression: ") && refused.contains("(job bad)"), "{refused}");
+    windrow.stop().await;
 }
 
 #[tokio::test]

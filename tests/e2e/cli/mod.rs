@@ -7,6 +7,7 @@ mod context;
 mod export;
 mod home;
 mod json;
+mod mistakes;
 mod prune;
 mod server;
 mod stopped;

@@ -158,6 +158,36 @@ async fn a_watch_of_one_run_says_that_its_connection_is_lost_and_found() {
 }
 
 #[tokio::test]
+async fn a_watch_of_all_runs_says_that_its_connection_is_lost_and_found() {
+    let windrow = Windrow::start().await;
+    let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job("job") };
+    windrow.create_as(slow).await.unwrap();
+    let run = windrow.trigger("job").await.job_id;
+    wait_for(&mut windrow.client.watch(&run).states(), proto::ScrapingJobStatus::Running).await;
+    for flags in [&[][..], &["--json"]] {
+        let proxy = Proxy::start(&windrow.address()).await;
+        let mut command = tokio::process::Command::from(program::command("windrow"));
+        command.args(["--server", &proxy.address, "watch", "--all"]).args(flags);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut process = command.spawn().unwrap();
+        let mut runs = tokio::io::BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut remarks = tokio::io::BufReader::new(process.stderr.take().unwrap()).lines();
+
+        let watched = tokio::time::timeout(PATIENCE, async {
+            runs.next_line().await.unwrap().unwrap();
+            proxy.cut();
+            let lost = remarks.next_line().await.unwrap().unwrap();
+            (lost, remarks.next_line().await.unwrap().unwrap())
+        });
+        let (lost, found) = watched.await.expect("the watch does not resume");
+
+        assert!(lost.contains("Connection lost; reconnecting: "), "{lost}");
+        assert!(found == "Reconnected" || found == "{\"hint\":\"Reconnected\"}", "{found}");
+    }
+    windrow.stop().await;
+}
+
+#[tokio::test]
 async fn the_id_of_a_scheduled_job_leads_to_the_watch_of_its_runs() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;

@@ -8,7 +8,7 @@ use windrow_client::{BackfillJob, Client};
 use super::confirm;
 use crate::failure::Failure;
 use crate::flags::{priority, time};
-use crate::output::{Output, hint, line};
+use crate::output::{Output, hint, line, warn};
 use crate::render;
 
 const NOT_A_TERMINAL: &str = "not a terminal: pass --yes to create runs without confirmation";
@@ -48,6 +48,7 @@ pub(crate) async fn run(
     args: BackfillArgs,
 ) -> Result<u8, Failure> {
     let preview = call(client, &args).validate_only().await?;
+    warn(None, &preview.warnings);
     let count = preview.created_count;
     if args.dry_run {
         let lead = format!("Dry run: would create {}", runs(count));

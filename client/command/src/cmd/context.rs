@@ -43,6 +43,7 @@ pub(crate) fn run(
         ContextCommand::List => list(&contexts, output)?,
         ContextCommand::Current => current(&contexts, output)?,
         ContextCommand::Set(NameArgs { name }) => {
+            check_name(&name)?;
             let connection = permanent(flags)?;
             contexts.contexts.insert(name.clone(), connection.clone());
             contexts.write(&path)?;
@@ -117,12 +118,31 @@ fn show(output: Output, name: &str, it: &Connection, text: &str) -> Result<(), F
     Ok(())
 }
 
+fn check_name(name: &str) -> Result<(), Failure> {
+    let is_word = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let is_name = !name.is_empty() && name.chars().all(is_word) && !name.starts_with('-');
+    let unnamed =
+        "the name of a context has letters, digits, '-', '_' and '.', for example prod-eu";
+    if is_name { Ok(()) } else { Err(Failure::Usage(unnamed)) }
+}
+
+/// Rejects now what no command could use later.
+fn check_servers(servers: &str) -> Result<(), Failure> {
+    let is_usable = |server: &str| match server.trim().split_once("://") {
+        Some((scheme, host)) => ["http", "https"].contains(&scheme) && !host.is_empty(),
+        None => !server.trim().is_empty(),
+    };
+    let unusable = "--server takes HOST, HOST:PORT or https://HOST; separate several with commas";
+    if servers.split(',').all(is_usable) { Ok(()) } else { Err(Failure::Usage(unusable)) }
+}
+
 /// With absolute paths, because a context is used from any directory.
 fn permanent(flags: &ConnectionFlags) -> Result<Connection, Failure> {
     let server = Connection::given(flags);
     if server.server.is_empty() {
         return Err(Failure::Usage("--server is required"));
     }
+    check_servers(&server.server)?;
     let absolute = |flag: &str, file: Option<PathBuf>| {
         let failed = |error: io::Error| Failure::Refused(format!("{flag}: {error}"));
         file.map(path::absolute).transpose().map_err(failed)

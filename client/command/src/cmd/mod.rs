@@ -13,7 +13,22 @@ pub(crate) mod watch;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use windrow_client::{Client, Code};
+
 use crate::failure::Failure;
+
+/// An error if the server does not have this job: its runs would be empty, as those of a mistyped id. Runs that were
+/// imported without their job count.
+async fn check_job(client: &Client, id: &str) -> Result<(), Failure> {
+    match client.get_job(id).await {
+        Err(error) if error.code() == Code::NotFound => {
+            let runs = client.list_runs().job(id).page_size(1).await?;
+            if runs.scraping_jobs.is_empty() { Err(error.into()) } else { Ok(()) }
+        }
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(()),
+    }
+}
 
 /// Asks a yes-or-no question on the terminal; without one, `usage` is the error.
 fn confirm(question: &str, usage: &'static str) -> Result<bool, Failure> {

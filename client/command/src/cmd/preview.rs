@@ -6,7 +6,7 @@ use windrow_client::Client;
 
 use crate::failure::Failure;
 use crate::flags::time;
-use crate::output::{Output, warn_about_settings};
+use crate::output::{Output, warn};
 use crate::render;
 
 #[derive(Debug, Args)]
@@ -51,6 +51,6 @@ pub(crate) async fn run(client: &Client, output: Output, args: PreviewArgs) -> R
     let times: Vec<_> = times.map(|at| at.to_string()).collect();
     let ids: Vec<_> = times.iter().map(String::as_str).collect();
     output.show(&response, &ids, |layout| render::ticks(layout, &response))?;
-    warn_about_settings(None, &response.warnings);
+    warn(None, &response.warnings);
     Ok(0)
 }

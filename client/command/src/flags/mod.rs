@@ -15,8 +15,8 @@ pub(crate) use selector::Selector;
 pub(crate) use tick_policy::TickPolicyFlags;
 pub(crate) use unset::{is_optional, unset};
 pub(crate) use values::{
-    boolean, catch_up_mode, duration, integer, label, listing_type, log_level, number, overlap,
-    priority, scheduled_job_status, scraping_job_status, time,
+    boolean, catch_up_mode, check_labels, duration, integer, label, listing_type, log_level,
+    number, overlap, priority, scheduled_job_status, scraping_job_status, time,
 };
 
 /// Part of a list.

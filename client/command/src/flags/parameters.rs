@@ -4,9 +4,10 @@ use clap::Args;
 use windrow_client::proto;
 
 use super::{
-    PolicyFlags, TickPolicyFlags, boolean, duration, integer, label, listing_type, number,
-    priority, set_paths,
+    PolicyFlags, TickPolicyFlags, boolean, check_labels, duration, integer, label, listing_type,
+    number, priority, set_paths,
 };
+use crate::failure::Failure;
 
 /// Scrape parameters except the locations, which every command explains in its own words.
 #[derive(Clone, Debug, Default, Args)]
@@ -87,6 +88,10 @@ impl ParameterFlags {
 }
 
 impl JobFlags {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        check_labels(&self.labels)
+    }
+
     /// Paths of the given flags for an update mask.
     pub(crate) fn paths(&self) -> Vec<&'static str> {
         let mut paths = set_paths([

@@ -1,5 +1,6 @@
 //! Values of flags: enum words, times, durations and labels.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -8,6 +9,8 @@ use windrow_client::proto::{
     CatchUpMode, ListingType, OverlapPolicy, ScheduledJobStatus, ScrapingJobLogLevel,
     ScrapingJobPriority, ScrapingJobStatus,
 };
+
+use crate::failure::Failure;
 
 /// Parses a word as the enum value whose name is the prefix and the word.
 fn word<E: Clone + Send + Sync + 'static>(
@@ -65,6 +68,13 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
 pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, for example team=sales")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Rejects a key that is given twice, of which only one value would count.
+pub(crate) fn check_labels(labels: &[(String, String)]) -> Result<(), Failure> {
+    let keys: BTreeSet<&str> = labels.iter().map(|(key, _)| key.as_str()).collect();
+    let repeated = "--label gives a key twice; a label has one value";
+    if keys.len() == labels.len() { Ok(()) } else { Err(Failure::Usage(repeated)) }
 }
 
 pub(crate) fn duration(text: &str) -> Result<prost_types::Duration, String> {

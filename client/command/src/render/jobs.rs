@@ -3,11 +3,15 @@
 use windrow_client::proto;
 
 use super::details::details;
+use super::escape::clean;
 use super::runs::{runs_table, sample_note};
 use super::settings::job_settings;
 use super::table::{Column, table};
 use super::{Layout, NONE, PageCount, counted};
 use crate::json::word;
+
+/// Jobs with warnings that a list names.
+const MAX_WARNED: usize = 5;
 
 /// LAST is the status of the run that ended last, and NEXT the time to the next tick. On a narrow terminal RUNS
 /// is left out first, then NAME, SOURCE, LAST RUN, CRON, TIME ZONE, NEXT, LAST, STATUS.
@@ -46,7 +50,22 @@ pub(crate) fn jobs(layout: &Layout, jobs: &[proto::ScheduledJob], total: &PageCo
     let table =
         table(layout, columns, rows).with_footer(&total.footer("scheduled job", "scheduled jobs"));
     let note = sample_note(jobs.iter().map(|job| job.parameters.as_ref()));
-    format!("{table}{note}")
+    format!("{table}{note}{}", warnings_note(jobs))
+}
+
+/// A last line, because a list has no room for the warnings themselves.
+fn warnings_note(jobs: &[proto::ScheduledJob]) -> String {
+    let ids = jobs.iter().filter(|job| !job.warnings.is_empty());
+    let ids: Vec<_> = ids.map(|job| clean(&job.scheduled_job_id)).collect();
+    let shown = ids.iter().take(MAX_WARNED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match ids.len() {
+        0 => String::new(),
+        n @ 1..=MAX_WARNED => {
+            let jobs = if n == 1 { "job has" } else { "jobs have" };
+            format!("\n{n} {jobs} warnings: {shown}. Show them: windrow jobs get JOB")
+        }
+        n => format!("\n{n} jobs have warnings, such as {shown}. Show them: windrow jobs get JOB"),
+    }
 }
 
 pub(crate) fn job_with_runs(layout: &Layout, response: &proto::GetScheduledJobResponse) -> String {

@@ -95,7 +95,7 @@ pub(crate) fn run(layout: &Layout, run: Option<&proto::ScrapingJob>) -> String {
         ("Progress", format!("{} of {} locations", run.completed_locations, run.total_locations)),
         ("Failed", failed_locations(run)),
         ("Result", counts(run)),
-        ("Attempt", format!("{} of {}", run.attempt, run.max_attempts)),
+        ("Attempt", attempts(run)),
         ("Origin", origin(run)),
         ("Priority", priority(run)),
         ("Requested by", run.requested_by.clone()),
@@ -131,13 +131,7 @@ pub(crate) fn run_id_lines(lead: &str, run: &proto::ScrapingJob, is_watched: boo
 pub(crate) fn progress(layout: &Layout, run: &proto::ScrapingJob) -> String {
     match run.status() {
         ScrapingJobStatus::Unspecified => "unknown status".to_owned(),
-        ScrapingJobStatus::Pending if run.attempt > 0 => {
-            let (attempt, error) = (run.attempt, clean(&run.error_message));
-            format!("pending, attempt {attempt} of {} failed: {error}", run.max_attempts)
-        }
-        ScrapingJobStatus::Pending => {
-            format!("pending since {}", layout.time(run.created_at.as_ref()))
-        }
+        ScrapingJobStatus::Pending => pending(layout, run),
         ScrapingJobStatus::Running => {
             let (done, total) = (run.completed_locations, run.total_locations);
             let failed = match run.failed_location_count {
@@ -149,6 +143,41 @@ pub(crate) fn progress(layout: &Layout, run: &proto::ScrapingJob) -> String {
         ScrapingJobStatus::Completed => format!("completed: {}", counts(run)),
         ScrapingJobStatus::Failed => format!("failed: {}", clean(&run.error_message)),
         ScrapingJobStatus::Cancelled => format!("cancelled: {}", counts(run)),
+    }
+}
+
+fn pending(layout: &Layout, run: &proto::ScrapingJob) -> String {
+    let (attempt, released) = (run.attempt, released_attempts(run));
+    let state = match clean(&run.error_message) {
+        _ if attempt == 0 => format!("pending since {}", layout.time(run.created_at.as_ref())),
+        // Only a released attempt ends without an error.
+        error if error.is_empty() => {
+            format!("pending: the worker of attempt {attempt} stopped, and another attempt follows")
+        }
+        error => {
+            let (counted, limit) = (attempt - released, run.max_attempts - released);
+            format!("pending, attempt {counted} of {limit} failed: {error}")
+        }
+    };
+    match waiting_for(layout, run) {
+        reason if reason.is_empty() => state,
+        reason => format!("{state}; waiting for {}", clean(&reason)),
+    }
+}
+
+/// Attempts that a stopping worker returned. Each has added one to the limit of the policy.
+fn released_attempts(run: &proto::ScrapingJob) -> i32 {
+    let limit = run.policy.as_ref().and_then(|policy| policy.max_attempts);
+    limit.map_or(0, |limit| run.max_attempts.saturating_sub(limit).max(0))
+}
+
+/// `2 of 4, 1 of which does not count: its worker stopped`
+fn attempts(run: &proto::ScrapingJob) -> String {
+    let attempts = format!("{} of {}", run.attempt, run.max_attempts);
+    match released_attempts(run) {
+        0 => attempts,
+        1 => format!("{attempts}, 1 of which does not count: its worker stopped"),
+        released => format!("{attempts}, {released} of which do not count: their workers stopped"),
     }
 }
 

@@ -73,6 +73,34 @@ fn every_status_has_its_line() {
 }
 
 #[test]
+fn an_attempt_whose_worker_stopped_has_not_failed_and_does_not_count() {
+    let policy = proto::RunPolicy { max_attempts: Some(3), ..Default::default() };
+    let waiting = |attempt, released, error: &str| proto::ScrapingJob {
+        attempt,
+        max_attempts: 3 + released,
+        policy: Some(policy),
+        error_message: error.to_owned(),
+        ..run_with(ScrapingJobStatus::Pending)
+    };
+    let check = |run: proto::ScrapingJob, line: &str, detail: &str| {
+        assert_eq!(progress(&layout(80), &run), line);
+        let shown = super::run(&Layout::fixed(None, NOW), Some(&run));
+        assert!(shown.lines().any(|line| line.ends_with(&format!(" {detail}"))), "{shown}");
+    };
+    check(waiting(1, 0, "no"), "pending, attempt 1 of 3 failed: no", "1 of 3");
+    check(
+        waiting(1, 1, ""),
+        "pending: the worker of attempt 1 stopped, and another attempt follows",
+        "1 of 4, 1 of which does not count: its worker stopped",
+    );
+    check(
+        waiting(3, 2, "no"),
+        "pending, attempt 1 of 3 failed: no",
+        "3 of 5, 2 of which do not count: their workers stopped",
+    );
+}
+
+#[test]
 fn lists_fit_the_terminal_and_keep_ids_and_failures() {
     let waiting = proto::ScrapingJob {
         pending_reason: Some(proto::PendingReason {

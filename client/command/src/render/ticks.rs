@@ -9,11 +9,12 @@ use super::table::{Column, table};
 use super::{Layout, NONE, counted};
 use crate::json::word;
 
-/// On a narrow terminal CLOCK CHANGE is left out first, then IN, LOCAL TIME.
+/// TIME IN ZONE is the wall clock in the zone of the schedule. On a narrow terminal CLOCK CHANGE is left out first, then
+/// IN, TIME IN ZONE.
 pub(crate) fn ticks(layout: &Layout, response: &proto::PreviewTicksResponse) -> String {
     let columns = [
         Column::id("TICK"),
-        Column::text("LOCAL TIME", 1),
+        Column::text("TIME IN ZONE", 1),
         Column::text("IN", 2),
         Column::text("CLOCK CHANGE", 3).if_any(),
     ];
@@ -90,7 +91,7 @@ pub(crate) fn explanation(layout: &Layout, response: &proto::ExplainTickResponse
     };
     let mut lines = vec![
         ("State", word(response.state().as_str_name(), "TICK_STATE_")),
-        ("Local time", response.tick.as_ref().map(|t| t.local_time.clone()).unwrap_or_default()),
+        ("Time in zone", response.tick.as_ref().map(|t| t.local_time.clone()).unwrap_or_default()),
         ("Decision", response.decided.as_ref().map_or_else(String::new, decision)),
         ("Run", decided.job_id),
         ("Run status", response.scraping_job.as_ref().map_or_else(String::new, status)),

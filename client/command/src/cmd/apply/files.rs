@@ -9,6 +9,7 @@ use windrow_client::proto::ScheduledJob;
 
 use crate::document::{self, Document};
 use crate::failure::Failure;
+use crate::output::warn;
 
 /// Far more than thousands of jobs need.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -21,8 +22,17 @@ pub(super) struct DesiredJob {
     file: String,
 }
 
-/// The jobs of all files, or all errors in them, one per line.
-pub(super) fn read(names: &[String]) -> Result<Vec<DesiredJob>, Failure> {
+/// What files have.
+#[derive(Debug)]
+pub(super) struct Desired {
+    /// The jobs of the documents without errors.
+    pub(super) jobs: Vec<DesiredJob>,
+    /// Errors of the other documents, one per line.
+    pub(super) errors: Vec<String>,
+}
+
+/// The jobs of all files and all errors in them.
+pub(super) fn read(names: &[String]) -> Result<Desired, Failure> {
     let mut files = Vec::new();
     for name in names {
         files.extend(texts(name).map_err(Failure::Refused)?);
@@ -30,6 +40,9 @@ pub(super) fn read(names: &[String]) -> Result<Vec<DesiredJob>, Failure> {
     let (mut jobs, mut errors) = (Vec::<DesiredJob>::new(), Vec::new());
     for (file, text) in files {
         let (documents, faults) = document::read(&text)?;
+        if documents.is_empty() && faults.is_empty() {
+            warn(Some(&file), &["no scheduled job in this file".to_owned()]);
+        }
         errors.extend(faults.iter().map(|fault| format!("{file}:{fault}")));
         jobs.extend(
             documents.into_iter().map(|document| DesiredJob { document, file: file.clone() }),
@@ -39,7 +52,7 @@ pub(super) fn read(names: &[String]) -> Result<Vec<DesiredJob>, Failure> {
     if jobs.is_empty() && errors.is_empty() {
         errors.push(format!("{}: no scheduled job found", names.join(", ")));
     }
-    if errors.is_empty() { Ok(jobs) } else { Err(refused(&errors)) }
+    Ok(Desired { jobs, errors })
 }
 
 /// The error that lists what is wrong with files, one per line.

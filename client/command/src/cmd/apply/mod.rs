@@ -86,7 +86,7 @@ impl ApplyArgs {
 
 pub(crate) async fn run(client: &Client, output: Output, args: ApplyArgs) -> Result<u8, Failure> {
     let desired = files::read(&args.files)?;
-    let plan = plan::plan(client, &desired, args.prune.then_some(&args.selector)).await?;
+    let plan = plan::plan(client, desired, args.prune.then_some(&args.selector)).await?;
     if output.is_table() {
         plan.changes.iter().try_for_each(|change| line(&report::text(change)))?;
     }

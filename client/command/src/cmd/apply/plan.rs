@@ -7,11 +7,12 @@ use windrow_client::proto::{self, ScheduledJob, ScheduledJobStatus};
 use windrow_client::{Client, Code, CreateJob, Error};
 
 use super::diff::{Difference, differences};
-use super::files::{DesiredJob, refused};
+use super::files::{Desired, DesiredJob, refused};
+use crate::document::write;
 use crate::failure::Failure;
 use crate::flags::Selector;
 use crate::json::word;
-use crate::output::{hint, warn_about_settings};
+use crate::output::{hint, warn};
 
 /// A change of one job.
 #[derive(Debug)]
@@ -35,20 +36,22 @@ pub(super) struct Plan {
     pub(super) unchanged: Vec<String>,
 }
 
-/// The changes, validated by the server. Errors of all jobs are reported together.
+/// The changes, validated by the server. Errors of all files and jobs are reported together.
 pub(super) async fn plan(
     client: &Client,
-    desired: &[DesiredJob],
+    desired: Desired,
     prune: Option<&Selector>,
 ) -> Result<Plan, Failure> {
-    if let Some(selector) = prune {
-        check_selected(desired, selector)?;
+    let Desired { jobs: desired, errors: mut rejected } = desired;
+    rejected.extend(prune.into_iter().flat_map(|selector| outside(&desired, selector)));
+    if desired.is_empty() {
+        return Err(refused(&rejected));
     }
     let jobs: Vec<_> = client.list_jobs().show_deleted().stream().try_collect().await?;
     let present: BTreeMap<_, _> =
         jobs.into_iter().map(|job| (job.scheduled_job_id.clone(), job)).collect();
-    let (mut plan, mut rejected) = (Plan::default(), Vec::new());
-    for it in desired {
+    let mut plan = Plan::default();
+    for it in &desired {
         let job = it.job();
         match change(client, job, present.get(&job.scheduled_job_id)).await {
             Ok(change)
@@ -58,7 +61,13 @@ pub(super) async fn plan(
             }
             Ok(change) => plan.changes.push(change),
             Err(Failure::Client(error)) if error.code() == Code::InvalidArgument => {
-                rejected.extend(violations(it, &error));
+                match present.get(&job.scheduled_job_id) {
+                    Some(same) if is_as_invalid(same, job)? => {
+                        warn(Some(&job.scheduled_job_id), &[stays_invalid(same)]);
+                        plan.unchanged.push(job.scheduled_job_id.clone());
+                    }
+                    _ => rejected.extend(violations(it, &error)),
+                }
             }
             Err(error) => return Err(error),
         }
@@ -67,13 +76,33 @@ pub(super) async fn plan(
         return Err(refused(&rejected));
     }
     if let Some(selector) = prune {
-        plan.changes.extend(deletions(desired, &present, selector)?);
+        plan.changes.extend(deletions(&desired, &present, selector)?);
     }
     Ok(plan)
 }
 
-/// A job outside of the selection would be created now, and not be found by the next apply that prunes.
-fn check_selected(desired: &[DesiredJob], selector: &Selector) -> Result<(), Failure> {
+/// Whether the server has the job with these settings already, which became invalid there: an export of all jobs can
+/// still be applied.
+fn is_as_invalid(present: &ScheduledJob, desired: &ScheduledJob) -> Result<bool, Failure> {
+    let is_invalid = !present.problem.is_empty() && present.deleted_at.is_none();
+    Ok(is_invalid && write(&bare(present))? == write(&bare(desired))?)
+}
+
+/// Only the settings.
+fn bare(job: &ScheduledJob) -> ScheduledJob {
+    let (problem, status) = (String::new(), ScheduledJobStatus::Unspecified.into());
+    ScheduledJob { problem, status, ..job.clone() }
+}
+
+fn stays_invalid(job: &ScheduledJob) -> String {
+    let (problem, id) = (&job.problem, &job.scheduled_job_id);
+    format!(
+        "is invalid on the server, and stays so: {problem}; correct it here or with windrow jobs update {id}"
+    )
+}
+
+/// Errors of jobs outside of the selection: they would be created now, and not be found by the next apply that prunes.
+fn outside(desired: &[DesiredJob], selector: &Selector) -> Vec<String> {
     let outside = desired.iter().filter_map(|it| {
         let label = selector.missing(it.job())?;
         let id = &it.job().scheduled_job_id;
@@ -82,15 +111,15 @@ fn check_selected(desired: &[DesiredJob], selector: &Selector) -> Result<(), Fai
             it.place("labels")
         ))
     });
-    let outside: Vec<_> = outside.collect();
-    if outside.is_empty() { Ok(()) } else { Err(refused(&outside)) }
+    outside.collect()
 }
 
 /// Errors of the server with their places.
 fn violations(desired: &DesiredJob, error: &Error) -> Vec<String> {
+    let id = &desired.job().scheduled_job_id;
     let of_field = error.field_violations().iter().map(|violation| {
         let field = violation.field.trim_start_matches("scheduled_job.");
-        format!("{}: {field}: {}", desired.place(field), violation.description)
+        format!("{}: {field}: {} (job {id})", desired.place(field), violation.description)
     });
     let found: Vec<_> = of_field.collect();
     if found.is_empty() { vec![format!("{}: {error}", desired.place(""))] } else { found }
@@ -103,7 +132,7 @@ async fn change(
 ) -> Result<Change, Failure> {
     let Some(present) = present else {
         let after = client.create_job(CreateJob::from(desired.clone()).validate_only()).await?;
-        warn_about_settings(Some(&desired.scheduled_job_id), &after.warnings);
+        warn(Some(&desired.scheduled_job_id), &after.warnings);
         let differences = differences(None, Some(&after))?;
         return Ok(Change { step: Step::Create(Box::new(desired.clone())), differences });
     };
@@ -112,7 +141,7 @@ async fn change(
         let new = ScheduledJob { scheduled_job_id: String::new(), ..desired.clone() };
         let after = client.create_job(CreateJob::from(new).validate_only()).await?;
         let after = ScheduledJob { scheduled_job_id: desired.scheduled_job_id.clone(), ..after };
-        warn_about_settings(Some(&desired.scheduled_job_id), &after.warnings);
+        warn(Some(&desired.scheduled_job_id), &after.warnings);
         tell_status(present);
         // Compared with nothing, like a new job: nobody sees the settings of a deleted job.
         let differences = differences(None, Some(&after))?;
@@ -123,7 +152,7 @@ async fn change(
     let after = response.scheduled_job.ok_or(Failure::Incomplete("scheduled job"))?;
     let differences = differences(Some(present), Some(&after))?;
     if !differences.is_empty() {
-        warn_about_settings(Some(&desired.scheduled_job_id), &after.warnings);
+        warn(Some(&desired.scheduled_job_id), &after.warnings);
     }
     Ok(Change { step: Step::Update(Box::new(job)), differences })
 }

@@ -6,7 +6,7 @@ use windrow_client::{Client, proto};
 use super::show_changed;
 use crate::failure::Failure;
 use crate::flags::{CreationFlags, DryRunFlag, JobFlags, is_optional, unset};
-use crate::output::{Output, warn_about_settings};
+use crate::output::{Output, warn};
 use crate::render::{Setting, clean, command_line, job_settings};
 
 #[derive(Debug, Args)]
@@ -61,8 +61,8 @@ pub(crate) struct UpdateArgs {
     job: JobFlags,
 }
 
-/// The flag without the default in its help: an update keeps the settings whose flag is not given.
-pub(super) fn without_default(flag: Arg) -> Arg {
+/// The flag without the default in its help: an update or a trigger keeps the settings whose flag is not given.
+pub(crate) fn without_default(flag: Arg) -> Arg {
     let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
     match help.split_once(" [default: ") {
         Some((help, _)) => flag.help(format!("{help}.")),
@@ -70,7 +70,14 @@ pub(super) fn without_default(flag: Arg) -> Arg {
     }
 }
 
+impl CreateArgs {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.job.check()
+    }
+}
+
 impl UpdateArgs {
+    /// Rejects an update of nothing: to the server, an empty mask means "everything that is set".
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.paths().is_empty() {
             return Err(Failure::Usage("no setting to change; see windrow jobs update --help"));
@@ -78,7 +85,7 @@ impl UpdateArgs {
         if self.set_paths().iter().any(|path| self.unset.contains(path)) {
             return Err(Failure::Usage("--unset names a setting that another flag sets"));
         }
-        Ok(())
+        self.job.check()
     }
 
     /// Paths for the update mask. A path without a value unsets its field.
@@ -134,7 +141,7 @@ pub(super) async fn create(
     };
     let job = client.raw().create_scheduled_job(request).await?.scheduled_job;
     let job = job.ok_or(Failure::Incomplete("scheduled job"))?;
-    warn_about_settings(None, &job.warnings);
+    warn(None, &job.warnings);
     let id = clean(&job.scheduled_job_id);
     let lead = if is_dry_run {
         format!("Dry run: would create scheduled job {id}")
@@ -154,7 +161,7 @@ pub(super) async fn update(
     let before = client.get_job(&args.scheduled_job_id).await?;
     let job = client.raw().update_scheduled_job(args.into_request()).await?.scheduled_job;
     let job = job.ok_or(Failure::Incomplete("scheduled job"))?;
-    warn_about_settings(None, &job.warnings);
+    warn(None, &job.warnings);
     let lead = update_lead(&before, &job, &paths, is_dry_run);
     show_changed(output, &lead, job)
 }

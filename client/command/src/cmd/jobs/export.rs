@@ -9,7 +9,7 @@ use crate::document::{Settings, write};
 use crate::failure::Failure;
 use crate::flags::Selector;
 use crate::json::text;
-use crate::output::{Format, Lines, Output};
+use crate::output::{Format, Lines, Output, warn};
 
 const HEADER: &str = "# Scheduled jobs, written by `windrow jobs export` for `windrow apply`.
 # A field that is left out has its default. Status, pauses and history are not in files.";
@@ -54,6 +54,10 @@ pub(super) async fn export(
             lines.write(HEADER)?;
         }
         is_first = false;
+        if !job.problem.is_empty() {
+            let problem = format!("is invalid: {}; another server will reject it", job.problem);
+            warn(Some(&job.scheduled_job_id), &[problem]);
+        }
         lines.write(&document(output.format, &job)?)?;
     }
     lines.finish()?;

@@ -12,8 +12,9 @@ use windrow_client::proto::{self, ScheduledJobStatus};
 
 use crate::failure::Failure;
 use crate::flags::{ListFlags, duration, scheduled_job_status};
-use crate::output::Output;
+use crate::output::{Output, warn};
 use crate::render::{self, PageCount};
+pub(crate) use edit::without_default;
 use edit::{CreateArgs, UpdateArgs};
 use export::ExportArgs;
 use status::{DeactivateArgs, DeleteArgs, PauseArgs, ResumeArgs, UndeleteArgs};
@@ -95,9 +96,13 @@ pub(crate) struct StatsArgs {
 }
 
 impl JobsCommand {
-    /// Rejects an update of nothing: to the server, an empty mask means "everything that is set".
+    /// Rejects wrong usage before connecting.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        if let Self::Update(args) = self { args.check() } else { Ok(()) }
+        match self {
+            Self::Create(args) => args.check(),
+            Self::Update(args) => args.check(),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -133,8 +138,11 @@ async fn get(client: &Client, output: Output, args: GetArgs) -> Result<(), Failu
     let (scheduled_job_id, limit) = (args.scheduled_job_id, args.limit);
     let request = proto::GetScheduledJobRequest { scheduled_job_id, include_runs: None, limit };
     let response = client.raw().get_scheduled_job(request).await?;
-    let id = response.scheduled_job.as_ref().map_or("", |job| &job.scheduled_job_id);
-    output.show(&response, &[id], |layout| render::job_with_runs(layout, &response))
+    let job = response.scheduled_job.as_ref();
+    let id = job.map_or("", |job| &job.scheduled_job_id);
+    output.show(&response, &[id], |layout| render::job_with_runs(layout, &response))?;
+    warn(None, job.map_or(&[], |job| &job.warnings));
+    Ok(())
 }
 
 async fn list(client: &Client, output: Output, args: ListArgs) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use clap::{ArgGroup, Args};
 use windrow_client::{Client, proto};
 
+use crate::cmd::check_job;
 use crate::failure::Failure;
 use crate::flags::DryRunFlag;
 use crate::output::Output;
@@ -69,9 +70,12 @@ async fn many(client: &Client, output: Output, args: CancelArgs) -> Result<(), F
     let is_dry_run = args.dry_run.dry_run;
     let (job, filter) =
         (args.scheduled_job_id.unwrap_or_default(), args.filter.unwrap_or_default());
-    let call = client.cancel_runs().job(job).filter(filter);
+    let call = client.cancel_runs().job(&job).filter(filter);
     let response = if is_dry_run { call.validate_only().await? } else { call.await? };
     let (pending, running) = (response.cancelled, response.cancel_requested);
+    if pending + running == 0 && !job.is_empty() {
+        check_job(client, &job).await?;
+    }
     output.show(&response, &[], |_| match (pending + running, is_dry_run) {
         (0, _) => "No active runs match. List them: windrow runs list --status running".to_owned(),
         (_, true) => format!(

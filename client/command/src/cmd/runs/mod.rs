@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use windrow_client::Client;
 use windrow_client::proto::{self, ScrapingJobStatus};
 
+use super::check_job;
 use crate::failure::Failure;
 use crate::flags::{ListFlags, scraping_job_status};
 use crate::output::Output;
@@ -73,6 +74,13 @@ pub(crate) struct ListArgs {
     list: ListFlags,
 }
 
+impl RunsCommand {
+    /// Rejects wrong usage before connecting.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if let Self::Submit(args) = self { args.check() } else { Ok(()) }
+    }
+}
+
 impl ListArgs {
     fn filter(&self) -> String {
         let given = Some(self.filter.trim()).filter(|filter| !filter.is_empty());
@@ -104,8 +112,8 @@ async fn get(client: &Client, output: Output, id: &str) -> Result<(), Failure> {
 }
 
 async fn list(client: &Client, output: Output, args: ListArgs) -> Result<(), Failure> {
-    let filter = args.filter();
-    let mut runs = client.list_runs().job(args.scheduled_job_id).filter(filter);
+    let (filter, job) = (args.filter(), args.scheduled_job_id);
+    let mut runs = client.list_runs().job(&job).filter(filter);
     if let Some(status) = args.status {
         runs = runs.status(status);
     }
@@ -117,6 +125,9 @@ async fn list(client: &Client, output: Output, args: ListArgs) -> Result<(), Fai
         runs.page_size(args.list.limit).await?
     };
     let runs = &response.scraping_jobs;
+    if runs.is_empty() && !job.is_empty() {
+        check_job(client, &job).await?;
+    }
     let ids: Vec<_> = runs.iter().map(|run| run.job_id.as_str()).collect();
     let (shown, is_lower_bound) = (runs.len(), response.total_is_lower_bound);
     let total = PageCount { shown, total: response.total, is_lower_bound };

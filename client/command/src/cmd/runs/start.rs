@@ -7,8 +7,10 @@ use windrow_client::proto::{self, ScrapingJob, ScrapingJobPriority};
 
 use crate::cmd::watch::{self, Start};
 use crate::failure::Failure;
-use crate::flags::{CreationFlags, ParameterFlags, PolicyFlags, label, priority, time};
-use crate::output::Output;
+use crate::flags::{
+    CreationFlags, ParameterFlags, PolicyFlags, check_labels, label, priority, time,
+};
+use crate::output::{Output, warn};
 use crate::render::{self, clean};
 
 #[derive(Debug, Args)]
@@ -77,6 +79,18 @@ pub(crate) struct RunFlags {
     creation: CreationFlags,
 }
 
+impl TriggerArgs {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        check_labels(&self.run.labels)
+    }
+}
+
+impl SubmitArgs {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        check_labels(&self.run.labels)
+    }
+}
+
 pub(crate) async fn trigger(
     client: &Client,
     output: Output,
@@ -102,6 +116,7 @@ pub(crate) async fn trigger(
             render::run_id_lines(&lead, &run, is_watched)
         }
     })?;
+    warn(None, &response.warnings);
     follow(client, output, &run, is_watched).await
 }
 
@@ -125,14 +140,17 @@ pub(super) async fn submit(
 }
 
 pub(super) async fn retry(client: &Client, output: Output, args: RetryArgs) -> Result<u8, Failure> {
-    let mut call = client.retry_failed_locations(&args.job_id);
-    if let Some(priority) = args.priority {
-        call = call.priority(priority);
-    }
-    call = call.request_id(args.creation.request_id);
-    let run = if args.creation.dry_run { call.validate_only().await? } else { call.await? };
+    let request = proto::RetryFailedLocationsRequest {
+        job_id: args.job_id.clone(),
+        priority: args.priority.unwrap_or_default().into(),
+        request_id: args.creation.request_id,
+        validate_only: args.creation.dry_run,
+    };
+    let response = client.raw().retry_failed_locations(request).await?;
+    let run = response.scraping_job.ok_or(Failure::Incomplete("run"))?;
     let lead = format!("Created a run for {} locations of {}", run.total_locations, args.job_id);
     show_new(output, &lead, &run, args.watch)?;
+    warn(None, &response.warnings);
     follow(client, output, &run, args.watch).await
 }
 

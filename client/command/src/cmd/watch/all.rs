@@ -1,6 +1,7 @@
 //! A watch of all matching runs, until Ctrl-C.
 
 use std::io::{self, IsTerminal};
+use std::mem;
 use std::time::Duration;
 
 use console::is_dumb;
@@ -11,6 +12,7 @@ use windrow_client::{Client, WatchEvent, WatchEvents};
 use super::board::Board;
 use super::object::show_event;
 use super::{INTERRUPTED, WatchArgs, connection_lost, unless_interrupted};
+use crate::cmd::check_job;
 use crate::failure::Failure;
 use crate::output::{Format, Output, hint, line};
 use crate::render::{self, Layout, clean};
@@ -20,6 +22,9 @@ use crate::render::{self, Layout, clean};
 const REDRAW_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(super) async fn all(client: &Client, output: Output, args: WatchArgs) -> Result<u8, Failure> {
+    if !args.scheduled_job_id.is_empty() {
+        check_job(client, &args.scheduled_job_id).await?;
+    }
     let watch = client
         .watch_all()
         .job(args.scheduled_job_id)
@@ -58,34 +63,44 @@ async fn table(mut events: WatchEvents, board: &mut Board) -> Result<(), Failure
 }
 
 async fn lines(mut events: WatchEvents, layout: &Layout) -> Result<(), Failure> {
+    let mut remarks = Remarks::default();
     while let Some(event) = events.try_next().await? {
-        match event.run() {
-            Some(run) => {
-                line(&format!("{} {}", clean(&run.job_id), render::progress(layout, run)))?;
-            }
-            None => remark(&event),
+        remarks.on(&event);
+        if let Some(run) = event.run() {
+            line(&format!("{} {}", clean(&run.job_id), render::progress(layout, run)))?;
         }
     }
     Ok(())
 }
 
 async fn objects(mut events: WatchEvents, output: Output) -> Result<(), Failure> {
+    let mut remarks = Remarks::default();
     while let Some(event) = events.try_next().await? {
-        if !show_event(output, &event, events.resume_token(), events.feed_lag())? {
-            remark(&event);
-        }
+        remarks.on(&event);
+        show_event(output, &event, events.resume_token(), events.feed_lag())?;
     }
     Ok(())
 }
 
 /// Reports the state of the connection on stderr.
-fn remark(event: &WatchEvent) {
-    match event {
-        WatchEvent::Interrupted(error) => hint(&connection_lost(error)),
-        WatchEvent::Resynced(error) => hint(&format!(
-            "Changes were missed; starting over with the current runs: {}",
-            clean(&error.to_string())
-        )),
-        _ => {}
+#[derive(Default)]
+struct Remarks {
+    is_interrupted: bool,
+}
+
+impl Remarks {
+    fn on(&mut self, event: &WatchEvent) {
+        let is_lost = matches!(event, WatchEvent::Interrupted(_));
+        if mem::replace(&mut self.is_interrupted, is_lost) && !is_lost {
+            hint("Reconnected");
+        }
+        match event {
+            WatchEvent::Interrupted(error) => hint(&connection_lost(error)),
+            WatchEvent::Resynced(error) => hint(&format!(
+                "Changes were missed; starting over with the current runs: {}",
+                clean(&error.to_string())
+            )),
+            _ => {}
+        }
     }
 }

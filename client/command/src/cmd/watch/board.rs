@@ -8,6 +8,7 @@ use windrow_client::WatchEvent;
 use windrow_client::proto::{ScrapingJob, ScrapingJobStatus};
 
 use super::area::Area;
+use super::with_cause;
 use crate::render::{self, Layout, clean};
 
 /// Number of ended runs that stay on the table.
@@ -52,7 +53,7 @@ impl Board {
                 }
             }
             WatchEvent::Synced => self.state = State::Following,
-            WatchEvent::Interrupted(error) => self.state = State::Lost(error.to_string()),
+            WatchEvent::Interrupted(error) => self.state = State::Lost(with_cause(&error)),
             WatchEvent::Resynced(_) => {
                 self.active.clear();
                 self.state = State::Connecting;

@@ -17,7 +17,7 @@ use std::future::Future;
 use clap::Args;
 use windrow_client::{Client, Code, Error};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, root_cause};
 use crate::output::Output;
 use crate::render::clean;
 pub(crate) use one::{Start, one};
@@ -94,7 +94,16 @@ async fn not_found(client: &Client, job_id: &str, error: Error) -> Failure {
 }
 
 fn connection_lost(error: &Error) -> String {
-    format!("Connection lost; reconnecting: {}", clean(&error.to_string()))
+    format!("Connection lost; reconnecting: {}", clean(&with_cause(error)))
+}
+
+/// The error and, if it hides one, its cause.
+fn with_cause(error: &Error) -> String {
+    let text = error.to_string();
+    match root_cause(error) {
+        Some(cause) if !text.contains(&cause) => format!("{text} ({cause})"),
+        _ => text,
+    }
 }
 
 /// The result of the work, or `None` after Ctrl-C.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use console::is_dumb;
 use futures::{Stream, TryStreamExt};
+use tokio::time::{Instant, MissedTickBehavior};
 use windrow_client::proto::{ScrapingJob, ScrapingJobStatus};
 use windrow_client::{Client, Error, WatchEvent};
 
@@ -18,6 +19,12 @@ use crate::render::{self, Layout};
 
 /// Redraws the bar at this interval, so that the remaining time decreases between events.
 const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A run that is still pending after this time waits for something. The reason may change.
+const ASK_AFTER: Duration = Duration::from_secs(2);
+const ASK_INTERVAL: Duration = Duration::from_secs(10);
+/// The events of the watch wait meanwhile.
+const ASK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Position in the history of the run at which a watch starts.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +49,7 @@ pub(crate) async fn one(
         Start::After(revision) => client.watch(job_id).after(revision),
     };
     let followed = async {
-        match follow(watch.events(), &mut view).await? {
+        match follow(client, watch.events(), &mut view).await? {
             Some(run) => {
                 view.clear();
                 view.end(&run)?;
@@ -54,6 +61,10 @@ pub(crate) async fn one(
     };
     let followed = unless_interrupted(followed).await;
     view.clear();
+    let followed = followed.map_err(|failure| match failure {
+        Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Failure::Unfollowed,
+        failure => failure,
+    });
     if let Some(run) = followed? {
         return Ok(exit_code(&run));
     }
@@ -65,10 +76,13 @@ pub(crate) async fn one(
 }
 
 async fn follow(
+    client: &Client,
     mut events: impl Stream<Item = Result<WatchEvent, Error>> + Unpin,
     view: &mut View,
 ) -> Result<Option<ScrapingJob>, Failure> {
-    let (mut last, mut is_interrupted) = (None, false);
+    let (mut last, mut is_interrupted) = (None::<ScrapingJob>, false);
+    let mut ask = tokio::time::interval_at(Instant::now() + ASK_AFTER, ASK_INTERVAL);
+    ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut redraw = tokio::time::interval(REDRAW_INTERVAL);
     loop {
         tokio::select! {
@@ -87,8 +101,26 @@ async fn follow(
                 None => return Ok(last),
             },
             _ = redraw.tick() => view.redraw(),
+            _ = ask.tick(), if view.is_for_people() && !is_interrupted => {
+                tell_reason(client, last.as_ref(), view).await?;
+            }
         }
     }
+}
+
+/// Shows why the run waits, if it does: a watch does not say that. It does not matter if the server cannot tell.
+async fn tell_reason(
+    client: &Client,
+    run: Option<&ScrapingJob>,
+    view: &mut View,
+) -> Result<(), Failure> {
+    let Some(run) = run.filter(|run| run.status() == ScrapingJobStatus::Pending) else {
+        return Ok(());
+    };
+    let call = client.get_run(&run.job_id).into_future();
+    let asked = tokio::time::timeout(ASK_PATIENCE, call).await;
+    let now = asked.ok().and_then(Result::ok).filter(|now| now.revision == run.revision);
+    now.map_or(Ok(()), |now| view.show(&WatchEvent::Changed(now)))
 }
 
 fn exit_code(run: &ScrapingJob) -> u8 {
@@ -143,6 +175,11 @@ impl View {
             (Self::Lines { .. } | Self::Bar { .. }, None) | (Self::Nothing, _) => {}
         }
         Ok(())
+    }
+
+    /// Not for programs, which count on one object per event.
+    fn is_for_people(&self) -> bool {
+        matches!(self, Self::Lines { .. } | Self::Bar { .. })
     }
 
     fn connection_lost(&mut self, error: &Error) {
