@@ -1,6 +1,6 @@
 //! The settings as one table: a row is a flag, an environment variable and a key of `windrow.toml`.
 //!
-//! A new setting is a field of [`Config`] and a row of [`SETTINGS`]. Its flag, help, default and
+//! A new setting is a field of [`Config`](super::Config) and a row of [`SETTINGS`]. Its flag, help, default and
 //! check, the output of `windrow-server config` and the table in `server/SETTINGS.md` follow.
 
 use super::setting::DefaultValue::{Described, Text};

@@ -3,7 +3,7 @@
 //! - `run`: the parent of a program. Descendants that lose their parent become its children. It ends them one
 //!   second after the program's end, and all of them at once when its stdin closes, which also happens when the
 //!   server is killed. It ends like the program.
-//! - `exec`: takes on the [`Confinement`] of the program and becomes the program, which the kernel kills if the guard
+//! - `exec`: takes on the `Confinement` of the program and becomes the program, which the kernel kills if the guard
 //!   is killed.
 //! - `init`: the parent of the server if the server would be process 1, as in a container. It reaps processes
 //!   that have lost their parents, passes signals on, and ends like the server.

@@ -94,6 +94,41 @@ async fn a_mistyped_job_is_not_a_job_without_runs() {
 }
 
 #[tokio::test]
+async fn a_second_cancellation_says_that_it_changes_nothing() {
+    let windrow = Windrow::start().await;
+    let slow = proto::ScheduledJob { parameters: Some(parameters(SLOW)), ..job("slow") };
+    windrow.create_as(slow).await.unwrap();
+    windrow.create("job").await;
+    let run = windrow.trigger("slow").await.job_id;
+    let done = windrow.trigger("job").await.job_id;
+    windrow.end(&done).await;
+
+    shown(&windrow, &["runs", "cancel", &run]).await;
+    windrow.end(&run).await;
+    for arguments in [&["runs", "cancel", &*run][..], &["runs", "cancel", &run, "--dry-run"]] {
+        let again = shown(&windrow, arguments).await;
+        assert!(
+            again.starts_with(&format!("Nothing changed: run {run} is cancelled\n")),
+            "{again}"
+        );
+    }
+    for flags in [&[][..], &["--dry-run"]] {
+        let (code, ended) = said(&windrow, &[&["runs", "cancel", &*done], flags].concat()).await;
+        assert_eq!(code, Some(1), "{ended}");
+        assert!(ended.contains("is completed and cannot be cancelled"), "{ended}");
+    }
+    windrow.stop().await;
+}
+
+#[tokio::test]
+async fn an_empty_id_makes_no_job() {
+    let windrow = Windrow::start().await;
+    let create = ["jobs", "create", "", "--name", "Job", "--cron", "* * * * *", "--location", "x"];
+    assert_eq!(said(&windrow, &create).await.0, Some(2));
+    windrow.stop().await;
+}
+
+#[tokio::test]
 async fn a_preview_says_if_its_ticks_create_no_runs() {
     let windrow = Windrow::start().await;
     windrow.create("job").await;

@@ -1,5 +1,6 @@
 //! `windrow jobs create` and `windrow jobs update`.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, Args};
 use windrow_client::{Client, proto};
 
@@ -15,7 +16,7 @@ use crate::render::{Setting, clean, command_line, job_settings};
       --timezone America/Indiana/Indianapolis --location 46220 --listing-type sold --past-days 2")]
 pub(crate) struct CreateArgs {
     /// ID of the job [default: generated from the name].
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", value_parser = NonEmptyStringValueParser::new())]
     scheduled_job_id: Option<String>,
     /// Display name (required).
     #[arg(long)]

@@ -1,11 +1,13 @@
 //! `windrow runs cancel`.
 
 use clap::{ArgGroup, Args};
-use windrow_client::{Client, proto};
+use windrow_client::Client;
+use windrow_client::proto::{self, ScrapingJob, ScrapingJobStatus};
 
 use crate::cmd::check_job;
 use crate::failure::Failure;
 use crate::flags::DryRunFlag;
+use crate::json::word;
 use crate::output::Output;
 use crate::render;
 
@@ -51,9 +53,13 @@ pub(super) async fn cancel(
 }
 
 async fn one(client: &Client, output: Output, id: &str, is_dry_run: bool) -> Result<(), Failure> {
+    let before = client.get_run(id).await?;
+    let nothing = nothing_to_do(&before);
     // The contract has no validation of this call.
-    let run = if is_dry_run { client.get_run(id).await? } else { client.cancel_run(id).await? };
-    let lead = if is_dry_run {
+    let run = if is_dry_run { check(before)? } else { client.cancel_run(id).await? };
+    let lead = if let Some(nothing) = nothing {
+        format!("Nothing changed: {nothing}")
+    } else if is_dry_run {
         format!("Dry run: would cancel run {id}")
     } else if run.completed_at.is_some() {
         format!("Cancelled run {id}. Repeat it: windrow trigger {id}")
@@ -64,6 +70,28 @@ async fn one(client: &Client, output: Output, id: &str, is_dry_run: bool) -> Res
     output.show(&response, &[id], |layout| {
         format!("{lead}\n\n{}", render::run(layout, response.scraping_job.as_ref()))
     })
+}
+
+/// What an earlier cancellation has done already.
+fn nothing_to_do(run: &ScrapingJob) -> Option<String> {
+    let id = &run.job_id;
+    match run.status() {
+        ScrapingJobStatus::Cancelled => Some(format!("run {id} is cancelled")),
+        ScrapingJobStatus::Running if run.cancel_requested_at.is_some() => {
+            Some(format!("the worker of run {id} was asked to stop before"))
+        }
+        _ => None,
+    }
+}
+
+/// The error of the server for a run that has ended otherwise.
+fn check(run: ScrapingJob) -> Result<ScrapingJob, Failure> {
+    let status = run.status();
+    if run.completed_at.is_none() || status == ScrapingJobStatus::Cancelled {
+        return Ok(run);
+    }
+    let status = word(status.as_str_name(), "SCRAPING_JOB_STATUS_");
+    Err(Failure::Refused(format!("run {} is {status} and cannot be cancelled", run.job_id)))
 }
 
 async fn many(client: &Client, output: Output, args: CancelArgs) -> Result<(), Failure> {
@@ -77,7 +105,7 @@ async fn many(client: &Client, output: Output, args: CancelArgs) -> Result<(), F
         check_job(client, &job).await?;
     }
     output.show(&response, &[], |_| match (pending + running, is_dry_run) {
-        (0, _) => "No active runs match. List them: windrow runs list --status running".to_owned(),
+        (0, _) => "No active runs match. List all runs: windrow runs list".to_owned(),
         (_, true) => format!(
             "Dry run: would cancel {pending} pending runs and ask the workers of {running} to stop"
         ),
