@@ -6,6 +6,7 @@ use proto::worker_service_client::WorkerServiceClient;
 use tonic::Code;
 use tonic_types::StatusExt;
 use windrow_client::proto;
+use windrow_server::sources::{SourceSettings, WorkerSettings};
 
 use super::attacks::{Attacker, frame, request};
 use super::channel;
@@ -62,11 +63,15 @@ async fn a_request_of_too_many_parts_is_rejected_with_details() {
 
 #[tokio::test]
 async fn a_worker_that_names_thousands_of_attempts_is_rejected() {
-    let windrow = Windrow::start().await;
+    let windrow = Windrow::start_with(|config| {
+        let declared = SourceSettings::Worker(WorkerSettings::default());
+        config.sources.insert("worked".to_owned(), declared);
+    })
+    .await;
     let mut workers = WorkerServiceClient::new(channel(&windrow).await);
     let request = proto::LeaseScrapingJobsRequest {
         worker_id: "worker".to_owned(),
-        sources: vec![QUICK.to_owned()],
+        sources: vec!["worked".to_owned()],
         capacity: 1,
         held: vec![proto::Attempt::default(); 1_001],
         ..Default::default()
