@@ -71,7 +71,10 @@ def test_server_goes_away_and_comes_back(server: FakeServer, running: Running) -
 
 def test_lease_expires_without_server(server: FakeServer, running: Running, tmp_path: Path) -> None:
     server.expires_in = 1.5
-    job = server.add(Job("expires", "test", [f"hang {tmp_path / 'pids'}"]))
+    job = Job("expires", "test", [f"hang {tmp_path / 'pids'}"])
+    # The server may be gone before its first heartbeat.
+    job.lease.expires_in.FromMilliseconds(1_500)
+    server.add(job)
     pids = pids_of(server, tmp_path / "pids")
     server.stop()
     server.wait(lambda: not any(alive(pid) for pid in pids))
